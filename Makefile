@@ -1,0 +1,46 @@
+# make run    set up and run SCAI:  make run PORT=5055 HOST=0.0.0.0 RUNNINGMODE=job
+# make test   set up and run every check and test
+# make quick  the tests that take less than a minute
+# make check  formatting, lint, types
+# make lock   pin the newest packages anew (needs uv)
+
+HOST ?= 127.0.0.1
+PORT ?= 5000
+RUNNINGMODE ?= runtime
+PYTHON ?=
+export PYTHON
+BIN := .venv/bin
+
+.PHONY: run test quick check setup setup-dev lock clean
+
+run: setup
+	@exec $(BIN)/scai up --host "$(HOST)" --port "$(PORT)" --runningmode "$(RUNNINGMODE)"
+
+test: setup-dev check
+	@sh requirements/browser.sh
+	@$(BIN)/python -m pytest
+
+quick: setup-dev
+	@$(BIN)/python -m pytest -m "not slow" -q
+
+check: setup-dev
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+setup:
+	@sh requirements/install.sh runtime
+
+setup-dev:
+	@sh requirements/install.sh dev
+
+lock:
+	@for set in runtime dev; do \
+		uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+			--no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade \
+			requirements/$$set.in -o requirements/$$set.txt; \
+	done
+
+clean:
+	@rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

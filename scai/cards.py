@@ -1,0 +1,308 @@
+"""The model card: one section of usr/image_classification.config or usr/object_detection.config.
+
+The seed system's keys and ours stand in one table. A wrong card stops a program with one
+sentence: file, section, key, what was expected and what came.
+"""
+
+from __future__ import annotations
+
+import configparser
+import difflib
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from scai import plugins
+from scai.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+AUTO = "auto"
+CLASSIFICATION = "image_classification"
+DETECTION = "object_detection"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """Everything the configuration says of one model; None where it says nothing.
+
+    `name` is the section, after every USE; `graph` and `labels` exist. `input_height`,
+    `input_width` and `max_side` are pixels; `input_mean` and `input_std` make
+    (pixel - mean) / std; `threads` 0 means every core; `batch` 0 means the worker's own limit;
+    `label_offset` is added to a class to get its label.
+    """
+
+    kind: str
+    config: Path
+    name: str
+    graph: Path | None = None
+    labels: Path | None = None
+    engine: str = AUTO
+    input_layer: str = ""
+    output_layer: str = ""
+    input_height: int | None = None
+    input_width: int | None = None
+    input_mean: float | None = None
+    input_std: float | None = None
+    resize: str = "bilinear"
+    activation: str = AUTO
+    top_k: int = 5
+    label_offset: int | None = None
+    max_side: int = 1600
+    num_classes: int | None = None
+    max_boxes: int = 20
+    min_score: float = 0.4
+    line_thickness: int = 4
+    threads: int = 0
+    batch: int = 0
+    cache: Path | None = None
+
+    def where(self, key: str) -> str:
+        """The place of a key as errors name it: file, section, key."""
+        return f"{self.config}: [{self.name}] {key}"
+
+
+@dataclass(frozen=True)
+class _Key:
+    """How one key is read: the card's field, the kinds that have it, and its value's rules."""
+
+    field: str
+    read: Callable[[str], Any]
+    wanted: str = ""
+    kinds: tuple[str, ...] = (CLASSIFICATION, DETECTION)
+
+
+def _whole(low: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        value = int(text)
+        if value < low:
+            raise ValueError
+        return value
+
+    return read
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise ValueError
+    return value
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if value != value or value in (float("inf"), float("-inf")):
+        raise ValueError
+    return value
+
+
+def _not_zero(text: str) -> float:
+    value = _finite(text)
+    if value == 0:
+        raise ValueError
+    return value
+
+
+def _choice(*choices: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text.lower() not in choices:
+            raise ValueError
+        return text.lower()
+
+    return read
+
+
+_RESIZE = ("bilinear", "area", "tf1", "letterbox")
+_ACTIVATION = (AUTO, "none", "softmax")
+_SIDE = "a number of pixels, at least 1"
+_KEYS = {
+    "graph": _Key("graph", str, kinds=(CLASSIFICATION,)),
+    "labels": _Key("labels", str, kinds=(CLASSIFICATION,)),
+    "path_to_ckpt": _Key("graph", str, kinds=(DETECTION,)),
+    "path_to_labels": _Key("labels", str, kinds=(DETECTION,)),
+    "input_layer": _Key("input_layer", str),
+    "output_layer": _Key("output_layer", str),
+    "engine": _Key("engine", str.lower),
+    "input_height": _Key("input_height", _whole(1), _SIDE),
+    "input_width": _Key("input_width", _whole(1), _SIDE),
+    "input_mean": _Key("input_mean", _finite, "a number"),
+    "input_std": _Key("input_std", _not_zero, "a number other than 0"),
+    "resize": _Key("resize", _choice(*_RESIZE), f"one of {', '.join(_RESIZE)}"),
+    "activation": _Key(
+        "activation", _choice(*_ACTIVATION), f"one of {', '.join(_ACTIVATION)}", (CLASSIFICATION,)
+    ),
+    "top_k": _Key("top_k", _whole(1), "a whole number, at least 1", (CLASSIFICATION,)),
+    "label_offset": _Key("label_offset", int, "a whole number"),
+    "max_side": _Key("max_side", _whole(1), _SIDE, (DETECTION,)),
+    "num_classes": _Key("num_classes", _whole(1), "a whole number, at least 1", (DETECTION,)),
+    "max_boxes_to_draw": _Key("max_boxes", _whole(0), "a whole number, at least 0", (DETECTION,)),
+    "min_score_thresh": _Key("min_score", _share, "a number from 0 to 1", (DETECTION,)),
+    "line_thickness": _Key(
+        "line_thickness", _whole(1), "a number of pixels, at least 1", (DETECTION,)
+    ),
+    "threads": _Key("threads", _whole(0), "a whole number, at least 0"),
+    "batch": _Key("batch", _whole(0), "a whole number, at least 0"),
+    "cache": _Key("cache", str),
+}
+# Keys without a field of their own: IMAGE_SIZE was the size of a figure in inches, which nobody
+# draws any more; it is accepted so that the seed's files still load in silence.
+_OTHER_KEYS = ("use", "usr_path", "image_size")
+_OVERRIDES = (
+    "graph",
+    "labels",
+    "input_layer",
+    "output_layer",
+    "input_height",
+    "input_width",
+    "input_mean",
+    "input_std",
+)
+
+
+def sections(config: Path) -> list[str]:
+    """The names of the models in a file, in its order. Raises ConfigError."""
+    return _parse(config).sections()
+
+
+def load_card(
+    config: Path, section: str, kind: str, overrides: Mapping[str, Any] | None = None
+) -> ModelCard:
+    """Read and check the card of one section, following `USE = other section`.
+
+    `overrides` come from the command line: names as in `_OVERRIDES`, None where not given; 0 is
+    given. Their paths are looked for in the current folder first. Raises ConfigError.
+    """
+    config = Path(config)
+    ini = _parse(config)
+    section = _follow(ini, config, section)
+    values: dict[str, Any] = {}
+    texts = {key: text.strip() for key, text in ini.items(section)}
+    for key, text in texts.items():
+        rule = _rule(key, kind)
+        if rule is None:
+            if key not in _OTHER_KEYS:
+                log.warning("%s: [%s] %s is unknown%s", config, section, key, _nearest(key, kind))
+        elif text:
+            values[rule.field] = _value(rule, text, f"{config}: [{section}] {key.upper()}")
+    given = {k: str(v) for k, v in (overrides or {}).items() if v is not None and k in _OVERRIDES}
+    for key, text in given.items():
+        values[key] = _value(_KEYS[key], text, f"option --{key}")
+    _check_engine(values.get("engine", AUTO), f"{config}: [{section}] ENGINE")
+    _find_files(values, given, config, section, kind, texts.get("usr_path", ""))
+    return ModelCard(kind=kind, config=config, name=section, **values)
+
+
+def resolve(config: Path, section: str) -> str:
+    """The section that `section` stands for after every USE. Raises ConfigError."""
+    return _follow(_parse(Path(config)), Path(config), section)
+
+
+def _parse(config: Path) -> configparser.ConfigParser:
+    ini = configparser.ConfigParser(interpolation=None)
+    try:
+        ini.read_string(Path(config).read_text(encoding="utf-8-sig"), source=str(config))
+    except FileNotFoundError:
+        raise ConfigError(f"{config}: no such configuration file") from None
+    except (configparser.Error, UnicodeDecodeError, OSError) as error:
+        raise ConfigError(f"{config}: cannot be read: {' '.join(str(error).split())}") from error
+    return ini
+
+
+def _follow(ini: configparser.ConfigParser, config: Path, section: str) -> str:
+    """The section that `section` stands for after every USE."""
+    seen: list[str] = []
+    while True:
+        if section not in ini:
+            place = f"{config}: [{seen[-1]}] USE: " if seen else f"{config}: "
+            raise ConfigError(
+                f"{place}expected one of the sections {', '.join(ini.sections()) or '(none)'}, "
+                f"got {section!r}"
+            )
+        if section in seen:
+            chain = " -> ".join([*seen, section])
+            raise ConfigError(f"{config}: [{section}] USE: expected an end, got the circle {chain}")
+        seen.append(section)
+        target = ini.get(section, "use", fallback="").strip()
+        if not target:
+            return section
+        section = target
+
+
+def _rule(key: str, kind: str) -> _Key | None:
+    rule = _KEYS.get(key)
+    # A kind of recognition that is neither of ours may use every key.
+    known = kind in (CLASSIFICATION, DETECTION)
+    return rule if rule and (kind in rule.kinds or not known) else None
+
+
+def _nearest(key: str, kind: str) -> str:
+    known = [name for name in _KEYS if _rule(name, kind)]
+    close = difflib.get_close_matches(key, [*known, *_OTHER_KEYS], n=1)
+    return f"; did you mean {close[0].upper()}?" if close else ""
+
+
+def _value(rule: _Key, text: str, where: str) -> Any:
+    try:
+        return rule.read(text)
+    except ValueError:
+        raise ConfigError(f"{where}: expected {rule.wanted}, got {text!r}") from None
+
+
+def _check_engine(name: str, where: str) -> None:
+    known = [AUTO, *plugins.names("engines")]
+    if name in known:
+        return
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    raise ConfigError(f"{where}: expected one of {', '.join(known)}, got {name!r}{hint}")
+
+
+def _find_files(
+    values: dict[str, Any],
+    given: Mapping[str, str],
+    config: Path,
+    section: str,
+    kind: str,
+    usr_path: str,
+) -> None:
+    """Replace the texts of GRAPH and LABELS by paths that exist. Raises ConfigError."""
+    shown = (
+        {"graph": "PATH_TO_CKPT", "labels": "PATH_TO_LABELS"}
+        if kind == DETECTION
+        else {"graph": "GRAPH", "labels": "LABELS"}
+    )
+    for field, key in shown.items():
+        where = f"option --{field}" if field in given else f"{config}: [{section}] {key}"
+        text = values.get(field)
+        if not text:
+            if values.get("engine") == "fake":
+                continue
+            raise ConfigError(f"{where}: expected a path, got nothing")
+        tried = _candidates(text, config, usr_path, as_given_first=field in given)
+        found = next((path for path in tried if path.exists()), None)
+        if found is None:
+            raise ConfigError(f"{where}: expected a file, got {text!r}, which is not at {tried[0]}")
+        if field == "labels" and found.is_dir():
+            raise ConfigError(f"{where}: expected a file, got the folder {found}")
+        values[field] = found
+    if "cache" in values:
+        values["cache"] = config.parent / values["cache"]
+
+
+def _candidates(text: str, config: Path, usr_path: str, *, as_given_first: bool) -> list[Path]:
+    """Where a path of the file may lie: under USR_PATH, beside the file, then as given.
+
+    The seed joined USR_PATH and the path as texts, so a slash at the path's start means nothing.
+    """
+    folders = [config.parent]
+    if usr_path:
+        folders = [config.parent / usr_path, Path(usr_path), *folders]
+    beside = [folder / text.lstrip("/") for folder in folders]
+    as_given = Path(text)
+    return [as_given, *beside] if as_given_first or as_given.is_absolute() else [*beside, as_given]
+
+
+# Checked once, at import, so that a key can never name a field that is not there.
+assert {rule.field for rule in _KEYS.values()} <= {field.name for field in fields(ModelCard)}

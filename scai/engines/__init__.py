@@ -1,0 +1,1 @@
+"""Engines: one file per runtime library. They know tensors, no images."""

@@ -1,0 +1,156 @@
+"""The contract every engine keeps: tensors in, tensors out, nothing about images.
+
+A module `scai/engines/<name>.py` exports one class named `Engine` that fulfils `EngineBase`,
+a constant `SUFFIXES` (the kinds of model file it reads, "" for a SavedModel directory) and a
+function `available()` that says whether its library is installed without importing it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scai.errors import ConfigError
+
+FREE_SIDE = 64
+SAME = 1e-3
+
+Run = Callable[[NDArray[np.generic]], list[NDArray[np.generic]]]
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One input or output of a model: its name, its shape (None = free) and its dtype name.
+
+    Of a quantised input, the real value is `(stored - zero_point) * scale`; a scale of 0 says
+    that it is not quantised. Outputs are always given out as real values.
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+    scale: float = 0.0
+    zero_point: int = 0
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """What an engine needs to load a model.
+
+    `inputs` and `outputs` are tensor or operation names from the configuration; empty means
+    "the model's own". `threads` is the number of cores to use (0: all). `cache` is a folder
+    for compiled models, or None. `classes` is how many labels there are (0: unknown), for an
+    engine that has no model to tell. `batch` is the most images that will come at once (0: any);
+    with 1 an engine saves itself the work of freeing a fixed batch.
+    """
+
+    path: Path
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    input_shape: tuple[int | None, ...] | None = None
+    threads: int = 0
+    cache: Path | None = None
+    classes: int = 0
+    batch: int = 0
+
+
+class EngineBase(ABC):
+    """A loaded model. Warm (one inference done where shapes are known) when constructed.
+
+    Construction raises UnsupportedModel when this engine cannot read the model and ConfigError
+    when a named layer or the file does not exist.
+    """
+
+    name: str
+    input: TensorSpec
+    outputs: tuple[TensorSpec, ...]
+
+    @abstractmethod
+    def __init__(self, model: ModelFile) -> None: ...
+
+    @abstractmethod
+    def infer(self, batch: NDArray[np.generic]) -> list[NDArray[np.generic]]:
+        """Run a batch `(b, h, w, c)` in the input's dtype; arrays in the order of `outputs`.
+
+        Every returned array has first axis b, whatever batch the model was frozen with.
+        Raises only EngineError.
+        """
+
+    def close(self) -> None:  # noqa: B027, most engines hold nothing
+        """Free what the library holds; the engine is not used afterwards."""
+
+    def describe(self) -> str:
+        """One line for the log: library, version, device, threads."""
+        return self.name
+
+
+def plain_name(name: str) -> str:
+    """An operation's name from a layer of the configuration: no `import/` before, no `:0` after.
+
+    The seed system imported its graphs under the prefix `import/`.
+    """
+    return name.removeprefix("import/").split(":")[0]
+
+
+def missing_layer(wanted: str, known: Iterable[str], model: ModelFile) -> ConfigError:
+    """The error for a layer that the model does not have; names the nearest that it has."""
+    close = difflib.get_close_matches(plain_name(wanted), sorted(set(known)), n=3, cutoff=0.4)
+    nearest = f"; nearest: {', '.join(close)}" if close else ""
+    return ConfigError(f"{model.path}: expected a layer named {wanted!r}, got none{nearest}")
+
+
+def one_line(error: BaseException, longest: int = 300) -> str:
+    """The text of a library's error as one line of bounded length."""
+    return " ".join(str(error).split())[:longest] or type(error).__name__
+
+
+def run_batch(batch: NDArray[np.generic], one_by_one: bool, run: Run) -> list[NDArray[np.generic]]:
+    """`run` on the batch at once, or on each image of it with the outputs joined."""
+    if not one_by_one or len(batch) == 1:
+        return run(batch)
+    parts = [run(batch[i : i + 1]) for i in range(len(batch))]
+    return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+
+
+def example(spec: TensorSpec, images: int) -> NDArray[np.generic]:
+    """Noise in the shape and dtype of an input, for a warm-up; free sides are 64 long."""
+    shape = (images, *(side or FREE_SIDE for side in spec.shape[1:]))
+    noise = np.random.default_rng(0).random(shape, np.float32)
+    if np.issubdtype(np.dtype(spec.dtype), np.integer):
+        low = np.iinfo(spec.dtype).min
+        return (noise * 255 + low).astype(spec.dtype)
+    return noise.astype(spec.dtype)
+
+
+def runs_together(run: Run, spec: TensorSpec, failures: tuple[type[Exception], ...]) -> bool:
+    """Warm a model up, and tell whether two images at once give what each gives alone.
+
+    Models frozen with a batch of 1 fail here, or mix their images up; both mean False. What the
+    single images raise passes through.
+    """
+    images = example(spec, 2)
+    alone = [run(images[i : i + 1]) for i in range(2)]
+    expected = [np.concatenate(arrays) for arrays in zip(*alone, strict=True)]
+    try:
+        together = run(images)
+    except failures:
+        return False
+    return all(
+        got.shape == want.shape and np.allclose(got, want, rtol=SAME, atol=SAME)
+        for got, want in zip(together, expected, strict=True)
+    )
+
+
+def output_index(outputs: Sequence[TensorSpec], wanted: str) -> int | None:
+    """Position of the output called `wanted` (with or without `:0`), or None."""
+    plain = wanted.split(":")[0]
+    for index, spec in enumerate(outputs):
+        if spec.name.split(":")[0] == plain:
+            return index
+    return None

@@ -1,0 +1,212 @@
+"""TensorFlow: reads what nothing else reads, control flow of TF1 graphs included; slow to start."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scai.engines.base import (
+    EngineBase,
+    ModelFile,
+    Run,
+    TensorSpec,
+    example,
+    missing_layer,
+    one_line,
+    run_batch,
+    runs_together,
+)
+from scai.errors import ConfigError, EngineError, UnsupportedModel
+
+SUFFIXES = (".pb", "", ".keras", ".h5")
+# What a graph of the TF Object Detection API ends in; such a graph has other loose ends too.
+_DETECTION = ("num_detections", "detection_boxes", "detection_scores", "detection_classes")
+
+
+def available() -> bool:
+    """Whether the package tensorflow is installed."""
+    return importlib.util.find_spec("tensorflow") is not None
+
+
+class Engine(EngineBase):
+    """A frozen TF1 graph in a session, or a SavedModel or Keras model as a function."""
+
+    name = "tensorflow"
+
+    def __init__(self, model: ModelFile) -> None:
+        self._tf = _import()
+        self._model = model
+        if not model.path.exists():
+            raise ConfigError(f"{model.path}: no such model")
+        try:
+            if model.threads:
+                _limit_threads(self._tf, model.threads)
+            self._run: Run = self._load()
+            self._check_input()
+            self._one_by_one = not self._warm_up()
+        except (EngineError, ConfigError):
+            raise
+        except Exception as error:
+            # TensorFlow and Keras raise nearly every class there is for a file they cannot read.
+            raise UnsupportedModel(
+                f"tensorflow cannot read {model.path}: {one_line(error)}"
+            ) from error
+
+    def infer(self, batch: NDArray[np.generic]) -> list[NDArray[np.generic]]:
+        """Run `(b, h, w, c)`; see EngineBase."""
+        try:
+            return run_batch(batch, self._one_by_one, self._run)
+        except (self._tf.errors.OpError, ValueError, TypeError, RuntimeError) as error:
+            raise EngineError(f"tensorflow: {self._model.path.name}: {one_line(error)}") from error
+
+    def describe(self) -> str:
+        """One line for the log."""
+        mode = "one by one" if self._one_by_one else "free batch"
+        return f"tensorflow {self._tf.__version__}, {mode}"
+
+    def _load(self) -> Run:
+        if self._model.path.suffix in (".keras", ".h5"):
+            return self._load_keras()
+        if self._model.path.is_dir():
+            return self._load_saved_model()
+        return self._load_frozen()
+
+    def _load_frozen(self) -> Run:
+        """A TF1 GraphDef, run in a session, which knows every kind of control flow."""
+        tf = self._tf
+        definition = tf.compat.v1.GraphDef()
+        definition.ParseFromString(self._model.path.read_bytes())
+        for node in definition.node:
+            # Frozen with a batch of 1: let any come, and see at the warm-up how that goes.
+            if node.op != "Placeholder":
+                continue
+            sides = node.attr["shape"].shape.dim
+            if len(sides) == 4 and sides[0].size == 1:
+                sides[0].size = -1
+        graph = tf.Graph()
+        with graph.as_default():
+            tf.compat.v1.import_graph_def(definition, name="")
+        source, results = self._ends(graph, definition)
+        self.input = _spec(source)
+        self.outputs = tuple(_spec(tensor) for tensor in results)
+        session = tf.compat.v1.Session(graph=graph)
+        call = session.make_callable(results, [source])
+        return lambda batch: [np.asarray(array) for array in call(batch)]
+
+    def _ends(self, graph: Any, definition: Any) -> tuple[Any, list[Any]]:
+        """The input tensor and the output tensors: those named, else the graph's own."""
+        model = self._model
+        names = {node.name for node in definition.node}
+        used = {_operation(name) for node in definition.node for name in node.input}
+        own = [n.name for n in definition.node if n.op == "Placeholder"][:1]
+        detects = [name for name in (*_DETECTION, "detection_masks") if name in names]
+        ends = [n.name for n in definition.node if n.name not in used and n.op != "NoOp"]
+        inputs = model.inputs or tuple(own)
+        outputs = model.outputs or tuple(detects if len(detects) >= len(_DETECTION) else ends)
+        if not inputs or not outputs:
+            raise UnsupportedModel(f"{model.path}: expected a graph with a placeholder, got none")
+        tensors = [self._tensor(graph, name, names) for name in (*inputs[:1], *outputs)]
+        return tensors[0], tensors[1:]
+
+    def _tensor(self, graph: Any, wanted: str, names: set[str]) -> Any:
+        name, _, port = wanted.removeprefix("import/").partition(":")
+        if name not in names:
+            raise missing_layer(wanted, names, self._model)
+        return graph.get_tensor_by_name(f"{name}:{port or 0}")
+
+    def _load_saved_model(self) -> Run:
+        tf = self._tf
+        loaded = tf.saved_model.load(str(self._model.path))
+        signatures = loaded.signatures
+        if not signatures:
+            raise UnsupportedModel(f"{self._model.path}: expected a SavedModel with a signature")
+        key = "serving_default" if "serving_default" in signatures else next(iter(signatures))
+        function = signatures[key]
+        arguments = function.structured_input_signature[1]
+        name = self._pick(self._model.inputs[:1], arguments)[0]
+        results = self._pick(self._model.outputs, function.structured_outputs)
+        self.input = _spec(arguments[name], name)
+        self.outputs = tuple(_spec(function.structured_outputs[r], r) for r in results)
+
+        def run(batch: NDArray[np.generic]) -> list[NDArray[np.generic]]:
+            found = function(**{name: tf.constant(batch)})
+            return [found[result].numpy() for result in results]
+
+        self._keep_alive = loaded  # its variables die with it
+        return run
+
+    def _pick(self, wanted: tuple[str, ...], known: Any) -> list[str]:
+        """The names of a signature that the configuration asks for; if none, all, sorted."""
+        found: list[str] = []
+        for name in wanted:
+            match = [k for k in known if k == name.removeprefix("import/").split(":")[0]]
+            if not match:
+                raise missing_layer(name, known, self._model)
+            found += match
+        return found or sorted(known)
+
+    def _load_keras(self) -> Run:
+        tf = self._tf
+        model = tf.keras.models.load_model(str(self._model.path), compile=False)
+        source = model.inputs[0]
+        self.input = TensorSpec(source.name, tuple(source.shape), str(source.dtype))
+        self.outputs = tuple(
+            TensorSpec(str(t.name), (None, *t.shape[1:]), str(t.dtype)) for t in model.outputs
+        )
+        signature = [tf.TensorSpec(source.shape, source.dtype)]
+        function = tf.function(lambda x: model(x, training=False), input_signature=signature)
+
+        def run(batch: NDArray[np.generic]) -> list[NDArray[np.generic]]:
+            return [t.numpy() for t in tf.nest.flatten(function(tf.constant(batch)))]
+
+        return run
+
+    def _check_input(self) -> None:
+        shape: tuple[int | None, ...] = self.input.shape
+        if len(shape) != 4 or len(self.outputs) == 0:
+            raise UnsupportedModel(
+                f"{self._model.path}: expected an input (b, h, w, c), got {shape}"
+            )
+        given: tuple[int | None, ...] = self._model.input_shape or (None, None, None, None)
+        sides = [own or side for own, side in zip(shape, given, strict=True)][1:]
+        self.input = TensorSpec(self.input.name, (None, *sides), self.input.dtype)
+
+    def _warm_up(self) -> bool:
+        """Run once or twice; return whether batches of more than one image may come."""
+        if self._model.batch == 1:
+            self._run(example(self.input, 1))
+            return False
+        failures = (self._tf.errors.OpError, ValueError, TypeError)
+        return runs_together(self._run, self.input, failures)
+
+
+def _import() -> Any:
+    """TensorFlow, told beforehand not to write about processors and graphics cards."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        import tensorflow
+    except ImportError as error:
+        raise ConfigError("engine tensorflow: install the package tensorflow-cpu") from error
+    tensorflow.get_logger().setLevel("ERROR")
+    return tensorflow
+
+
+def _limit_threads(tf: Any, threads: int) -> None:
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+    except RuntimeError:
+        pass  # already running, with the number an earlier model asked for
+
+
+def _operation(name: str) -> str:
+    return name.removeprefix("^").split(":")[0]
+
+
+def _spec(tensor: Any, name: str = "") -> TensorSpec:
+    sides = tensor.shape.as_list() if tensor.shape.rank is not None else [None]
+    shown = name or tensor.name.removesuffix(":0")
+    return TensorSpec(shown, (None, *sides[1:]), tensor.dtype.name)

@@ -1,0 +1,128 @@
+"""Every error SCAI raises on purpose, with the HTTP status and code a caller sees.
+
+    ScaiError
+    ├── BadRequest            400  a parameter is missing or makes no sense
+    │   └── BadImage          400  the bytes are not a picture we can read
+    │       ├── UnsupportedFormat  415  a picture format outside the allow-list, or no picture
+    │       └── ImageTooLarge      413  too many bytes or too many pixels
+    ├── NotFound              404  no such session, key, kind or model
+    ├── Busy                  503  the queue is full; come back after `retry_after` seconds
+    ├── StorageFull           507  the disk refuses to keep the upload
+    ├── ConfigError           500  an ini file, a flag or a model file is wrong; stops a program
+    ├── EngineError           500  the model could not be run
+    │   └── UnsupportedModel  500  this engine cannot read this model; another one may
+    └── WorkerDied            500  the job was being run when its worker died, too often
+
+An error crosses the process border as itself: `to_dict` goes into result.json, `from_dict`
+brings back an error of the same class. Anything that is not a ScaiError is a bug, and its
+text is for the log, never for a client.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class ScaiError(Exception):
+    """Base of all. `details` are extra JSON-ready facts, such as the stage or the limit."""
+
+    status = 500
+    code = "internal"
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-ready values: code, status, message and the details."""
+        return {**self.details, "code": self.code, "status": self.status, "message": self.message}
+
+    @staticmethod
+    def from_dict(data: dict[str, Any]) -> ScaiError:
+        """The error that `to_dict` described; an unknown code becomes a plain ScaiError."""
+        details = {k: v for k, v in data.items() if k not in ("code", "status", "message")}
+        kind = _by_code().get(str(data.get("code")), ScaiError)
+        return kind(str(data.get("message", "")), **details)
+
+
+class BadRequest(ScaiError):
+    """A parameter is missing or makes no sense."""
+
+    status = 400
+    code = "bad_request"
+
+
+class BadImage(BadRequest):
+    """The bytes are not a picture we can read; details name the stage."""
+
+    code = "bad_image"
+
+
+class UnsupportedFormat(BadImage):
+    """No picture at all, or a format outside the allow-list."""
+
+    status = 415
+    code = "unsupported_format"
+
+
+class ImageTooLarge(BadImage):
+    """Too many bytes or too many pixels; details name the limit and its setting."""
+
+    status = 413
+    code = "image_too_large"
+
+
+class NotFound(ScaiError):
+    """No such session, key, kind or model."""
+
+    status = 404
+    code = "not_found"
+
+
+class Busy(ScaiError):
+    """The queue is full; details hold retry_after in seconds."""
+
+    status = 503
+    code = "busy"
+
+
+class StorageFull(ScaiError):
+    """The disk refuses to keep the upload."""
+
+    status = 507
+    code = "storage_full"
+
+
+class ConfigError(ScaiError):
+    """An ini file, a flag or a model file is wrong; the program stops with this sentence."""
+
+    code = "config"
+
+
+class EngineError(ScaiError):
+    """The model could not be run."""
+
+    code = "engine"
+
+
+class UnsupportedModel(EngineError):
+    """This engine cannot read this model; another engine may."""
+
+    code = "unsupported_model"
+
+
+class WorkerDied(ScaiError):
+    """The job was being run when its worker died, more often than we try again."""
+
+    code = "worker_died"
+
+
+def _by_code() -> dict[str, type[ScaiError]]:
+    found: dict[str, type[ScaiError]] = {}
+    todo: list[type[ScaiError]] = [ScaiError]
+    while todo:
+        kind = todo.pop()
+        found[kind.code] = kind
+        todo.extend(kind.__subclasses__())
+    return found

@@ -1,0 +1,174 @@
+"""What a picture's header says, without touching a pixel.
+
+The portal asks this of every upload, so this file needs Pillow alone; turning bytes into pixels
+needs OpenCV and stands in pixels.py, which the portal never imports. Content decides, never the
+file's name. WebP is measured here and not by Pillow, whose WebP reader allocates the whole canvas
+before it tells the size.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from PIL import Image
+
+from scai.errors import BadImage, ImageTooLarge, UnsupportedFormat
+
+MAX_SIDE_PIXELS = 16_384
+_SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP": ".bmp", "GIF": ".gif"}
+_HEAD_BYTES = 32
+
+# `Limits` is stricter than Pillow's own bound, which is lifted to the largest picture that two
+# sides within our limit can make; beyond it, Pillow's warning is an error.
+Image.MAX_IMAGE_PIXELS = MAX_SIDE_PIXELS * MAX_SIDE_PIXELS
+warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+# Damaged metadata of a stranger's picture is nothing that the log of a server has to hear of.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The largest picture accepted: bytes of the file, pixels, pixels along one side."""
+
+    max_bytes: int = 20_000_000
+    max_pixels: int = 50_000_000
+    max_side: int = MAX_SIDE_PIXELS
+
+
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """A picture by its header: width and height in pixels as stored, before EXIF turns it.
+
+    `format` is JPEG, PNG, WEBP, BMP or GIF; `suffix` the usual file suffix of it; `mode`
+    Pillow's name of the pixel type ("RGB", "L", "P", "CMYK", ...).
+    """
+
+    format: str
+    width: int
+    height: int
+    bytes: int
+    suffix: str
+    mode: str
+
+
+def probe(source: bytes | os.PathLike[str] | str, limits: Limits = DEFAULT_LIMITS) -> ImageInfo:
+    """Judge a picture, given as bytes or as a path, by its header.
+
+    Raises UnsupportedFormat, ImageTooLarge or BadImage; the details hold the stage and, for
+    limits, the limit and the setting's name. Errors of the file system pass through.
+    """
+    if isinstance(source, bytes):
+        return _probe(io.BytesIO(source), len(source), limits)
+    with Path(source).open("rb") as file:
+        return _probe(file, os.fstat(file.fileno()).st_size, limits)
+
+
+def _probe(file: IO[bytes], size: int, limits: Limits) -> ImageInfo:
+    if size > limits.max_bytes:
+        raise ImageTooLarge(
+            f"expected at most {limits.max_bytes / 1e6:g} MB, got {size / 1e6:.1f} MB",
+            stage="size",
+            limit=limits.max_bytes,
+            setting="max_upload_mb",
+        )
+    head = file.read(_HEAD_BYTES)
+    kind = sniff(head)
+    file.seek(0)
+    if kind == "WEBP":
+        width, height = _webp_size(head)
+        mode = "RGBA"
+    else:
+        with translated("header", kind), Image.open(file, formats=[kind]) as image:
+            (width, height), mode = image.size, image.mode
+    _check_size(width, height, limits)
+    return ImageInfo(kind, width, height, size, _SUFFIXES[kind], mode)
+
+
+def sniff(head: bytes) -> str:
+    """The format that the first bytes announce. Raises UnsupportedFormat when none does."""
+    if head.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return "GIF"
+    if head.startswith(b"BM"):
+        return "BMP"
+    raise UnsupportedFormat(
+        "expected a JPEG, PNG, WebP, BMP or GIF picture, got "
+        + ("other content" if head else "an empty file"),
+        stage="format",
+    )
+
+
+def _webp_size(head: bytes) -> tuple[int, int]:
+    """Width and height of a WebP file by its first chunk (RFC 9649, sections 2.5 to 2.7)."""
+    chunk, data = head[12:16], head[20:]
+    if chunk == b"VP8X" and len(data) >= 10:
+        return (
+            int.from_bytes(data[4:7], "little") + 1,
+            int.from_bytes(data[7:10], "little") + 1,
+        )
+    if chunk == b"VP8L" and len(data) >= 5 and data[0] == 0x2F:
+        bits = int.from_bytes(data[1:5], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if chunk == b"VP8 " and len(data) >= 10 and data[3:6] == b"\x9d\x01\x2a":
+        return (
+            int.from_bytes(data[6:8], "little") & 0x3FFF,
+            int.from_bytes(data[8:10], "little") & 0x3FFF,
+        )
+    raise BadImage("the header of this WEBP picture is damaged or cut off", stage="header")
+
+
+def _check_size(width: int, height: int, limits: Limits) -> None:
+    if width < 1 or height < 1:
+        raise BadImage(f"expected a picture with pixels, got {width}x{height}", stage="header")
+    if width > limits.max_side or height > limits.max_side:
+        raise ImageTooLarge(
+            f"expected at most {limits.max_side} pixels a side, got {width}x{height}",
+            stage="header",
+            limit=limits.max_side,
+            setting="max_side",
+        )
+    if width * height > limits.max_pixels:
+        raise ImageTooLarge(
+            f"expected at most {limits.max_pixels / 1e6:g} megapixels, got {width}x{height}",
+            stage="header",
+            limit=limits.max_pixels,
+            setting="max_megapixels",
+        )
+
+
+@contextmanager
+def translated(stage: str, kind: str) -> Iterator[None]:
+    """Turn whatever a decoder raises inside into a BadImage that names the stage."""
+    try:
+        yield
+    except BadImage:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageTooLarge(
+            f"expected at most {MAX_SIDE_PIXELS} pixels a side, got a larger picture",
+            stage=stage,
+            limit=MAX_SIDE_PIXELS,
+            setting="max_side",
+        ) from error
+    except Exception as error:
+        # Hostile bytes raise nearly anything from a decoder: OSError, SyntaxError, struct.error,
+        # EOFError, MemoryError. Whichever it was, the sender's picture is what is wrong.
+        where = "header" if stage == "header" else "pixel data"
+        raise BadImage(
+            f"the {where} of this {kind} picture is damaged or cut off", stage=stage
+        ) from (error)

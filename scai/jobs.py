@@ -1,0 +1,105 @@
+"""Job mode: one process per session, at most so many at once; started where the tickets are.
+
+The process claims its own ticket, so the queue's promises hold unchanged: a process that dies
+leaves a claim that comes back, and a job that killed its process too often is given up.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+
+from scai.processes import PARENT, how_it_ended
+from scai.queues.directory import DirectoryQueue
+from scai.settings import ROOT, Settings
+
+log = logging.getLogger(__name__)
+
+
+class JobRunner:
+    """Starts a process for each waiting session of `kinds`."""
+
+    def __init__(self, settings: Settings, kinds: list[str]) -> None:
+        self._most = settings.max_jobs
+        self._settings = settings
+        self._rung = threading.Event()
+        self._queues = {
+            kind: DirectoryQueue(settings.pool(kind), kind, doorbell=False) for kind in kinds
+        }
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._stopping = False
+
+    def run(self) -> None:
+        """Step until `stop`, woken by new tickets and ended processes."""
+        for queue in self._queues.values():
+            queue.listen_for_arrivals(self._rung.set)
+        while not self._stopping:
+            self._rung.clear()
+            self.step()
+            self._rung.wait(self._settings.checktimeperiod)
+        self._end()
+
+    def stop(self) -> None:
+        """Let `run` end, and the processes with it."""
+        self._stopping = True
+        self._rung.set()
+
+    def step(self) -> int:
+        """Reap what has ended, start what waits; how many processes run now."""
+        self._reap()
+        waiting = sorted(
+            (name, kind) for kind, queue in self._queues.items() for name in queue.waiting()
+        )
+        for name, kind in waiting:
+            if len(self._running) >= self._most:
+                break
+            if name not in self._running:
+                self._running[name] = self._start(name, kind)
+        return len(self._running)
+
+    def _reap(self) -> None:
+        for name, process in list(self._running.items()):
+            code = process.poll()
+            if code is None:
+                continue
+            del self._running[name]
+            if code != 0:
+                log.warning("process of session %s: %s", name, how_it_ended(code))
+            for queue in self._queues.values():
+                queue.recover()
+
+    def _start(self, name: str, kind: str) -> subprocess.Popen[bytes]:
+        settings = self._settings
+        command = [
+            *(sys.executable, "-m", f"workers.{kind}", "--runningmode=job"),
+            *(f"--sessname={name}", f"--sesspath={settings.sessionpath}"),
+            *(f"--poolingdir={settings.pool(kind)}", f"--config={settings.models_file(kind)}"),
+            f"--usedconfig={settings.usedconfig}",
+        ]
+        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+        environment = {**os.environ, PARENT: str(os.getpid()), "PYTHONPATH": path}
+        process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
+        )
+        threading.Thread(target=self._ring_at_end, args=(process,), daemon=True).start()
+        return process
+
+    def _ring_at_end(self, process: subprocess.Popen[bytes]) -> None:
+        process.wait()
+        self._rung.set()
+
+    def _end(self) -> None:
+        for process in self._running.values():
+            process.terminate()
+        for process in self._running.values():
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        for queue in self._queues.values():
+            queue.recover()
+            queue.close()

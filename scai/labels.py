@@ -1,0 +1,137 @@
+"""Label files: one label a line, or a *_label_map.pbtxt of the TF Object Detection API.
+
+Both become a mapping id -> label; the ids of a text file are its line numbers from 0.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from scai.errors import ConfigError
+
+# One token of protobuf's text format: a string, a word or number, or a punctuation mark.
+_TOKEN = re.compile(
+    r"""\s+ | \#[^\n]*                          # blank or comment: skipped
+      | (?P<text>"(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*')
+      | (?P<word>[-+\w.]+)
+      | (?P<mark>[{}<>\[\]:;,])
+      | (?P<bad>.)""",
+    re.VERBOSE | re.DOTALL,
+)
+_CLOSING = {"{": "}", "<": ">"}
+
+
+def read(path: Path) -> dict[int, str]:
+    """The labels of a file, by id. Raises ConfigError with a sentence naming file and place."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: expected UTF-8 text, got byte {error.start} of no text") from (
+            error
+        )
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
+    labels = parse_pbtxt(text, str(path)) if path.suffix == ".pbtxt" else parse_lines(text)
+    if not labels:
+        raise ConfigError(f"{path}: expected at least one label, got none")
+    return labels
+
+
+def parse_lines(text: str) -> dict[int, str]:
+    """One label a line, white space at the end dropped; empty lines at the end are none."""
+    lines = [line.rstrip() for line in text.rstrip().split("\n")]
+    return dict(enumerate(lines)) if lines != [""] else {}
+
+
+def parse_pbtxt(text: str, where: str) -> dict[int, str]:
+    """The items of a StringIntLabelMap; `display_name` is shown where there is one."""
+    labels: dict[int, str] = {}
+    tokens = _tokens(text, where)
+    for kind, word, line in tokens:
+        if kind == "mark" and word in ";,":
+            continue
+        opening = next(tokens, ("end", "the end", line))
+        if opening[1] == ":":
+            opening = next(tokens, ("end", "the end", line))
+        if word != "item" or opening[1] not in _CLOSING:
+            raise ConfigError(f"{where}, line {line}: expected 'item {{', got {word!r}")
+        item = _item(tokens, _CLOSING[opening[1]], where, line)
+        number, label = _entry(item, where, line)
+        if number in labels:
+            raise ConfigError(
+                f"{where}, line {line}: expected every id once, got id {number} again"
+            )
+        labels[number] = label
+    return labels
+
+
+def _item(tokens: Iterator[_Token], closing: str, where: str, start: int) -> dict[str, str]:
+    """The simple fields of one message; messages within it (keypoints and such) are skipped."""
+    fields: dict[str, str] = {}
+    key = ""
+    expecting = False
+    for kind, word, line in tokens:
+        if word == closing and kind == "mark":
+            return fields
+        if kind == "mark" and word in _CLOSING:
+            _item(tokens, _CLOSING[word], where, line)
+            key, expecting = "", False
+        elif kind == "mark" and word == ":":
+            expecting = True
+        elif kind == "mark":
+            continue
+        elif expecting:
+            fields[key] = word
+            expecting = False
+        elif kind == "text" and key:
+            fields[key] += word  # adjacent strings are one, as in C
+        else:
+            key = word
+    raise ConfigError(
+        f"{where}, line {start}: expected {closing!r} to close this item, got the end"
+    )
+
+
+def _entry(item: dict[str, str], where: str, line: int) -> tuple[int, str]:
+    try:
+        number = int(item["id"], 0)
+    except (KeyError, ValueError):
+        got = item.get("id", "none")
+        raise ConfigError(
+            f"{where}, line {line}: expected a whole number as id, got {got}"
+        ) from None
+    label = item.get("display_name") or item.get("name")
+    if not label:
+        raise ConfigError(f"{where}, line {line}: expected a name or display_name, got neither")
+    return number, label
+
+
+_Token = tuple[str, str, int]
+
+
+def _tokens(text: str, where: str) -> Iterator[_Token]:
+    """(kind, word, line) of each token; strings without their quotes and escapes."""
+    line = 1
+    for match in _TOKEN.finditer(text):
+        kind = match.lastgroup
+        word = match.group()
+        if kind == "bad":
+            raise ConfigError(f"{where}, line {line}: expected a field, got {word!r}")
+        if kind == "text":
+            yield kind, _unescape(word[1:-1], where, line), line
+        elif kind is not None:
+            yield kind, word, line
+        line += word.count("\n")
+
+
+def _unescape(text: str, where: str, line: int) -> str:
+    if "\\" not in text:
+        return text
+    try:
+        # Octal and hex escapes are bytes of UTF-8, which is how protobuf prints é or 貓.
+        return codecs.escape_decode(text.encode())[0].decode()
+    except (ValueError, UnicodeDecodeError):
+        raise ConfigError(f"{where}, line {line}: expected a string, got {text!r}") from None

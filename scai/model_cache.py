@@ -1,0 +1,51 @@
+"""The models one worker has loaded, by section; the least used goes when there are too many."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+from scai.recognizer import Recognizer
+
+
+class ModelCache:
+    """Loads a section of the models file when it is first asked for.
+
+    `load(section)` makes a warm recognizer or raises ConfigError or EngineError. `default` is
+    the section a job gets that names none; it is never put out. `resolve(name)` follows aliases,
+    so that one model is not loaded under two names.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[str], Recognizer],
+        default: str = "default",
+        capacity: int = 4,
+        resolve: Callable[[str], str] = str,
+    ) -> None:
+        self.default = default
+        self._resolve = resolve
+        self._load = load
+        self._capacity = capacity
+        self._loaded: OrderedDict[str, Recognizer] = OrderedDict()
+
+    def get(self, section: str = "") -> Recognizer:
+        """The recognizer of a section; "" is the default one."""
+        name = self._resolve(section or self.default)
+        found = self._loaded.get(name)
+        if found is None:
+            self._make_room()
+            found = self._loaded[name] = self._load(name)
+        self._loaded.move_to_end(name)
+        return found
+
+    def _make_room(self) -> None:
+        while len(self._loaded) >= self._capacity:
+            name = next((n for n in self._loaded if n != self.default), None)
+            if name is None:
+                return
+            self._loaded.pop(name).close()
+
+    def names(self) -> list[str]:
+        """Sections loaded now, the longest unused first."""
+        return list(self._loaded)

@@ -1,0 +1,63 @@
+"""Small facts about child processes that the supervisor and the job runner share."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import signal
+import socket
+import sys
+
+from scai.errors import ConfigError
+
+PARENT = "SCAI_PARENT_PID"
+# The exit status of a program that a wrong setting or model stopped, as in sysexits.h.
+EXIT_CONFIG = 78
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent() -> None:
+    """Ask to be stopped (SIGTERM) when the SCAI process that started this one dies, however.
+
+    Does nothing unless that process put its pid into the environment.
+    """
+    parent = os.environ.get(PARENT)
+    if parent:
+        tie_to(int(parent), signal.SIGTERM)
+
+
+def tie_to(parent: int, how: signal.Signals) -> None:
+    """Let the kernel send `how` to this process when its parent, `parent`, dies. Linux only."""
+    if not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, how)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), how)
+
+
+def how_it_ended(code: int) -> str:
+    """An exit status of `subprocess` in words: "exit status 3", "killed by SIGKILL"."""
+    if code >= 0:
+        return f"exit status {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"killed by signal {-code}"
+
+
+def check_port(host: str, port: int) -> None:
+    """Raises ConfigError, in one sentence, when nothing can listen on that address now."""
+    try:
+        family, *_, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            problem = f"port {port} on {host} is in use; stop what listens there or choose another"
+        else:
+            problem = f"cannot listen on {host} port {port}: {error.strerror or error}"
+        raise ConfigError(problem) from error

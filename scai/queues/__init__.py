@@ -1,0 +1,1 @@
+"""Queues: one file per way of keeping waiting jobs."""

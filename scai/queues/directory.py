@@ -1,0 +1,248 @@
+"""The queue that is a directory: an empty file `pooling/<kind>/<session name>` waits.
+
+This is SCAI's public protocol: whoever makes a session directory and touches a ticket is a
+client. Beside the tickets lie, hidden from a plain `ls`:
+
+    .claimed/<session name>@<owner>   taken by that owner (one rename); gone when it has its verdict
+    .owners/<owner>.lock, .json       flocked while the owner lives, see scai/owners.py
+    .hold/<session name>              set aside; the text in it is the reason
+
+A ticket is in exactly one of the three places. Renames need no flush: after a power cut a
+ticket stands at one of its two places, and both lead to a run.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from scai import owners
+from scai.doorbell import Doorbell
+from scai.durable import Disk
+from scai.queues.base import Claim, Job, JobQueue
+from scai.session import NAME
+
+log = logging.getLogger(__name__)
+
+CLAIMED = ".claimed"
+HOLD = ".hold"
+# A dead owner's claims are to be back within 2 s, so idle claimers look this often, in seconds.
+_RECOVERY_PERIOD = 1.0
+
+
+class DirectoryQueue(JobQueue):
+    """Tickets in the folder `pool`, which is made when it is missing.
+
+    `sweep` is the longest time in seconds between two listings while waiting; with `doorbell`
+    file events shorten it to milliseconds.
+    """
+
+    def __init__(
+        self,
+        pool: Path,
+        kind: str,
+        *,
+        sweep: float = 2.0,
+        doorbell: bool = True,
+        disk: Disk | None = None,
+    ) -> None:
+        self.kind = kind
+        self.pool = pool
+        self._claimed = pool / CLAIMED
+        self._hold = pool / HOLD
+        self._disk = disk or Disk()
+        self._sweep = sweep
+        self._use_doorbell = doorbell
+        self._bell: Doorbell | None = None
+        self._done_bell: Doorbell | None = None
+        self._woken = False
+        self._rung = threading.Event()
+        self._owner: owners.Owner | None = None
+        self._listing: deque[str] = deque()
+        self._listed_at = -float("inf")
+        self._listing_took = 0.0
+        self._recovered_at = -float("inf")
+        for folder in (pool, self._claimed, self._hold, pool / owners.FOLDER):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def owner(self) -> owners.Owner:
+        """This process as a claimer; comes into being at its first use."""
+        if self._owner is None:
+            self._owner = owners.Owner(self.pool)
+        return self._owner
+
+    def put(self, job: Job) -> None:
+        # An empty file cannot be half-written, so this one call is the commit point.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        os.close(os.open(self.pool / job.session, flags, 0o640))
+        self._disk.sync_directory(self.pool)
+
+    def claim(self, limit: int, timeout: float) -> list[Claim]:
+        deadline = time.monotonic() + timeout
+        self._listen()
+        while True:
+            self._rung.clear()
+            self._recover_now_and_then()
+            claims = self._take(limit)
+            left = deadline - time.monotonic()
+            if claims or left <= 0:
+                return claims
+            if self._rung.wait(min(left, self._sweep, _RECOVERY_PERIOD)):
+                self._listed_at = -float("inf")
+            if self._woken:
+                self._woken = False
+                return self._take(limit)
+
+    def wake(self) -> None:
+        self._woken = True
+        self._rung.set()
+
+    def _listen(self) -> None:
+        if self._use_doorbell and self._bell is None:
+            self.listen_for_arrivals(self._rung.set)
+
+    def listen_for_arrivals(self, ring: Callable[[], None]) -> None:
+        """Call `ring`, from another thread, whenever a ticket arrives."""
+        self._bell = Doorbell(self.pool, lambda name: ring(), "arrivals")
+
+    def _take(self, limit: int) -> list[Claim]:
+        claims: list[Claim] = []
+        self._refresh()
+        while self._listing and len(claims) < limit:
+            claim = self._rename(self._listing.popleft())
+            if claim is not None:
+                claims.append(claim)
+        return claims
+
+    def _refresh(self) -> None:
+        # A long listing is used up before the folder is read again: reading a million names
+        # for each batch would cost more than the batch.
+        age = time.monotonic() - self._listed_at
+        if self._listing and age < max(self._sweep, 20 * self._listing_took):
+            return
+        started = time.monotonic()
+        self._listing = deque(sorted(self.waiting()))
+        self._listed_at = time.monotonic()
+        self._listing_took = self._listed_at - started
+
+    def claim_one(self, session: str) -> Claim | None:
+        return self._rename(session)
+
+    def _rename(self, name: str) -> Claim | None:
+        taken = self._claimed / f"{name}@{self.owner.id}"
+        try:
+            os.rename(self.pool / name, taken)
+        except FileNotFoundError:
+            return None  # another worker was faster
+        return DirectoryClaim(self, Job(name, self.kind), taken)
+
+    def waiting(self) -> Iterable[str]:
+        """The names of the waiting jobs, in no order; anything else in the folder is ignored."""
+        return [name for name in os.listdir(self.pool) if NAME.fullmatch(name)]
+
+    def __len__(self) -> int:
+        return len(list(self.waiting()))
+
+    def claimed(self) -> dict[str, str]:
+        """Session names that are being worked on, each with the id of its owner."""
+        pairs = (name.partition("@") for name in os.listdir(self._claimed))
+        return {session: owner for session, _, owner in pairs if NAME.fullmatch(session)}
+
+    def has(self, session: str) -> bool:
+        """Whether that session waits or is being worked on."""
+        return (self.pool / session).exists() or session in self.claimed()
+
+    def held(self) -> dict[str, str]:
+        found = {}
+        for file in self._hold.iterdir():
+            if NAME.fullmatch(file.name):
+                found[file.name] = file.read_text(encoding="utf-8", errors="replace").strip()
+        return found
+
+    def workers(self) -> list[dict[str, Any]]:
+        return owners.living(self.pool)
+
+    def listen(self, ring: Callable[[str], None]) -> bool:
+        self._done_bell = Doorbell(
+            self._claimed, lambda name: ring(name.partition("@")[0]), "removals"
+        )
+        return self._done_bell.working
+
+    def recover(self) -> int:
+        """Put the claims of dead owners back; how many there were."""
+        by_owner: dict[str, list[str]] = {name: [] for name in owners.known(self.pool)}
+        for name in os.listdir(self._claimed):
+            by_owner.setdefault(name.partition("@")[2], []).append(name)
+        if self._owner is not None:
+            by_owner.pop(self._owner.id, None)
+        count = 0
+        for owner, names in by_owner.items():
+            with owners.burial(self.pool, owner) as dead:
+                if dead:
+                    count += sum(self._return(name) for name in names)
+                    log.warning("owner %s is gone; %d of its jobs wait again", owner, len(names))
+        return count
+
+    def _return(self, claimed: str) -> bool:
+        try:
+            os.rename(self._claimed / claimed, self.pool / claimed.partition("@")[0])
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _recover_now_and_then(self) -> None:
+        now = time.monotonic()
+        if now - self._recovered_at >= _RECOVERY_PERIOD:
+            self._recovered_at = now
+            if self.recover():
+                self._listed_at = -float("inf")
+                self._listing.clear()
+
+    def set_aside(self, name: str, reason: str) -> None:
+        """Write the hold file of a session; its ticket is removed by the caller."""
+        self._disk.publish(self._hold / name, (reason.strip() + "\n").encode())
+
+    def forget(self, name: str) -> None:
+        """Drop the hold file of a session that is no more."""
+        (self._hold / name).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        for bell in (self._bell, self._done_bell):
+            if bell is not None:
+                bell.close()
+        self._bell = self._done_bell = None
+        if self._owner is not None:
+            for name in os.listdir(self._claimed):
+                if name.endswith("@" + self._owner.id):
+                    self._return(name)
+            self._owner.close()
+            self._owner = None
+
+
+class DirectoryClaim(Claim):
+    """A ticket under `.claimed/`. Its removal is what rings the portal's doorbell."""
+
+    def __init__(self, queue: DirectoryQueue, job: Job, file: Path) -> None:
+        self.job = job
+        self._queue = queue
+        self._file = file
+
+    def done(self) -> None:
+        try:
+            self._file.unlink(missing_ok=True)
+        except (IsADirectoryError, PermissionError):
+            log.warning("%s is not a file; left where it is", self._file)
+
+    def give_back(self) -> None:
+        self._queue._return(self._file.name)
+
+    def hold(self, reason: str) -> None:
+        self._queue.set_aside(self.job.session, reason)
+        self.done()

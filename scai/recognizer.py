@@ -1,0 +1,117 @@
+"""The way of a picture through a model: prepare -> engine.infer -> read.
+
+`prepare` and `read` are pure and belong to a kind of recognition (workers/<kind>.py); the batches
+between them are the same for all.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scai.cards import ModelCard
+from scai.engines.base import EngineBase, TensorSpec
+from scai.errors import EngineError
+from scai.results import Result
+
+Pixels = NDArray[np.uint8]
+Tensor = NDArray[np.generic]
+
+DEFAULT_MEAN = 0.0
+DEFAULT_STD = 255.0
+MOST_IMAGES = 32
+
+
+class Recognizer(ABC):
+    """A loaded model and what its numbers mean. Not for several threads at once.
+
+    `max_batch` is the most images that are run at once; more may be given, and are split.
+    """
+
+    def __init__(self, card: ModelCard, engine: EngineBase) -> None:
+        self.card = card
+        self.engine = engine
+        self.max_batch = card.batch or MOST_IMAGES
+
+    @abstractmethod
+    def prepare(self, image: Pixels) -> Tensor:
+        """`(h, w, 3)` uint8 RGB to the model's `(h', w', c)` in the input's dtype."""
+
+    @abstractmethod
+    def read(self, outputs: Sequence[Tensor], index: int, size: tuple[int, int]) -> Result:
+        """The result of image `index` of a batch; `size` is its (width, height) in pixels."""
+
+    def recognize(self, images: Sequence[Pixels]) -> list[Result]:
+        """One result per image `(h, w, 3)` uint8 RGB, in order. Raises EngineError."""
+        tensors = [self.prepare(image) for image in images]
+        results: dict[int, Result] = {}
+        for places in self._groups(tensors):
+            outputs = self.engine.infer(np.stack([tensors[place] for place in places]))
+            self._check(outputs, len(places))
+            for index, place in enumerate(places):
+                height, width = images[place].shape[:2]
+                results[place] = self.read(outputs, index, (width, height))
+        return [results[place] for place in range(len(images))]
+
+    def close(self) -> None:
+        """Free the model."""
+        self.engine.close()
+
+    def _groups(self, tensors: Sequence[Tensor]) -> list[list[int]]:
+        """Places of images of one shape, at most `max_batch` together, in order of arrival."""
+        by_shape: dict[tuple[int, ...], list[int]] = {}
+        for place, tensor in enumerate(tensors):
+            by_shape.setdefault(tensor.shape, []).append(place)
+        return [
+            places[start : start + self.max_batch]
+            for places in by_shape.values()
+            for start in range(0, len(places), self.max_batch)
+        ]
+
+    def _check(self, outputs: Sequence[Tensor], images: int) -> None:
+        for spec, array in zip(self.engine.outputs, outputs, strict=True):
+            if array.ndim == 0 or len(array) != images:
+                raise EngineError(
+                    f"{self.engine.name}: expected output {spec.name} for {images} images, "
+                    f"got shape {array.shape}"
+                )
+
+
+def as_input(
+    pixels: NDArray[Any], spec: TensorSpec, mean: float | None, std: float | None
+) -> Tensor:
+    """Pixels 0..255 in the dtype and range of a model's input.
+
+    Float inputs get (pixel - mean) / std, 0 and 255 unless given. Whole-number inputs get the
+    pixels as they are, shifted for int8; with a mean or std given, they get the real value
+    (pixel - mean) / std stored by the input's own scale and zero point.
+    """
+    dtype = np.dtype(spec.dtype)
+    plain = mean is None and std is None
+    if not np.issubdtype(dtype, np.integer):
+        values = pixels.astype(np.float32)
+        values -= np.float32(DEFAULT_MEAN if mean is None else mean)
+        values *= np.float32(1 / (DEFAULT_STD if std is None else std))
+        return values.astype(dtype, copy=False)
+    bounds = np.iinfo(dtype)
+    if plain or not spec.scale:
+        shift = -128 if dtype == np.int8 else 0
+        if pixels.dtype == dtype:
+            return pixels
+        stored = np.rint(pixels.astype(np.float32)) + shift
+    else:
+        real = (pixels.astype(np.float32) - (mean or 0.0)) / (std or DEFAULT_STD)
+        stored = np.rint(real / spec.scale) + spec.zero_point
+    clipped: Tensor = np.clip(stored, bounds.min, bounds.max).astype(dtype)
+    return clipped
+
+
+def input_sides(card: ModelCard, spec: TensorSpec, default: int) -> tuple[int, int]:
+    """Height and width of the input: the model's where fixed, else the card's, else `default`."""
+    height = spec.shape[1] or card.input_height or default
+    width = spec.shape[2] or card.input_width or default
+    return height, width

@@ -1,0 +1,169 @@
+"""What a recognition says: arrays of stated, checked shapes, and their JSON forms.
+
+"Nothing found" is a value like any other: `Detections.empty(width, height)`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+SEED_ENTRIES = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Classification:
+    """The k best classes of one picture, best first.
+
+    `labels`: k texts. `indices`: (k,) int64, lines of the label file. `scores`: (k,) float32,
+    descending, 0..1 for a model that ends in probabilities.
+    """
+
+    labels: tuple[str, ...]
+    indices: Ints
+    scores: Floats
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", tuple(self.labels))
+        k = len(self.labels)
+        _keep(self, "indices", np.int64, (k,))
+        _keep(self, "scores", np.float32, (k,))
+        if k > 1 and bool(np.any(np.diff(self.scores) > 0)):
+            raise ValueError(f"scores: expected descending values, got {self.scores.tolist()}")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @classmethod
+    def empty(cls) -> Classification:
+        """No class at all."""
+        return cls((), np.empty(0, np.int64), np.empty(0, np.float32))
+
+    def to_dict(self) -> dict[str, Any]:
+        """{"predictions": [{"label", "index", "score"}, ...]}, scores to six decimals."""
+        return {
+            "predictions": [
+                {"label": label, "index": int(index), "score": round(float(score), 6)}
+                for label, index, score in zip(self.labels, self.indices, self.scores, strict=True)
+            ]
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Classification:
+        """The result that `to_dict` described."""
+        rows = data["predictions"]
+        return cls(
+            tuple(row["label"] for row in rows),
+            np.array([row["index"] for row in rows], np.int64),
+            np.array([row["score"] for row in rows], np.float32),
+        )
+
+    def seed_text(self) -> str:
+        """The first five as the JSON text that the seed system puts into `result`.
+
+        An object label -> "97.3%", best first. A label that comes twice gets " (2)", so that
+        it does not vanish as an object's key.
+        """
+        shown: dict[str, str] = {}
+        for label, score in zip(self.labels[:SEED_ENTRIES], self.scores, strict=False):
+            name, number = label, 1
+            while name in shown:
+                number += 1
+                name = f"{label} ({number})"
+            shown[name] = f"{float(score) * 100:.1f}%"
+        return json.dumps(shown, ensure_ascii=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """The objects of one picture, best first.
+
+    `width`, `height`: pixels of the upright picture. `boxes`: (n, 4) float32 x1, y1, x2, y2 in
+    its pixels. `scores`: (n,) float32 0..1. `class_ids`: (n,) int64, ids of the label file.
+    `labels`: n texts. `masks`: None, or (n, mh, mw) float32 0..1, each stretched over its box.
+    """
+
+    boxes: Floats
+    scores: Floats
+    class_ids: Ints
+    labels: tuple[str, ...]
+    width: int
+    height: int
+    masks: Floats | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", tuple(self.labels))
+        n = len(self.labels)
+        _keep(self, "boxes", np.float32, (n, 4))
+        _keep(self, "scores", np.float32, (n,))
+        _keep(self, "class_ids", np.int64, (n,))
+        if self.masks is not None:
+            _keep(self, "masks", np.float32, (n, None, None))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @classmethod
+    def empty(cls, width: int, height: int) -> Detections:
+        """Nothing was found in a picture of this size."""
+        none = np.empty(0, np.float32)
+        return cls(none.reshape(0, 4), none, np.empty(0, np.int64), (), width, height)
+
+    def to_dict(self) -> dict[str, Any]:
+        """{"width", "height", "detections": [{"label", "id", "score", "box"}]}, without masks.
+
+        Boxes are rounded to tenths of a pixel, scores to six decimals.
+        """
+        return {
+            "width": self.width,
+            "height": self.height,
+            "detections": [
+                {
+                    "label": self.labels[i],
+                    "id": int(self.class_ids[i]),
+                    "score": round(float(self.scores[i]), 6),
+                    "box": [round(float(edge), 1) for edge in self.boxes[i]],
+                }
+                for i in range(len(self))
+            ],
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Detections:
+        """The result that `to_dict` described."""
+        rows = data["detections"]
+        return cls(
+            np.array([row["box"] for row in rows], np.float32).reshape(-1, 4),
+            np.array([row["score"] for row in rows], np.float32),
+            np.array([row["id"] for row in rows], np.int64),
+            tuple(row["label"] for row in rows),
+            int(data["width"]),
+            int(data["height"]),
+        )
+
+
+Result = Classification | Detections
+
+
+def from_dict(data: dict[str, Any]) -> Result:
+    """The result of either kind that its `to_dict` described."""
+    return Classification.from_dict(data) if "predictions" in data else Detections.from_dict(data)
+
+
+def _keep(owner: object, name: str, dtype: type, shape: tuple[int | None, ...]) -> None:
+    """Store the attribute as an array of this dtype; raise ValueError for another shape."""
+    array: NDArray[Any] = np.asarray(getattr(owner, name), dtype=dtype)
+    fits = array.ndim == len(shape) and all(
+        want is None or want == got for want, got in zip(shape, array.shape, strict=True)
+    )
+    if not fits:
+        wanted = str(shape).replace("None", "any")
+        raise ValueError(f"{name}: expected shape {wanted}, got {array.shape}")
+    object.__setattr__(owner, name, array)

@@ -1,0 +1,164 @@
+"""What HTTP may ask for, without HTTP: submit a picture, look at a session, wait for a verdict."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from scai import cards, plugins
+from scai.durable import Disk, storage_error
+from scai.errors import BadRequest, Busy, NotFound
+from scai.images import Limits, probe
+from scai.queues.base import Job, JobQueue
+from scai.queues.directory import DirectoryQueue
+from scai.session import FINAL, Session, Upload
+from scai.settings import Settings
+from scai.waiters import Waiters
+
+log = logging.getLogger(__name__)
+
+# A wait looks at the disk itself now and then, in seconds: events are only hints.
+_RECHECK = 1.0
+_RECHECK_WITHOUT_EVENTS = 0.1
+# How long a counted queue depth is good for, in seconds; counting lists the folder.
+_DEPTH_AGE = 1.0
+_LONGEST_NAME = 255
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+
+
+class Service:
+    """The only door for the routes. Starts no thread before somebody waits."""
+
+    def __init__(
+        self, settings: Settings, queues: Mapping[str, JobQueue], *, disk: Disk | None = None
+    ) -> None:
+        self.settings = settings
+        self._queues = dict(queues)
+        self._disk = disk or Disk(settings.durability)
+        self._limits = Limits(settings.max_upload_bytes, settings.max_pixels)
+        self._waiters = Waiters(self._queues.values())
+        self._depths: dict[str, tuple[float, int]] = {}
+        self._models: dict[str, tuple[float, list[str]]] = {}
+        settings.sessionpath.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of recognition on offer."""
+        return list(self._queues)
+
+    def models(self, kind: str) -> list[str]:
+        """The sections of the kind's models file, the one used by default first."""
+        file = self.settings.models_file(kind)
+        try:
+            changed = file.stat().st_mtime
+        except OSError:
+            return []
+        known = self._models.get(kind)
+        if known is None or known[0] != changed:
+            names = cards.sections(file)
+            names.sort(key=lambda name: name != self.settings.usedconfig)
+            known = self._models[kind] = (changed, names)
+        return list(known[1])
+
+    def submit(
+        self, kind: str, data: bytes, filename: str, params: Mapping[str, str] | None = None
+    ) -> Session:
+        """Take a picture in; when this returns, it is on stable storage and will get a verdict.
+
+        `filename` is the client's and is only shown, never used as a path. `params` may hold
+        "model", a section name. Raises NotFound, BadRequest, BadImage, Busy or StorageFull.
+        """
+        queue = self._queue(kind)
+        chosen = {name: value for name, value in (params or {}).items() if value}
+        if "model" in chosen and chosen["model"] not in self.models(kind):
+            there = ", ".join(self.models(kind)) or "none"
+            raise BadRequest(f"no model {chosen['model'][:60]!r}; there are: {there}")
+        info = probe(data, self._limits)
+        self._refuse_when_full(kind, queue)
+        name = _base_name(filename)
+        upload = Upload(data, _suffix(name, info.suffix), name)
+        try:
+            session = Session.create(
+                self.settings.sessionpath, kind, upload, params=chosen, disk=self._disk
+            )
+            queue.put(Job(session.name, kind))
+        except OSError as error:
+            log.error("upload not stored: %s", error)
+            raise storage_error(error) from error
+        log.info("session %s: %s %dx%d accepted", session.name, kind, info.width, info.height)
+        return session
+
+    def _refuse_when_full(self, kind: str, queue: JobQueue) -> None:
+        counted, depth = self._depths.get(kind, (-float("inf"), 0))
+        now = time.monotonic()
+        if now - counted > _DEPTH_AGE:
+            counted, depth = now, len(queue)
+        if depth >= self.settings.max_waiting:
+            raise Busy("the queue is full; try again in a minute", retry_after=60)
+        self._depths[kind] = (counted, depth + 1)
+
+    def _queue(self, kind: str) -> JobQueue:
+        try:
+            return self._queues[kind]
+        except KeyError:
+            raise NotFound(f"no kind of recognition named {kind!r}") from None
+
+    def session(self, kind: str, name: str, key: str) -> Session:
+        """The session of that name if `key` opens it and it is of that kind; else NotFound."""
+        session = Session(self.settings.sessionpath, name, disk=self._disk)
+        if not session.opens_with(key, kind):
+            raise NotFound("no available task, key or job")
+        return session
+
+    def wait(self, session: Session, timeout: float) -> dict[str, Any]:
+        """The session's result as soon as it is final, or as it is after `timeout` seconds."""
+        deadline = time.monotonic() + min(timeout, self.settings.max_wait)
+        with self._waiters.waiting_for(session.name) as event:
+            while True:
+                event.clear()
+                result = session.result()
+                left = deadline - time.monotonic()
+                if result.get("state") in FINAL or left <= 0:
+                    return result
+                pause = _RECHECK if self._waiters.informed else _RECHECK_WITHOUT_EVENTS
+                event.wait(min(left, pause))
+
+    def workers(self) -> dict[str, list[dict[str, Any]]]:
+        """What the living workers of each kind told of themselves."""
+        return {kind: queue.workers() for kind, queue in self._queues.items()}
+
+    def ready(self) -> bool:
+        """Whether every upload would be taken up at once."""
+        if self.settings.runningmode == "job":
+            return True
+        return all(any(w.get("warm") for w in found) for found in self.workers().values())
+
+    def close(self) -> None:
+        """Stop listening and let go of the queues."""
+        for queue in self._queues.values():
+            queue.close()
+
+
+def _base_name(filename: str) -> str:
+    """The last part of a client's file name, of either system's form, printable characters only."""
+    last = PureWindowsPath(PurePosixPath(filename).name).name
+    return "".join(c for c in last if c.isprintable())[:_LONGEST_NAME]
+
+
+def _suffix(name: str, by_content: str) -> str:
+    """The client's suffix, in its own case, when it is one of a picture; else the content's."""
+    own = Path(name).suffix
+    return own if own.lower() in _SUFFIXES else by_content
+
+
+def build(settings: Settings) -> Service:
+    """The service over the directory queues of the settings."""
+    disk = Disk(settings.durability)
+    queues = {
+        kind: DirectoryQueue(settings.pool(kind), kind, disk=disk)
+        for kind in plugins.names("workers")
+    }
+    return Service(settings, queues, disk=disk)

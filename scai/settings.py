@@ -1,0 +1,212 @@
+"""All settings of the server: built-in default < ini file < environment < command line.
+
+One field is one row of the table in docs/configuration.md. In the ini file (usr/scai.config) a
+setting stands under its section; in the environment it is SCAI_ and the name in upper case.
+"""
+
+from __future__ import annotations
+
+import configparser
+import dataclasses
+import difflib
+import logging
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scai.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIG_FILE = Path("usr/scai.config")
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def _option(default: Any, section: str, help: str, **extra: Any) -> Any:
+    return dataclasses.field(default=default, metadata={"section": section, "help": help, **extra})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every setting with its value; made by `load`, passed to whoever needs it."""
+
+    host: str = _option("127.0.0.1", "portal", "address to listen on")
+    port: int = _option(5000, "portal", "TCP port to listen on", low=0, high=65535)
+    runningmode: str = _option(
+        "runtime",
+        "portal",
+        "runtime: resident workers; job: one process per session",
+        choices=("runtime", "job"),
+    )
+    threads: int = _option(
+        64, "portal", "requests served at once, waiting ones included", low=1, high=4096
+    )
+    max_upload_mb: float = _option(20.0, "portal", "largest upload in MB (10^6 bytes)", low=0.001)
+    max_megapixels: float = _option(
+        50.0, "portal", "largest picture in megapixels (10^6), judged from its header", low=0.001
+    )
+    max_wait: float = _option(60.0, "portal", "longest long-poll in seconds", low=0.0)
+
+    sessionpath: Path = _option(Path("session"), "queue", "folder of the sessions")
+    icpoolpath: Path = _option(
+        Path("pooling/image_classification"), "queue", "queue folder of image classification"
+    )
+    odpoolpath: Path = _option(
+        Path("pooling/object_detection"), "queue", "queue folder of object detection"
+    )
+    durability: str = _option(
+        "group",
+        "queue",
+        "when uploads and verdicts are flushed to the disk",
+        choices=("always", "group", "off"),
+    )
+    max_waiting: int = _option(
+        100_000, "queue", "waiting jobs of one kind before uploads are refused with 503", low=1
+    )
+    max_attempts: int = _option(
+        3, "queue", "deaths of a worker before a job is given up and put on hold", low=1
+    )
+
+    icconfig: Path = _option(
+        Path("usr/image_classification.config"), "worker", "models of image classification"
+    )
+    odconfig: Path = _option(
+        Path("usr/object_detection.config"), "worker", "models of object detection"
+    )
+    usedconfig: str = _option("default", "worker", "section of the model file to load at start")
+    checktimeperiod: float = _option(
+        2.0, "worker", "seconds between two looks into the queue folder", low=0.01
+    )
+    batch: int = _option(8, "worker", "most images in one inference", low=1, high=1024)
+    max_models: int = _option(4, "worker", "models one worker keeps loaded", low=1)
+    ic_workers: int = _option(1, "worker", "image classification workers of `scai up`", low=0)
+    od_workers: int = _option(1, "worker", "object detection workers of `scai up`", low=0)
+    max_jobs: int = _option(2, "worker", "processes at once in job mode", low=1)
+
+    keeptimeperiod: float = _option(
+        172800.0, "cleaner", "age at which a session is removed: seconds, or 12h, 2d", duration=True
+    )
+    cleaninterval: float = _option(
+        600.0, "cleaner", "seconds between two purges under `scai up`", duration=True, low=1.0
+    )
+
+    loglevel: str = _option(
+        "INFO", "log", "least level logged", choices=("DEBUG", "INFO", "WARNING", "ERROR")
+    )
+    logformat: str = _option(
+        "auto",
+        "log",
+        "text, json (one object a line), or auto: text on a terminal, json otherwise",
+        choices=("auto", "text", "json"),
+    )
+
+    @property
+    def max_upload_bytes(self) -> int:
+        """The upload limit in bytes."""
+        return int(self.max_upload_mb * 1_000_000)
+
+    @property
+    def max_pixels(self) -> int:
+        """The picture limit in pixels."""
+        return int(self.max_megapixels * 1_000_000)
+
+    def pool(self, kind: str) -> Path:
+        """The queue folder of one kind of recognition."""
+        special = {"image_classification": self.icpoolpath, "object_detection": self.odpoolpath}
+        return special.get(kind, self.icpoolpath.parent / kind)
+
+    def models_file(self, kind: str) -> Path:
+        """The ini file of the models of one kind of recognition."""
+        special = {"image_classification": self.icconfig, "object_detection": self.odconfig}
+        return special.get(kind, self.icconfig.parent / f"{kind}.config")
+
+
+OPTIONS = {field.name: field for field in dataclasses.fields(Settings)}
+
+
+def load(
+    flags: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+    config: Path | None = None,
+) -> Settings:
+    """Read the settings. `flags` with a value of None were not given.
+
+    Raises ConfigError with one sentence for a value that is not of its kind or range.
+    """
+    environment = os.environ if environment is None else environment
+    named = config or (Path(environment["SCAI_CONFIG"]) if environment.get("SCAI_CONFIG") else None)
+    values: dict[str, Any] = _from_ini(named or CONFIG_FILE, must_exist=named is not None)
+    for name in OPTIONS:
+        variable = f"SCAI_{name.upper()}"
+        if environment.get(variable):
+            values[name] = parse(name, environment[variable], f"environment variable {variable}")
+    for name, value in (flags or {}).items():
+        if value is not None:
+            values[name] = parse(name, str(value), f"option --{name}")
+    return Settings(**values)
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """The settings as environment variables, for child processes to load as they are."""
+    return {f"SCAI_{name.upper()}": str(getattr(settings, name)) for name in OPTIONS}
+
+
+def _from_ini(file: Path, *, must_exist: bool) -> dict[str, Any]:
+    if not file.exists():
+        if must_exist:
+            raise ConfigError(f"{file}: no such configuration file")
+        return {}
+    ini = configparser.ConfigParser(interpolation=None)
+    try:
+        ini.read_string(file.read_text(encoding="utf-8"), source=str(file))
+    except (configparser.Error, UnicodeDecodeError, OSError) as error:
+        raise ConfigError(f"{file}: cannot be read: {' '.join(str(error).split())}") from error
+    values: dict[str, Any] = {}
+    for section in ini.sections():
+        for key, text in ini.items(section):
+            option = OPTIONS.get(key)
+            if option is None or option.metadata["section"] != section:
+                log.warning("%s: [%s] %s is unknown%s", file, section, key, _nearest(key))
+                continue
+            values[key] = parse(key, text, f"{file}: [{section}] {key}")
+    return values
+
+
+def _nearest(key: str) -> str:
+    close = difflib.get_close_matches(key, OPTIONS, n=1)
+    if not close:
+        return ""
+    return f"; did you mean [{OPTIONS[close[0]].metadata['section']}] {close[0]}?"
+
+
+def parse(name: str, text: str, where: str) -> Any:
+    """The value of option `name` written as `text`; `where` names the place in errors."""
+    option = OPTIONS[name]
+    rules = option.metadata
+    kind = {"int": int, "float": float, "Path": Path, "str": str}[str(option.type)]
+    text = text.strip()
+    try:
+        value: Any = seconds(text) if rules.get("duration") else kind(text)
+    except ValueError:
+        wanted = {int: "a whole number", float: "a number"}.get(kind, "a value")
+        raise ConfigError(f"{where}: expected {wanted}, got {text!r}") from None
+    choices = rules.get("choices")
+    if choices and value not in choices:
+        raise ConfigError(f"{where}: expected one of {', '.join(choices)}, got {text!r}")
+    low, high = rules.get("low"), rules.get("high")
+    if (low is not None and value < low) or (high is not None and value > high):
+        span = f"at least {low}" if high is None else f"between {low} and {high}"
+        raise ConfigError(f"{where}: expected {span}, got {text}")
+    return value
+
+
+def seconds(text: str) -> float:
+    """Seconds from "172800", "90m", "12h" or "2d". Raises ValueError for anything else."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdw]?)\s*", text.lower())
+    if match is None:
+        raise ValueError(f"expected seconds or a time such as 12h or 2d, got {text!r}")
+    return float(match[1]) * _SECONDS[match[2]]

@@ -1,0 +1,1 @@
+"""Routes: one file per set. They read a request, ask the service and format the answer."""

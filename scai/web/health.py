@@ -1,0 +1,34 @@
+"""Whether the server lives, whether it would answer an upload soon, and what it is."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, jsonify
+
+from scai import __version__
+from scai.service import Service
+from scai.settings import Settings
+
+
+def blueprint(service: Service, settings: Settings) -> Blueprint:
+    """The health routes over one service."""
+    blueprint = Blueprint("health", __name__)
+
+    @blueprint.get("/healthz")
+    def healthz() -> Response:
+        return jsonify(status="ok")
+
+    @blueprint.get("/readyz")
+    def readyz() -> tuple[Response, int]:
+        ready = service.ready()
+        warm = {
+            kind: sum(1 for worker in workers if worker.get("warm"))
+            for kind, workers in service.workers().items()
+        }
+        answer = {"ready": ready, "runningmode": settings.runningmode, "warm_workers": warm}
+        return jsonify(answer), 200 if ready else 503
+
+    @blueprint.get("/version")
+    def version() -> Response:
+        return jsonify(version=__version__, durability=settings.durability)
+
+    return blueprint

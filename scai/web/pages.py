@@ -1,0 +1,49 @@
+"""The home page: two forms, one for each kind of recognition, for a person with a photo."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from flask import Blueprint, current_app, render_template, request
+from flask.wrappers import Response
+
+from scai import __version__
+from scai.routes import ROUTES, Routes
+from scai.service import Service
+from scai.settings import Settings
+
+# What scai.images accepts. Naming the formats makes a phone turn its own into one of them.
+FORMATS = "JPEG, PNG, WebP, BMP or GIF"
+ACCEPT = "image/jpeg,image/png,image/webp,image/bmp,image/gif"
+
+
+def blueprint(service: Service, settings: Settings) -> Blueprint:
+    """The routes of the home page."""
+    pages = Blueprint("pages", __name__)
+
+    @pages.get("/")
+    def home() -> str:
+        return render_template(
+            "index.html",
+            kinds=[_card(routes, service.models(routes.kind)) for routes in ROUTES],
+            formats=FORMATS,
+            accept=ACCEPT,
+            max_bytes=settings.max_upload_bytes,
+            max_mb=f"{settings.max_upload_mb:g}",
+            max_megapixels=f"{settings.max_megapixels:g}",
+            origin=request.host_url.rstrip("/"),
+            version=__version__,
+        )
+
+    @pages.get("/favicon.ico")
+    def icon() -> Response:
+        """The icon of answers that are no page of ours, such as JSON: browsers ask for it here."""
+        return current_app.send_static_file("favicon.svg")
+
+    return pages
+
+
+def _card(routes: Routes, models: list[str]) -> dict[str, Any]:
+    """What the page has to know of one kind; `default` is "" when there are no models."""
+    return {**asdict(routes), "models": models, "default": models[0] if models else ""}

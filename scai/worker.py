@@ -1,0 +1,329 @@
+"""The worker: claim a batch of jobs, recognise their pictures, leave each with a verdict.
+
+What holds in every line below:
+
+- A session is run only under its lock, and only when it has no verdict yet.
+- The attempt is counted before the run. A job that was being run when a worker died is a
+  suspect: it runs alone, and after `max_attempts` deaths it is given up and put on hold.
+- The ticket goes only after the verdict is on the disk.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import threading
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scai.annotate import annotate
+from scai.durable import Disk
+from scai.errors import NotFound, ScaiError, WorkerDied
+from scai.images import Limits
+from scai.model_cache import ModelCache
+from scai.pixels import decode
+from scai.queues.base import Claim, Job, JobQueue
+from scai.recognizer import Recognizer
+from scai.results import Classification, Result
+from scai.session import FINAL, Session, attempts
+
+log = logging.getLogger(__name__)
+
+# Seconds to wait before looking again at a session that somebody else holds, or a full disk.
+_CONTENDED_PAUSE = 0.1
+_DISK_FULL_PAUSE = 1.0
+
+
+@dataclass
+class Task:
+    """A claimed job on its way through one step."""
+
+    claim: Claim
+    session: Session
+    record: dict[str, Any]
+    pixels: NDArray[np.uint8] | None = None
+    times: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def suspect(self) -> bool:
+        """Whether a worker died while it was running this job."""
+        return attempts(self.record) > 0
+
+    @property
+    def model(self) -> str:
+        """The section the client asked for; "" for the default."""
+        return str(self.record.get("model", ""))
+
+
+class Worker:
+    """Turns jobs of one queue into verdicts, one batch a step."""
+
+    def __init__(
+        self,
+        queue: JobQueue,
+        models: ModelCache,
+        sessions: Path,
+        *,
+        batch: int = 8,
+        max_attempts: int = 3,
+        limits: Limits | None = None,
+        disk: Disk | None = None,
+        threads: int = 2,
+    ) -> None:
+        self._queue = queue
+        self._models = models
+        self._sessions = sessions
+        self._batch = batch
+        self._max_attempts = max_attempts
+        self._limits = limits or Limits()
+        self._disk = disk or Disk()
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="worker")
+        self._stopping = threading.Event()
+
+    def run(self, period: float = 2.0) -> None:
+        """Step until `stop`; `period` is the longest wait for a job in seconds."""
+        while not self._stopping.is_set():
+            self.step(period)
+
+    def stop(self) -> None:
+        """Let `run` end after the batch in hand. Safe in a signal handler."""
+        self._stopping.set()
+        self._queue.wake()
+
+    def close(self) -> None:
+        """End the helper threads and give the queue back what is still claimed."""
+        self._pool.shutdown()
+        self._queue.close()
+
+    def step(self, timeout: float = 0.0) -> int:
+        """Take at most one batch and leave each of its jobs with a verdict; how many there were."""
+        return self._work(self._queue.claim(self._batch, timeout))
+
+    def run_session(self, name: str) -> bool:
+        """Job mode: run this one session, with or without a ticket. False if it is not free."""
+        claim = self._queue.claim_one(name)
+        if claim is None and Session(self._sessions, name).state not in FINAL:
+            claim = _NoTicket(self._queue, name)
+        return claim is None or self._work([claim]) > 0
+
+    def _work(self, claims: list[Claim]) -> int:
+        with ExitStack() as locks:
+            tasks = [task for claim in claims if (task := self._admit(claim, locks)) is not None]
+            for group in self._groups(tasks):
+                if self._stopping.is_set():
+                    for task in group:
+                        task.claim.give_back()
+                    continue
+                self._run(group)
+        return len(claims)
+
+    def _admit(self, claim: Claim, locks: ExitStack) -> Task | None:
+        """The claim as a task under its session's lock, or None when there is nothing to run."""
+        try:
+            session = Session(self._sessions, claim.job.session, disk=self._disk)
+            if not locks.enter_context(session.lock()):
+                claim.give_back()
+                self._stopping.wait(_CONTENDED_PAUSE)
+                return None
+            record = session.record()
+        except NotFound as error:
+            log.warning("ticket %s on hold: %s", claim.job.session, error.message)
+            claim.hold(error.message)
+            return None
+        except ScaiError as error:
+            self._finish_failed(claim, Session(self._sessions, claim.job.session), error)
+            return None
+        if record.get("state") in FINAL:
+            claim.done()
+            return None
+        task = Task(claim, session, record)
+        if record.get("job") != claim.job.kind:
+            wrong = ScaiError(f"the session asks for {record.get('job')!r}, not {claim.job.kind}")
+            self._fail(task, wrong)
+            return None
+        if attempts(record) >= self._max_attempts:
+            self._give_up(task)
+            return None
+        return task
+
+    def _groups(self, tasks: Iterable[Task]) -> list[list[Task]]:
+        """What runs together: jobs of one model; every suspect alone, after all the others."""
+        by_model: dict[str, list[Task]] = {}
+        alone = []
+        for task in tasks:
+            if task.suspect:
+                alone.append([task])
+            else:
+                by_model.setdefault(task.model, []).append(task)
+        return [*by_model.values(), *alone]
+
+    def _run(self, group: list[Task]) -> None:
+        ready = [task for task in self._pool.map(self._begin, group) if task is not None]
+        if not ready:
+            return
+        try:
+            recognizer = self._models.get(ready[0].model)
+            results = self._recognize(recognizer, ready)
+        except ScaiError as error:
+            if len(ready) > 1:
+                # One picture may have spoilt the batch for the others.
+                for task in ready:
+                    self._run_alone(task)
+            else:
+                self._fail(ready[0], error)
+            return
+        list(self._pool.map(self._finish, ready, results, [recognizer] * len(ready)))
+
+    def _run_alone(self, task: Task) -> None:
+        try:
+            recognizer = self._models.get(task.model)
+            [result] = self._recognize(recognizer, [task])
+        except ScaiError as error:
+            self._fail(task, error)
+            return
+        self._finish(task, result, recognizer)
+
+    def _recognize(self, recognizer: Recognizer, tasks: list[Task]) -> list[Result]:
+        started = time.perf_counter()
+        images = [task.pixels for task in tasks if task.pixels is not None]
+        try:
+            results = recognizer.recognize(images)
+        except ScaiError:
+            raise
+        except Exception as error:
+            log.exception("model %s failed on %d images", recognizer.card.name, len(images))
+            raise ScaiError("the server made a mistake; its log says more") from error
+        took = (time.perf_counter() - started) * 1000
+        for task in tasks:
+            task.times.update(infer_ms=took, batch=len(tasks))
+        return results
+
+    def _begin(self, task: Task) -> Task | None:
+        """Count the attempt and decode the picture; None when that was the end of it."""
+        started = time.perf_counter()
+        task.times["waited_ms"] = max(0.0, time.time() - _created(task)) * 1000
+        try:
+            task.record = task.session.start()
+            task.pixels = decode(task.session.input_path.read_bytes(), self._limits)
+        except ScaiError as error:
+            self._fail(task, error)
+            return None
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                self._fail(task, ScaiError(f"the picture cannot be read: {error.strerror}"))
+                return None
+            log.error("session %s: disk full, trying again", task.session.name)
+            self._stopping.wait(_DISK_FULL_PAUSE)
+            task.claim.give_back()
+            return None
+        except Exception:
+            log.exception("session %s: decoding failed", task.session.name)
+            self._fail(task, ScaiError("the server made a mistake; its log says more"))
+            return None
+        task.times["decode_ms"] = (time.perf_counter() - started) * 1000
+        return task
+
+    def _finish(self, task: Task, result: Result, recognizer: Recognizer) -> None:
+        """Draw, publish the verdict, drop the ticket."""
+        assert task.pixels is not None
+        started = time.perf_counter()
+        height, width = task.pixels.shape[:2]
+        text, picture = "", None
+        try:
+            if isinstance(result, Classification):
+                text = result.seed_text()
+            else:
+                picture = annotate(task.pixels, result, recognizer.card.line_thickness)
+        except Exception:
+            log.exception("session %s: drawing failed", task.session.name)
+            self._fail(task, ScaiError("the result could not be drawn", stage="draw"))
+            return
+        task.times["draw_ms"] = (time.perf_counter() - started) * 1000
+        found = result.to_dict()
+        # Said once, under "image", for all kinds.
+        found.pop("width", None), found.pop("height", None)
+        verdict = {
+            **found,
+            "image": {"width": width, "height": height},
+            "model": recognizer.card.name,
+            "engine": recognizer.engine.name,
+            "timing": {name: round(value, 2) for name, value in task.times.items()},
+        }
+        if self._publish(task, lambda: task.session.complete(verdict, text=text, picture=picture)):
+            log.info(
+                "session %s: %s, waited %.0f ms, inference %.1f ms (batch of %d)",
+                task.session.name,
+                _summary(result),
+                task.times["waited_ms"],
+                task.times["infer_ms"],
+                task.times["batch"],
+            )
+
+    def _fail(self, task: Task, error: ScaiError) -> None:
+        if self._publish(task, lambda: task.session.fail(error)):
+            log.warning("session %s failed: %s", task.session.name, error.message)
+
+    def _finish_failed(self, claim: Claim, session: Session, error: ScaiError) -> None:
+        log.warning("session %s failed: %s", session.name, error.message)
+        try:
+            session.fail(error)
+        except (OSError, ScaiError) as problem:
+            log.error("session %s: %s", session.name, problem)
+        claim.hold(error.message)
+
+    def _give_up(self, task: Task) -> None:
+        count = attempts(task.record)
+        reason = f"the worker died {count} times while it was running this job"
+        self._publish(task, lambda: task.session.fail(WorkerDied(reason, attempts=count)), reason)
+        log.error("session %s given up: %s", task.session.name, reason)
+
+    def _publish(self, task: Task, write: Any, hold: str = "") -> bool:
+        """Write a verdict, however long the disk is full, then drop the ticket (or hold it)."""
+        while True:
+            try:
+                write()
+                task.claim.hold(hold) if hold else task.claim.done()
+                return True
+            except NotFound:
+                task.claim.done()  # removed meanwhile: nobody is left to be told
+                return False
+            except OSError as error:
+                log.error("session %s: no verdict written: %s", task.session.name, error)
+                if self._stopping.wait(_DISK_FULL_PAUSE):
+                    task.claim.give_back()
+                    return False
+
+
+class _NoTicket(Claim):
+    """Stands for the ticket of a session that is run by hand."""
+
+    def __init__(self, queue: JobQueue, session: str) -> None:
+        self.job = Job(session, queue.kind)
+
+    def done(self) -> None:
+        pass
+
+    def give_back(self) -> None:
+        pass
+
+    def hold(self, reason: str) -> None:
+        pass
+
+
+def _summary(result: Result) -> str:
+    if isinstance(result, Classification):
+        return f"{result.labels[0]} {result.scores[0]:.1%}" if len(result) else "no class"
+    return f"{len(result)} found"
+
+
+def _created(task: Task) -> float:
+    created = task.record.get("created")
+    return float(created) if isinstance(created, (int, float)) else time.time()

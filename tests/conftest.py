@@ -1,0 +1,98 @@
+"""Fixtures that every test may use; the leak check runs for all."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from scai.queues.directory import DirectoryQueue
+from scai.session import Session, Upload
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+KIND = "image_classification"
+
+
+@pytest.fixture(autouse=True)
+def no_thread_leaks() -> Iterator[None]:
+    """A test that leaves a thread behind fails: watchers and pools must be closed."""
+    before = set(threading.enumerate())
+    yield
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        left = [t for t in threading.enumerate() if t not in before and not t.daemon]
+        if not left:
+            return
+        left[0].join(0.1)
+    raise AssertionError(f"threads left running: {left}")
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of real models and photos; the test is skipped where it is absent."""
+    if not (SHARED / "models").is_dir():
+        pytest.skip("no ../shared with real models and photos on this machine")
+    return SHARED
+
+
+def picture(
+    size: tuple[int, int] = (64, 48),
+    color: tuple[int, int, int] | int = (200, 30, 30),
+    format: str = "JPEG",
+) -> bytes:
+    """A small picture of one colour as a file."""
+    out = io.BytesIO()
+    Image.new("RGB", size, color).save(out, format)
+    return out.getvalue()
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 20.0, what: str = "") -> None:
+    """Wait for a condition; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    pause = threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what or condition}"
+        pause.wait(0.01)
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    """One real installation with the bundled models, shared by the tests that leave it alive."""
+    from live import Live
+
+    running = Live(tmp_path_factory.mktemp("live"))
+    try:
+        yield running.wait_ready()
+    finally:
+        code = running.stop()
+    assert code == 0, "\n".join(running.log)
+
+
+@pytest.fixture
+def sessions(tmp_path: Path) -> Path:
+    root = tmp_path / "session"
+    root.mkdir()
+    return root
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> Iterator[DirectoryQueue]:
+    queue = DirectoryQueue(tmp_path / "pooling" / KIND, KIND, sweep=0.2)
+    yield queue
+    queue.close()
+
+
+@pytest.fixture
+def new_session(sessions: Path) -> Callable[..., Session]:
+    """Makes sessions of small red pictures."""
+
+    def make(kind: str = KIND, data: bytes | None = None, suffix: str = ".jpg", **params: str):
+        upload = Upload(picture() if data is None else data, suffix, f"photo{suffix}")
+        return Session.create(sessions, kind, upload, params=params)
+
+    return make

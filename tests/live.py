@@ -1,0 +1,133 @@
+"""A real installation for a test: `scai up` with its processes, in folders of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import requests
+from conftest import wait_until
+
+from scai.routes import ROUTES
+from scai.settings import ROOT
+
+IC, OD = ROUTES
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Live:
+    """Runs until `stop`; its log is in `log`, line by line as it comes."""
+
+    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.sessions = folder / "session"
+        self.pools = {kind: folder / "pooling" / kind for kind in (IC.kind, OD.kind)}
+        self.log: list[str] = []
+        self.environment = {
+            **os.environ,
+            "SCAI_SESSIONPATH": str(self.sessions),
+            "SCAI_ICPOOLPATH": str(self.pools[IC.kind]),
+            "SCAI_ODPOOLPATH": str(self.pools[OD.kind]),
+            "SCAI_LOGFORMAT": "text",
+            **environment,
+        }
+        command = [sys.executable, "-m", "scai.cli", "up", "--port", str(self.port), *arguments]
+        self.process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.log.append(line.rstrip())
+
+    def said(self, pattern: str) -> list[str]:
+        return [line for line in list(self.log) if re.search(pattern, line)]
+
+    def wait_ready(self) -> Live:
+        wait_until(lambda: self.said("is ready at") or self.process.poll() is not None, 60, "ready")
+        assert self.process.poll() is None, "\n".join(self.log)
+        return self
+
+    def pids(self, of: str) -> list[int]:
+        """Processes below the supervisor whose command line holds `of`."""
+        return [pid for pid in self.all_pids() if of in command_line(pid)]
+
+    def all_pids(self) -> list[int]:
+        found, todo = [], [self.process.pid]
+        while todo:
+            children = children_of(todo.pop())
+            found += children
+            todo += children
+        return found
+
+    def post(
+        self, upload: str, data: bytes, name: str = "photo.png", **form: str
+    ) -> dict[str, Any]:
+        answer = requests.post(
+            self.url + upload, files={"photo": (name, data)}, data=form, timeout=30
+        )
+        return dict(answer.json())
+
+    def result(self, path: str, answer: dict[str, Any], wait: float = 30) -> dict[str, Any]:
+        query = {"task": answer["sessname"], "key": answer["sesskey"], "wait": str(wait)}
+        return dict(requests.get(self.url + path, params=query, timeout=wait + 30).json())
+
+    def stop(self, how: int = signal.SIGTERM, seconds: float = 10) -> int:
+        """End it and return its exit status; fails when a process is left."""
+        pids = self.all_pids()
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        try:
+            code = self.process.wait(seconds)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self._reader.join(10)
+            if self.process.stdout is not None:
+                self.process.stdout.close()
+        wait_until(lambda: not any(alive(pid) for pid in pids), 5, "no process left")
+        return code
+
+
+def children_of(pid: int) -> list[int]:
+    try:
+        tasks = Path(f"/proc/{pid}/task").iterdir()
+        return [int(c) for task in tasks for c in (task / "children").read_text().split()]
+    except OSError:
+        return []
+
+
+def command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -1,0 +1,399 @@
+"""The whole server as real processes: what users and operators see, what survives kill -9."""
+
+import io
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from conftest import picture, wait_until
+from live import IC, OD, Live, alive
+from PIL import Image, ImageDraw, ImageFont
+
+from scai.queues.base import Job
+from scai.queues.directory import DirectoryQueue
+from scai.session import Session, Upload
+
+pytestmark = pytest.mark.slow
+
+BOTH = pytest.mark.parametrize("routes", [IC, OD], ids=["classification", "detection"])
+
+
+def digit(text: str = "3", size: int = 200) -> bytes:
+    """A thick dark figure on white, as PNG."""
+    image = Image.new("RGB", (size, size), "white")
+    font = ImageFont.load_default(size * 0.8)
+    ImageDraw.Draw(image).text(
+        (size / 2, size / 2), text, "black", font, anchor="mm", stroke_width=3
+    )
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+SHELL_CLIENT = """
+set -eu
+name="d-$(date +%Y%m%d)-$(od -An -N20 -tx1 /dev/urandom | tr -d ' \\n')"
+mkdir "$SESSIONS/$name"
+cp "$PHOTO" "$SESSIONS/$name/input.png"
+cat > "$SESSIONS/$name/process.json" <<END
+{"state": "initialization", "job": "image_classification", "key": "k", "input_image": "input.png",
+ "message": "", "result": "", "result_image": ""}
+END
+: > "$POOL/$name"
+i=0
+until grep -Eq '"state": *"(complete|failure)"' "$SESSIONS/$name/process.json"; do
+    i=$((i + 1)); [ $i -lt 300 ] || exit 1
+    sleep 0.1
+done
+cat "$SESSIONS/$name/process.json"
+"""
+
+
+def test_a_shell_script_is_a_full_client(live: Live, tmp_path: Path) -> None:
+    (tmp_path / "photo.png").write_bytes(digit())
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "SESSIONS": str(live.sessions),
+        "POOL": str(live.pools[IC.kind]),
+        "PHOTO": str(tmp_path / "photo.png"),
+    }
+    done = subprocess.run(
+        ["sh", "-c", SHELL_CLIENT], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert record["state"] == "complete"
+    assert list(json.loads(record["result"]))[0] == "3"
+    assert record["key"] == "k"
+
+
+@BOTH
+def test_curl_uploads_and_waits(live: Live, tmp_path: Path, routes: object) -> None:
+    (tmp_path / "photo.png").write_bytes(digit())
+
+    def curl(*arguments: str) -> dict:
+        done = subprocess.run(
+            ["curl", "-sS", "--noproxy", "*", *arguments], capture_output=True, text=True
+        )
+        return json.loads(done.stdout)
+
+    answer = curl("-F", f"photo=@{tmp_path / 'photo.png'}", live.url + routes.upload)
+    assert answer["status"] == "success"
+    query = f"task={answer['sessname']}&key={answer['sesskey']}&wait=30"
+    result = curl(f"{live.url}{routes.result}?{query}")
+    assert result["state"] == "complete"
+    found = result["predictions"] if routes is IC else result["detections"]
+    assert found[0]["label"] == "3"
+    if routes is OD:
+        png = requests.get(f"{live.url}{routes.output}?{query}", timeout=30).content
+        assert Image.open(io.BytesIO(png)).size == (200, 200)
+
+
+def test_a_file_over_the_limit_is_refused_over_a_real_connection(live: Live) -> None:
+    answer = requests.post(
+        live.url + IC.upload, files={"photo": ("a.jpg", picture() + b"x" * 21_000_000)}, timeout=30
+    )
+    assert answer.status_code == 413
+    assert "20 MB" in answer.json()["sessname"]
+
+
+def test_scai_submit_and_status(live: Live, tmp_path: Path) -> None:
+    (tmp_path / "three.png").write_bytes(digit())
+
+    def scai(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "scai.cli", *arguments],
+            env={**live.environment, "SCAI_SERVER": live.url},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    photo = str(tmp_path / "three.png")
+    done = scai("submit", photo)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"3 +\d+\.\d%", done.stdout)
+    done = scai("submit", photo, "--job=detection", "--json", "--out", str(tmp_path / "o.png"))
+    shown = json.loads(done.stdout)
+    assert shown["state"] == "complete" and shown["detections"]
+    assert Image.open(io.BytesIO((tmp_path / "o.png").read_bytes())).size == (200, 200)
+    done = scai("submit", photo, "--no-wait", "--json")
+    assert re.fullmatch(r"[0-9a-f]{40}", json.loads(done.stdout)["key"])
+    done = scai("submit", "nothing.jpg")
+    assert (done.returncode, done.stderr) == (1, "scai: nothing.jpg: No such file or directory\n")
+    (tmp_path / "note.txt").write_text("hello")
+    done = scai("submit", str(tmp_path / "note.txt"))
+    assert done.returncode == 1 and "not supported file format" in done.stderr
+    status = json.loads(scai("status", "--json").stdout)
+    assert {q["kind"]: len(q["workers"]) for q in status} == {IC.kind: 1, OD.kind: 1}
+    assert "ready" in scai("status").stdout
+    assert re.fullmatch(r"scai, version \d+\.\d+\.\d+\n", scai("--version").stdout)
+    done = scai("submit", photo, "--server", "http://127.0.0.1:9")
+    assert done.returncode == 1 and "no answer from http://127.0.0.1:9" in done.stderr
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Live]:
+    """An installation to be broken: one that classifies only, with an engine without a model."""
+    running = Live(tmp_path, SCAI_OD_WORKERS="0", **fake_models(tmp_path))
+    try:
+        yield running.wait_ready()
+    finally:
+        running.stop()
+
+
+def fake_models(folder: Path) -> dict[str, str]:
+    (folder / "labels.txt").write_text("black\ndark\ngrey\nlight\nwhite\n")
+    (folder / "image_classification.config").write_text(
+        "[default]\nENGINE = fake\nLABELS = labels.txt\n"
+    )
+    return {"SCAI_ICCONFIG": str(folder / "image_classification.config")}
+
+
+def test_a_killed_worker_is_replaced_and_every_success_gets_its_verdict(own: Live) -> None:
+    """Uploads go on while the worker is killed again and again, mostly in mid-batch."""
+    answers: list[dict] = []
+
+    def upload() -> None:
+        for _ in range(60):
+            answers.append(own.post(IC.upload, picture()))
+
+    threads = [threading.Thread(target=upload) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    kills = 0
+    while any(thread.is_alive() for thread in threads):
+        for pid in own.pids("workers.image_classification"):
+            os.kill(pid, signal.SIGKILL)
+            kills += 1
+        threads[0].join(0.5)
+    for thread in threads:
+        thread.join()
+    assert kills >= 1
+    assert all(answer["status"] == "success" for answer in answers)
+    states = [own.result(IC.result, answer, wait=60)["state"] for answer in answers]
+    assert set(states) <= {"complete", "failure"}
+    assert states.count("complete") >= len(states) - 8  # one batch at most was killed three times
+    assert own.said(r"image_classification died \(killed by SIGKILL\); started again in")
+
+
+def test_a_dead_workers_claims_are_back_within_two_seconds(own: Live) -> None:
+    [pid] = own.pids("workers.image_classification")
+    os.kill(pid, signal.SIGSTOP)
+    answers = [own.post(IC.upload, picture()) for _ in range(3)]
+    os.kill(pid, signal.SIGCONT)
+    claimed = own.pools[IC.kind] / ".claimed"
+    started = time.monotonic()
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not alive(pid) and not any(f"-{pid}-" in n for n in os.listdir(claimed)), 2)
+    assert time.monotonic() - started < 2
+    assert all(own.result(IC.result, answer)["state"] == "complete" for answer in answers)
+
+
+def test_a_killed_portal_comes_back_and_has_lost_nothing_it_answered(own: Live) -> None:
+    [worker] = own.pids("workers.image_classification")
+    os.kill(worker, signal.SIGSTOP)
+    answer = own.post(IC.upload, picture())
+    for pid in own.pids("index.py"):
+        os.kill(pid, signal.SIGKILL)
+    os.kill(worker, signal.SIGCONT)
+
+    def answers() -> bool:
+        try:
+            return requests.get(own.url + "/healthz", timeout=5).ok
+        except requests.ConnectionError:
+            return False
+
+    wait_until(answers, 20, "the portal is back")
+    assert own.result(IC.result, answer)["state"] == "complete"
+
+
+def test_a_killed_supervisor_leaves_no_process(tmp_path: Path) -> None:
+    running = Live(tmp_path, SCAI_OD_WORKERS="0", **fake_models(tmp_path)).wait_ready()
+    running.stop(signal.SIGKILL)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_everything_with_status_0_even_while_clients_wait(
+    tmp_path: Path, how: int
+) -> None:
+    running = Live(tmp_path, SCAI_OD_WORKERS="0", SCAI_IC_WORKERS="0").wait_ready()
+    answer = running.post(IC.upload, digit())
+    waiter = threading.Thread(target=swallow, args=(running, answer))
+    waiter.start()
+    assert running.stop(how, seconds=10) == 0, "\n".join(running.log)
+    waiter.join()
+    # What was accepted waits for the next start.
+    assert os.listdir(running.pools[IC.kind]).count(answer["sessname"]) == 1
+
+
+def swallow(running: Live, answer: dict) -> None:
+    try:
+        running.result(IC.result, answer, wait=30)
+    except (requests.RequestException, ValueError):
+        pass
+
+
+def test_job_mode_answers_both_apis_and_leaves_nothing_running(tmp_path: Path) -> None:
+    running = Live(tmp_path, "--runningmode", "job").wait_ready()
+    try:
+        assert running.pids("workers.") == []
+        answers = [(r, running.post(r.upload, digit())) for r in (IC, OD, IC)]
+        for routes, answer in answers:
+            result = running.result(routes.result, answer, wait=60)
+            assert result["state"] == "complete"
+            found = result["predictions"] if routes is IC else result["detections"]
+            assert found[0]["label"] == "3"
+        wait_until(lambda: running.pids("workers.") == [], 20)
+    finally:
+        assert running.stop() == 0
+
+
+# A worker in which a picture with the word POISON kills the process while it is being decoded.
+POISONABLE_WORKER = """
+import os, scai.worker, workers.image_classification as program
+decode = scai.worker.decode
+def deadly(data, limits):
+    if b"POISON" in data:
+        os.kill(os.getpid(), 9)
+    return decode(data, limits)
+scai.worker.decode = deadly
+program.main()
+"""
+
+
+def test_one_poisonous_picture_among_sixty_good_ones_kills_three_workers_and_no_job(
+    tmp_path: Path,
+) -> None:
+    # Given tickets of sixty good pictures and, in their midst, a deadly one
+    fake_models(tmp_path)
+    root, pool = tmp_path / "session", tmp_path / "pool"
+    root.mkdir()
+    queue = DirectoryQueue(pool, IC.kind, doorbell=False)
+    uploads = [Upload(picture(), ".jpg")] * 30 + [Upload(picture() + b"POISON", ".jpg")]
+    sessions = [Session.create(root, IC.kind, upload) for upload in uploads + uploads[:30]]
+    for session in sessions:
+        queue.put(Job(session.name, IC.kind))
+    # When a worker is started again each time one dies
+    command = [
+        *(sys.executable, "-c", POISONABLE_WORKER),
+        *(f"--sesspath={root}", f"--poolingdir={pool}"),
+        f"--config={tmp_path / 'image_classification.config'}",
+    ]
+    deaths = 0
+    while len(queue) or queue.claimed():
+        worker = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        wait_until(lambda w=worker: w.poll() is not None or not (len(queue) or queue.claimed()), 60)
+        if worker.poll() is None:
+            worker.terminate()
+            worker.wait(20)
+        else:
+            assert worker.returncode == -signal.SIGKILL
+            deaths += 1
+        queue.recover()
+    # Then it took three workers with it, and only itself was given up
+    assert deaths == 3
+    results = [session.result() for session in sessions]
+    assert [r["state"] for r in results].count("complete") == 60
+    assert results[30]["state"] == "failure"
+    assert "the worker died 3 times" in results[30]["message"]
+    assert list(queue.held()) == [sessions[30].name]
+    # And its first death was the only one that good pictures shared
+    assert max(session.record()["attempts"] for session in sessions if session != sessions[30]) <= 2
+    queue.close()
+
+
+REFUSALS = [
+    # environment, what the one sentence says
+    ({"SCAI_ICCONFIG": "nowhere.config"}, r"nowhere\.config: no such configuration file"),
+    ({"SCAI_USEDCONFIG": "nonsense"}, r"expected one of the sections .*, got 'nonsense'"),
+    ({"SCAI_BATCH": "many"}, r"SCAI_BATCH: expected a whole number, got 'many'"),
+]
+
+
+@pytest.mark.parametrize(("environment", "sentence"), REFUSALS)
+def test_a_wrong_setting_stops_the_start_with_one_sentence(
+    tmp_path: Path, environment: dict[str, str], sentence: str
+) -> None:
+    running = Live(tmp_path, **environment)
+    wait_until(lambda: running.process.poll() is not None, 30)
+    running.stop()
+    assert running.process.returncode != 0
+    assert running.said(sentence), "\n".join(running.log)
+    assert not running.said("Traceback")
+
+
+def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        for command in (["-m", "scai.cli", "up"], ["index.py"]):
+            done = subprocess.run(
+                [sys.executable, *command, "--port", port],
+                capture_output=True,
+                text=True,
+                timeout=30,
+                env={**os.environ, "SCAI_SESSIONPATH": str(tmp_path / "s")},
+            )
+            assert done.returncode != 0
+            assert done.stderr == (
+                f"scai: port {port} on 127.0.0.1 is in use; "
+                "stop what listens there or choose another\n"
+            )
+
+
+def test_the_parts_start_by_hand(tmp_path: Path) -> None:
+    """python -m workers.image_classification with the seed's flags, on tickets from before."""
+    fake_models(tmp_path)
+    (tmp_path / "session").mkdir()
+    pool = tmp_path / "pool"
+    pool.mkdir()
+    session = Session.create(tmp_path / "session", IC.kind, Upload(picture(), ".jpg"))
+    (pool / session.name).touch()
+    worker = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "workers.image_classification"),
+            *(f"--sesspath={tmp_path / 'session'}", f"--poolingdir={pool}"),
+            f"--config={tmp_path / 'image_classification.config'}",
+            *("--usedconfig=default", "--checktimeperoid=1"),
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_until(lambda: session.state == "complete", 30)
+    finally:
+        worker.terminate()
+        _, log = worker.communicate(timeout=20)
+    assert worker.returncode == 0, log
+    assert os.listdir(pool / ".owners") == []
+
+
+def test_wsgi_servers_find_the_application(tmp_path: Path) -> None:
+    code = (
+        "import run, index; from flask import Flask\n"
+        "assert isinstance(run.application, Flask) and isinstance(index.app, Flask)\n"
+        "print(run.application.test_client().get('/healthz').get_json())"
+    )
+    environment = {
+        **os.environ,
+        **{
+            f"SCAI_{name}": str(tmp_path / name)
+            for name in ("SESSIONPATH", "ICPOOLPATH", "ODPOOLPATH")
+        },
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    )
+    assert done.stdout == "{'status': 'ok'}\n", done.stderr

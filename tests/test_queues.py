@@ -1,0 +1,288 @@
+"""The contract of every queue, and what is special about the one that is a directory."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import KIND, wait_until
+
+from scai import owners, plugins
+from scai.queues.base import Job, JobQueue
+from scai.queues.directory import DirectoryQueue
+from scai.queues.memory import MemoryQueue
+from scai.session import new_name
+
+MAKERS: dict[str, Callable[[Path], JobQueue]] = {
+    "directory": lambda path: DirectoryQueue(path / "pool", KIND, sweep=0.2),
+    "memory": lambda path: MemoryQueue(KIND),
+}
+
+
+def names(count: int, start: float = 1_790_000_000.0) -> list[str]:
+    return [new_name(start + n) for n in range(count)]
+
+
+@pytest.fixture(params=plugins.names("queues"))
+def any_queue(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[JobQueue]:
+    queue = MAKERS[request.param](tmp_path)
+    yield queue
+    queue.close()
+
+
+def put(queue: JobQueue, *sessions: str) -> None:
+    for name in sessions:
+        queue.put(Job(name, queue.kind))
+
+
+def taken(queue: JobQueue, limit: int = 10, timeout: float = 0.0) -> list[str]:
+    return [claim.job.session for claim in queue.claim(limit, timeout)]
+
+
+def test_claims_come_oldest_first_and_at_most_as_many_as_asked(any_queue: JobQueue) -> None:
+    known = names(5)
+    put(any_queue, *reversed(known))
+    assert len(any_queue) == 5
+    assert taken(any_queue, 3) == known[:3]
+    assert taken(any_queue, 3) == known[3:]
+    assert len(any_queue) == 0
+
+
+def test_nothing_waiting_is_an_empty_list_after_the_timeout(any_queue: JobQueue) -> None:
+    started = time.monotonic()
+    assert any_queue.claim(4, 0.05) == []
+    assert time.monotonic() - started >= 0.05
+
+
+def test_a_claimed_job_is_nobody_elses_until_given_back(any_queue: JobQueue) -> None:
+    [name] = names(1)
+    put(any_queue, name)
+    [claim] = any_queue.claim(1, 0)
+    assert any_queue.claim(1, 0) == []
+    claim.give_back()
+    assert taken(any_queue) == [name]
+
+
+def test_a_job_that_is_done_is_gone(any_queue: JobQueue) -> None:
+    put(any_queue, *names(1))
+    [claim] = any_queue.claim(1, 0)
+    claim.done()
+    claim.done()
+    assert any_queue.claim(1, 0) == [] and len(any_queue) == 0
+
+
+def test_a_held_job_keeps_its_reason_and_is_not_claimed(any_queue: JobQueue) -> None:
+    [name] = names(1)
+    put(any_queue, name)
+    [claim] = any_queue.claim(1, 0)
+    claim.hold("killed three workers")
+    assert any_queue.held() == {name: "killed three workers"}
+    assert any_queue.claim(1, 0) == []
+
+
+def test_putting_a_waiting_job_again_changes_nothing(any_queue: JobQueue) -> None:
+    [name] = names(1)
+    put(any_queue, name, name)
+    assert taken(any_queue) == [name]
+
+
+def test_one_job_can_be_asked_for_by_name(any_queue: JobQueue) -> None:
+    first, second = names(2)
+    put(any_queue, first, second)
+    claim = any_queue.claim_one(second)
+    assert claim is not None and claim.job.session == second
+    assert any_queue.claim_one(second) is None
+    assert taken(any_queue) == [first]
+
+
+def test_a_claimer_that_waits_gets_a_job_that_comes_later(any_queue: JobQueue) -> None:
+    [name] = names(1)
+    timer = threading.Timer(0.1, put, (any_queue, name))
+    timer.start()
+    assert taken(any_queue, timeout=10) == [name]
+    timer.join()
+
+
+def test_a_waiting_claimer_can_be_woken(any_queue: JobQueue) -> None:
+    timer = threading.Timer(0.1, any_queue.wake)
+    timer.start()
+    started = time.monotonic()
+    assert any_queue.claim(1, 30) == []
+    assert time.monotonic() - started < 20
+    timer.join()
+
+
+def test_closing_gives_back_what_is_claimed(tmp_path: Path, any_queue: JobQueue) -> None:
+    put(any_queue, *names(3))
+    any_queue.claim(2, 0)
+    any_queue.close()
+    assert len(any_queue) == 3
+
+
+# The directory queue.
+
+
+def test_a_ticket_is_an_empty_file_named_as_the_session(queue: DirectoryQueue) -> None:
+    [name] = names(1)
+    put(queue, name)
+    assert (queue.pool / name).stat().st_size == 0
+
+
+def test_tickets_from_before_the_start_and_by_touch_and_by_rename_are_all_taken(
+    queue: DirectoryQueue, tmp_path: Path
+) -> None:
+    before, touched, moved = names(3)
+    (queue.pool / before).touch()
+    assert taken(queue) == [before]
+    (queue.pool / touched).touch()
+    assert taken(queue, timeout=10) == [touched]
+    (tmp_path / "elsewhere").touch()
+    (tmp_path / "elsewhere").rename(queue.pool / moved)
+    assert taken(queue, timeout=10) == [moved]
+
+
+@pytest.mark.parametrize("how", ["touch", "rename"])
+def test_an_arrival_rings_the_bell_long_before_the_sweep(tmp_path: Path, how: str) -> None:
+    """With an hour between sweeps, only the bell can bring a ticket, also right after a claim."""
+    queue = DirectoryQueue(tmp_path / "pool", KIND, sweep=3600)
+    arrivals = names(3)
+    rang = threading.Event()
+    try:
+        queue._listen()
+        queue._rung.clear()
+        for name in arrivals:
+            (tmp_path / "new").touch()
+            (tmp_path / "new").rename(queue.pool / name)
+            assert queue._rung.wait(10), "the doorbell did not ring"
+            assert taken(queue) == [name]
+            queue._rung.clear()
+    finally:
+        rang.set()
+        queue.close()
+
+
+def test_without_file_events_the_sweep_finds_everything(tmp_path: Path) -> None:
+    queue = DirectoryQueue(tmp_path / "pool", KIND, sweep=0.05, doorbell=False)
+    [name] = names(1)
+    timer = threading.Timer(0.1, (queue.pool / name).touch)
+    timer.start()
+    assert taken(queue, timeout=10) == [name]
+    timer.join()
+    queue.close()
+
+
+def test_strangers_in_the_folder_are_left_alone(queue: DirectoryQueue) -> None:
+    (queue.pool / "README").write_text("hello")
+    (queue.pool / "d-20180521-xyz").touch()
+    assert taken(queue) == [] and len(queue) == 0
+    assert (queue.pool / "README").exists()
+
+
+def test_a_ticket_that_is_a_directory_harms_nobody(queue: DirectoryQueue) -> None:
+    first, second = names(2)
+    (queue.pool / first).mkdir()
+    put(queue, second)
+    for claim in queue.claim(5, 0):
+        claim.done()
+    assert taken(queue) == []
+
+
+def test_a_dead_owners_claims_come_back_and_a_living_ones_do_not(tmp_path: Path) -> None:
+    # Given a process that has claimed two jobs and is then killed
+    pool = tmp_path / "pool"
+    queue = DirectoryQueue(pool, KIND, sweep=0.2)
+    known = names(3)
+    put(queue, *known)
+    code = (
+        "import sys, pathlib, time\n"
+        "from scai.queues.directory import DirectoryQueue\n"
+        f"q = DirectoryQueue(pathlib.Path(sys.argv[1]), {KIND!r}, doorbell=False)\n"
+        "print(len(q.claim(2, 0)), flush=True); time.sleep(600)\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, str(pool)], stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    try:
+        assert child.stdout.readline().strip() == "2"
+        assert len(owners.living(pool)) == 1
+        assert queue.recover() == 0
+        # When it stops answering, it is still alive and keeps its claims
+        child.send_signal(signal.SIGSTOP)
+        assert queue.recover() == 0
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+    # Then its claims are back, at their old place
+    wait_until(lambda: queue.recover() == 2, 5)
+    assert taken(queue) == known
+    assert [w["id"] for w in owners.living(pool)] == [queue.owner.id]
+    queue.close()
+    assert owners.known(pool) == set()
+
+
+def test_an_idle_claimer_takes_over_from_the_dead_by_itself(tmp_path: Path) -> None:
+    pool = tmp_path / "pool"
+    queue = DirectoryQueue(pool, KIND, sweep=0.2)
+    [name] = names(1)
+    (pool / ".claimed" / f"{name}@nobody-1-ab").touch()
+    assert taken(queue, timeout=5) == [name]
+    queue.close()
+
+
+def test_done_rings_those_who_wait_for_the_verdict(tmp_path: Path) -> None:
+    worker = DirectoryQueue(tmp_path / "pool", KIND)
+    portal = DirectoryQueue(tmp_path / "pool", KIND)
+    rung: list[str] = []
+    assert portal.listen(rung.append)
+    [name] = names(1)
+    put(portal, name)
+    [claim] = worker.claim(1, 0)
+    claim.done()
+    wait_until(lambda: name in rung, 5)
+    worker.close()
+    portal.close()
+
+
+def _claim_all(pool: str, results: "multiprocessing.Queue[list[str]]") -> None:
+    queue = DirectoryQueue(Path(pool), KIND, doorbell=False)
+    got: list[str] = []
+    while claims := queue.claim(7, 0):
+        for claim in claims:
+            got.append(claim.job.session)
+            claim.done()
+    queue.close()
+    results.put(got)
+
+
+def test_four_claimers_share_a_thousand_jobs_and_none_twice(tmp_path: Path) -> None:
+    pool = tmp_path / "pool"
+    queue = DirectoryQueue(pool, KIND, doorbell=False)
+    known = names(1000)
+    for name in known:
+        (pool / name).touch()
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    claimers = [context.Process(target=_claim_all, args=(str(pool), results)) for _ in range(4)]
+    for claimer in claimers:
+        claimer.start()
+    shares = [results.get(timeout=60) for _ in claimers]
+    for claimer in claimers:
+        claimer.join()
+    assert sorted(name for share in shares for name in share) == known
+    assert len(queue) == 0
+    queue.close()
+
+
+def test_the_folders_are_made_when_missing(tmp_path: Path) -> None:
+    queue = DirectoryQueue(tmp_path / "a" / "b", KIND)
+    put(queue, *names(1))
+    assert os.listdir(tmp_path / "a" / "b")
+    queue.close()

@@ -1,0 +1,326 @@
+"""The seed's contract over HTTP, with a queue in memory and a worker that is stepped by hand."""
+
+import io
+import json
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import picture
+from flask.testing import FlaskClient
+from PIL import Image
+
+from scai import cards, plugins, settings
+from scai.app import create_app
+from scai.model_cache import ModelCache
+from scai.queues.memory import MemoryQueue
+from scai.routes import ROUTES, Routes
+from scai.service import Service
+from scai.session import Session
+from scai.settings import ROOT, Settings
+from scai.worker import Worker
+
+UPLOAD_KEYS = {"status", "filename", "datetime", "sessname", "sesskey"}
+RESULT_KEYS = {"state", "job", "message", "result", "result_image"}
+IC, OD = ROUTES
+
+
+class Site:
+    """An application with its queues and workers in this process."""
+
+    def __init__(self, folder: Path) -> None:
+        usr = folder / "usr"
+        usr.mkdir()
+        (usr / "labels.txt").write_text("black\ndark\ngrey\nlight\nwhite\n")
+        (usr / "image_classification.config").write_text(
+            "[default]\nENGINE = fake\nLABELS = labels.txt\n[other]\nUSE = default\n"
+        )
+        (usr / "object_detection.config").write_text(
+            "[default]\nENGINE = fake\nPATH_TO_LABELS = labels.txt\nLABEL_OFFSET = -1\n"
+        )
+        self.settings = Settings(
+            sessionpath=folder / "session",
+            icconfig=usr / "image_classification.config",
+            odconfig=usr / "object_detection.config",
+            max_upload_mb=0.2,
+            max_megapixels=1.0,
+            max_waiting=5,
+            durability="off",
+        )
+        self.queues = {kind: MemoryQueue(kind) for kind in plugins.names("workers")}
+        self.service = Service(self.settings, self.queues)
+        self.http: FlaskClient = create_app(self.service, self.settings).test_client()
+        self.workers = {kind: self._worker(kind) for kind in self.queues}
+
+    def _worker(self, kind: str) -> Worker:
+        config = self.settings.models_file(kind)
+        build = plugins.load("workers", kind).build
+        models = ModelCache(lambda section: build(cards.load_card(config, section, kind)))
+        return Worker(self.queues[kind], models, self.settings.sessionpath)
+
+    def post(self, routes: Routes, data: bytes, name: str = "photo.jpg", **form: str) -> dict:
+        form_data = {"photo": (io.BytesIO(data), name), **form}
+        return self.http.post(routes.upload, data=form_data).get_json()
+
+    def get(self, path: str, answer: dict, **more: str) -> dict:
+        query = {"task": answer["sessname"], "key": answer["sesskey"], **more}
+        return self.http.get(path, query_string=query, buffered=True).get_json()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    site = Site(tmp_path)
+    yield site
+    for worker in site.workers.values():
+        worker.close()
+
+
+@pytest.mark.parametrize("routes", ROUTES, ids=lambda r: r.kind)
+def test_an_upload_is_answered_with_the_five_keys(site: Site, routes: Routes) -> None:
+    answer = site.post(routes, picture(), "My.JPG")
+    assert set(answer) == UPLOAD_KEYS
+    assert all(isinstance(value, str) for value in answer.values())
+    assert answer["status"] == "success"
+    assert answer["filename"] == "My.JPG"
+    assert re.fullmatch(r"d-\d{8}-[0-9a-f]{40}", answer["sessname"])
+    assert re.fullmatch(r"[0-9a-f]{40}", answer["sesskey"])
+    assert re.fullmatch(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d", answer["datetime"])
+    assert (site.settings.sessionpath / answer["sessname"] / "input.JPG").exists()
+
+
+@pytest.mark.parametrize("routes", ROUTES, ids=lambda r: r.kind)
+def test_from_upload_to_verdict(site: Site, routes: Routes) -> None:
+    answer = site.post(routes, picture(color=(250, 250, 250)))
+    first = site.get(routes.result, answer)
+    assert set(first) >= RESULT_KEYS
+    assert (first["state"], first["job"], first["result"]) == ("initialization", routes.kind, "")
+    site.workers[routes.kind].step()
+    last = site.get(routes.result, answer)
+    assert last["state"] == "complete"
+    assert "key" not in last and "input_image" not in last
+    assert last["image"] == {"width": 64, "height": 48}
+    if routes is IC:
+        scores = json.loads(last["result"])
+        assert list(scores)[0] == "white" and scores["white"] == "90.0%"
+        assert all(re.fullmatch(r"\d+\.\d%", text) for text in scores.values())
+        assert len(scores) <= 5
+        assert last["result_image"] == ""
+    else:
+        assert (last["result"], last["result_image"]) == ("", "output.png")
+
+
+def test_detections_are_in_pixels_of_the_upright_picture(site: Site) -> None:
+    """A white bar in a black picture that the camera held sideways (orientation 6)."""
+    image = Image.new("RGB", (100, 60))
+    image.paste((255, 255, 255), (10, 20, 40, 30))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    out = io.BytesIO()
+    image.save(out, "PNG", exif=exif)
+    answer = site.post(OD, out.getvalue(), "phone.png")
+    site.workers[OD.kind].step()
+    result = site.get(OD.result, answer)
+    assert result["image"] == {"width": 60, "height": 100}
+    [found] = result["detections"]
+    # Turned clockwise by 90 degrees, (x, y) comes to (59 - y, x).
+    assert found["box"] == pytest.approx([30, 10, 40, 40], abs=1)
+    assert OD.output is not None
+    query = {"task": answer["sessname"], "key": answer["sesskey"]}
+    drawn = site.http.get(OD.output, query_string=query, buffered=True)
+    assert Image.open(io.BytesIO(drawn.data)).size == (60, 100)
+    assert drawn.mimetype == "image/jpeg"  # the seed's label for every picture
+
+
+@pytest.mark.parametrize("routes", ROUTES, ids=lambda r: r.kind)
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
+def test_without_a_photo_the_api_says_how_to_use_it(
+    site: Site, routes: Routes, method: str
+) -> None:
+    answer = site.http.open(routes.upload, method=method)
+    assert answer.status_code == 200
+    assert (
+        answer.get_json().items()
+        >= {
+            "status": "error",
+            "sessname": "please follow the api instruction",
+            "filename": "",
+            "datetime": "",
+            "sesskey": "",
+        }.items()
+    )
+
+
+REFUSED = [
+    # what is sent, under which name, the text, the status
+    (b"hello", "notes.txt", "not supported file format (jpg, png)", 200),
+    (b"hello", "noextension", "not supported file format (jpg, png)", 200),
+    (b"<svg/>", "a.svg", "not supported file format (jpg, png)", 200),
+    (b"hello", "a.jpg", "expected a JPEG, PNG", 415),
+    (b"", "a.jpg", "empty", 415),
+    (picture()[:40], "cut.jpg", "damaged or cut off", 400),
+    (picture((2000, 1000)), "big.jpg", "1 megapixel", 413),
+    (picture() + b"x" * 300_000, "long.jpg", "0.2 MB", 413),
+    (picture() + b"x" * 205_000, "bit-too-long.jpg", "0.2 MB", 413),
+    (picture(), "", "upload process was error", 200),
+]
+
+
+@pytest.mark.parametrize(("data", "name", "text", "status"), REFUSED, ids=lambda v: str(v)[:20])
+def test_what_cannot_be_recognised_is_refused_and_leaves_nothing(
+    site: Site, data: bytes, name: str, text: str, status: int
+) -> None:
+    answer = site.http.post(IC.upload, data={"photo": (io.BytesIO(data), name)})
+    body = answer.get_json()
+    assert answer.status_code == status
+    assert set(body) == UPLOAD_KEYS | {"error"}
+    assert body["status"] == "error"
+    assert text in body["sessname"]
+    assert body["error"]["status"] >= 400
+    assert list(site.settings.sessionpath.iterdir()) == []
+    assert len(site.queues[IC.kind]) == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["../../evil.py", "..\\..\\evil.jpg", "/etc/passwd", "a\x00b.jpg", "x" * 4000 + ".jpg"]
+)
+def test_a_hostile_file_name_is_only_a_label(site: Site, name: str, tmp_path: Path) -> None:
+    answer = site.post(IC, picture(), name)
+    assert answer["status"] == "success"
+    folder = site.settings.sessionpath / answer["sessname"]
+    assert sorted(f.name for f in folder.iterdir()) == ["input.jpg", "process.json"]
+    assert "/" not in answer["filename"] and "\\" not in answer["filename"]
+    assert len(answer["filename"]) <= 255
+    assert not list(tmp_path.rglob("evil*"))
+
+
+def test_content_decides_and_not_the_name(site: Site) -> None:
+    answer = site.post(IC, picture(format="PNG"), "really.txt")
+    assert answer["status"] == "success"
+    site.workers[IC.kind].step()
+    assert site.get(IC.result, answer)["state"] == "complete"
+
+
+@pytest.mark.parametrize("routes", ROUTES, ids=lambda r: r.kind)
+def test_only_name_and_key_together_show_a_session(site: Site, routes: Routes) -> None:
+    answer = site.post(routes, picture())
+    other = OD if routes is IC else IC
+    task, key = answer["sessname"], answer["sesskey"]
+    queries = [
+        {},
+        {"task": task},
+        {"key": key},
+        {"task": task, "key": "0" * 40},
+        {"task": task, "key": ""},
+        {"task": "..", "key": key},
+        {"task": "d-20180521-" + "0" * 40, "key": key},
+    ]
+    refused = [(routes, query) for query in queries] + [(other, {"task": task, "key": key})]
+    for asked, query in refused:
+        got = site.http.get(asked.result, query_string=query, buffered=True)
+        assert got.status_code == 200
+        assert got.get_json()["sessname"] == "no available task, key or job"
+        for path in filter(None, (asked.input, asked.output)):
+            image = site.http.get(path, query_string=query, buffered=True)
+            assert (image.status_code, image.mimetype) == (200, "image/jpeg")
+            assert image.data == (ROOT / "usr" / "task404.jpg").read_bytes()
+
+
+def test_the_input_comes_back_as_it_was_sent(site: Site) -> None:
+    data = picture(format="PNG")
+    answer = site.post(IC, data, "a.png")
+    query = {"task": answer["sessname"], "key": answer["sesskey"]}
+    got = site.http.get(IC.input, query_string=query, buffered=True)
+    assert (got.status_code, got.data) == (200, data)
+
+
+def test_there_is_no_annotated_picture_before_the_verdict(site: Site) -> None:
+    answer = site.post(OD, picture())
+    query = {"task": answer["sessname"], "key": answer["sesskey"]}
+    assert OD.output is not None
+    got = site.http.get(OD.output, query_string=query, buffered=True)
+    assert got.data == (ROOT / "usr" / "task404.jpg").read_bytes()
+
+
+def test_a_model_can_be_chosen_and_an_unknown_one_is_refused(site: Site) -> None:
+    assert site.service.models(IC.kind) == ["default", "other"]
+    assert site.post(IC, picture(), model="other")["status"] == "success"
+    refused = site.http.post(
+        IC.upload, data={"photo": (io.BytesIO(picture()), "a.jpg"), "model": "<b>x"}
+    )
+    assert refused.status_code == 400
+    assert "there are: default, other" in refused.get_json()["sessname"]
+
+
+def test_a_full_queue_refuses_with_the_time_to_come_back(site: Site) -> None:
+    for _ in range(5):
+        assert site.post(IC, picture())["status"] == "success"
+    refused = site.http.post(IC.upload, data={"photo": (io.BytesIO(picture()), "a.jpg")})
+    assert refused.status_code == 503
+    assert int(refused.headers["Retry-After"]) > 0
+    assert site.post(OD, picture())["status"] == "success"
+
+
+def test_a_full_disk_is_507_and_leaves_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> Session:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Session, "create", refuse)
+    refused = site.http.post(IC.upload, data={"photo": (io.BytesIO(picture()), "a.jpg")})
+    assert refused.status_code == 507
+    assert "no room" in refused.get_json()["sessname"]
+
+
+def test_a_long_poll_is_answered_when_the_verdict_is_there(site: Site) -> None:
+    answer = site.post(IC, picture())
+    timer = threading.Timer(0.2, site.workers[IC.kind].step)
+    timer.start()
+    assert site.get(IC.result, answer, wait="30")["state"] == "complete"
+    timer.join()
+
+
+@pytest.mark.parametrize("wait", ["0", "0.05", "nonsense", "-3", "nan"])
+def test_a_long_poll_ends_in_time(site: Site, wait: str) -> None:
+    answer = site.post(IC, picture())
+    assert site.get(IC.result, answer, wait=wait)["state"] == "initialization"
+
+
+def test_every_answer_carries_the_security_headers(site: Site) -> None:
+    for path in ("/", IC.upload, IC.result, IC.input, "/healthz", "/nothing"):
+        headers = site.http.get(path, buffered=True).headers
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert "default-src 'self'" in headers["Content-Security-Policy"]
+
+
+def test_health(site: Site) -> None:
+    assert site.http.get("/healthz").get_json() == {"status": "ok"}
+    assert site.http.get("/readyz").status_code == 503
+    assert site.http.get("/version").get_json()["version"]
+
+
+def test_the_portal_loads_no_model_library() -> None:
+    """Importing the portal and building its application leaves these out of the process."""
+    code = (
+        "import sys, index, scai.cli, scai.portal, scai.service; from scai import app, settings\n"
+        "s = settings.load({'sessionpath': sys.argv[1] + '/s', 'icpoolpath': sys.argv[1] + '/i',"
+        " 'odpoolpath': sys.argv[1] + '/o'}, {})\n"
+        "app.create_app(scai.service.build(s), s).test_client().get('/')\n"
+        "print([m for m in ('tensorflow', 'openvino', 'ai_edge_litert', 'cv2', 'keras')"
+        " if m in sys.modules])"
+    )
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [sys.executable, "-c", code, folder], cwd=ROOT, capture_output=True, text=True
+        )
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_settings_defaults_are_the_contracts() -> None:
+    found = settings.load({}, {}, None)
+    assert (found.host, found.port, found.runningmode) == ("127.0.0.1", 5000, "runtime")
+    assert found.max_upload_bytes == 20_000_000 and found.max_pixels == 50_000_000

@@ -1,0 +1,154 @@
+"""The command line that every kind of worker shares: the seed's flags, and how a worker runs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from scai import cards, logs, settings
+from scai.durable import Disk
+from scai.errors import BadImage, ConfigError, EngineError, ScaiError
+from scai.images import Limits
+from scai.model_cache import ModelCache
+from scai.pixels import decode
+from scai.processes import EXIT_CONFIG, die_with_parent
+from scai.queues.directory import DirectoryQueue
+from scai.recognizer import Recognizer
+from scai.session import FINAL, Session
+from scai.settings import Settings
+from scai.worker import Worker
+
+log = logging.getLogger(__name__)
+
+Build = Callable[[cards.ModelCard, int], Recognizer]
+
+# The flag of the worker -> the setting it stands for.
+_SETTINGS = {
+    "usedconfig": "usedconfig",
+    "checktimeperiod": "checktimeperiod",
+    "sesspath": "sessionpath",
+    "runningmode": "runningmode",
+    "batch": "batch",
+}
+
+
+def options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the flags of the seed's worker programs."""
+    for option in reversed(
+        (
+            click.option("--config", type=click.Path(), help="ini file of the models"),
+            click.option("--usedconfig", help="section of it to load (default: default)"),
+            click.option("--poolingdir", type=click.Path(), help="queue folder"),
+            click.option("--sesspath", type=click.Path(), help="folder of the sessions"),
+            click.option(
+                "--checktimeperiod",
+                "--checktimeperoid",
+                help="seconds between two looks into the queue folder (default: 2)",
+            ),
+            click.option(
+                "--runningmode",
+                type=click.Choice(["runtime", "job"]),
+                help="runtime: stay and watch the queue; job: run --sessname and exit",
+            ),
+            click.option("--sessname", default="", help="the session to run in job mode"),
+            click.option("--batch", help="most images in one inference (default: 8)"),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def run(kind: str, build: Build, flags: Mapping[str, Any], image: Path | None = None) -> None:
+    """Be a worker of `kind` until it is told to stop; exits the process with its status.
+
+    `flags` are the values of `options`; those that are named as a key of the model's section take
+    its place. With `image`, that one file is recognised, printed, and the program ends.
+    """
+    die_with_parent()
+    try:
+        chosen = settings.load({name: flags.get(flag) for flag, name in _SETTINGS.items()})
+        logs.set_up(kind, chosen.loglevel, chosen.logformat)
+        config = Path(flags.get("config") or chosen.models_file(kind))
+
+        def load(section: str) -> Recognizer:
+            overrides = flags if section == default else {}
+            return build(cards.load_card(config, section, kind, overrides), chosen.batch)
+
+        default = cards.resolve(config, chosen.usedconfig)
+        models = ModelCache(
+            load, default, chosen.max_models, resolve=lambda name: cards.resolve(config, name)
+        )
+        if image is not None:
+            sys.exit(_one_file(models.get(), image))
+        sys.exit(_serve(kind, models, chosen, flags))
+    except (ConfigError, EngineError, BadImage) as error:
+        click.echo(f"{kind}: {error.message}", err=True)
+        sys.exit(EXIT_CONFIG)
+
+
+def _one_file(recognizer: Recognizer, image: Path) -> int:
+    try:
+        data = image.read_bytes()
+    except OSError as error:
+        raise BadImage(f"{image}: {error.strerror}") from error
+    [result] = recognizer.recognize([decode(data)])
+    click.echo(json.dumps(result.to_dict(), ensure_ascii=False, indent=1))
+    return 0
+
+
+def _serve(kind: str, models: ModelCache, chosen: Settings, flags: Mapping[str, Any]) -> int:
+    pool = Path(flags.get("poolingdir") or chosen.pool(kind))
+    disk = Disk(chosen.durability)
+    queue = DirectoryQueue(pool, kind, sweep=chosen.checktimeperiod, disk=disk)
+    worker = Worker(
+        queue,
+        models,
+        chosen.sessionpath,
+        batch=chosen.batch,
+        max_attempts=chosen.max_attempts,
+        limits=Limits(chosen.max_upload_bytes, chosen.max_pixels),
+        disk=disk,
+    )
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        worker.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    try:
+        if chosen.runningmode == "job":
+            return _one_session(worker, chosen, flags["sessname"])
+        recognizer = models.get()
+        queue.owner.tell(
+            kind=kind,
+            model=recognizer.card.name,
+            engine=recognizer.engine.name,
+            batch=min(chosen.batch, recognizer.max_batch),
+            warm=True,
+        )
+        log.info("watching %s with %s on %s", pool, recognizer.card.name, recognizer.engine.name)
+        worker.run(chosen.checktimeperiod)
+        log.info("stopped")
+        return 0
+    finally:
+        worker.close()
+
+
+def _one_session(worker: Worker, chosen: Settings, name: str) -> int:
+    if not name:
+        raise ConfigError("--runningmode=job needs --sessname, the session to run")
+    try:
+        session = Session(chosen.sessionpath, name)
+        worker.run_session(name)
+        state = session.state
+    except ScaiError as error:
+        raise ConfigError(f"session {name}: {error.message}") from error
+    return 0 if state in FINAL else 1

@@ -1,0 +1,139 @@
+"""Image classification: which of the model's classes a picture shows, the k best with a score.
+
+In goes a photo of any size, squeezed to the model's input; out of the model comes one row of
+numbers, one per line of the label file.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from scai import labels
+from scai.cards import AUTO, CLASSIFICATION, ModelCard
+from scai.choose import load_engine
+from scai.engines.base import EngineBase
+from scai.errors import ConfigError
+from scai.pixels import resize
+from scai.recognizer import Pixels, Recognizer, Tensor, as_input, input_sides
+from scai.results import Classification
+from workers._main import options, run
+
+log = logging.getLogger(__name__)
+
+KIND = CLASSIFICATION
+DEFAULT_SIDE = 299
+# Scores that miss a sum of 1 by more are not probabilities; quantised ones miss it by some steps.
+SUM_TOLERANCE = 0.05
+
+
+class ImageClassification(Recognizer):
+    """A model with one output of class scores."""
+
+    def __init__(self, card: ModelCard, engine: EngineBase, names: dict[int, str]) -> None:
+        super().__init__(card, engine)
+        self._names = names
+        self._size = input_sides(card, engine.input, DEFAULT_SIDE)
+        if len(engine.outputs) != 1:
+            shown = ", ".join(spec.name for spec in engine.outputs)
+            raise ConfigError(
+                f"{card.where('OUTPUT_LAYER')}: expected one output, got {shown or 'none'}"
+            )
+        trial = self._trial()
+        self._offset = self._check_labels(trial.size)
+        self._softmax = self._needs_softmax(trial)
+
+    def prepare(self, image: Pixels) -> Tensor:
+        """The whole picture, squeezed to the model's size."""
+        sized = resize(image, *self._size, method=self.card.resize)
+        return as_input(sized, self.engine.input, self.card.input_mean, self.card.input_std)
+
+    def read(self, outputs: Sequence[Tensor], index: int, size: tuple[int, int]) -> Classification:
+        """The best classes of image `index`; scores that are no numbers count as 0."""
+        scores = np.nan_to_num(outputs[0][index].astype(np.float32).ravel(), posinf=0, neginf=0)
+        if self._softmax:
+            scores = _softmax(scores)
+        best = np.argsort(-scores, kind="stable")[: self.card.top_k]
+        lines = best + self._offset
+        return Classification(tuple(self._name(int(i)) for i in lines), lines, scores[best])
+
+    def _name(self, line: int) -> str:
+        return self._names.get(line) or f"class {line}"
+
+    def _trial(self) -> NDArray[np.float32]:
+        """The scores of noise: how many there are, and of what kind."""
+        pixels = np.random.default_rng(0).integers(0, 256, (*self._size, 3), np.uint8)
+        tensor = as_input(pixels, self.engine.input, self.card.input_mean, self.card.input_std)
+        outputs = self.engine.infer(tensor[None])
+        self._check(outputs, 1)
+        return outputs[0].astype(np.float32).ravel()
+
+    def _check_labels(self, width: int) -> int:
+        """The label line of class 0. Raises ConfigError unless there is a label for each score."""
+        offset = self.card.label_offset or 0
+        if not self._names:
+            return offset
+        got = len(self._names) - offset
+        if got != width:
+            hint = (
+                "; state LABEL_OFFSET = 1 if the first label stands for none of the classes"
+                if got == width + 1
+                else ""
+            )
+            raise ConfigError(
+                f"{self.card.where('LABELS')}: expected {width} labels, as many as the model has "
+                f"scores, got {got} in {self.card.labels}{hint}"
+            )
+        return offset
+
+    def _needs_softmax(self, trial: NDArray[np.float32]) -> bool:
+        """Decided once, so that a picture's scores never depend on its neighbours in a batch."""
+        if self.card.activation != AUTO:
+            return self.card.activation == "softmax"
+        # Independent scores within 0..1 (sigmoid) are for the reader as they are.
+        logits = bool(trial.size > 1 and (trial.min() < 0 or trial.max() > 1 + SUM_TOLERANCE))
+        if logits:
+            log.info("%s: the scores are logits: softmax", self.card.where("ACTIVATION"))
+        return logits
+
+
+def _softmax(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    powers = np.exp(scores - scores.max())
+    return np.asarray(powers / powers.sum(), np.float32)
+
+
+def build(card: ModelCard, batch: int = 0) -> ImageClassification:
+    """Load the model of a card. `batch`: the most images that will come at once, 0: unknown.
+
+    Raises ConfigError or UnsupportedModel.
+    """
+    names = labels.read(card.labels) if card.labels else {}
+    offset = card.label_offset or 0
+    engine = load_engine(card, classes=max(0, len(names) - offset), batch=batch)
+    return ImageClassification(card, engine, names)
+
+
+@click.command()
+@options
+@click.option("--image", type=click.Path(path_type=Path), help="classify this one file and exit")
+@click.option("--graph", help="model file, in place of GRAPH")
+@click.option("--labels", help="label file, in place of LABELS")
+@click.option("--input_layer", help="in place of INPUT_LAYER")
+@click.option("--output_layer", help="in place of OUTPUT_LAYER")
+@click.option("--input_height", type=int, help="pixels, in place of INPUT_HEIGHT")
+@click.option("--input_width", type=int, help="pixels, in place of INPUT_WIDTH")
+@click.option("--input_mean", type=float, help="in place of INPUT_MEAN; 0 counts")
+@click.option("--input_std", type=float, help="in place of INPUT_STD")
+def main(image: Path | None, **flags: Any) -> None:
+    """Classify the pictures whose tickets lie in the queue folder."""
+    run(KIND, build, flags, image)
+
+
+if __name__ == "__main__":
+    main()
