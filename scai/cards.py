@@ -183,7 +183,8 @@ def load_card(
         rule = _rule(key, kind)
         if rule is None:
             if key not in _OTHER_KEYS:
-                log.warning("%s: [%s] %s is unknown%s", config, section, key, _nearest(key, kind))
+                shown = key.upper(), _nearest(key, kind)
+                log.warning("%s: [%s] %s is unknown%s", config, section, *shown)
         elif text:
             values[rule.field] = _value(rule, text, f"{config}: [{section}] {key.upper()}")
     given = {k: str(v) for k, v in (overrides or {}).items() if v is not None and k in _OVERRIDES}

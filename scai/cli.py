@@ -63,9 +63,21 @@ def up(host: str | None, port: str | None, runningmode: str | None) -> None:
 
 @main.command()
 @click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--job", type=click.Choice(list(_JOBS)), default="classification", show_default=True)
+@click.option(
+    "--job",
+    type=click.Choice(list(_JOBS)),
+    default="classification",
+    show_default=True,
+    help="what to do with them",
+)
 @click.option("--model", default="", help="section of the models file (default: the server's)")
-@click.option("--server", default="http://127.0.0.1:5000", envvar="SCAI_SERVER", show_default=True)
+@click.option(
+    "--server",
+    default="http://127.0.0.1:5000",
+    envvar="SCAI_SERVER",
+    show_default=True,
+    help="its address",
+)
 @click.option("--wait/--no-wait", default=True, help="wait for the verdict (default)")
 @click.option("--timeout", default=120.0, show_default=True, help="longest wait in seconds")
 @click.option("--json", "as_json", is_flag=True, help="print JSON, one object a photo")

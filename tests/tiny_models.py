@@ -69,7 +69,7 @@ def frozen() -> Path:
 
     def build(tf: Any) -> None:
         x = tf.compat.v1.placeholder(tf.float32, [1, SIDE, SIDE, 3], "input")
-        tf.identity(tf.identity(classify(tf, x, 1), "softmax"), "final_result")
+        tf.identity(tf.identity(classify(tf, x, 1), "probabilities"), "final_result")
 
     return save_graph("frozen.pb", build)
 
