@@ -10,7 +10,7 @@ from typing import Any
 
 from scai import cards, plugins
 from scai.durable import Disk, storage_error
-from scai.errors import BadRequest, Busy, NotFound
+from scai.errors import BadRequest, Busy, ConfigError, NotFound
 from scai.images import Limits, probe
 from scai.queues.base import Job, JobQueue
 from scai.queues.directory import DirectoryQueue
@@ -50,7 +50,7 @@ class Service:
         return list(self._queues)
 
     def models(self, kind: str) -> list[str]:
-        """The sections of the kind's models file, the one used by default first."""
+        """The models a client may choose by name, the default one first; aliases are left out."""
         file = self.settings.models_file(kind)
         try:
             changed = file.stat().st_mtime
@@ -58,10 +58,18 @@ class Service:
             return []
         known = self._models.get(kind)
         if known is None or known[0] != changed:
-            names = cards.sections(file)
-            names.sort(key=lambda name: name != self.settings.usedconfig)
-            known = self._models[kind] = (changed, names)
+            known = self._models[kind] = (changed, self._read_models(file))
         return list(known[1])
+
+    def _read_models(self, file: Path) -> list[str]:
+        try:
+            targets = {name: cards.resolve(file, name) for name in cards.sections(file)}
+        except ConfigError as error:
+            log.error("%s", error.message)
+            return []
+        default = targets.get(self.settings.usedconfig)
+        names = [name for name, target in targets.items() if name == target]
+        return sorted(names, key=lambda name: name != default)
 
     def submit(
         self, kind: str, data: bytes, filename: str, params: Mapping[str, str] | None = None
@@ -73,9 +81,7 @@ class Service:
         """
         queue = self._queue(kind)
         chosen = {name: value for name, value in (params or {}).items() if value}
-        if "model" in chosen and chosen["model"] not in self.models(kind):
-            there = ", ".join(self.models(kind)) or "none"
-            raise BadRequest(f"no model {chosen['model'][:60]!r}; there are: {there}")
+        self._check_model(kind, chosen.get("model"))
         info = probe(data, self._limits)
         self._refuse_when_full(kind, queue)
         name = _base_name(filename)
@@ -90,6 +96,12 @@ class Service:
             raise storage_error(error) from error
         log.info("session %s: %s %dx%d accepted", session.name, kind, info.width, info.height)
         return session
+
+    def _check_model(self, kind: str, name: str | None) -> None:
+        known = [*self.models(kind), self.settings.usedconfig]
+        if name is not None and name not in known:
+            there = ", ".join(known[:-1]) or "none"
+            raise BadRequest(f"no model {name[:60]!r}; there are: {there}")
 
     def _refuse_when_full(self, kind: str, queue: JobQueue) -> None:
         counted, depth = self._depths.get(kind, (-float("inf"), 0))

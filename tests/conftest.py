@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from helpers import KIND, picture
 
 from scai.queues.directory import DirectoryQueue
 from scai.session import Session, Upload
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
-KIND = "image_classification"
 
 
 @pytest.fixture(autouse=True)
@@ -38,26 +36,6 @@ def shared() -> Path:
     if not (SHARED / "models").is_dir():
         pytest.skip("no ../shared with real models and photos on this machine")
     return SHARED
-
-
-def picture(
-    size: tuple[int, int] = (64, 48),
-    color: tuple[int, int, int] | int = (200, 30, 30),
-    format: str = "JPEG",
-) -> bytes:
-    """A small picture of one colour as a file."""
-    out = io.BytesIO()
-    Image.new("RGB", size, color).save(out, format)
-    return out.getvalue()
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 20.0, what: str = "") -> None:
-    """Wait for a condition; fails after `seconds`."""
-    deadline = time.monotonic() + seconds
-    pause = threading.Event()
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what or condition}"
-        pause.wait(0.01)
 
 
 @pytest.fixture(scope="session")

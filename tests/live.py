@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from conftest import wait_until
+from helpers import wait_until
 
 from scai.routes import ROUTES
 from scai.settings import ROOT

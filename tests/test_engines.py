@@ -27,8 +27,7 @@ FROZEN_LAYERS = {"inputs": ("input",), "outputs": ("final_result",)}
 
 def openvino_model() -> Path:
     """A classifier of (batch 1, 8, 8, 3), made with OpenVINO alone."""
-    import openvino as ov
-
+    ov = plugins.load("engines", "openvino").library()
     ops = ov.opset8
     x = ops.parameter([1, 8, 8, 3], np.float32, name="input")
     y = ops.reduce_mean(x, ops.constant(np.array([1, 2])), False)
@@ -184,6 +183,24 @@ def test_openvino_frees_a_frozen_batch_and_its_reshape() -> None:
         assert "free batch" in engine.describe()
     with opened("openvino", ModelFile(openvino_model(), batch=1)) as engine:
         assert "one by one" in engine.describe()
+
+
+def test_openvino_does_not_call_home(tmp_path: Path) -> None:
+    """Importing the package by itself starts a thread that reports to Google Analytics."""
+    code = (
+        "import sys, threading; from scai import plugins\n"
+        "plugins.load('engines', 'openvino').library()\n"
+        "print(threading.active_count(), sys.modules['openvino_telemetry'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={"HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "1 None\n", done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_openvino_names_the_nearest_layers() -> None:

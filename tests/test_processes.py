@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import picture, wait_until
+from helpers import picture, wait_until
 from live import IC, OD, Live, alive
 from PIL import Image, ImageDraw, ImageFont
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import KIND, wait_until
+from helpers import KIND, wait_until
 
 from scai import owners, plugins
 from scai.queues.base import Job, JobQueue

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import picture
 from flask.testing import FlaskClient
+from helpers import picture
 from PIL import Image
 
 from scai import cards, plugins, settings
@@ -37,7 +37,8 @@ class Site:
         usr.mkdir()
         (usr / "labels.txt").write_text("black\ndark\ngrey\nlight\nwhite\n")
         (usr / "image_classification.config").write_text(
-            "[default]\nENGINE = fake\nLABELS = labels.txt\n[other]\nUSE = default\n"
+            "[default]\nENGINE = fake\nLABELS = labels.txt\n"
+            "[other]\nENGINE = fake\n[alias]\nUSE = other\n"
         )
         (usr / "object_detection.config").write_text(
             "[default]\nENGINE = fake\nPATH_TO_LABELS = labels.txt\nLABEL_OFFSET = -1\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import KIND, picture
+from helpers import KIND, picture
 
 from scai import cards
 from scai.errors import EngineError

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from scai.errors import ConfigError
+from scai.errors import ConfigError, EngineError
 
 FREE_SIDE = 64
 SAME = 1e-3
@@ -108,6 +108,19 @@ def missing_layer(wanted: str, known: Iterable[str], model: ModelFile) -> Config
 def one_line(error: BaseException, longest: int = 300) -> str:
     """The text of a library's error as one line of bounded length."""
     return " ".join(str(error).split())[:longest] or type(error).__name__
+
+
+def check_batch(engine: str, batch: NDArray[np.generic], spec: TensorSpec) -> None:
+    """Raise EngineError unless the batch has the shape and dtype of the input."""
+    fits = batch.ndim == len(spec.shape) and all(
+        want is None or want == got for want, got in zip(spec.shape, batch.shape, strict=True)
+    )
+    if not fits or str(batch.dtype) != spec.dtype:
+        wanted = str(spec.shape).replace("None", "any")
+        raise EngineError(
+            f"{engine}: expected a batch {wanted} of {spec.dtype}, "
+            f"got {batch.shape} of {batch.dtype}"
+        )
 
 
 def run_batch(batch: NDArray[np.generic], one_by_one: bool, run: Run) -> list[NDArray[np.generic]]:

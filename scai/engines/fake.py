@@ -11,8 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from scai.engines.base import EngineBase, ModelFile, TensorSpec
-from scai.errors import EngineError
+from scai.engines.base import EngineBase, ModelFile, TensorSpec, check_batch
 
 SUFFIXES: tuple[str, ...] = ()
 SCORE = 0.9
@@ -53,8 +52,7 @@ class Engine(EngineBase):
 
     def infer(self, batch: NDArray[np.generic]) -> list[NDArray[np.generic]]:
         """See the top of the file."""
-        if batch.ndim != 4 or batch.shape[3] != 3:
-            raise EngineError(f"fake: expected a batch (b, h, w, 3), got {batch.shape}")
+        check_batch(self.name, batch, self.input)
         if self._detects:
             found = [self._detect(image.astype(np.int16)) for image in batch]
             return [np.stack(arrays).astype(np.float32) for arrays in zip(*found, strict=True)]

@@ -17,6 +17,7 @@ from scai.engines.base import (
     EngineBase,
     ModelFile,
     TensorSpec,
+    check_batch,
     example,
     missing_layer,
     one_line,
@@ -58,11 +59,7 @@ class Engine(EngineBase):
 
     def infer(self, batch: NDArray[np.generic]) -> list[NDArray[np.generic]]:
         """Run `(b, h, w, c)`; see EngineBase."""
-        if batch.ndim != 4 or str(batch.dtype) != self.input.dtype:
-            raise EngineError(
-                f"litert: expected a batch (b, h, w, c) of {self.input.dtype}, "
-                f"got {batch.shape} of {batch.dtype}"
-            )
+        check_batch(self.name, batch, self.input)
         try:
             return run_batch(batch, self._one_by_one, self._run)
         except (RuntimeError, ValueError, TypeError) as error:
@@ -126,13 +123,13 @@ class Engine(EngineBase):
         free = runs_together(self._run, self.input, (RuntimeError, ValueError))
         if not free:
             # A refused shape leaves the interpreter half way; bring it back.
-            self._shape = ()
             self._run(example(self.input, 1))
         return free
 
     def _run(self, batch: NDArray[np.generic]) -> list[NDArray[np.generic]]:
         interpreter = self._interpreter
         if self._shape != batch.shape:
+            self._shape = ()  # unless all of this goes well, begin again next time
             interpreter.resize_tensor_input(self._input, batch.shape)
             interpreter.allocate_tensors()
             self._shape = batch.shape

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from scai.engines.base import (
     EngineBase,
     ModelFile,
     TensorSpec,
+    check_batch,
     example,
     missing_layer,
     one_line,
@@ -35,19 +37,29 @@ def available() -> bool:
     return importlib.util.find_spec("openvino") is not None
 
 
+def library() -> Any:
+    """The package openvino, kept from calling home. Raises ConfigError when it is not installed.
+
+    Left alone, its import starts a thread and a process that report to Google Analytics and writes
+    a client number into the home folder; it does without where the reporting package is missing.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    try:
+        import openvino
+    except ImportError as error:
+        raise ConfigError("engine openvino: install the package openvino") from error
+    return openvino
+
+
 class Engine(EngineBase):
     """A model compiled for the processor with the latency hint."""
 
     name = "openvino"
 
     def __init__(self, model: ModelFile) -> None:
-        try:
-            import openvino
-        except ImportError as error:
-            raise ConfigError("engine openvino: install the package openvino") from error
-        self._ov: Any = openvino
+        self._ov = library()
         self._model = model
-        self._core = openvino.Core()
+        self._core = self._ov.Core()
         self._request: Any = None
         try:
             network = self._read()
@@ -60,10 +72,7 @@ class Engine(EngineBase):
 
     def infer(self, batch: NDArray[np.generic]) -> list[NDArray[np.generic]]:
         """Run `(b, h, w, c)`; see EngineBase."""
-        if batch.ndim != len(self.input.shape):
-            raise EngineError(
-                f"openvino: expected a batch of shape {self.input.shape}, got {batch.shape}"
-            )
+        check_batch(self.name, batch, self.input)
         try:
             return run_batch(batch, self._one_by_one, self._run)
         except (RuntimeError, ValueError, TypeError) as error:

@@ -14,6 +14,7 @@ from scai.engines.base import (
     ModelFile,
     Run,
     TensorSpec,
+    check_batch,
     example,
     missing_layer,
     one_line,
@@ -58,6 +59,7 @@ class Engine(EngineBase):
 
     def infer(self, batch: NDArray[np.generic]) -> list[NDArray[np.generic]]:
         """Run `(b, h, w, c)`; see EngineBase."""
+        check_batch(self.name, batch, self.input)
         try:
             return run_batch(batch, self._one_by_one, self._run)
         except (self._tf.errors.OpError, ValueError, TypeError, RuntimeError) as error:

@@ -39,13 +39,22 @@ export function upload(url, form, { signal, onProgress }) {
 }
 
 async function ask(url, wait, signal) {
-  const silence = AbortSignal.timeout(1000 * (wait + PATIENCE));
-  const response = await fetch(`${url}&wait=${wait}`, {
-    signal: AbortSignal.any([signal, silence]),
-    cache: "no-store",
-    headers: { Accept: "application/json" },
-  });
-  return { status: response.status, answer: parse(await response.text()) };
+  // One controller for both reasons to stop: AbortSignal.any is too new for phones in use.
+  const either = new AbortController();
+  const stop = () => either.abort(signal.reason);
+  const silence = setTimeout(stop, 1000 * (wait + PATIENCE));
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    const response = await fetch(`${url}&wait=${wait}`, {
+      signal: either.signal,
+      cache: "no-store",
+      headers: { Accept: "application/json" },
+    });
+    return { status: response.status, answer: parse(await response.text()) };
+  } finally {
+    clearTimeout(silence);
+    signal.removeEventListener("abort", stop);
+  }
 }
 
 /**

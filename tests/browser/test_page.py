@@ -1,7 +1,6 @@
 """The home page, in a browser, over a real server with its workers.
 
-The browser is the one that SCAI_CHROMIUM names, or a Chromium or Chrome on the path. Every test
-also promises no console error, no policy violation and no request to another host.
+Every test also promises no console error, no policy violation and no request to another host.
 """
 
 from __future__ import annotations
@@ -9,20 +8,14 @@ from __future__ import annotations
 import base64
 import io
 import json
-import os
 import re
-import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image, ImageDraw, ImageFont
-
-playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-expect = playwright_api.expect
+from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -80,104 +73,6 @@ def answer_with(page: Any, form: str, answer: dict[str, Any]) -> None:
     """Let the server's next results of `form` be `answer`."""
     url = page.locator(form).get_attribute("data-result")
     page.route(f"**{url}?*", lambda route: route.fulfill(json=answer))
-
-
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-# A policy violation becomes a console error with this word in it.
-_TELL_VIOLATIONS = """
-addEventListener("securitypolicyviolation", (event) =>
-  console.error("CSP", event.violatedDirective, event.blockedURI));
-"""
-
-
-@dataclass
-class Watch:
-    """What the pages of one test said and asked for; `allow` holds words of expected errors."""
-
-    origin: str
-    errors: list[str] = field(default_factory=list)
-    strangers: list[str] = field(default_factory=list)
-    allow: list[str] = field(default_factory=list)
-
-    def over(self, page: Any) -> None:
-        """Listen to one page from now on."""
-        page.on("console", self._console)
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("request", self._request)
-
-    def _console(self, message: Any) -> None:
-        if message.type == "error":
-            self.errors.append(message.text)
-
-    def _request(self, request: Any) -> None:
-        parts = urlsplit(request.url)
-        if parts.scheme in ("blob", "data"):
-            return
-        if f"{parts.scheme}://{parts.netloc}" != self.origin:
-            self.strangers.append(request.url)
-
-    def unexpected(self) -> list[str]:
-        """The errors that no word of `allow` explains."""
-        return [e for e in self.errors if not any(word in e for word in self.allow)]
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """One browser process for all tests."""
-    named = os.environ.get("SCAI_CHROMIUM")
-    path = named or next((p for p in map(shutil.which, _NAMES) if p), None)
-    if path is None:
-        pytest.skip("no Chromium found: install one, or name it in SCAI_CHROMIUM")
-    with playwright_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(_QUIET))
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def watch(live: Any) -> Watch:
-    """The watch over this test's pages."""
-    parts = urlsplit(live.url)
-    return Watch(f"{parts.scheme}://{parts.netloc}")
-
-
-@pytest.fixture
-def open_page(chromium: Any, live: Any, watch: Watch) -> Iterator[Callable[..., Any]]:
-    """Open the home page in a fresh context; keywords are the context's options.
-
-    Afterwards no console error, no policy violation and no request to another host may be left.
-    """
-    contexts: list[Any] = []
-
-    def open_(**options: Any) -> Any:
-        context = chromium.new_context(**options)
-        contexts.append(context)
-        context.add_init_script(_TELL_VIOLATIONS)
-        page = context.new_page()
-        watch.over(page)
-        page.goto(live.url)
-        return page
-
-    yield open_
-    for context in contexts:
-        context.close()
-    assert watch.unexpected() == []
-    assert watch.strangers == []
-
-
-@pytest.fixture
-def page(open_page: Callable[..., Any]) -> Any:
-    """The home page in a window of ordinary size."""
-    return open_page(viewport={"width": 1280, "height": 900})
 
 
 def test_the_page_keeps_the_names_that_clients_know(page: Any) -> None:

@@ -1,0 +1,32 @@
+"""Small things that many tests need."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Callable
+
+from PIL import Image
+
+KIND = "image_classification"
+
+
+def picture(
+    size: tuple[int, int] = (64, 48),
+    color: tuple[int, int, int] | int = (200, 30, 30),
+    format: str = "JPEG",
+) -> bytes:
+    """A small picture of one colour as a file."""
+    out = io.BytesIO()
+    Image.new("RGB", size, color).save(out, format)
+    return out.getvalue()
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 20.0, what: str = "") -> None:
+    """Wait for a condition; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    pause = threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what or condition}"
+        pause.wait(0.01)
