@@ -61,7 +61,7 @@ def candidates(card: ModelCard) -> list[str]:
         return [card.engine]
     if card.graph is None:
         raise ConfigError(f"{card.where('GRAPH')}: expected a model file, got nothing")
-    suffix = file_kind(card.graph)
+    suffix = file_kind(model_path(card.graph))
     preferred = _FASTEST_FIRST.get(suffix, ())
     others = [name for name in plugins.names("engines") if name not in preferred]
     readers = [
@@ -85,13 +85,18 @@ def file_kind(graph: Path) -> str:
     return "" if graph.is_dir() else graph.suffix.lower()
 
 
+def model_path(graph: Path) -> Path:
+    """The path that engines load: of a SavedModel its folder, even if its inner file was named."""
+    return graph.parent if graph.name == "saved_model.pb" else graph
+
+
 def model_file(card: ModelCard, engine: str, classes: int, batch: int) -> ModelFile:
     """The part of a card that an engine needs."""
     outputs = tuple(name.strip() for name in card.output_layer.split(",") if name.strip())
     if engine == "fake":
         outputs = _DETECTION_OUTPUTS if card.kind == DETECTION else ()
     return ModelFile(
-        path=card.graph or Path("."),
+        path=model_path(card.graph) if card.graph else Path("."),
         inputs=(card.input_layer,) if card.input_layer else (),
         outputs=outputs,
         threads=card.threads,

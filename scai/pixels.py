@@ -176,14 +176,14 @@ def letterbox_inner(image_h: int, image_w: int, height: int, width: int) -> tupl
 
 def encode_png(image: Pixels) -> bytes:
     """PNG bytes without metadata, by the fastest setting that still compresses."""
-    # Filter UP and Huffman codes alone: half the time of zlib's search, a seventh larger.
+    # Filter SUB and Huffman codes alone: less time than zlib's search, and hardly larger.
     options = [
         cv2.IMWRITE_PNG_COMPRESSION,
         1,
         cv2.IMWRITE_PNG_STRATEGY,
         cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY,
         cv2.IMWRITE_PNG_FILTER,
-        cv2.IMWRITE_PNG_FILTER_UP,
+        cv2.IMWRITE_PNG_FILTER_SUB,
     ]
     done, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
     if not done:

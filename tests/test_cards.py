@@ -9,6 +9,7 @@ import pytest
 
 from scai.cards import CLASSIFICATION, DETECTION, load_card, sections
 from scai.errors import ConfigError
+from scai.pixels import METHODS
 
 SEED_CLASSIFICATION = """
 [default]
@@ -265,3 +266,9 @@ def test_the_cards_that_ship_are_sound(kind: str, caplog) -> None:
         card = load_card(config, section, kind)
         assert card.graph.exists() and card.labels.exists()
     assert not caplog.records
+
+
+def test_the_card_and_the_pixels_know_the_same_ways_to_resize(usr: Path) -> None:
+    for method in METHODS:
+        config = write(usr, GOOD + f"RESIZE = {method}\n")
+        assert load_card(config, "m", CLASSIFICATION).resize == method

@@ -14,7 +14,7 @@ import tiny_models
 
 from scai import plugins
 from scai.cards import CLASSIFICATION, DETECTION, ModelCard
-from scai.choose import candidates, load_engine
+from scai.choose import candidates, load_engine, model_file
 from scai.engines import base
 from scai.engines.base import EngineBase, ModelFile
 from scai.errors import ConfigError, EngineError, UnsupportedModel
@@ -358,6 +358,9 @@ def test_the_fastest_engine_is_asked_first(name: str, first: str) -> None:
 
 def test_a_folder_is_a_saved_model(tmp_path: Path) -> None:
     assert candidates(card(tmp_path)) == ["openvino", "tensorflow"]
+    # named by its inner file, too
+    assert candidates(card(tmp_path / "saved_model.pb")) == ["openvino", "tensorflow"]
+    assert model_file(card(tmp_path / "saved_model.pb"), "", 0, 0).path == tmp_path
 
 
 def test_an_unknown_kind_of_file_is_a_config_error() -> None:
