@@ -28,25 +28,30 @@ MASK_OPACITY = 0.45
 DARK_TEXT_FROM_LUMA = 140
 
 
-def annotate(pixels: Pixels, result: Result, line_thickness: int = 4) -> bytes:
-    """A PNG of the picture `(h, w, 3)` uint8 RGB with the result drawn on it."""
-    return encode_png(draw(pixels, result, line_thickness))
+def annotate(
+    pixels: Pixels, result: Result, line_thickness: int = 4, most: int | None = None
+) -> bytes:
+    """A PNG of the picture `(h, w, 3)` uint8 RGB with the result drawn on it, as `draw` does."""
+    return encode_png(draw(pixels, result, line_thickness, most))
 
 
-def draw(pixels: Pixels, result: Result, line_thickness: int = 4) -> Pixels:
-    """A copy of the picture with the result drawn on it; `line_thickness` in pixels."""
+def draw(
+    pixels: Pixels, result: Result, line_thickness: int = 4, most: int | None = None
+) -> Pixels:
+    """A copy of the picture with the `most` best results on it; `line_thickness` in pixels."""
     canvas = np.ascontiguousarray(pixels).copy()
     size = text_pixels(*canvas.shape[:2])
     if isinstance(result, Classification):
         _draw_classes(canvas, result, size)
         return canvas
+    count = len(result) if most is None else min(most, len(result))
     # The best last, on top of the others.
-    for i in reversed(range(len(result))):
+    for i in reversed(range(count)):
         _draw_mask(canvas, result, i)
-    for i in reversed(range(len(result))):
+    for i in reversed(range(count)):
         _draw_box(canvas, _edges(result, i), color(result.labels[i]), line_thickness)
     tags: list[_Tag] = []
-    for i in range(len(result)):
+    for i in range(count):
         tag = _Tag.of(result.labels[i], float(result.scores[i]), size, canvas.shape[1])
         tag.put_beside(_edges(result, i), canvas.shape[:2], tags)
         tags.append(tag)

@@ -9,8 +9,6 @@ from scai import plugins
 from scai.service import Service
 from scai.settings import ROOT, Settings
 
-# Room in a request for the form around the picture, in bytes.
-_FORM_ROOM = 64 * 1024
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; "
     "base-uri 'none'; frame-ancestors 'none'; form-action 'self'",
@@ -22,7 +20,7 @@ _HEADERS = {
 def create_app(service: Service, settings: Settings) -> Flask:
     """A new application. No global, no thread; call it twice and get two."""
     app = Flask("scai", template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes + _FORM_ROOM
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]
     for name in plugins.names("web"):
         app.register_blueprint(plugins.load("web", name).blueprint(service, settings))

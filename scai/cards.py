@@ -53,6 +53,7 @@ class ModelCard:
     max_side: int = 1600
     num_classes: int | None = None
     max_boxes: int = 20
+    max_detections: int = 100
     min_score: float = 0.4
     line_thickness: int = 4
     threads: int = 0
@@ -137,6 +138,7 @@ _KEYS = {
     "label_offset": _Key("label_offset", int, "a whole number"),
     "max_side": _Key("max_side", _whole(1), _SIDE, (DETECTION,)),
     "num_classes": _Key("num_classes", _whole(1), "a whole number, at least 1", (DETECTION,)),
+    "max_detections": _Key("max_detections", _whole(1), "a whole number, at least 1", (DETECTION,)),
     "max_boxes_to_draw": _Key("max_boxes", _whole(0), "a whole number, at least 0", (DETECTION,)),
     "min_score_thresh": _Key("min_score", _share, "a number from 0 to 1", (DETECTION,)),
     "line_thickness": _Key(

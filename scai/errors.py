@@ -13,9 +13,9 @@
     │   └── UnsupportedModel  500  this engine cannot read this model; another one may
     └── WorkerDied            500  the job was being run when its worker died, too often
 
-An error crosses the process border as itself: `to_dict` goes into result.json, `from_dict`
-brings back an error of the same class. Anything that is not a ScaiError is a bug, and its
-text is for the log, never for a client.
+An error crosses the process border as itself: `to_dict` goes into result.json and into answers,
+`from_dict` brings back an error of the same class. Anything that is not a ScaiError is a bug, and
+its text is for the log, never for a client.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ class ScaiError(Exception):
         self.details = details
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON-ready values: code, status, message and the details."""
-        return {**self.details, "code": self.code, "status": self.status, "message": self.message}
+        """As JSON-ready values: the sentence as `error`, the code, and the details."""
+        return {**self.details, "error": self.message, "code": self.code}
 
     @staticmethod
     def from_dict(data: dict[str, Any]) -> ScaiError:
         """The error that `to_dict` described; an unknown code becomes a plain ScaiError."""
-        details = {k: v for k, v in data.items() if k not in ("code", "status", "message")}
+        details = {k: v for k, v in data.items() if k not in ("error", "code")}
         kind = _by_code().get(str(data.get("code")), ScaiError)
-        return kind(str(data.get("message", "")), **details)
+        return kind(str(data.get("error", "")), **details)
 
 
 class BadRequest(ScaiError):

@@ -113,6 +113,16 @@ def sniff(head: bytes) -> str:
     )
 
 
+def mime_type(path: Path) -> str:
+    """The true type of a stored picture, by its first bytes; octet-stream for anything else."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    try:
+        return f"image/{sniff(head).lower()}"
+    except UnsupportedFormat:
+        return "application/octet-stream"
+
+
 def _webp_size(head: bytes) -> tuple[int, int]:
     """Width and height of a WebP file by its first chunk (RFC 9649, sections 2.5 to 2.7)."""
     chunk, data = head[12:16], head[20:]

@@ -45,7 +45,12 @@ _UPRIGHT = {
 
 
 def decode(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Pixels:
-    """The picture in `data`, upright for all eight EXIF orientations.
+    """The picture in `data`, upright; see `decode_oriented`."""
+    return decode_oriented(data, limits)[0]
+
+
+def decode_oriented(data: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[Pixels, int]:
+    """The picture in `data`, turned upright, and the EXIF orientation (1..8) it was stored in.
 
     Transparency is laid on white; of several frames the first is taken. Raises what `probe`
     raises, and BadImage(stage="decode") for data that is damaged or cut off.
@@ -58,25 +63,27 @@ def decode(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Pixels:
             raw = np.frombuffer(data, np.uint8)
             pixels: Pixels | None = cv2.imdecode(raw, cv2.IMREAD_COLOR_RGB)
             if pixels is not None:
-                return pixels
+                with Image.open(io.BytesIO(data), formats=["JPEG"]) as header:
+                    return pixels, _orientation(header)
         return _decode_with_pillow(data, info.format)
 
 
-def _decode_with_pillow(data: bytes, kind: str) -> Pixels:
+def _decode_with_pillow(data: bytes, kind: str) -> tuple[Pixels, int]:
     with Image.open(io.BytesIO(data), formats=[kind]) as image:
         image.load()
         orientation = _orientation(image)
         rgb = _to_rgb(image)
     if orientation in _UPRIGHT:
         rgb = rgb.transpose(_UPRIGHT[orientation])
-    return np.array(rgb, np.uint8)
+    return np.array(rgb, np.uint8), orientation
 
 
 def _orientation(image: Image.Image) -> int:
     try:
-        return int(image.getexif().get(_EXIF_ORIENTATION, 1))
+        found = int(image.getexif().get(_EXIF_ORIENTATION, 1))
     except Exception:
         return 1  # damaged metadata is no reason to refuse a sound picture
+    return found if found in _UPRIGHT else 1
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,17 @@ DEFAULT_STD = 255.0
 MOST_IMAGES = 32
 
 
+@dataclass(frozen=True)
+class Options:
+    """What a client wants for its picture: least score 0..1, most results; None: the card's."""
+
+    threshold: float | None = None
+    top_k: int | None = None
+
+
+NONE = Options()
+
+
 class Recognizer(ABC):
     """A loaded model and what its numbers mean. Not for several threads at once.
 
@@ -42,11 +54,19 @@ class Recognizer(ABC):
         """`(h, w, 3)` uint8 RGB to the model's `(h', w', c)` in the input's dtype."""
 
     @abstractmethod
-    def read(self, outputs: Sequence[Tensor], index: int, size: tuple[int, int]) -> Result:
+    def read(
+        self, outputs: Sequence[Tensor], index: int, size: tuple[int, int], options: Options = NONE
+    ) -> Result:
         """The result of image `index` of a batch; `size` is its (width, height) in pixels."""
 
-    def recognize(self, images: Sequence[Pixels]) -> list[Result]:
-        """One result per image `(h, w, 3)` uint8 RGB, in order. Raises EngineError."""
+    def recognize(
+        self, images: Sequence[Pixels], options: Sequence[Options] | None = None
+    ) -> list[Result]:
+        """One result per image `(h, w, 3)` uint8 RGB, in order. Raises EngineError.
+
+        `options`, one for each image, take the place of the card's values.
+        """
+        wishes = options or [NONE] * len(images)
         tensors = [self.prepare(image) for image in images]
         results: dict[int, Result] = {}
         for places in self._groups(tensors):
@@ -54,7 +74,7 @@ class Recognizer(ABC):
             self._check(outputs, len(places))
             for index, place in enumerate(places):
                 height, width = images[place].shape[:2]
-                results[place] = self.read(outputs, index, (width, height))
+                results[place] = self.read(outputs, index, (width, height), wishes[place])
         return [results[place] for place in range(len(images))]
 
     def close(self) -> None:

@@ -19,11 +19,12 @@ def result_table(shown: Mapping[str, Any]) -> str:
         return f"{shown['photo']}: {shown.get('message') or state}"
     lines = [f"{shown['photo']}  ({shown.get('model')} on {shown.get('engine')})"]
     for row in shown.get("predictions", []):
-        bar = "#" * round(row["score"] * _BAR)
-        lines.append(f"  {row['label']:<28} {row['score']:>6.1%}  {bar}")
-    for row in shown.get("detections", []):
-        corners = ", ".join(f"{value:.0f}" for value in row["box"])
-        lines.append(f"  {row['label']:<28} {row['score']:>6.1%}  [{corners}]")
+        # A box in numbers for what has a place, a bar for what has none.
+        box = row.get("box")
+        more = "#" * round(row["score"] * _BAR)
+        if box:
+            more = "[" + ", ".join(f"{value:.0f}" for value in box.values()) + "]"
+        lines.append(f"  {row['label']:<28} {row['score']:>6.1%}  {more}")
     if len(lines) == 1:
         lines.append("  nothing found")
     if "saved" in shown:

@@ -16,6 +16,7 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 SEED_ENTRIES = 5
+_EDGES = ("x_min", "y_min", "x_max", "y_max")
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,19 +118,23 @@ class Detections:
         return cls(none.reshape(0, 4), none, np.empty(0, np.int64), (), width, height)
 
     def to_dict(self) -> dict[str, Any]:
-        """{"width", "height", "detections": [{"label", "id", "score", "box"}]}, without masks.
+        """{"width", "height", "predictions": [{"label", "class_id", "score", "box"}]}.
 
-        Boxes are rounded to tenths of a pixel, scores to six decimals.
+        A box is {"x_min", "y_min", "x_max", "y_max"} to tenths of a pixel; scores have six
+        decimals; masks are left out.
         """
         return {
             "width": self.width,
             "height": self.height,
-            "detections": [
+            "predictions": [
                 {
                     "label": self.labels[i],
-                    "id": int(self.class_ids[i]),
+                    "class_id": int(self.class_ids[i]),
                     "score": round(float(self.scores[i]), 6),
-                    "box": [round(float(edge), 1) for edge in self.boxes[i]],
+                    "box": {
+                        name: round(float(edge), 1)
+                        for name, edge in zip(_EDGES, self.boxes[i], strict=True)
+                    },
                 }
                 for i in range(len(self))
             ],
@@ -138,11 +143,12 @@ class Detections:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Detections:
         """The result that `to_dict` described."""
-        rows = data["detections"]
+        rows = data["predictions"]
+        boxes = [[row["box"][name] for name in _EDGES] for row in rows]
         return cls(
-            np.array([row["box"] for row in rows], np.float32).reshape(-1, 4),
+            np.array(boxes, np.float32).reshape(-1, 4),
             np.array([row["score"] for row in rows], np.float32),
-            np.array([row["id"] for row in rows], np.int64),
+            np.array([row["class_id"] for row in rows], np.int64),
             tuple(row["label"] for row in rows),
             int(data["width"]),
             int(data["height"]),
@@ -154,7 +160,7 @@ Result = Classification | Detections
 
 def from_dict(data: dict[str, Any]) -> Result:
     """The result of either kind that its `to_dict` described."""
-    return Classification.from_dict(data) if "predictions" in data else Detections.from_dict(data)
+    return Detections.from_dict(data) if "width" in data else Classification.from_dict(data)
 
 
 def _keep(owner: object, name: str, dtype: type, shape: tuple[int | None, ...]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -26,6 +27,7 @@ _RECHECK_WITHOUT_EVENTS = 0.1
 # How long a counted queue depth is good for, in seconds; counting lists the folder.
 _DEPTH_AGE = 1.0
 _LONGEST_NAME = 255
+_MOST_RESULTS = 1000
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 
 
@@ -76,12 +78,12 @@ class Service:
     ) -> Session:
         """Take a picture in; when this returns, it is on stable storage and will get a verdict.
 
-        `filename` is the client's and is only shown, never used as a path. `params` may hold
-        "model", a section name. Raises NotFound, BadRequest, BadImage, Busy or StorageFull.
+        `filename` is the client's and is only shown, never used as a path. `params` may hold, as
+        text, "model", a section name; "threshold", the least score 0..1; "top_k", the most
+        results. Raises NotFound, BadRequest, BadImage, Busy or StorageFull.
         """
         queue = self._queue(kind)
-        chosen = {name: value for name, value in (params or {}).items() if value}
-        self._check_model(kind, chosen.get("model"))
+        chosen = self._chosen(kind, params or {})
         info = probe(data, self._limits)
         self._refuse_when_full(kind, queue)
         name = _base_name(filename)
@@ -97,9 +99,21 @@ class Service:
         log.info("session %s: %s %dx%d accepted", session.name, kind, info.width, info.height)
         return session
 
-    def _check_model(self, kind: str, name: str | None) -> None:
+    def _chosen(self, kind: str, params: Mapping[str, str]) -> dict[str, str | float]:
+        """The parameters that were given, checked and of their types."""
+        chosen: dict[str, str | float] = {}
+        if params.get("model"):
+            self._check_model(kind, params["model"])
+            chosen["model"] = params["model"]
+        if params.get("threshold"):
+            chosen["threshold"] = _number("threshold", params["threshold"], float, 0, 1)
+        if params.get("top_k"):
+            chosen["top_k"] = _number("top_k", params["top_k"], int, 1, _MOST_RESULTS)
+        return chosen
+
+    def _check_model(self, kind: str, name: str) -> None:
         known = [*self.models(kind), self.settings.usedconfig]
-        if name is not None and name not in known:
+        if name not in known:
             there = ", ".join(known[:-1]) or "none"
             raise BadRequest(f"no model {name[:60]!r}; there are: {there}")
 
@@ -143,15 +157,39 @@ class Service:
         return {kind: queue.workers() for kind, queue in self._queues.items()}
 
     def ready(self) -> bool:
-        """Whether every upload would be taken up at once."""
+        """Whether every upload would be stored and taken up at once."""
+        if not self.writable():
+            return False
         if self.settings.runningmode == "job":
             return True
         return all(any(w.get("warm") for w in found) for found in self.workers().values())
+
+    def writable(self) -> bool:
+        """Whether the disk takes a small file now."""
+        trial = self.settings.sessionpath / f".ready-{threading.get_ident()}"
+        try:
+            trial.write_bytes(b"x" * 4096)
+        except OSError:
+            return False
+        finally:
+            trial.unlink(missing_ok=True)
+        return True
 
     def close(self) -> None:
         """Stop listening and let go of the queues."""
         for queue in self._queues.values():
             queue.close()
+
+
+def _number(name: str, text: str, kind: type[int] | type[float], low: float, high: float) -> float:
+    """`text` as a number; raises BadRequest when it is none or not between `low` and `high`."""
+    try:
+        value = kind(text)
+    except ValueError:
+        value = float("nan")
+    if not low <= value <= high:
+        raise BadRequest(f"{name}: expected a number from {low} to {high}, got {text[:40]!r}")
+    return value
 
 
 def _base_name(filename: str) -> str:

@@ -88,7 +88,7 @@ class Session:
         kind: str,
         upload: Upload,
         *,
-        params: Mapping[str, str] | None = None,
+        params: Mapping[str, str | float] | None = None,
         now: Callable[[], float] = time.time,
         disk: Disk | None = None,
     ) -> Session:
@@ -247,7 +247,7 @@ class Session:
     def fail(self, error: ScaiError, *, now: float | None = None) -> bool:
         """Publish that there will be no result, and why. As `complete` otherwise."""
         message = f"failed on {_clock(now)}: {error.message}"
-        return self._finish("failure", {"error": error.to_dict()}, {"message": message})
+        return self._finish("failure", error.to_dict(), {"message": message})
 
     def _finish(self, state: str, verdict: Mapping[str, Any], changes: Mapping[str, str]) -> bool:
         try:

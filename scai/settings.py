@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG_FILE = Path("usr/scai.config")
+# Room in a request for the form around the pictures, in bytes.
+FORM_ROOM = 64 * 1024
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -46,6 +48,9 @@ class Settings:
         64, "portal", "requests served at once, waiting ones included", low=1, high=4096
     )
     max_upload_mb: float = _option(20.0, "portal", "largest upload in MB (10^6 bytes)", low=0.001)
+    max_request_mb: float = _option(
+        100.0, "portal", "largest request in MB, for several photos at once", low=0.001
+    )
     max_megapixels: float = _option(
         50.0, "portal", "largest picture in megapixels (10^6), judged from its header", low=0.001
     )
@@ -108,6 +113,11 @@ class Settings:
     def max_upload_bytes(self) -> int:
         """The upload limit in bytes."""
         return int(self.max_upload_mb * 1_000_000)
+
+    @property
+    def max_request_bytes(self) -> int:
+        """The limit of a whole request in bytes: never less than one upload and its form."""
+        return int(max(self.max_request_mb, self.max_upload_mb) * 1_000_000) + FORM_ROOM
 
     @property
     def max_pixels(self) -> int:

@@ -29,9 +29,9 @@ from scai.durable import Disk
 from scai.errors import NotFound, ScaiError, WorkerDied
 from scai.images import Limits
 from scai.model_cache import ModelCache
-from scai.pixels import decode
+from scai.pixels import decode_oriented
 from scai.queues.base import Claim, Job, JobQueue
-from scai.recognizer import Recognizer
+from scai.recognizer import Options, Recognizer
 from scai.results import Classification, Result
 from scai.session import FINAL, Session, attempts
 
@@ -50,6 +50,8 @@ class Task:
     session: Session
     record: dict[str, Any]
     pixels: NDArray[np.uint8] | None = None
+    orientation: int = 1
+    batch: int = 0
     times: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -61,6 +63,15 @@ class Task:
     def model(self) -> str:
         """The section the client asked for; "" for the default."""
         return str(self.record.get("model", ""))
+
+    @property
+    def options(self) -> Options:
+        """Threshold and number of results that the client asked for."""
+        threshold, top_k = self.record.get("threshold"), self.record.get("top_k")
+        return Options(
+            float(threshold) if isinstance(threshold, (int, float)) else None,
+            top_k if isinstance(top_k, int) and top_k > 0 else None,
+        )
 
 
 class Worker:
@@ -195,7 +206,7 @@ class Worker:
         started = time.perf_counter()
         images = [task.pixels for task in tasks if task.pixels is not None]
         try:
-            results = recognizer.recognize(images)
+            results = recognizer.recognize(images, [task.options for task in tasks])
         except ScaiError:
             raise
         except Exception as error:
@@ -203,7 +214,8 @@ class Worker:
             raise ScaiError("the server made a mistake; its log says more") from error
         took = (time.perf_counter() - started) * 1000
         for task in tasks:
-            task.times.update(infer_ms=took, batch=len(tasks))
+            task.times["infer_ms"] = took
+            task.batch = len(tasks)
         return results
 
     def _begin(self, task: Task) -> Task | None:
@@ -212,7 +224,8 @@ class Worker:
         task.times["waited_ms"] = max(0.0, time.time() - _created(task)) * 1000
         try:
             task.record = task.session.start()
-            task.pixels = decode(task.session.input_path.read_bytes(), self._limits)
+            data = task.session.input_path.read_bytes()
+            task.pixels, task.orientation = decode_oriented(data, self._limits)
         except ScaiError as error:
             self._fail(task, error)
             return None
@@ -236,12 +249,12 @@ class Worker:
         assert task.pixels is not None
         started = time.perf_counter()
         height, width = task.pixels.shape[:2]
-        text, picture = "", None
+        text, picture, card = "", None, recognizer.card
         try:
             if isinstance(result, Classification):
                 text = result.seed_text()
             else:
-                picture = annotate(task.pixels, result, recognizer.card.line_thickness)
+                picture = annotate(task.pixels, result, card.line_thickness, card.max_boxes)
         except Exception:
             log.exception("session %s: drawing failed", task.session.name)
             self._fail(task, ScaiError("the result could not be drawn", stage="draw"))
@@ -252,9 +265,10 @@ class Worker:
         found.pop("width", None), found.pop("height", None)
         verdict = {
             **found,
-            "image": {"width": width, "height": height},
-            "model": recognizer.card.name,
+            "image": {"width": width, "height": height, "orientation": task.orientation},
+            "model": card.name,
             "engine": recognizer.engine.name,
+            "batch": task.batch,
             "timing": {name: round(value, 2) for name, value in task.times.items()},
         }
         if self._publish(task, lambda: task.session.complete(verdict, text=text, picture=picture)):
@@ -264,7 +278,7 @@ class Worker:
                 _summary(result),
                 task.times["waited_ms"],
                 task.times["infer_ms"],
-                task.times["batch"],
+                task.batch,
             )
 
     def _fail(self, task: Task, error: ScaiError) -> None:

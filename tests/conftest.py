@@ -8,12 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from helpers import KIND, picture
+from helpers import KIND, SHARED, picture
 
 from scai.queues.directory import DirectoryQueue
 from scai.session import Session, Upload
-
-SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 @pytest.fixture(autouse=True)

@@ -6,10 +6,13 @@ import io
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from PIL import Image
 
 KIND = "image_classification"
+# Real models and photos, on machines that have them.
+SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 def picture(

@@ -92,11 +92,27 @@ def test_curl_uploads_and_waits(live: Live, tmp_path: Path, routes: object) -> N
     query = f"task={answer['sessname']}&key={answer['sesskey']}&wait=30"
     result = curl(f"{live.url}{routes.result}?{query}")
     assert result["state"] == "complete"
-    found = result["predictions"] if routes is IC else result["detections"]
-    assert found[0]["label"] == "3"
+    assert result["predictions"][0]["label"] == "3"
     if routes is OD:
         png = requests.get(f"{live.url}{routes.output}?{query}", timeout=30).content
         assert Image.open(io.BytesIO(png)).size == (200, 200)
+
+
+@pytest.mark.parametrize("how", ["-T", "--data-binary"])
+def test_curl_sends_a_bare_body(live: Live, tmp_path: Path, how: str) -> None:
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(digit())
+    source = str(photo) if how == "-T" else f"@{photo}"
+    done = subprocess.run(
+        ["curl", "-sS", "--noproxy", "*", how, source, f"{live.url}{IC.upload}?top_k=2"],
+        capture_output=True,
+        text=True,
+    )
+    answer = json.loads(done.stdout)
+    assert answer["status"] == "success", answer
+    result = live.result(IC.result, answer)
+    assert [row["label"] for row in result["predictions"]][0] == "3"
+    assert len(result["predictions"]) == 2
 
 
 def test_a_file_over_the_limit_is_refused_over_a_real_connection(live: Live) -> None:
@@ -125,7 +141,7 @@ def test_scai_submit_and_status(live: Live, tmp_path: Path) -> None:
     assert re.search(r"3 +\d+\.\d%", done.stdout)
     done = scai("submit", photo, "--job=detection", "--json", "--out", str(tmp_path / "o.png"))
     shown = json.loads(done.stdout)
-    assert shown["state"] == "complete" and shown["detections"]
+    assert shown["state"] == "complete" and shown["predictions"]
     assert Image.open(io.BytesIO((tmp_path / "o.png").read_bytes())).size == (200, 200)
     done = scai("submit", photo, "--no-wait", "--json")
     assert re.fullmatch(r"[0-9a-f]{40}", json.loads(done.stdout)["key"])
@@ -252,8 +268,7 @@ def test_job_mode_answers_both_apis_and_leaves_nothing_running(tmp_path: Path) -
         for routes, answer in answers:
             result = running.result(routes.result, answer, wait=60)
             assert result["state"] == "complete"
-            found = result["predictions"] if routes is IC else result["detections"]
-            assert found[0]["label"] == "3"
+            assert result["predictions"][0]["label"] == "3"
         wait_until(lambda: running.pids("workers.") == [], 20)
     finally:
         assert running.stop() == 0
@@ -262,12 +277,12 @@ def test_job_mode_answers_both_apis_and_leaves_nothing_running(tmp_path: Path) -
 # A worker in which a picture with the word POISON kills the process while it is being decoded.
 POISONABLE_WORKER = """
 import os, scai.worker, workers.image_classification as program
-decode = scai.worker.decode
+decode = scai.worker.decode_oriented
 def deadly(data, limits):
     if b"POISON" in data:
         os.kill(os.getpid(), 9)
     return decode(data, limits)
-scai.worker.decode = deadly
+scai.worker.decode_oriented = deadly
 program.main()
 """
 

@@ -6,7 +6,7 @@ import functools
 from pathlib import Path
 
 import pytest
-from conftest import SHARED
+from helpers import SHARED
 
 from scai.cards import CLASSIFICATION, DETECTION, ModelCard
 from scai.pixels import Pixels, decode

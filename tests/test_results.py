@@ -68,7 +68,14 @@ def test_detections_are_shown_in_pixels() -> None:
     assert boxes(1).to_dict() == {
         "width": 64,
         "height": 48,
-        "detections": [{"label": "thing 0", "id": 0, "score": 0.9, "box": [1.2, 2.0, 30.0, 40.0]}],
+        "predictions": [
+            {
+                "label": "thing 0",
+                "class_id": 0,
+                "score": 0.9,
+                "box": {"x_min": 1.2, "y_min": 2.0, "x_max": 30.0, "y_max": 40.0},
+            }
+        ],
     }
 
 

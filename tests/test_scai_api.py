@@ -1,5 +1,6 @@
 """The seed's contract over HTTP, with a queue in memory and a worker that is stepped by hand."""
 
+import copy
 import io
 import json
 import re
@@ -103,7 +104,8 @@ def test_from_upload_to_verdict(site: Site, routes: Routes) -> None:
     last = site.get(routes.result, answer)
     assert last["state"] == "complete"
     assert "key" not in last and "input_image" not in last
-    assert last["image"] == {"width": 64, "height": 48}
+    assert last["image"] == {"width": 64, "height": 48, "orientation": 1}
+    assert set(last["timing"]) >= {"waited_ms", "decode_ms", "infer_ms", "draw_ms"}
     if routes is IC:
         scores = json.loads(last["result"])
         assert list(scores)[0] == "white" and scores["white"] == "90.0%"
@@ -125,24 +127,36 @@ def test_detections_are_in_pixels_of_the_upright_picture(site: Site) -> None:
     answer = site.post(OD, out.getvalue(), "phone.png")
     site.workers[OD.kind].step()
     result = site.get(OD.result, answer)
-    assert result["image"] == {"width": 60, "height": 100}
-    [found] = result["detections"]
+    assert result["image"] == {"width": 60, "height": 100, "orientation": 6}
+    [found] = result["predictions"]
     # Turned clockwise by 90 degrees, (x, y) comes to (59 - y, x).
-    assert found["box"] == pytest.approx([30, 10, 40, 40], abs=1)
+    corners = {"x_min": 30, "y_min": 10, "x_max": 40, "y_max": 40}
+    assert found["box"] == pytest.approx(corners, abs=1)
     assert OD.output is not None
     query = {"task": answer["sessname"], "key": answer["sesskey"]}
     drawn = site.http.get(OD.output, query_string=query, buffered=True)
     assert Image.open(io.BytesIO(drawn.data)).size == (60, 100)
-    assert drawn.mimetype == "image/jpeg"  # the seed's label for every picture
+    assert drawn.mimetype == "image/png"
 
 
 @pytest.mark.parametrize("routes", ROUTES, ids=lambda r: r.kind)
-@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
+@pytest.mark.parametrize(
+    ("method", "body", "status"),
+    [
+        ("GET", {}, 200),
+        ("OPTIONS", {}, 200),
+        ("POST", {}, 400),
+        ("POST", {"data": {"picture": (io.BytesIO(b"x"), "a.jpg")}}, 400),  # another field
+        ("POST", {"data": {"photo": "text"}}, 400),
+        ("POST", {"json": {"photo": "x"}}, 400),
+    ],
+)
 def test_without_a_photo_the_api_says_how_to_use_it(
-    site: Site, routes: Routes, method: str
+    site: Site, routes: Routes, method: str, body: dict, status: int
 ) -> None:
-    answer = site.http.open(routes.upload, method=method)
-    assert answer.status_code == 200
+    answer = site.http.open(routes.upload, method=method, **copy.deepcopy(body))
+    assert answer.status_code == status
+    assert ("usage" in answer.get_json()) == (status == 200)
     assert (
         answer.get_json().items()
         >= {
@@ -157,16 +171,16 @@ def test_without_a_photo_the_api_says_how_to_use_it(
 
 REFUSED = [
     # what is sent, under which name, the text, the status
-    (b"hello", "notes.txt", "not supported file format (jpg, png)", 200),
-    (b"hello", "noextension", "not supported file format (jpg, png)", 200),
-    (b"<svg/>", "a.svg", "not supported file format (jpg, png)", 200),
+    (b"hello", "notes.txt", "not supported file format (jpg, png)", 415),
+    (b"hello", "noextension", "not supported file format (jpg, png)", 415),
+    (b"<svg/>", "a.svg", "not supported file format (jpg, png)", 415),
     (b"hello", "a.jpg", "expected a JPEG, PNG", 415),
     (b"", "a.jpg", "empty", 415),
     (picture()[:40], "cut.jpg", "damaged or cut off", 400),
     (picture((2000, 1000)), "big.jpg", "1 megapixel", 413),
     (picture() + b"x" * 300_000, "long.jpg", "0.2 MB", 413),
     (picture() + b"x" * 205_000, "bit-too-long.jpg", "0.2 MB", 413),
-    (picture(), "", "upload process was error", 200),
+    (picture(), "", "upload process was error", 400),
 ]
 
 
@@ -177,10 +191,10 @@ def test_what_cannot_be_recognised_is_refused_and_leaves_nothing(
     answer = site.http.post(IC.upload, data={"photo": (io.BytesIO(data), name)})
     body = answer.get_json()
     assert answer.status_code == status
-    assert set(body) == UPLOAD_KEYS | {"error"}
+    assert set(body) >= UPLOAD_KEYS | {"error", "code"}
     assert body["status"] == "error"
     assert text in body["sessname"]
-    assert body["error"]["status"] >= 400
+    assert body["error"] == body["sessname"]
     assert list(site.settings.sessionpath.iterdir()) == []
     assert len(site.queues[IC.kind]) == 0
 
@@ -222,11 +236,11 @@ def test_only_name_and_key_together_show_a_session(site: Site, routes: Routes) -
     refused = [(routes, query) for query in queries] + [(other, {"task": task, "key": key})]
     for asked, query in refused:
         got = site.http.get(asked.result, query_string=query, buffered=True)
-        assert got.status_code == 200
+        assert got.status_code == 404
         assert got.get_json()["sessname"] == "no available task, key or job"
         for path in filter(None, (asked.input, asked.output)):
             image = site.http.get(path, query_string=query, buffered=True)
-            assert (image.status_code, image.mimetype) == (200, "image/jpeg")
+            assert (image.status_code, image.mimetype) == (404, "image/jpeg")
             assert image.data == (ROOT / "usr" / "task404.jpg").read_bytes()
 
 
@@ -235,7 +249,10 @@ def test_the_input_comes_back_as_it_was_sent(site: Site) -> None:
     answer = site.post(IC, data, "a.png")
     query = {"task": answer["sessname"], "key": answer["sesskey"]}
     got = site.http.get(IC.input, query_string=query, buffered=True)
-    assert (got.status_code, got.data) == (200, data)
+    assert (got.status_code, got.data, got.mimetype) == (200, data, "image/png")
+    known = {"If-None-Match": got.headers["ETag"]}
+    with site.http.get(IC.input, query_string=query, headers=known) as again:
+        assert (again.status_code, again.data) == (304, b"")
 
 
 def test_there_is_no_annotated_picture_before_the_verdict(site: Site) -> None:
@@ -243,6 +260,7 @@ def test_there_is_no_annotated_picture_before_the_verdict(site: Site) -> None:
     query = {"task": answer["sessname"], "key": answer["sesskey"]}
     assert OD.output is not None
     got = site.http.get(OD.output, query_string=query, buffered=True)
+    assert got.status_code == 404
     assert got.data == (ROOT / "usr" / "task404.jpg").read_bytes()
 
 
@@ -254,6 +272,74 @@ def test_a_model_can_be_chosen_and_an_unknown_one_is_refused(site: Site) -> None
     )
     assert refused.status_code == 400
     assert "there are: default, other" in refused.get_json()["sessname"]
+
+
+def test_several_photos_at_once_get_an_array_of_answers(site: Site) -> None:
+    photos = [
+        (io.BytesIO(data), f"{n}.jpg") for n, data in enumerate([picture(), b"no", picture()])
+    ]
+    answers = site.http.post(IC.upload, data={"photo": photos})
+    assert answers.status_code == 200
+    assert [a["status"] for a in answers.get_json()] == ["success", "error", "success"]
+    assert [a["filename"] for a in answers.get_json()] == ["0.jpg", "", "2.jpg"]
+    nothing = site.http.post(IC.upload, data={"photo": [(io.BytesIO(b"no"), "a.jpg")] * 1})
+    assert nothing.status_code == 415
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+@pytest.mark.parametrize("type", ["application/x-www-form-urlencoded", "image/png", None])
+def test_a_picture_can_be_the_body(site: Site, method: str, type: str | None) -> None:
+    query = {"model": "other", "filename": "a.png"}
+    data = picture(format="PNG")
+    answer = site.http.open(
+        IC.upload, method=method, data=data, content_type=type, query_string=query
+    )
+    assert answer.status_code == 200, answer.get_json()
+    assert answer.get_json()["filename"] == "a.png"
+    site.workers[IC.kind].step()
+    assert site.get(IC.result, answer.get_json())["model"] == "other"
+
+
+def test_a_body_that_is_too_large_is_refused(site: Site) -> None:
+    answer = site.http.put(IC.upload, data=picture() + b"x" * 300_000)
+    assert answer.status_code == 413
+    assert "0.2 MB" in answer.get_json()["sessname"]
+
+
+def test_threshold_and_top_k_are_the_clients(site: Site) -> None:
+    few = site.post(IC, picture(), top_k="2")
+    sure = site.post(IC, picture(), threshold="0.5")
+    box = io.BytesIO()
+    image = Image.new("RGB", (60, 60))
+    image.paste((255, 255, 255), (10, 20, 40, 30))
+    image.save(box, "PNG")
+    none = site.post(OD, box.getvalue(), threshold="0.95")
+    some = site.post(OD, box.getvalue(), threshold="0.5")
+    for worker in site.workers.values():
+        worker.step()
+    assert len(site.get(IC.result, few)["predictions"]) == 2
+    assert len(site.get(IC.result, sure)["predictions"]) == 1
+    assert site.get(OD.result, none)["predictions"] == []
+    assert len(site.get(OD.result, some)["predictions"]) == 1
+    assert site.get(OD.result, some)["threshold"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("threshold", "1.5"),
+        ("threshold", "nan"),
+        ("threshold", "high"),
+        ("top_k", "0"),
+        ("top_k", "2.5"),
+    ],
+)
+def test_a_parameter_out_of_range_is_refused(site: Site, name: str, value: str) -> None:
+    refused = site.http.post(
+        IC.upload, data={"photo": (io.BytesIO(picture()), "a.jpg"), name: value}
+    )
+    assert refused.status_code == 400
+    assert refused.get_json()["error"].startswith(f"{name}: expected a number from")
 
 
 def test_a_full_queue_refuses_with_the_time_to_come_back(site: Site) -> None:
@@ -298,7 +384,8 @@ def test_every_answer_carries_the_security_headers(site: Site) -> None:
 
 def test_health(site: Site) -> None:
     assert site.http.get("/healthz").get_json() == {"status": "ok"}
-    assert site.http.get("/readyz").status_code == 503
+    ready = site.http.get("/readyz")
+    assert (ready.status_code, ready.get_json()["disk_writable"]) == (503, True)
     assert site.http.get("/version").get_json()["version"]
 
 

@@ -116,8 +116,9 @@ def test_a_failure_says_the_stage_and_the_reason(new_session: Make) -> None:
     assert re.fullmatch(
         r"Object detection failed on \d\d:\d\d:\d\d: the file ends too early", result["message"]
     )
-    assert result["error"]["stage"] == "decode"
-    assert isinstance(ScaiError.from_dict(result["error"]), BadImage)
+    assert (result["error"], result["stage"]) == ("the file ends too early", "decode")
+    error = {key: result[key] for key in ("error", "code", "stage")}
+    assert isinstance(ScaiError.from_dict(error), BadImage)
 
 
 def test_what_clients_see_has_no_secret(new_session: Make) -> None:

@@ -21,7 +21,7 @@ from scai.choose import load_engine
 from scai.engines.base import EngineBase
 from scai.errors import ConfigError
 from scai.pixels import resize
-from scai.recognizer import Pixels, Recognizer, Tensor, as_input, input_sides
+from scai.recognizer import NONE, Options, Pixels, Recognizer, Tensor, as_input, input_sides
 from scai.results import Classification
 from workers._main import options, run
 
@@ -54,12 +54,15 @@ class ImageClassification(Recognizer):
         sized = resize(image, *self._size, method=self.card.resize)
         return as_input(sized, self.engine.input, self.card.input_mean, self.card.input_std)
 
-    def read(self, outputs: Sequence[Tensor], index: int, size: tuple[int, int]) -> Classification:
+    def read(
+        self, outputs: Sequence[Tensor], index: int, size: tuple[int, int], options: Options = NONE
+    ) -> Classification:
         """The best classes of image `index`; scores that are no numbers count as 0."""
         scores = np.nan_to_num(outputs[0][index].astype(np.float32).ravel(), posinf=0, neginf=0)
         if self._softmax:
             scores = _softmax(scores)
-        best = np.argsort(-scores, kind="stable")[: self.card.top_k]
+        best = np.argsort(-scores, kind="stable")[: options.top_k or self.card.top_k]
+        best = best[scores[best] >= (options.threshold or 0.0)]
         lines = best + self._offset
         return Classification(tuple(self._name(int(i)) for i in lines), lines, scores[best])
 

@@ -27,7 +27,7 @@ from scai.choose import load_engine
 from scai.engines.base import EngineBase, TensorSpec, output_index
 from scai.errors import ConfigError
 from scai.pixels import fit_within, letterbox_inner, resize
-from scai.recognizer import Pixels, Recognizer, Tensor, as_input
+from scai.recognizer import NONE, Options, Pixels, Recognizer, Tensor, as_input
 from scai.results import Detections
 from workers._main import options, run
 
@@ -71,19 +71,24 @@ class ObjectDetection(Recognizer):
             sized = fit_within(image, self.card.max_side)
         return as_input(sized, self.engine.input, self.card.input_mean, self.card.input_std)
 
-    def read(self, outputs: Sequence[Tensor], index: int, size: tuple[int, int]) -> Detections:
+    def read(
+        self, outputs: Sequence[Tensor], index: int, size: tuple[int, int], options: Options = NONE
+    ) -> Detections:
         """The boxes of image `index` in its pixels: those above the threshold, best first."""
         width, height = size
+        least = self.card.min_score if options.threshold is None else options.threshold
         scores = outputs[self._places.scores][index].astype(np.float32).ravel()
         boxes = outputs[self._places.boxes][index].astype(np.float32).reshape(-1, 4)
         classes = outputs[self._places.classes][index].astype(np.float32).ravel()
         boxes, sound = _in_pixels(boxes * self._shares(width, height), width, height)
         # A comparison with NaN is false, so whatever is not a number drops out here.
         with np.errstate(invalid="ignore"):
-            keep = sound & (scores >= self.card.min_score) & np.isfinite(classes)
+            keep = sound & (scores >= least) & np.isfinite(classes)
         keep[self._count(outputs, index, len(scores)) :] = False
         chosen = np.flatnonzero(keep)
-        chosen = chosen[np.argsort(-scores[chosen], kind="stable")][: self.card.max_boxes]
+        chosen = chosen[np.argsort(-scores[chosen], kind="stable")][
+            : options.top_k or self.card.max_detections
+        ]
         ids = classes[chosen].astype(np.int64) + self._offset
         return Detections(
             boxes=boxes[chosen],

@@ -24,7 +24,12 @@ def blueprint(service: Service, settings: Settings) -> Blueprint:
             kind: sum(1 for worker in workers if worker.get("warm"))
             for kind, workers in service.workers().items()
         }
-        answer = {"ready": ready, "runningmode": settings.runningmode, "warm_workers": warm}
+        answer = {
+            "ready": ready,
+            "runningmode": settings.runningmode,
+            "warm_workers": warm,
+            "disk_writable": service.writable(),
+        }
         return jsonify(answer), 200 if ready else 503
 
     @blueprint.get("/version")

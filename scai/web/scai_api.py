@@ -1,20 +1,22 @@
-"""The seed's routes: upload a picture, ask for its result, fetch its pictures.
+"""The seed's routes: upload pictures, ask for a result, fetch its pictures.
 
-Clients of the seed read `status` and `sessname`, so the seed's own error cases keep its HTTP
-status 200 and its texts. Refusals that the seed did not know (too large, no picture, queue full)
-have the same body with their true status. `error` in the body tells both apart for programs.
+Every refusal has the seed's five keys with the sentence in `sessname`, where its clients look for
+it, and in `error`; `code` and the HTTP status are for programs.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from flask import Blueprint, Response, jsonify, request, send_file
-from werkzeug.exceptions import HTTPException
+from flask import Blueprint, Response, jsonify, make_response, request, send_file
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from scai.errors import BadRequest, ImageTooLarge, NotFound, ScaiError, UnsupportedFormat
+from scai.images import mime_type
 from scai.routes import ROUTES, Routes
 from scai.service import Service
 from scai.session import Session
@@ -22,11 +24,30 @@ from scai.settings import ROOT, Settings
 
 log = logging.getLogger(__name__)
 
+# The seed's texts.
 NO_PICTURE = "please follow the api instruction"
 WRONG_FORMAT = "not supported file format (jpg, png)"
 BROKEN_UPLOAD = "upload process was error"
 NO_TASK = "no available task, key or job"
+
+USAGE = (
+    "POST a picture in the multipart field photo (several at once give an array of answers), or as "
+    "the body. Optional fields or query parameters: model, threshold, top_k."
+)
 _PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+# Bodies of these types are text unless they turn out to be a picture: curl calls any body a form.
+_FORM_TYPES = ("application/x-www-form-urlencoded", "application/json", "text/plain")
+_PARAMETERS = ("model", "threshold", "top_k")
+
+Answer = tuple[dict[str, Any], int]
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One picture of a request: the client's name for it, where to read it."""
+
+    name: str
+    stream: IO[bytes]
 
 
 def blueprint(service: Service, settings: Settings) -> Blueprint:
@@ -38,15 +59,18 @@ def blueprint(service: Service, settings: Settings) -> Blueprint:
 
 
 def _add(blueprint: Blueprint, routes: Routes, service: Service, settings: Settings) -> None:
-    def upload() -> tuple[Response, int]:
+    def upload() -> Response:
+        if request.method in ("GET", "OPTIONS"):
+            answer, _ = _refusal(BadRequest(NO_PICTURE))
+            return _json({**answer, "usage": USAGE}, 200)
         return _upload(service, settings, routes.kind)
 
-    def result() -> tuple[Response, int]:
+    def result() -> Response:
         try:
             session = _asked(service, routes.kind)
-            return jsonify(service.wait(session, _seconds(request.args.get("wait")))), 200
-        except NotFound as error:
-            return _refusal(NO_TASK, error, 200)
+            return _json(service.wait(session, _seconds(request.args.get("wait"))), 200)
+        except NotFound:
+            return _json(*_refusal(NotFound(NO_TASK)))
 
     def input_image() -> Response:
         try:
@@ -71,67 +95,112 @@ def _add(blueprint: Blueprint, routes: Routes, service: Service, settings: Setti
                 provide_automatic_options="OPTIONS" not in methods,
             )
 
-    add(routes.upload, "upload", upload, ("GET", "POST", "OPTIONS"))
+    add(routes.upload, "upload", upload, ("GET", "POST", "PUT", "OPTIONS"))
     add(routes.result, "result", result)
     add(routes.input, "input", input_image)
     add(routes.output, "output", output_image)
 
 
-def _upload(service: Service, settings: Settings, kind: str) -> tuple[Response, int]:
+def _upload(service: Service, settings: Settings, kind: str) -> Response:
     try:
-        photo = request.files.get("photo") if request.method == "POST" else None
-        if photo is None:
-            return _refusal(NO_PICTURE, BadRequest("post a picture in the form field photo"), 200)
-        name = photo.filename or ""
-        if not name:
-            return _refusal(BROKEN_UPLOAD, BadRequest("the file has no name"), 200)
-        params = {"model": request.form.get("model", "")}
-        session = service.submit(kind, photo.stream.read(), name, params)
-    except UnsupportedFormat as error:
-        seed_case = not name.lower().endswith(_PICTURE_SUFFIXES)
-        return _refusal(
-            WRONG_FORMAT if seed_case else error.message, error, 200 if seed_case else 0
-        )
-    except ScaiError as error:
-        return _refusal(error.message, error)
+        # Asking for form fields would read a raw body, which curl calls a form too.
+        given = request.values if _is_form() else request.args
+        params = {name: given.get(name, "") for name in _PARAMETERS}
+        answers = [_take(service, settings, kind, photo, params) for photo in _photos(settings)]
     except HTTPException as error:
-        return _refusal_of_http(error, settings)
+        answers = [_refusal(_from_http(error, settings))]
+    if len(answers) == 1:
+        return _json(*answers[0])
+    # Several photos stand or fall each by itself; the status is good when any was taken.
+    statuses = [status for _, status in answers]
+    return _json([answer for answer, _ in answers], 200 if 200 in statuses else statuses[0])
+
+
+def _is_form() -> bool:
+    return request.mimetype == "multipart/form-data"
+
+
+def _photos(settings: Settings) -> Iterator[Photo | ScaiError]:
+    """The pictures of the request, or one refusal in their place."""
+    if _is_form():
+        files = request.files.getlist("photo")
+        for file in files:
+            yield Photo(file.filename or "", file.stream)
+        if not files:
+            yield BadRequest(NO_PICTURE)
+    elif not request.content_length and "Transfer-Encoding" not in request.headers:
+        yield BadRequest(NO_PICTURE)
+    elif (request.content_length or 0) > settings.max_upload_bytes:
+        yield _too_large(settings)
+    else:
+        yield Photo(request.args.get("filename", ""), request.stream)
+
+
+def _take(
+    service: Service,
+    settings: Settings,
+    kind: str,
+    photo: Photo | ScaiError,
+    params: dict[str, str],
+) -> Answer:
+    """Submit one picture; the answer to it and its status."""
+    if isinstance(photo, ScaiError):
+        return _refusal(photo)
+    if _is_form() and not photo.name:
+        return _refusal(BadRequest(BROKEN_UPLOAD))
+    try:
+        data = photo.stream.read(settings.max_upload_bytes + 1)
+        if len(data) > settings.max_upload_bytes:
+            return _refusal(_too_large(settings))
+        session = service.submit(kind, data, photo.name, params)
+    except UnsupportedFormat as error:
+        return _refusal(_in_the_seeds_words(error, photo.name))
+    except ScaiError as error:
+        return _refusal(error)
     record = session.record()
-    return jsonify(
-        status="success",
-        filename=record["filename"],
-        datetime=record["datetime"],
-        sessname=session.name,
-        sesskey=record["key"],
-    ), 200
+    return {
+        "status": "success",
+        "filename": record["filename"],
+        "datetime": record["datetime"],
+        "sessname": session.name,
+        "sesskey": record["key"],
+    }, 200
 
 
-def _refusal_of_http(error: HTTPException, settings: Settings) -> tuple[Response, int]:
-    if error.code == 413:
-        limit = settings.max_upload_mb
-        return _refusal(
-            text := f"the file is larger than {limit:g} MB",
-            ImageTooLarge(
-                text, stage="upload", limit=settings.max_upload_bytes, setting="max_upload_mb"
-            ),
-        )
-    return _refusal(BROKEN_UPLOAD, ScaiError(error.description or BROKEN_UPLOAD), error.code or 400)
+def _in_the_seeds_words(error: UnsupportedFormat, name: str) -> ScaiError:
+    if not _is_form() and request.mimetype in _FORM_TYPES:
+        return BadRequest(NO_PICTURE)
+    if name.lower().endswith(_PICTURE_SUFFIXES) or not _is_form():
+        return error
+    return UnsupportedFormat(WRONG_FORMAT, **error.details)
 
 
-def _refusal(text: str, error: ScaiError, status: int = 0) -> tuple[Response, int]:
-    status = status or error.status
-    log.info("%s %s refused (%d): %s", request.method, request.path, status, error.message)
-    answer = jsonify(
-        status="error",
-        filename="",
-        datetime="",
-        sessname=text,
-        sesskey="",
-        error=error.to_dict(),
+def _from_http(error: HTTPException, settings: Settings) -> ScaiError:
+    if isinstance(error, RequestEntityTooLarge):
+        return _too_large(settings)
+    return BadRequest(BROKEN_UPLOAD, reason=error.description)
+
+
+def _too_large(settings: Settings) -> ImageTooLarge:
+    return ImageTooLarge(
+        f"expected at most {settings.max_upload_mb:g} MB a picture",
+        stage="upload",
+        limit=settings.max_upload_bytes,
+        setting="max_upload_mb",
     )
-    if "retry_after" in error.details:
-        answer.headers["Retry-After"] = str(error.details["retry_after"])
-    return answer, status
+
+
+def _refusal(error: ScaiError) -> Answer:
+    log.info("%s %s refused (%d): %s", request.method, request.path, error.status, error.message)
+    empty = {"filename": "", "datetime": "", "sessname": error.message, "sesskey": ""}
+    return {"status": "error", **empty, **error.to_dict()}, error.status
+
+
+def _json(answer: Any, status: int) -> Response:
+    response = make_response(jsonify(answer), status)
+    if isinstance(answer, dict) and "retry_after" in answer:
+        response.headers["Retry-After"] = str(answer["retry_after"])
+    return response
 
 
 def _asked(service: Service, kind: str) -> Session:
@@ -146,14 +215,16 @@ def _seconds(text: str | None) -> float:
 
 
 def _picture(path: Path) -> Response:
-    # The seed labels every picture image/jpeg; browsers go by the content.
     answer = send_file(
-        path.resolve(), mimetype="image/jpeg", download_name=path.name, conditional=True
+        path.resolve(), mimetype=mime_type(path), download_name=path.name, conditional=True
     )
-    answer.headers["Cache-Control"] = "private, max-age=3600"
+    # A picture never changes once it is there.
+    answer.headers["Cache-Control"] = "private, max-age=3600, immutable"
     return answer
 
 
 def _no_picture() -> Response:
     log.info("%s: %s", request.path, NO_TASK)
-    return send_file(ROOT / "usr" / "task404.jpg", mimetype="image/jpeg", max_age=0)
+    answer = send_file(ROOT / "usr" / "task404.jpg", mimetype="image/jpeg", max_age=0)
+    answer.status_code = 404
+    return answer

@@ -85,7 +85,7 @@ export async function follow(url, { signal, onState, onTrouble }) {
     if (answer.state === "complete") return answer;
     if (answer.state === "failure") throw problemOf(500, answer);
     if (answer.status === "error" || status >= 400) {
-      throw problemOf(answer.error?.status ?? 404, answer);
+      throw problemOf(status >= 400 ? status : 404, answer);
     }
     onState(answer.state);
     wait = answer.state === "processing" ? LONGEST_WAIT : Math.min(LONGEST_WAIT, 2 * wait);

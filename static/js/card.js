@@ -85,7 +85,7 @@ export class Card {
     const detects = Boolean(this.form.dataset.output);
     if (detects) {
       const output = withQuery(this.form.dataset.output, this.task);
-      this.picture.show(output, text.annotated(answer.detections?.length ?? 0));
+      this.picture.show(output, text.annotated(answer.predictions?.length ?? 0));
       links.unshift([output, "output.png", text.savePicture]);
     }
     const [sentence, elements] = detects ? this.found(answer) : this.named(answer);
@@ -100,9 +100,9 @@ export class Card {
   }
 
   found(answer) {
-    const { detections = [], image = this.picture.size } = answer;
-    if (detections.length === 0) return [text.foundNothing, nothing()];
-    return [text.foundObjects(detections.length), detection(detections, image, this.picture)];
+    const { predictions = [], image = this.picture.size } = answer;
+    if (predictions.length === 0) return [text.foundNothing, nothing()];
+    return [text.foundObjects(predictions.length), detection(predictions, image, this.picture)];
   }
 
   fail(problem) {

@@ -81,8 +81,8 @@ export class Picture {
     this.image.src = this.objectUrl;
   }
 
-  /** Put the frame around `box`, x1, y1, x2, y2 in pixels of a picture of `size`. */
-  mark([x1, y1, x2, y2], size) {
+  /** Put the frame around `box`, x_min, y_min, x_max, y_max in pixels of a picture of `size`. */
+  mark({ x_min: x1, y_min: y1, x_max: x2, y_max: y2 }, size) {
     const percent = (part, whole) => `${Math.min(100, Math.max(0, (100 * part) / whole))}%`;
     Object.assign(this.marker.style, {
       left: percent(x1, size.width),

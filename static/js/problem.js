@@ -29,11 +29,10 @@ export class Problem extends Error {
 
 /** The Problem an answer stands for; `answer` is null when the body was not JSON. */
 export function problemOf(status, answer, retryAfter = 0) {
-  const error = answer?.error ?? {};
-  const code = error.code ?? BY_STATUS[error.status ?? status] ?? "unknown";
+  const code = answer?.code ?? BY_STATUS[status] ?? "unknown";
   return new Problem(FOR_THE_OPERATOR[code] ?? code, {
-    message: String(error.message ?? answer?.sessname ?? answer?.message ?? ""),
-    retryAfter: Number(error.retry_after ?? retryAfter) || 0,
+    message: String(answer?.error ?? answer?.sessname ?? answer?.message ?? ""),
+    retryAfter: Number(answer?.retry_after ?? retryAfter) || 0,
   });
 }
 

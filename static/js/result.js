@@ -51,7 +51,7 @@ export function detection(detections, size, picture) {
 }
 
 function boxRow({ label, score, box }, size, picture) {
-  const [x1, y1, x2, y2] = box.map(Math.round);
+  const [x1, y1, x2, y2] = [box.x_min, box.y_min, box.x_max, box.y_max].map(Math.round);
   const row = el(
     "button",
     { type: "button", className: "box" },

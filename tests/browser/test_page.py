@@ -286,7 +286,7 @@ def test_nothing_found_is_said(page: Any) -> None:
     answer_with(
         page,
         DETECT,
-        {"state": "complete", "detections": [], "image": {"width": 640, "height": 480}},
+        {"state": "complete", "predictions": [], "image": {"width": 640, "height": 480}},
     )
     choose(page, DETECT, upload("digits.png", TWO_DIGITS))
     submit(page, DETECT)
