@@ -19,6 +19,7 @@ from helpers import picture, wait_until
 from live import IC, OD, Live, alive
 from PIL import Image, ImageDraw, ImageFont
 
+from scai.durable import Disk
 from scai.queues.base import Job
 from scai.queues.directory import DirectoryQueue
 from scai.session import Session, Upload
@@ -232,6 +233,29 @@ def test_a_killed_portal_comes_back_and_has_lost_nothing_it_answered(own: Live) 
 
     wait_until(answers, 20, "the portal is back")
     assert own.result(IC.result, answer)["state"] == "complete"
+
+
+def test_two_workers_share_a_thousand_tickets_and_none_is_run_twice(tmp_path: Path) -> None:
+    # Given a thousand sessions whose tickets wait
+    models = fake_models(tmp_path)
+    root, pool = tmp_path / "session", tmp_path / "pooling" / IC.kind
+    root.mkdir()
+    queue = DirectoryQueue(pool, IC.kind, doorbell=False)
+    upload = Upload(picture(), ".jpg")
+    sessions = [Session.create(root, IC.kind, upload, disk=Disk("off")) for _ in range(1000)]
+    for session in sessions:
+        (pool / session.name).touch()
+    # When two workers start
+    running = Live(tmp_path, SCAI_IC_WORKERS="2", SCAI_OD_WORKERS="0", **models).wait_ready()
+    try:
+        wait_until(lambda: not len(queue) and not queue.claimed(), 120)
+    finally:
+        running.stop()
+    # Then each session was run once, by one of them
+    assert all(s.record()["state"] == "complete" for s in sessions)
+    assert all(s.record()["attempts"] == 1 for s in sessions)
+    runs = [line.split()[3] for line in running.said(r"session d-\S+: \w+ \d+\.\d%, waited")]
+    assert sorted(runs) == sorted(f"{s.name}:" for s in sessions)
 
 
 def test_a_killed_supervisor_leaves_no_process(tmp_path: Path) -> None:
