@@ -4,17 +4,18 @@
 # make check  formatting, lint, types
 # make lock   pin the newest packages anew (needs uv)
 
-HOST ?= 127.0.0.1
-PORT ?= 5000
-RUNNINGMODE ?= runtime
 PYTHON ?=
 export PYTHON
 BIN := .venv/bin
 
+# What is not given here comes from SCAI_... in the environment, usr/scai.config or the defaults.
+given = $(if $(filter command,$(firstword $(origin $(1)))),--$(2) "$($(1))")
+
 .PHONY: run test quick check setup setup-dev lock clean
 
 run: setup
-	@exec $(BIN)/scai up --host "$(HOST)" --port "$(PORT)" --runningmode "$(RUNNINGMODE)"
+	@exec $(BIN)/scai up $(call given,HOST,host) $(call given,PORT,port) \
+		$(call given,RUNNINGMODE,runningmode)
 
 test: setup-dev check
 	@sh requirements/browser.sh

@@ -8,7 +8,7 @@ want=$(cat requirements/"$what".txt pyproject.toml | cksum)
 stamp=$venv/.installed-$what
 
 if [ -x $venv/bin/python ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ] &&
-    $venv/bin/python -c 'import scai' 2>/dev/null; then
+    [ -x $venv/bin/scai ]; then
     exit 0
 fi
 
@@ -30,7 +30,7 @@ if ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then
     exit 1
 fi
 
-if [ ! -x $venv/bin/python ] || ! $venv/bin/python -c "$fits" 2>/dev/null; then
+if ! $venv/bin/python -c "$fits" 2>/dev/null || ! $venv/bin/python -m pip --version >/dev/null 2>&1; then
     rm -rf $venv
     echo "Making $venv with $("$python" --version)"
     "$python" -m venv $venv

@@ -37,6 +37,11 @@ def _one_sentence(command: Callable[..., None]) -> Callable[..., None]:
         except ScaiError as error:
             click.echo(f"scai: {error.message}", err=True)
             sys.exit(EXIT_CONFIG if error.code == "config" else 1)
+        except OSError as error:
+            click.echo(f"scai: {error.filename or 'the disk'}: {error.strerror}", err=True)
+            sys.exit(1)
+        except KeyboardInterrupt:
+            sys.exit(130)
 
     return wrapped
 

@@ -11,8 +11,8 @@ import requests
 
 from scai.errors import ScaiError
 from scai.routes import ROUTES, Routes
+from scai.session import FINAL
 
-_FINAL = ("complete", "failure")
 # One long-poll, in seconds, and what may pass beyond it before the server counts as gone.
 _POLL = 20
 _SLACK = 15
@@ -63,7 +63,7 @@ class Client:
             result = self._json("GET", ticket.routes.result, params=query)
             if result.get("status") == "error":
                 raise ScaiError(f"{ticket.name}: {result.get('sessname')}")
-            if result.get("state") in _FINAL:
+            if result.get("state") in FINAL:
                 return result
             if left == 0:
                 raise ScaiError(f"{ticket.name}: no verdict within {timeout:g} s")

@@ -136,4 +136,4 @@ def storage_error(error: OSError) -> ScaiError:
     """The error a caller should see when the disk refused."""
     if error.errno in _NO_ROOM:
         return StorageFull("the server has no room to keep the upload; try again later")
-    return ScaiError("the server could not store the upload; try again later")
+    return ScaiError("the server's disk is out of order; try again later")

@@ -6,6 +6,7 @@
     │       ├── UnsupportedFormat  415  a picture format outside the allow-list, or no picture
     │       └── ImageTooLarge      413  too many bytes or too many pixels
     ├── NotFound              404  no such session, key, kind or model
+    ├── BadSession            500  a foreign client's session cannot be read
     ├── Busy                  503  the queue is full; come back after `retry_after` seconds
     ├── StorageFull           507  the disk refuses to keep the upload
     ├── ConfigError           500  an ini file, a flag or a model file is wrong; stops a program
@@ -78,6 +79,12 @@ class NotFound(ScaiError):
 
     status = 404
     code = "not_found"
+
+
+class BadSession(ScaiError):
+    """The record of a session, written by a foreign client, cannot be read."""
+
+    code = "bad_session"
 
 
 class Busy(ScaiError):

@@ -23,6 +23,8 @@ from scai.errors import BadImage, ImageTooLarge, UnsupportedFormat
 
 MAX_SIDE_PIXELS = 16_384
 _SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP": ".bmp", "GIF": ".gif"}
+# What a picture's name may end in, in any case.
+SUFFIXES = (*_SUFFIXES.values(), ".jpeg")
 _HEAD_BYTES = 32
 
 # `Limits` is stricter than Pillow's own bound, which is lifted to the largest picture that two

@@ -11,25 +11,42 @@ import os
 import subprocess
 import sys
 import threading
+import time
+from dataclasses import dataclass
 
+from scai.errors import ScaiError, WorkerDied
 from scai.processes import PARENT, how_it_ended
 from scai.queues.directory import DirectoryQueue
+from scai.session import Session
 from scai.settings import ROOT, Settings
 
 log = logging.getLogger(__name__)
+
+# Before a process that failed is tried again, doubled each time, in seconds.
+_FIRST_PAUSE = 0.5
+# What running processes get to end, together; less than the portal itself gets.
+_GRACE = 2.0
+
+
+@dataclass
+class Failing:
+    """A session whose process ended without taking its ticket: how often, and when to try again."""
+
+    times: int = 0
+    due: float = 0.0
 
 
 class JobRunner:
     """Starts a process for each waiting session of `kinds`."""
 
     def __init__(self, settings: Settings, kinds: list[str]) -> None:
-        self._most = settings.max_jobs
         self._settings = settings
         self._rung = threading.Event()
         self._queues = {
             kind: DirectoryQueue(settings.pool(kind), kind, doorbell=False) for kind in kinds
         }
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._failing: dict[str, Failing] = {}
         self._stopping = False
 
     def run(self) -> None:
@@ -38,7 +55,11 @@ class JobRunner:
             queue.listen_for_arrivals(self._rung.set)
         while not self._stopping:
             self._rung.clear()
-            self.step()
+            try:
+                self.step()
+            except Exception:
+                # Whatever it was, uploads go on being accepted and must find a runner.
+                log.exception("the waiting jobs cannot be started now")
             self._rung.wait(self._settings.checktimeperiod)
         self._end()
 
@@ -54,9 +75,12 @@ class JobRunner:
             (name, kind) for kind, queue in self._queues.items() for name in queue.waiting()
         )
         for name, kind in waiting:
-            if len(self._running) >= self._most:
+            if len(self._running) >= self._settings.max_jobs:
                 break
-            if name not in self._running:
+            failing = self._failing.get(name, Failing())
+            if failing.times >= self._settings.max_attempts:
+                self._give_up(name, kind)
+            elif name not in self._running and failing.due <= time.monotonic():
                 self._running[name] = self._start(name, kind)
         return len(self._running)
 
@@ -66,10 +90,34 @@ class JobRunner:
             if code is None:
                 continue
             del self._running[name]
-            if code != 0:
-                log.warning("process of session %s: %s", name, how_it_ended(code))
+            self._failing.pop(name, None) if code == 0 else self._failed(name, code)
             for queue in self._queues.values():
                 queue.recover()
+
+    def _failed(self, name: str, code: int) -> None:
+        log.warning("process of session %s: %s", name, how_it_ended(code))
+        if code < 0:
+            return  # killed: its attempt was counted when it began
+        failing = self._failing.setdefault(name, Failing())
+        failing.times += 1
+        failing.due = time.monotonic() + _FIRST_PAUSE * 2**failing.times
+
+    def _give_up(self, name: str, kind: str) -> None:
+        """Fail a session that no process could begin to run."""
+        times = self._failing.pop(name).times
+        claim = self._queues[kind].claim_one(name)
+        if claim is None:
+            return
+        reason = f"{times} processes could not begin to run it; the server's log says why"
+        try:
+            session = Session(self._settings.sessionpath, name)
+            with session.lock() as ours:
+                if ours:
+                    session.fail(WorkerDied(reason))
+            claim.hold(reason)
+        except (OSError, ScaiError) as error:
+            log.error("session %s: %s", name, error)
+            claim.give_back()
 
     def _start(self, name: str, kind: str) -> subprocess.Popen[bytes]:
         settings = self._settings
@@ -94,9 +142,10 @@ class JobRunner:
     def _end(self) -> None:
         for process in self._running.values():
             process.terminate()
+        deadline = time.monotonic() + _GRACE
         for process in self._running.values():
             try:
-                process.wait(5)
+                process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -45,7 +45,3 @@ class ModelCache:
             if name is None:
                 return
             self._loaded.pop(name).close()
-
-    def names(self) -> list[str]:
-        """Sections loaded now, the longest unused first."""
-        return list(self._loaded)

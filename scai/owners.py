@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import secrets
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from scai.durable import Disk
 
 FOLDER = ".owners"
 _disk = Disk("off")
+log = logging.getLogger(__name__)
 
 
 class Owner:
@@ -81,8 +83,9 @@ def burial(pool: Path, owner: str) -> Iterator[bool]:
     with _try_lock(lock, fcntl.LOCK_EX) as dead:
         yield dead
         if dead:
-            lock.with_suffix(".json").unlink(missing_ok=True)
-            lock.unlink(missing_ok=True)
+            for left in (lock.with_suffix(".json"), lock):
+                with suppress(OSError):
+                    left.unlink(missing_ok=True)
 
 
 def known(pool: Path) -> set[str]:
@@ -99,6 +102,11 @@ def _try_lock(lock: Path, how: int) -> Iterator[bool]:
         descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
         yield True
+        return
+    except OSError as error:
+        # Somebody else's file, or no file: whoever it belongs to is not ours to bury.
+        log.debug("%s: %s", lock, error.strerror)
+        yield False
         return
     try:
         try:

@@ -7,6 +7,7 @@ the sessions are started from here too.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import signal
@@ -15,10 +16,10 @@ from typing import Any
 
 from flask import Flask
 
-from scai import plugins, service, settings
+from scai import cards, plugins, service, settings
 from scai.app import create_app
 from scai.jobs import JobRunner
-from scai.processes import check_port, die_with_parent, tie_to
+from scai.processes import address_of, check_port, die_with_parent, tie_to
 from scai.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -28,16 +29,20 @@ _GRACE = 2
 
 
 def application() -> Flask:
-    """The WSGI application by the ini file and the environment, for any WSGI server."""
-    chosen = settings.load()
+    """The WSGI application by the ini file and the environment, for any WSGI server.
+
+    Always in runtime mode, as the original under uwsgi: nobody here starts processes for jobs.
+    """
+    chosen = dataclasses.replace(settings.load(), runningmode="runtime")
     return create_app(service.build(chosen), chosen)
 
 
 def granian_application() -> Flask:
-    """As `application`, in a process of Granian's that must not outlive its parent."""
+    """The application in a process of Granian's, which must not outlive its parent."""
     # SIGKILL: a graceful end would keep the port while the restarted portal asks for it.
     tie_to(os.getppid(), signal.SIGKILL)
-    return application()
+    chosen = settings.load()
+    return create_app(service.build(chosen), chosen)
 
 
 def serve(chosen: Settings) -> None:
@@ -58,7 +63,12 @@ def serve(chosen: Settings) -> None:
     die_with_parent()
     check_port(chosen.host, chosen.port)
     os.environ.update(settings.as_environment(chosen))
-    runner = JobRunner(chosen, plugins.names("workers")) if chosen.runningmode == "job" else None
+    runner = None
+    if chosen.runningmode == "job":
+        for kind in plugins.names("workers"):
+            # No worker is started that would say so.
+            cards.load_card(chosen.models_file(kind), chosen.usedconfig, kind)
+        runner = JobRunner(chosen, plugins.names("workers"))
     server = Portal(
         "scai.portal:granian_application",
         address=chosen.host,
@@ -76,5 +86,5 @@ def serve(chosen: Settings) -> None:
             "loggers": {"_granian": {"propagate": True}},
         },
     )
-    log.info("portal at http://%s:%d/ in %s mode", chosen.host, chosen.port, chosen.runningmode)
+    log.info("portal at %s in %s mode", address_of(chosen.host, chosen.port), chosen.runningmode)
     server.serve()

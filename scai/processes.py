@@ -46,6 +46,11 @@ def how_it_ended(code: int) -> str:
         return f"killed by signal {-code}"
 
 
+def address_of(host: str, port: int) -> str:
+    """The URL of a server's first page."""
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
 def check_port(host: str, port: int) -> None:
     """Raises ConfigError, in one sentence, when nothing can listen on that address now."""
     try:

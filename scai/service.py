@@ -12,7 +12,7 @@ from typing import Any
 from scai import cards, plugins
 from scai.durable import Disk, storage_error
 from scai.errors import BadRequest, Busy, ConfigError, NotFound
-from scai.images import Limits, probe
+from scai.images import SUFFIXES, Limits, probe
 from scai.queues.base import Job, JobQueue
 from scai.queues.directory import DirectoryQueue
 from scai.session import FINAL, Session, Upload
@@ -28,7 +28,6 @@ _RECHECK_WITHOUT_EVENTS = 0.1
 _DEPTH_AGE = 1.0
 _LONGEST_NAME = 255
 _MOST_RESULTS = 1000
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 
 
 class Service:
@@ -42,6 +41,7 @@ class Service:
         self._disk = disk or Disk(settings.durability)
         self._limits = Limits(settings.max_upload_bytes, settings.max_pixels)
         self._waiters = Waiters(self._queues.values())
+        self._waiting = threading.BoundedSemaphore(max(1, settings.threads * 3 // 4))
         self._depths: dict[str, tuple[float, int]] = {}
         self._models: dict[str, tuple[float, list[str]]] = {}
         settings.sessionpath.mkdir(parents=True, exist_ok=True)
@@ -90,9 +90,13 @@ class Service:
         upload = Upload(data, _suffix(name, info.suffix), name)
         try:
             session = Session.create(
-                self.settings.sessionpath, kind, upload, params=chosen, disk=self._disk
+                self.settings.sessionpath,
+                kind,
+                upload,
+                params=chosen,
+                enqueue=lambda session: queue.put(Job(session.name, kind)),
+                disk=self._disk,
             )
-            queue.put(Job(session.name, kind))
         except OSError as error:
             log.error("upload not stored: %s", error)
             raise storage_error(error) from error
@@ -140,8 +144,20 @@ class Service:
         return session
 
     def wait(self, session: Session, timeout: float) -> dict[str, Any]:
-        """The session's result as soon as it is final, or as it is after `timeout` seconds."""
-        deadline = time.monotonic() + min(timeout, self.settings.max_wait)
+        """The session's result as soon as it is final, or as it is after `timeout` seconds.
+
+        With three quarters of the portal's threads waiting already, it is given as it is at once.
+        """
+        if not self._waiting.acquire(blocking=False):
+            # The threads that are left are for uploads and for those who do not wait.
+            return session.result()
+        try:
+            return self._wait(session, min(timeout, self.settings.max_wait))
+        finally:
+            self._waiting.release()
+
+    def _wait(self, session: Session, timeout: float) -> dict[str, Any]:
+        deadline = time.monotonic() + timeout
         with self._waiters.waiting_for(session.name) as event:
             while True:
                 event.clear()
@@ -156,10 +172,8 @@ class Service:
         """What the living workers of each kind told of themselves."""
         return {kind: queue.workers() for kind, queue in self._queues.items()}
 
-    def ready(self) -> bool:
-        """Whether every upload would be stored and taken up at once."""
-        if not self.writable():
-            return False
+    def staffed(self) -> bool:
+        """Whether every upload would be taken up at once."""
         if self.settings.runningmode == "job":
             return True
         return all(any(w.get("warm") for w in found) for found in self.workers().values())
@@ -169,10 +183,9 @@ class Service:
         trial = self.settings.sessionpath / f".ready-{threading.get_ident()}"
         try:
             trial.write_bytes(b"x" * 4096)
+            trial.unlink()
         except OSError:
             return False
-        finally:
-            trial.unlink(missing_ok=True)
         return True
 
     def close(self) -> None:
@@ -201,7 +214,7 @@ def _base_name(filename: str) -> str:
 def _suffix(name: str, by_content: str) -> str:
     """The client's suffix, in its own case, when it is one of a picture; else the content's."""
     own = Path(name).suffix
-    return own if own.lower() in _SUFFIXES else by_content
+    return own if own.lower() in SUFFIXES else by_content
 
 
 def build(settings: Settings) -> Service:

@@ -14,6 +14,7 @@ Nobody but this file knows these names.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hmac
 import json
@@ -21,6 +22,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -29,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from scai.durable import Disk
-from scai.errors import NotFound, ScaiError
+from scai.errors import BadSession, NotFound, ScaiError
 
 NAME = re.compile(r"d-\d{8}-[0-9a-f]{40}")
 STATES = ("initialization", "processing", "complete", "failure")
@@ -38,6 +40,9 @@ FINAL = ("complete", "failure")
 _RECORD = "process.json"
 _RESULT = "result.json"
 _PICTURE = "output.png"
+# Far above any record of ours; a foreign client's might be anything.
+_LONGEST_RECORD = 4_000_000
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 # Kept from clients: the key is a secret, the rest is of no use outside.
 _PRIVATE = ("key", "input_image", "attempts")
 
@@ -89,10 +94,15 @@ class Session:
         upload: Upload,
         *,
         params: Mapping[str, str | float] | None = None,
+        enqueue: Callable[[Session], None] = lambda session: None,
         now: Callable[[], float] = time.time,
         disk: Disk | None = None,
     ) -> Session:
-        """A new session on stable storage; it appears whole, by one rename of its directory."""
+        """A new session on stable storage; it appears whole, by one rename of its directory.
+
+        `enqueue` is called while its lock is held, so that no cleaner, however short its period,
+        takes it for abandoned. When that or the disk fails with OSError, nothing is left.
+        """
         moment = now()
         session = cls(root, new_name(moment), disk=disk)
         picture = f"input{upload.suffix}"
@@ -111,33 +121,34 @@ class Session:
             **(params or {}),
         }
         making = root / f".new-{session.name}"
+        lock: int | None = None
         try:
-            making.mkdir(mode=0o750)
+            making.mkdir(mode=0o750, parents=True)
+            lock = _flock(making)
             session._disk.write(making / picture, upload.data)
             session._disk.write(making / _RECORD, _json(record))
             session._disk.sync_directory(making)
             os.rename(making, session.path)
             session._disk.sync_directory(root)
+            enqueue(session)
         except OSError:
-            shutil.rmtree(making, ignore_errors=True)
+            for left in (making, session.path):
+                shutil.rmtree(left, ignore_errors=True)
             raise
+        finally:
+            if lock is not None:
+                os.close(lock)
         return session
 
     def record(self) -> dict[str, Any]:
         """The content of process.json.
 
-        Raises NotFound when there is no such session, ScaiError when the file is not a JSON
-        object.
+        Raises NotFound when there is no such session, BadSession when the file is not a JSON
+        object; errors of the disk pass through, for they may be gone the next time.
         """
-        try:
-            record = json.loads((self.path / _RECORD).read_bytes())
-        except (FileNotFoundError, NotADirectoryError):
-            raise NotFound("no such session") from None
-        except (ValueError, OSError) as error:
-            raise ScaiError(f"{self.name}: {_RECORD} cannot be read: {error}") from error
-        if not isinstance(record, dict):
-            raise ScaiError(f"{self.name}: {_RECORD} must hold a JSON object")
-        return record
+        if self.path.is_symlink():
+            raise NotFound("no such session")
+        return _read_object(self.path / _RECORD)
 
     @property
     def state(self) -> str:
@@ -147,13 +158,11 @@ class Session:
     def opens_with(self, key: str, kind: str) -> bool:
         """Whether `key` is this session's key and `kind` its job."""
         record = self.record()
-        own = str(record.get("key", ""))
+        own = record.get("key")
+        if not isinstance(own, str) or not own or record.get("job") != kind:
+            return False
         # Bytes, because compare_digest refuses text that is not ASCII.
-        return (
-            bool(own)
-            and record.get("job") == kind
-            and hmac.compare_digest(own.encode(), key.encode())
-        )
+        return hmac.compare_digest(_bytes(own), _bytes(key))
 
     @property
     def input_path(self) -> Path:
@@ -169,41 +178,38 @@ class Session:
     def picture_path(self) -> Path | None:
         """The annotated picture, or None while there is none."""
         path = self.path / _PICTURE
-        return path if path.is_file() else None
+        return path if path.is_file() and not path.is_symlink() else None
 
     def result(self) -> dict[str, Any]:
         """What clients may see: the record without its secrets, and the verdict if there is one."""
         record = self.record()
         shown = {key: value for key, value in record.items() if key not in _PRIVATE}
         if record.get("state") in FINAL:
-            shown = {**self._verdict(), **shown}
+            shown.update(self._verdict())
         return shown
 
     def _verdict(self) -> dict[str, Any]:
         try:
-            verdict = json.loads((self.path / _RESULT).read_bytes())
-        except (OSError, ValueError):
+            return _read_object(self.path / _RESULT)
+        except (NotFound, BadSession):
             return {}
-        return verdict if isinstance(verdict, dict) else {}
 
     @contextmanager
-    def lock(self, *, wait: bool = False) -> Iterator[bool]:
+    def lock(self) -> Iterator[bool]:
         """True while this session is ours alone, False when somebody else has it.
 
-        Raises NotFound when the directory does not exist.
+        Raises NotFound when the directory does not exist; errors of the disk pass through.
         """
         try:
-            descriptor = os.open(
-                self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-            )
+            descriptor = _flock(self.path)
         except OSError as error:
-            raise NotFound("no such session") from error
+            if error.errno in _NOT_THERE:
+                raise NotFound("no such session") from None
+            raise
+        if descriptor is None:
+            yield False
+            return
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except BlockingIOError:
-                yield False
-                return
             yield True
         finally:
             os.close(descriptor)
@@ -218,8 +224,9 @@ class Session:
             record["state"] = "processing"
             record["message"] = f"AI recognition starts on {_clock(now)}."
             record["attempts"] = attempts(record) + 1
-            # Not flushed: the count guards against deaths of a process, not of the machine.
-            self._disk.publish(self.path / _RECORD, _json(record), durable=False)
+            # Its bytes are flushed, though the count need not survive a power cut: an empty file
+            # in the place of the record would lose the key and with it the job.
+            self._disk.place(self.path / _RECORD, _json(record))
         return record
 
     def complete(
@@ -235,31 +242,35 @@ class Session:
         `text` is the seed's `result` string. The caller holds the lock. Returns False, changing
         nothing, when there was a final state already.
         """
-        if picture is not None:
-            self._disk.place(self.path / _PICTURE, picture)
         changes = {
             "result": text,
             "result_image": _PICTURE if picture is not None else "",
             "message": f"finished on {_clock(now)}",
         }
-        return self._finish("complete", verdict, changes)
+        return self._finish("complete", verdict, changes, picture)
 
     def fail(self, error: ScaiError, *, now: float | None = None) -> bool:
         """Publish that there will be no result, and why. As `complete` otherwise."""
         message = f"failed on {_clock(now)}: {error.message}"
         return self._finish("failure", error.to_dict(), {"message": message})
 
-    def _finish(self, state: str, verdict: Mapping[str, Any], changes: Mapping[str, str]) -> bool:
+    def _finish(
+        self,
+        state: str,
+        verdict: Mapping[str, Any],
+        changes: Mapping[str, str],
+        picture: bytes | None = None,
+    ) -> bool:
         try:
             record = self.record()
-        except NotFound:
-            raise
-        except ScaiError:
+        except BadSession:
             record = {}  # an unreadable record is replaced by one that says what went wrong
         if record.get("state") in FINAL:
             return False
         kind = str(record.get("job", "")).replace("_", " ").capitalize() or "The job"
         final = {**record, **changes, "state": state, "message": f"{kind} {changes['message']}"}
+        if picture is not None:
+            self._disk.place(self.path / _PICTURE, picture)
         # The verdict must be on the disk before the record says so: a power cut between the two
         # would leave a final state without its result.
         self._disk.place(self.path / _RESULT, _json({"state": state, **verdict}))
@@ -299,4 +310,55 @@ def _clock(now: float | None) -> str:
 
 
 def _json(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, ensure_ascii=False, indent=1).encode()
+    return _bytes(json.dumps(value, ensure_ascii=False, indent=1))
+
+
+def _bytes(text: str) -> bytes:
+    # Half a surrogate pair, which JSON allows and UTF-8 does not, goes out as it came: \\udxxx.
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file that anybody may have written.
+
+    Raises NotFound when there is none, BadSession for anything that is not a plain file of
+    sensible size with one JSON object.
+    """
+    try:
+        # Not blocking, for it may be a pipe; not following, for it may lead anywhere.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in _NOT_THERE:
+            raise NotFound("no such session") from None
+        raise
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise BadSession(f"{path.name} must be a plain file")
+        data = file.read(_LONGEST_RECORD + 1)
+    if len(data) > _LONGEST_RECORD:
+        raise BadSession(f"{path.name} is longer than {_LONGEST_RECORD} bytes")
+    try:
+        value = json.loads(data, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise BadSession(f"{path.name} is not JSON: {str(error)[:100]}") from error
+    if not isinstance(value, dict):
+        raise BadSession(f"{path.name} must hold a JSON object")
+    return value
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _flock(folder: Path) -> int | None:
+    """A descriptor that holds the folder's flock, also through a rename; None if another does."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(folder, flags)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            return None
+        raise
+    return descriptor

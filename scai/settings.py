@@ -10,6 +10,7 @@ import configparser
 import dataclasses
 import difflib
 import logging
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -37,7 +38,7 @@ class Settings:
     """Every setting with its value; made by `load`, passed to whoever needs it."""
 
     host: str = _option("127.0.0.1", "portal", "address to listen on")
-    port: int = _option(5000, "portal", "TCP port to listen on", low=0, high=65535)
+    port: int = _option(5000, "portal", "TCP port to listen on", low=1, high=65535)
     runningmode: str = _option(
         "runtime",
         "portal",
@@ -86,7 +87,7 @@ class Settings:
     checktimeperiod: float = _option(
         2.0, "worker", "seconds between two looks into the queue folder", low=0.01
     )
-    batch: int = _option(8, "worker", "most images in one inference", low=1, high=1024)
+    batch: int = _option(8, "worker", "most images in one inference", low=1, high=256)
     max_models: int = _option(4, "worker", "models one worker keeps loaded", low=1)
     ic_workers: int = _option(1, "worker", "image classification workers of `scai up`", low=0)
     od_workers: int = _option(1, "worker", "object detection workers of `scai up`", low=0)
@@ -108,6 +109,10 @@ class Settings:
         "text, json (one object a line), or auto: text on a terminal, json otherwise",
         choices=("auto", "text", "json"),
     )
+
+    def __post_init__(self) -> None:
+        if self.icpoolpath == self.odpoolpath:
+            raise ConfigError("icpoolpath and odpoolpath must be two folders")
 
     @property
     def max_upload_bytes(self) -> int:
@@ -204,6 +209,8 @@ def parse(name: str, text: str, where: str) -> Any:
     except ValueError:
         wanted = {int: "a whole number", float: "a number"}.get(kind, "a value")
         raise ConfigError(f"{where}: expected {wanted}, got {text!r}") from None
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{where}: expected a number, got {text!r}")
     choices = rules.get("choices")
     if choices and value not in choices:
         raise ConfigError(f"{where}: expected one of {', '.join(choices)}, got {text!r}")

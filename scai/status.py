@@ -33,6 +33,9 @@ def status(settings: Settings, now: float | None = None) -> list[QueueStatus]:
     moment = time.time() if now is None else now
     found = []
     for kind in plugins.names("workers"):
+        if not settings.pool(kind).is_dir():
+            found.append(QueueStatus(kind, 0, 0, 0, None))
+            continue
         queue = DirectoryQueue(settings.pool(kind), kind, doorbell=False)
         names = sorted(queue.waiting())
         ages = [moment - at for name in names if (at := arrived(name)) is not None][:1]

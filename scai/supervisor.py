@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 from scai import __version__, owners, plugins
-from scai.processes import EXIT_CONFIG, PARENT, check_port, how_it_ended
+from scai.processes import EXIT_CONFIG, PARENT, address_of, check_port, how_it_ended
 from scai.queues.directory import DirectoryQueue
 from scai.settings import ROOT, Settings, as_environment
 
@@ -32,8 +32,8 @@ _LONGEST_PAUSE = 30.0
 _SOUND_AFTER = 60.0
 _TURN = 0.05
 # Together well under the ten seconds that a stop may take.
-_PORTAL_GRACE = 4.0
-_WORKER_GRACE = 4.0
+_PORTAL_GRACE = 5.5
+_WORKER_GRACE = 3.5
 
 
 @dataclass
@@ -57,6 +57,8 @@ class Supervisor:
         self._settings = settings
         self._clock = clock
         self._stopping = False
+        self._broken = False
+        self._told = False
         self._queues = {
             kind: DirectoryQueue(settings.pool(kind), kind, doorbell=False)
             for kind in plugins.names("workers")
@@ -88,22 +90,20 @@ class Supervisor:
         """
         check_port(self._settings.host, self._settings.port)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._stop)
-        told = False
-        broken: Child | None = None
+            # Under nohup, SIGHUP is to be ignored.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._stop)
         try:
-            while not self._stopping and broken is None:
+            while not (self._stopping or self._broken):
                 for child in self.children:
                     self._tend(child)
-                if not told and self._all_warm():
-                    told = True
+                if not self._told and self._all_warm():
+                    self._told = True
                     ready(self._line())
-                if not told:
-                    broken = next((c for c in self.children if c.due == float("inf")), None)
                 time.sleep(_TURN)
         finally:
             self._end()
-        return 1 if broken else 0
+        return 1 if self._broken else 0
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self._stopping = True
@@ -113,8 +113,8 @@ class Supervisor:
         now = self._clock()
         if child.process is None:
             if now >= child.due:
-                child.process = self._start(child)
                 child.started = now
+                self._try_start(child)
             return
         code = child.process.poll()
         if code is None:
@@ -124,11 +124,11 @@ class Supervisor:
             child.due = now + child.every
             return
         if child.kind:
-            self._queues[child.kind].recover()
-        if code == EXIT_CONFIG:
-            # It has said in one sentence what is wrong; trying again would only repeat it.
-            child.due = float("inf")
-            log.error("%s cannot run; not started again", child.name)
+            self._recover(self._queues[child.kind])
+        if code == EXIT_CONFIG and not self._told:
+            # It has said in one sentence what is wrong, and nothing depends on us yet.
+            self._broken = True
+            log.error("%s cannot run", child.name)
             return
         if now - child.started >= _SOUND_AFTER:
             child.pause = _FIRST_PAUSE
@@ -137,6 +137,20 @@ class Supervisor:
             "%s died (%s); started again in %.1f s", child.name, how_it_ended(code), child.pause
         )
         child.pause = min(child.pause * 2, _LONGEST_PAUSE)
+
+    def _try_start(self, child: Child) -> None:
+        try:
+            child.process = self._start(child)
+        except OSError as error:
+            child.due = child.started + child.pause
+            child.pause = min(child.pause * 2, _LONGEST_PAUSE)
+            log.error("%s cannot be started now: %s", child.name, error)
+
+    def _recover(self, queue: DirectoryQueue) -> None:
+        try:
+            queue.recover()
+        except OSError as error:
+            log.error("the claims of a dead worker cannot be taken back now: %s", error)
 
     def _start(self, child: Child) -> subprocess.Popen[bytes]:
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
@@ -180,7 +194,7 @@ class Supervisor:
             for worker in owners.living(self._settings.pool(kind))
         ]
         what = f"{self._settings.runningmode} mode" + "".join(f", {name}" for name in models)
-        address = f"http://{_reachable(self._settings.host)}:{self._settings.port}/"
+        address = address_of(_reachable(self._settings.host), self._settings.port)
         return f"SCAI {__version__} is ready at {address} ({what}). Ctrl-C stops it."
 
     def _end(self) -> None:
@@ -188,7 +202,7 @@ class Supervisor:
         self._end_all([c for c in self.children if c.name == "portal"], _PORTAL_GRACE)
         self._end_all(workers, _WORKER_GRACE)
         for queue in self._queues.values():
-            queue.recover()
+            self._recover(queue)
             queue.close()
 
     def _end_all(self, children: list[Child], grace: float) -> None:

@@ -10,19 +10,12 @@ What holds in every line below:
 
 from __future__ import annotations
 
-import errno
 import logging
-import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from scai.annotate import annotate
 from scai.durable import Disk
@@ -30,48 +23,20 @@ from scai.errors import NotFound, ScaiError, WorkerDied
 from scai.images import Limits
 from scai.model_cache import ModelCache
 from scai.pixels import decode_oriented
-from scai.queues.base import Claim, Job, JobQueue
-from scai.recognizer import Options, Recognizer
+from scai.queues.base import Claim, JobQueue
+from scai.recognizer import Recognizer
 from scai.results import Classification, Result
 from scai.session import FINAL, Session, attempts
+from scai.task import NoTicket, Task
 
 log = logging.getLogger(__name__)
 
-# Seconds to wait before looking again at a session that somebody else holds, or a full disk.
+# Seconds to wait before looking again at a session that somebody else holds, or at a disk that
+# is full or out of order; and the parts that such a wait is taken in.
 _CONTENDED_PAUSE = 0.1
-_DISK_FULL_PAUSE = 1.0
-
-
-@dataclass
-class Task:
-    """A claimed job on its way through one step."""
-
-    claim: Claim
-    session: Session
-    record: dict[str, Any]
-    pixels: NDArray[np.uint8] | None = None
-    orientation: int = 1
-    batch: int = 0
-    times: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def suspect(self) -> bool:
-        """Whether a worker died while it was running this job."""
-        return attempts(self.record) > 0
-
-    @property
-    def model(self) -> str:
-        """The section the client asked for; "" for the default."""
-        return str(self.record.get("model", ""))
-
-    @property
-    def options(self) -> Options:
-        """Threshold and number of results that the client asked for."""
-        threshold, top_k = self.record.get("threshold"), self.record.get("top_k")
-        return Options(
-            float(threshold) if isinstance(threshold, (int, float)) else None,
-            top_k if isinstance(top_k, int) and top_k > 0 else None,
-        )
+_DISK_PAUSE = 1.0
+_NAP = 0.1
+_MISTAKE = "the server made a mistake; its log says more"
 
 
 class Worker:
@@ -97,16 +62,21 @@ class Worker:
         self._limits = limits or Limits()
         self._disk = disk or Disk()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="worker")
-        self._stopping = threading.Event()
+        self._stopping = False
 
     def run(self, period: float = 2.0) -> None:
         """Step until `stop`; `period` is the longest wait for a job in seconds."""
-        while not self._stopping.is_set():
-            self.step(period)
+        while not self._stopping:
+            try:
+                self.step(period)
+            except OSError as error:
+                # A folder or the disk is out of order; it may be mended while we wait.
+                log.error("the queue cannot be used now: %s", error)
+                self._pause(_DISK_PAUSE)
 
     def stop(self) -> None:
-        """Let `run` end after the batch in hand. Safe in a signal handler."""
-        self._stopping.set()
+        """Let `run` end after the batch in hand. Sets flags only, for signal handlers call it."""
+        self._stopping = True
         self._queue.wake()
 
     def close(self) -> None:
@@ -122,14 +92,14 @@ class Worker:
         """Job mode: run this one session, with or without a ticket. False if it is not free."""
         claim = self._queue.claim_one(name)
         if claim is None and Session(self._sessions, name).state not in FINAL:
-            claim = _NoTicket(self._queue, name)
+            claim = NoTicket(self._queue, name)
         return claim is None or self._work([claim]) > 0
 
     def _work(self, claims: list[Claim]) -> int:
         with ExitStack() as locks:
             tasks = [task for claim in claims if (task := self._admit(claim, locks)) is not None]
             for group in self._groups(tasks):
-                if self._stopping.is_set():
+                if self._stopping:
                     for task in group:
                         task.claim.give_back()
                     continue
@@ -138,32 +108,61 @@ class Worker:
 
     def _admit(self, claim: Claim, locks: ExitStack) -> Task | None:
         """The claim as a task under its session's lock, or None when there is nothing to run."""
+        session = Session(self._sessions, claim.job.session, disk=self._disk)
         try:
-            session = Session(self._sessions, claim.job.session, disk=self._disk)
             if not locks.enter_context(session.lock()):
-                claim.give_back()
-                self._stopping.wait(_CONTENDED_PAUSE)
+                self._later(claim, _CONTENDED_PAUSE)
                 return None
-            record = session.record()
+            return self._checked(Task(claim, session, session.record()))
         except NotFound as error:
-            log.warning("ticket %s on hold: %s", claim.job.session, error.message)
-            claim.hold(error.message)
+            missing = error.message
+            log.warning("ticket %s on hold: %s", session.name, missing)
+            self._settle(claim, lambda: claim.hold(missing))
+        except OSError as error:
+            log.error("session %s: %s; trying again", session.name, error)
+            self._later(claim, _DISK_PAUSE)
+        except Exception as error:
+            # Before the attempt is counted, nothing else keeps this job from coming back for ever.
+            reason = error if isinstance(error, ScaiError) else ScaiError(_MISTAKE)
+            log.warning("session %s failed", session.name, exc_info=error)
+            self._settle(claim, lambda: session.fail(reason))
+            self._settle(claim, lambda: claim.hold(reason.message))
+        return None
+
+    def _checked(self, task: Task) -> Task | None:
+        """The task if it is to be run; else it is brought to its end."""
+        if task.record.get("state") in FINAL:
+            task.claim.done()
             return None
-        except ScaiError as error:
-            self._finish_failed(claim, Session(self._sessions, claim.job.session), error)
+        job = task.record.get("job")
+        if job != task.claim.job.kind:
+            wrong = f"the session asks for {str(job)[:40]!r}, not {task.claim.job.kind}"
+            self._fail(task, ScaiError(wrong))
             return None
-        if record.get("state") in FINAL:
-            claim.done()
-            return None
-        task = Task(claim, session, record)
-        if record.get("job") != claim.job.kind:
-            wrong = ScaiError(f"the session asks for {record.get('job')!r}, not {claim.job.kind}")
-            self._fail(task, wrong)
-            return None
-        if attempts(record) >= self._max_attempts:
+        if attempts(task.record) >= self._max_attempts:
             self._give_up(task)
             return None
         return task
+
+    def _settle(self, claim: Claim, act: Callable[[], object]) -> None:
+        """Do something that ends a claim; when the disk refuses, let the job wait again."""
+        try:
+            act()
+        except (OSError, ScaiError) as error:
+            log.error("session %s: %s", claim.job.session, error)
+            self._later(claim, _DISK_PAUSE)
+
+    def _later(self, claim: Claim, pause: float) -> None:
+        """Give the claim back, and do not take it again at once."""
+        self._pause(pause)
+        claim.give_back()
+
+    def _pause(self, seconds: float) -> bool:
+        """Sleep, unless we are to stop; whether we are."""
+        deadline = time.monotonic() + seconds
+        while not self._stopping and time.monotonic() < deadline:
+            time.sleep(min(_NAP, seconds))
+        return self._stopping
 
     def _groups(self, tasks: Iterable[Task]) -> list[list[Task]]:
         """What runs together: jobs of one model; every suspect alone, after all the others."""
@@ -178,29 +177,22 @@ class Worker:
 
     def _run(self, group: list[Task]) -> None:
         ready = [task for task in self._pool.map(self._begin, group) if task is not None]
-        if not ready:
-            return
-        try:
-            recognizer = self._models.get(ready[0].model)
-            results = self._recognize(recognizer, ready)
-        except ScaiError as error:
-            if len(ready) > 1:
-                # One picture may have spoilt the batch for the others.
-                for task in ready:
-                    self._run_alone(task)
-            else:
-                self._fail(ready[0], error)
-            return
-        list(self._pool.map(self._finish, ready, results, [recognizer] * len(ready)))
+        if ready:
+            self._infer(ready)
 
-    def _run_alone(self, task: Task) -> None:
+    def _infer(self, tasks: list[Task]) -> None:
+        """From pixels to verdicts. When a batch fails, each picture is tried alone."""
         try:
-            recognizer = self._models.get(task.model)
-            [result] = self._recognize(recognizer, [task])
+            recognizer = self._models.get(tasks[0].model)
+            results = self._recognize(recognizer, tasks)
         except ScaiError as error:
-            self._fail(task, error)
+            if len(tasks) == 1:
+                self._fail(tasks[0], error)
+                return
+            for task in tasks:
+                self._infer([task])
             return
-        self._finish(task, result, recognizer)
+        list(self._pool.map(self._finish, tasks, results, [recognizer] * len(tasks)))
 
     def _recognize(self, recognizer: Recognizer, tasks: list[Task]) -> list[Result]:
         started = time.perf_counter()
@@ -211,7 +203,7 @@ class Worker:
             raise
         except Exception as error:
             log.exception("model %s failed on %d images", recognizer.card.name, len(images))
-            raise ScaiError("the server made a mistake; its log says more") from error
+            raise ScaiError(_MISTAKE) from error
         took = (time.perf_counter() - started) * 1000
         for task in tasks:
             task.times["infer_ms"] = took
@@ -221,7 +213,7 @@ class Worker:
     def _begin(self, task: Task) -> Task | None:
         """Count the attempt and decode the picture; None when that was the end of it."""
         started = time.perf_counter()
-        task.times["waited_ms"] = max(0.0, time.time() - _created(task)) * 1000
+        task.times["waited_ms"] = max(0.0, time.time() - task.created) * 1000
         try:
             task.record = task.session.start()
             data = task.session.input_path.read_bytes()
@@ -230,16 +222,12 @@ class Worker:
             self._fail(task, error)
             return None
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                self._fail(task, ScaiError(f"the picture cannot be read: {error.strerror}"))
-                return None
-            log.error("session %s: disk full, trying again", task.session.name)
-            self._stopping.wait(_DISK_FULL_PAUSE)
-            task.claim.give_back()
+            log.error("session %s: %s; trying again", task.session.name, error)
+            self._later(task.claim, _DISK_PAUSE)
             return None
         except Exception:
             log.exception("session %s: decoding failed", task.session.name)
-            self._fail(task, ScaiError("the server made a mistake; its log says more"))
+            self._fail(task, ScaiError(_MISTAKE))
             return None
         task.times["decode_ms"] = (time.perf_counter() - started) * 1000
         return task
@@ -285,21 +273,13 @@ class Worker:
         if self._publish(task, lambda: task.session.fail(error)):
             log.warning("session %s failed: %s", task.session.name, error.message)
 
-    def _finish_failed(self, claim: Claim, session: Session, error: ScaiError) -> None:
-        log.warning("session %s failed: %s", session.name, error.message)
-        try:
-            session.fail(error)
-        except (OSError, ScaiError) as problem:
-            log.error("session %s: %s", session.name, problem)
-        claim.hold(error.message)
-
     def _give_up(self, task: Task) -> None:
         count = attempts(task.record)
         reason = f"the worker died {count} times while it was running this job"
         self._publish(task, lambda: task.session.fail(WorkerDied(reason, attempts=count)), reason)
         log.error("session %s given up: %s", task.session.name, reason)
 
-    def _publish(self, task: Task, write: Any, hold: str = "") -> bool:
+    def _publish(self, task: Task, write: Callable[[], bool], hold: str = "") -> bool:
         """Write a verdict, however long the disk is full, then drop the ticket (or hold it)."""
         while True:
             try:
@@ -311,33 +291,12 @@ class Worker:
                 return False
             except OSError as error:
                 log.error("session %s: no verdict written: %s", task.session.name, error)
-                if self._stopping.wait(_DISK_FULL_PAUSE):
+                if self._pause(_DISK_PAUSE):
                     task.claim.give_back()
                     return False
-
-
-class _NoTicket(Claim):
-    """Stands for the ticket of a session that is run by hand."""
-
-    def __init__(self, queue: JobQueue, session: str) -> None:
-        self.job = Job(session, queue.kind)
-
-    def done(self) -> None:
-        pass
-
-    def give_back(self) -> None:
-        pass
-
-    def hold(self, reason: str) -> None:
-        pass
 
 
 def _summary(result: Result) -> str:
     if isinstance(result, Classification):
         return f"{result.labels[0]} {result.scores[0]:.1%}" if len(result) else "no class"
     return f"{len(result)} found"
-
-
-def _created(task: Task) -> float:
-    created = task.record.get("created")
-    return float(created) if isinstance(created, (int, float)) else time.time()

@@ -44,6 +44,7 @@ LEVELS = [
         "scai.retention",
         "scai.jobs",
         "scai.status",
+        "scai.task",
         "scai.client",
     },
     {"scai.report", "scai.web.*", "workers", "workers.*"},
@@ -59,6 +60,7 @@ NEIGHBOURS = {
     ("scai.annotate", "scai.pixels"),
     ("scai.recognizer", "scai.cards"),
     ("scai.worker", "scai.model_cache"),
+    ("scai.worker", "scai.task"),
     ("scai.cli", "scai.portal"),
 }
 RUNTIME_LIBRARIES = {

@@ -43,7 +43,8 @@ def digit(text: str = "3", size: int = 200) -> bytes:
 
 SHELL_CLIENT = """
 set -eu
-name="d-$(date +%Y%m%d)-$(od -An -N20 -tx1 /dev/urandom | tr -d ' \\n')"
+random="$(od -An -N14 -tx1 /dev/urandom | tr -d ' \\n')"
+name="d-$(date +%Y%m%d)-$(printf %012x "$(date +%s%3N)")$random"
 mkdir "$SESSIONS/$name"
 cp "$PHOTO" "$SESSIONS/$name/input.png"
 cat > "$SESSIONS/$name/process.json" <<END
@@ -217,6 +218,13 @@ def test_a_dead_workers_claims_are_back_within_two_seconds(own: Live) -> None:
     assert all(own.result(IC.result, answer)["state"] == "complete" for answer in answers)
 
 
+def answers(running: Live) -> bool:
+    try:
+        return requests.get(running.url + "/healthz", timeout=5).ok
+    except requests.RequestException:
+        return False
+
+
 def test_a_killed_portal_comes_back_and_has_lost_nothing_it_answered(own: Live) -> None:
     [worker] = own.pids("workers.image_classification")
     os.kill(worker, signal.SIGSTOP)
@@ -225,13 +233,7 @@ def test_a_killed_portal_comes_back_and_has_lost_nothing_it_answered(own: Live) 
         os.kill(pid, signal.SIGKILL)
     os.kill(worker, signal.SIGCONT)
 
-    def answers() -> bool:
-        try:
-            return requests.get(own.url + "/healthz", timeout=5).ok
-        except requests.ConnectionError:
-            return False
-
-    wait_until(answers, 20, "the portal is back")
+    wait_until(lambda: answers(own), 20, "the portal is back")
     assert own.result(IC.result, answer)["state"] == "complete"
 
 
@@ -282,6 +284,54 @@ def swallow(running: Live, answer: dict) -> None:
         running.result(IC.result, answer, wait=30)
     except (requests.RequestException, ValueError):
         pass
+
+
+def test_a_portal_whose_port_was_taken_meanwhile_comes_back(own: Live) -> None:
+    [main, _] = own.pids("index.py")
+    os.kill(main, signal.SIGSTOP)  # so that it cannot be restarted before we have the port
+    for pid in own.pids("index.py")[::-1]:
+        os.kill(pid, signal.SIGKILL)
+    taken = socket.socket()
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+    def bound() -> bool:
+        try:
+            taken.bind(("127.0.0.1", own.port))
+        except OSError:
+            return False
+        return True
+
+    try:
+        wait_until(bound, 5)
+        taken.listen()
+        wait_until(lambda: own.said("portal died .exit status 78"), 20)
+    finally:
+        taken.close()
+    wait_until(lambda: answers(own), 30)
+
+
+def test_a_job_whose_process_cannot_begin_is_given_up(tmp_path: Path) -> None:
+    """The models file vanishes under a running server: each process ends before it can claim."""
+    environment = fake_models(tmp_path)
+    running = Live(tmp_path, "--runningmode", "job", **environment).wait_ready()
+    try:
+        (tmp_path / "image_classification.config").unlink()
+        answer = running.post(IC.upload, picture())
+        result = running.result(IC.result, answer, wait=30)
+        assert result["state"] == "failure"
+        assert "3 processes could not begin to run it" in result["message"]
+        assert len(running.said("process of session .* exit status 78")) == 3
+    finally:
+        assert running.stop() == 0
+
+
+def test_a_stopped_job_process_is_no_orphan(tmp_path: Path) -> None:
+    running = Live(tmp_path, "--runningmode", "job", **fake_models(tmp_path)).wait_ready()
+    answer = running.post(IC.upload, picture())
+    wait_until(lambda: running.pids(answer["sessname"]), 10)
+    for pid in running.pids(answer["sessname"]):
+        os.kill(pid, signal.SIGSTOP)
+    assert running.stop(seconds=10) == 0
 
 
 def test_job_mode_answers_both_apis_and_leaves_nothing_running(tmp_path: Path) -> None:

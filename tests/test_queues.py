@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -226,6 +227,38 @@ def test_a_dead_owners_claims_come_back_and_a_living_ones_do_not(tmp_path: Path)
     assert [w["id"] for w in owners.living(pool)] == [queue.owner.id]
     queue.close()
     assert owners.known(pool) == set()
+
+
+def test_strange_things_among_the_owners_stop_nobody(queue: DirectoryQueue) -> None:
+    (queue.pool / ".owners" / "folder.lock").mkdir()
+    (queue.pool / ".owners" / "link.lock").symlink_to("/nonexistent/lock")
+    [name] = names(1)
+    put(queue, name)
+    queue.recover()
+    assert taken(queue) == [name]
+
+
+def test_folders_that_somebody_removed_are_made_again(queue: DirectoryQueue) -> None:
+    shutil.rmtree(queue.pool)
+    assert taken(queue) == []
+    shutil.rmtree(queue.pool)
+    [name] = names(1)
+    put(queue, name)
+    assert len(queue) == 1
+
+
+def test_a_claimer_with_an_old_listing_looks_again_before_it_says_nothing_waits(
+    tmp_path: Path,
+) -> None:
+    mine, other = (DirectoryQueue(tmp_path / "pool", KIND, sweep=3600) for _ in range(2))
+    first, second, third = names(3)
+    put(mine, first, second)
+    assert taken(mine, 1) == [first]
+    assert taken(other, 1) == [second]
+    (mine.pool / third).touch()
+    assert taken(mine, 1) == [third]
+    mine.close()
+    other.close()
 
 
 def test_an_idle_claimer_takes_over_from_the_dead_by_itself(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from scai.queues.base import Job
 from scai.queues.directory import DirectoryQueue
 from scai.retention import purge
-from scai.session import Session
+from scai.session import Session, Upload
 from scai.settings import ROOT, Settings, seconds
 
 Make = Callable[..., Session]
@@ -96,6 +96,23 @@ def test_debris_of_a_crash_goes_when_it_is_surely_nobodys(
     os.utime(old, (0, 0))
     purge(sessions, [queue], DAY)
     assert not old.exists() and fresh.exists()
+
+
+def test_a_cleaner_without_patience_takes_no_upload_that_is_being_made(
+    sessions: Path, queue: DirectoryQueue
+) -> None:
+    """From the moment its directory appears until its ticket is there, a session is locked."""
+    seen: list[int] = []
+
+    def enqueue(session: Session) -> None:
+        done = purge(sessions, [queue], 0, now=time.time() + 10)
+        seen.append(done.alive)
+        queue.put(Job(session.name, queue.kind))
+
+    session = Session.create(sessions, queue.kind, Upload(b"x", ".jpg"), enqueue=enqueue)
+    assert seen == [1]
+    assert purge(sessions, [queue], 0, now=time.time() + 10).removed == []
+    assert session.path.exists()
 
 
 def test_two_cleaners_and_uploads_at_once_remove_each_old_session_once(

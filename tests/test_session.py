@@ -74,6 +74,66 @@ def test_a_session_without_a_key_is_opened_by_nobody(new_session: Make) -> None:
     assert not session.opens_with("", "image_classification")
 
 
+@pytest.mark.parametrize("key", [None, 5, {}, ["k"], ""])
+def test_a_key_that_is_no_text_opens_nothing(new_session: Make, key: object) -> None:
+    session = new_session()
+    (session.path / "process.json").write_text(json.dumps(session.record() | {"key": key}))
+    assert not session.opens_with(str(key), "image_classification")
+
+
+def test_links_in_a_session_are_not_served(new_session: Make, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("{}")
+    session = new_session()
+    (session.path / "output.png").symlink_to(secret)
+    assert session.picture_path is None
+    (session.path / "process.json").unlink()
+    (session.path / "process.json").symlink_to(secret)
+    with pytest.raises(NotFound):
+        session.record()
+    elsewhere = tmp_path / "elsewhere"
+    session.path.rename(elsewhere)
+    session.path.symlink_to(elsewhere)
+    with pytest.raises(NotFound):
+        session.record()
+    with pytest.raises(NotFound), session.lock():
+        pass
+
+
+def test_the_verdict_wins_over_what_the_record_says(new_session: Make) -> None:
+    session = new_session(model="asked", predictions="foreign")
+    session.complete({"model": "answered", "predictions": []})
+    assert session.result()["model"] == "answered"
+    assert session.result()["predictions"] == []
+
+
+def test_a_record_is_flushed_before_it_takes_the_place_of_a_flushed_one(
+    new_session: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = new_session()
+    flushed: list[str] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        flushed.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    session.start()
+    assert any(name.startswith(".process.json.") for name in flushed)
+
+
+def test_an_upload_that_cannot_be_queued_leaves_nothing(sessions: Path) -> None:
+    def full(session: Session) -> None:
+        assert session.state == "initialization"
+        raise OSError(28, "No space left on device")
+
+    upload = Upload(b"x", ".jpg")
+    with pytest.raises(OSError):
+        Session.create(sessions, "image_classification", upload, enqueue=full)
+    assert list(sessions.iterdir()) == []
+
+
 def test_states_go_forward_and_a_final_one_never_changes(new_session: Make) -> None:
     session = new_session()
     with session.lock() as ours:

@@ -24,9 +24,9 @@ def test_what_is_loaded_passes_unchanged_to_child_processes() -> None:
 
 WRONG = [
     ("[portal]\nport = high", r"\[portal\] port: expected a whole number, got 'high'"),
-    ("[portal]\nport = 70000", r"\[portal\] port: expected between 0 and 65535, got 70000"),
+    ("[portal]\nport = 70000", r"\[portal\] port: expected between 1 and 65535, got 70000"),
     ("[portal]\nrunningmode = fast", r"expected one of runtime, job, got 'fast'"),
-    ("[worker]\nbatch = 0", r"\[worker\] batch: expected between 1 and 1024, got 0"),
+    ("[worker]\nbatch = 0", r"\[worker\] batch: expected between 1 and 256, got 0"),
     ("[cleaner]\nkeeptimeperiod = soon", r"\[cleaner\] keeptimeperiod: expected a number"),
     ("port = 1", r"scai\.config: cannot be read"),  # no section
 ]

@@ -94,6 +94,9 @@ def run(kind: str, build: Build, flags: Mapping[str, Any], image: Path | None = 
     except (ConfigError, EngineError, BadImage) as error:
         click.echo(f"{kind}: {error.message}", err=True)
         sys.exit(EXIT_CONFIG)
+    except OSError as error:
+        click.echo(f"{kind}: {error.filename or 'the disk'}: {error.strerror}", err=True)
+        sys.exit(EXIT_CONFIG)
 
 
 def _one_file(recognizer: Recognizer, image: Path) -> int:

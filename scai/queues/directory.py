@@ -34,6 +34,7 @@ CLAIMED = ".claimed"
 HOLD = ".hold"
 # A dead owner's claims are to be back within 2 s, so idle claimers look this often, in seconds.
 _RECOVERY_PERIOD = 1.0
+_LONGEST_TURN = 0.5
 
 
 class DirectoryQueue(JobQueue):
@@ -68,8 +69,19 @@ class DirectoryQueue(JobQueue):
         self._listed_at = -float("inf")
         self._listing_took = 0.0
         self._recovered_at = -float("inf")
-        for folder in (pool, self._claimed, self._hold, pool / owners.FOLDER):
+        self._make_folders()
+
+    def _make_folders(self) -> None:
+        for folder in (self.pool, self._claimed, self._hold, self.pool / owners.FOLDER):
             folder.mkdir(parents=True, exist_ok=True)
+
+    def _names(self, folder: Path) -> list[str]:
+        """What lies in one of our folders; they are made anew when somebody removed them."""
+        try:
+            return os.listdir(folder)
+        except FileNotFoundError:
+            self._make_folders()
+            return []
 
     @property
     def owner(self) -> owners.Owner:
@@ -81,8 +93,17 @@ class DirectoryQueue(JobQueue):
     def put(self, job: Job) -> None:
         # An empty file cannot be half-written, so this one call is the commit point.
         flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        os.close(os.open(self.pool / job.session, flags, 0o640))
-        self._disk.sync_directory(self.pool)
+        ticket = self.pool / job.session
+        try:
+            os.close(os.open(ticket, flags, 0o640))
+        except FileNotFoundError:
+            self._make_folders()
+            os.close(os.open(ticket, flags, 0o640))
+        try:
+            self._disk.sync_directory(self.pool)
+        except OSError:
+            ticket.unlink(missing_ok=True)
+            raise
 
     def claim(self, limit: int, timeout: float) -> list[Claim]:
         deadline = time.monotonic() + timeout
@@ -92,17 +113,16 @@ class DirectoryQueue(JobQueue):
             self._recover_now_and_then()
             claims = self._take(limit)
             left = deadline - time.monotonic()
-            if claims or left <= 0:
-                return claims
-            if self._rung.wait(min(left, self._sweep, _RECOVERY_PERIOD)):
-                self._listed_at = -float("inf")
-            if self._woken:
+            if claims or left <= 0 or self._woken:
                 self._woken = False
-                return self._take(limit)
+                return claims
+            if self._rung.wait(min(left, self._sweep, _LONGEST_TURN)):
+                self._listed_at = -float("inf")
 
     def wake(self) -> None:
+        # A plain flag, looked at within _LONGEST_TURN: a signal handler may call this while the
+        # thread it interrupts holds the lock inside the event.
         self._woken = True
-        self._rung.set()
 
     def _listen(self) -> None:
         if self._use_doorbell and self._bell is None:
@@ -113,24 +133,34 @@ class DirectoryQueue(JobQueue):
         self._bell = Doorbell(self.pool, lambda name: ring(), "arrivals")
 
     def _take(self, limit: int) -> list[Claim]:
+        fresh = self._refresh()
+        claims = self._pick(limit)
+        if not claims and not fresh:
+            # Others have taken all that an old listing knew of.
+            self._refresh()
+            claims = self._pick(limit)
+        return claims
+
+    def _pick(self, limit: int) -> list[Claim]:
         claims: list[Claim] = []
-        self._refresh()
         while self._listing and len(claims) < limit:
             claim = self._rename(self._listing.popleft())
             if claim is not None:
                 claims.append(claim)
         return claims
 
-    def _refresh(self) -> None:
+    def _refresh(self) -> bool:
+        """Read the folder if it is time; whether it was."""
         # A long listing is used up before the folder is read again: reading a million names
         # for each batch would cost more than the batch.
         age = time.monotonic() - self._listed_at
         if self._listing and age < max(self._sweep, 20 * self._listing_took):
-            return
+            return False
         started = time.monotonic()
         self._listing = deque(sorted(self.waiting()))
         self._listed_at = time.monotonic()
         self._listing_took = self._listed_at - started
+        return True
 
     def claim_one(self, session: str) -> Claim | None:
         return self._rename(session)
@@ -145,19 +175,21 @@ class DirectoryQueue(JobQueue):
 
     def waiting(self) -> Iterable[str]:
         """The names of the waiting jobs, in no order; anything else in the folder is ignored."""
-        return [name for name in os.listdir(self.pool) if NAME.fullmatch(name)]
+        return [name for name in self._names(self.pool) if NAME.fullmatch(name)]
 
     def __len__(self) -> int:
         return len(list(self.waiting()))
 
     def claimed(self) -> dict[str, str]:
         """Session names that are being worked on, each with the id of its owner."""
-        pairs = (name.partition("@") for name in os.listdir(self._claimed))
+        pairs = (name.partition("@") for name in self._names(self._claimed))
         return {session: owner for session, _, owner in pairs if NAME.fullmatch(session)}
 
     def has(self, session: str) -> bool:
         """Whether that session waits or is being worked on."""
-        return (self.pool / session).exists() or session in self.claimed()
+        # Twice, for a ticket that is given back between the two looks is at neither place.
+        ticket = self.pool / session
+        return any(ticket.exists() or session in self.claimed() for _ in range(2))
 
     def held(self) -> dict[str, str]:
         found = {}
@@ -178,7 +210,7 @@ class DirectoryQueue(JobQueue):
     def recover(self) -> int:
         """Put the claims of dead owners back; how many there were."""
         by_owner: dict[str, list[str]] = {name: [] for name in owners.known(self.pool)}
-        for name in os.listdir(self._claimed):
+        for name in self._names(self._claimed):
             by_owner.setdefault(name.partition("@")[2], []).append(name)
         if self._owner is not None:
             by_owner.pop(self._owner.id, None)
@@ -219,7 +251,7 @@ class DirectoryQueue(JobQueue):
                 bell.close()
         self._bell = self._done_bell = None
         if self._owner is not None:
-            for name in os.listdir(self._claimed):
+            for name in self._names(self._claimed):
                 if name.endswith("@" + self._owner.id):
                     self._return(name)
             self._owner.close()

@@ -19,7 +19,8 @@ def blueprint(service: Service, settings: Settings) -> Blueprint:
 
     @blueprint.get("/readyz")
     def readyz() -> tuple[Response, int]:
-        ready = service.ready()
+        writable = service.writable()
+        ready = writable and service.staffed()
         warm = {
             kind: sum(1 for worker in workers if worker.get("warm"))
             for kind, workers in service.workers().items()
@@ -28,7 +29,7 @@ def blueprint(service: Service, settings: Settings) -> Blueprint:
             "ready": ready,
             "runningmode": settings.runningmode,
             "warm_workers": warm,
-            "disk_writable": service.writable(),
+            "disk_writable": writable,
         }
         return jsonify(answer), 200 if ready else 503
 

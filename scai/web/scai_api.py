@@ -15,8 +15,9 @@ from typing import IO, Any
 from flask import Blueprint, Response, jsonify, make_response, request, send_file
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from scai.durable import storage_error
 from scai.errors import BadRequest, ImageTooLarge, NotFound, ScaiError, UnsupportedFormat
-from scai.images import mime_type
+from scai.images import SUFFIXES, mime_type
 from scai.routes import ROUTES, Routes
 from scai.service import Service
 from scai.session import Session
@@ -29,12 +30,12 @@ NO_PICTURE = "please follow the api instruction"
 WRONG_FORMAT = "not supported file format (jpg, png)"
 BROKEN_UPLOAD = "upload process was error"
 NO_TASK = "no available task, key or job"
+_MISTAKE = "the server made a mistake; its log says more"
 
 USAGE = (
     "POST a picture in the multipart field photo (several at once give an array of answers), or as "
     "the body. Optional fields or query parameters: model, threshold, top_k."
 )
-_PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 # Bodies of these types are text unless they turn out to be a picture: curl calls any body a form.
 _FORM_TYPES = ("application/x-www-form-urlencoded", "application/json", "text/plain")
 _PARAMETERS = ("model", "threshold", "top_k")
@@ -55,6 +56,16 @@ def blueprint(service: Service, settings: Settings) -> Blueprint:
     blueprint = Blueprint("scai_api", __name__)
     for routes in ROUTES:
         _add(blueprint, routes, service, settings)
+
+    @blueprint.errorhandler(Exception)
+    def unforeseen(error: Exception) -> Response:
+        if isinstance(error, ScaiError):
+            return _json(*_refusal(error))
+        log.error("%s %s", request.method, request.path, exc_info=error)
+        if isinstance(error, OSError):
+            return _json(*_refusal(storage_error(error)))
+        return _json(*_refusal(ScaiError(_MISTAKE)))
+
     return blueprint
 
 
@@ -170,15 +181,23 @@ def _take(
 def _in_the_seeds_words(error: UnsupportedFormat, name: str) -> ScaiError:
     if not _is_form() and request.mimetype in _FORM_TYPES:
         return BadRequest(NO_PICTURE)
-    if name.lower().endswith(_PICTURE_SUFFIXES) or not _is_form():
+    if name.lower().endswith(SUFFIXES) or not _is_form():
         return error
     return UnsupportedFormat(WRONG_FORMAT, **error.details)
 
 
 def _from_http(error: HTTPException, settings: Settings) -> ScaiError:
-    if isinstance(error, RequestEntityTooLarge):
-        return _too_large(settings)
-    return BadRequest(BROKEN_UPLOAD, reason=error.description)
+    if not isinstance(error, RequestEntityTooLarge):
+        return BadRequest(BROKEN_UPLOAD, reason=error.description)
+    if (request.content_length or 0) > settings.max_request_bytes:
+        return ImageTooLarge(
+            f"expected at most {settings.max_request_mb:g} MB a request and "
+            f"{settings.max_upload_mb:g} MB a picture",
+            stage="upload",
+            limit=settings.max_request_bytes,
+            setting="max_request_mb",
+        )
+    return BadRequest("the form has too many or too long fields", stage="upload")
 
 
 def _too_large(settings: Settings) -> ImageTooLarge:

@@ -1,0 +1,77 @@
+"""A claimed job on its way through the worker, and what its record asks for.
+
+The record may come from a foreign client, so nothing in it is taken for what it should be.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scai.queues.base import Claim, Job, JobQueue
+from scai.recognizer import Options
+from scai.session import Session, attempts
+
+_MOST_RESULTS = 1000
+_LATEST = 1e11
+
+
+@dataclass
+class Task:
+    """One job of a step. `pixels` (h, w, 3) uint8 RGB, upright; `times` in milliseconds."""
+
+    claim: Claim
+    session: Session
+    record: dict[str, Any]
+    pixels: NDArray[np.uint8] | None = None
+    orientation: int = 1
+    batch: int = 0
+    times: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def suspect(self) -> bool:
+        """Whether a worker died while it was running this job."""
+        return attempts(self.record) > 0
+
+    @property
+    def model(self) -> str:
+        """The section the client asked for; "" for the default."""
+        return str(self.record.get("model", ""))
+
+    @property
+    def created(self) -> float:
+        """When the upload came, in epoch seconds; now, if nobody says."""
+        return self._number("created", 0, _LATEST) or time.time()
+
+    @property
+    def options(self) -> Options:
+        """Threshold and number of results that the client asked for."""
+        top_k = self._number("top_k", 1, _MOST_RESULTS)
+        return Options(self._number("threshold", 0, 1), None if top_k is None else int(top_k))
+
+    def _number(self, name: str, low: float, high: float) -> float | None:
+        """What the record says under `name` if it is a number of that range."""
+        value = self.record.get(name)
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high:
+            return float(value)
+        return None
+
+
+class NoTicket(Claim):
+    """Stands for the ticket of a session that is run by hand."""
+
+    def __init__(self, queue: JobQueue, session: str) -> None:
+        self.job = Job(session, queue.kind)
+
+    def done(self) -> None:
+        pass
+
+    def give_back(self) -> None:
+        pass
+
+    def hold(self, reason: str) -> None:
+        pass
