@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import signal
@@ -12,8 +13,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import requests
 from helpers import wait_until
+from PIL import Image, ImageDraw, ImageFont
 
 from scai.routes import ROUTES
 from scai.settings import ROOT
@@ -131,3 +134,21 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def digit(text: str = "3", size: int = 200) -> bytes:
+    """A thick dark figure on white, as PNG."""
+    image = Image.new("RGB", (size, size), "white")
+    font = ImageFont.load_default(size * 0.8)
+    ImageDraw.Draw(image).text(
+        (size / 2, size / 2), text, "black", font, anchor="mm", stroke_width=3
+    )
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+def digit_picture() -> np.ndarray:
+    """The same as pixels (h, w, 3) uint8."""
+    with Image.open(io.BytesIO(digit())) as image:
+        return np.asarray(image.convert("RGB"))

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 from helpers import picture
-from live import IC, OD, Live
-from test_processes import digit
+from live import IC, OD, Live, digit
 
 from scai.routes import ROUTES, Routes
 from scai.settings import ROOT

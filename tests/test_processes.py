@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 import requests
 from helpers import picture, wait_until
-from live import IC, OD, Live, alive
-from PIL import Image, ImageDraw, ImageFont
+from live import IC, OD, Live, alive, digit
+from PIL import Image
 
 from scai.durable import Disk
 from scai.queues.base import Job
@@ -27,18 +27,6 @@ from scai.session import Session, Upload
 pytestmark = pytest.mark.slow
 
 BOTH = pytest.mark.parametrize("routes", [IC, OD], ids=["classification", "detection"])
-
-
-def digit(text: str = "3", size: int = 200) -> bytes:
-    """A thick dark figure on white, as PNG."""
-    image = Image.new("RGB", (size, size), "white")
-    font = ImageFont.load_default(size * 0.8)
-    ImageDraw.Draw(image).text(
-        (size / 2, size / 2), text, "black", font, anchor="mm", stroke_width=3
-    )
-    out = io.BytesIO()
-    image.save(out, "PNG")
-    return out.getvalue()
 
 
 SHELL_CLIENT = """

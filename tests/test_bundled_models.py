@@ -1,0 +1,103 @@
+"""The models that come with SCAI, through the very recognizers that the workers run."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import SHARED
+
+from scai import cards, plugins
+from scai.cards import CLASSIFICATION, DETECTION
+from scai.recognizer import Recognizer
+from scai.settings import ROOT, Settings
+
+pytestmark = pytest.mark.slow
+
+MNIST = SHARED / "data" / "mnist.zip"
+needs_mnist = pytest.mark.skipif(not MNIST.exists(), reason="no ../shared/data/mnist.zip here")
+
+
+def recognizer(kind: str, section: str = "default") -> Recognizer:
+    card = cards.load_card(ROOT / Settings().models_file(kind), section, kind)
+    found = plugins.load("workers", kind).build(card)
+    assert isinstance(found, Recognizer)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(CLASSIFICATION, "digits"), (DETECTION, "digit-detector")]
+)
+def test_the_default_is_the_bundled_model(kind: str, name: str) -> None:
+    model = recognizer(kind)
+    assert model.card.name == name
+    model.close()
+
+
+def as_photo(glyph: np.ndarray) -> np.ndarray:
+    return np.repeat(glyph[..., None], 3, axis=2)
+
+
+@needs_mnist
+def test_digits_reads_the_test_digits_light_or_dark() -> None:
+    from tools import mnist_zip
+
+    digits = mnist_zip.load(MNIST, "test", limit=100)
+    model = recognizer(CLASSIFICATION)
+    for images in (digits.images, 255 - digits.images):
+        results = model.recognize([as_photo(glyph) for glyph in images])
+        right = [
+            int(result.labels[0]) == truth
+            for result, truth in zip(results, digits.labels, strict=True)
+        ]
+        assert np.mean(right) >= 0.985  # 0.995 on all test digits, less the chance of a sample
+    model.close()
+
+
+@needs_mnist
+def test_the_detector_finds_and_reads_the_digits_of_pages() -> None:
+    from tools import average_precision, measure_digits, mnist_zip
+
+    digits = mnist_zip.load(MNIST, "test")
+    scenes = measure_digits.test_scenes(digits, 60)
+    model = recognizer(DETECTION)
+    found = read = held = 0
+    for image, boxes, classes in scenes:
+        [result] = model.recognize([as_photo(image[..., 0])])
+        held += len(boxes)
+        found += len(result)
+        for box, label in zip(result.boxes, result.labels, strict=True):
+            overlap = average_precision.overlaps(box[None], boxes)[0]
+            best = int(overlap.argmax())
+            read += bool(overlap[best] >= 0.5 and int(label) == classes[best])
+    assert read / held >= 0.88 and read / found >= 0.92
+    model.close()
+
+
+@pytest.mark.parametrize("name", ["digits", "digit-detector"])
+def test_cards_tell_what_was_measured_and_how(name: str) -> None:
+    card = json.loads((ROOT / "usr" / "models" / name / "card.json").read_text())
+    text = json.dumps(card)
+    assert "python -m tools.measure_digits" in text and "python -m tools.train_digit" in text
+    assert str(ROOT) not in text
+
+
+def test_both_files_of_the_detector_see_the_same(tmp_path: Path) -> None:
+    """The frozen graph, by TensorFlow's names, and the .tflite, on one picture."""
+    from live import digit_picture
+
+    config = tmp_path / "object_detection.config"
+    folder = ROOT / "usr" / "models" / "digit-detector"
+    config.write_text(
+        f"[frozen]\nUSR_PATH = {folder}\nPATH_TO_CKPT = frozen_inference_graph.pb\n"
+        f"PATH_TO_LABELS = label_map.pbtxt\nNUM_CLASSES = 10\n"
+    )
+    card = cards.load_card(config, "frozen", DETECTION)
+    frozen = plugins.load("workers", DETECTION).build(card)
+    lite = recognizer(DETECTION)
+    picture = digit_picture()
+    [a], [b] = frozen.recognize([picture]), lite.recognize([picture])
+    assert a.labels == b.labels and len(a) >= 1
+    assert np.abs(a.boxes - b.boxes).max() < 6
+    frozen.close()
+    lite.close()
