@@ -83,7 +83,7 @@ export class Card {
       [withQuery(this.form.dataset.result, this.task), "result.json", text.saveData],
     ];
     const detects = Boolean(this.form.dataset.output);
-    if (detects) {
+    if (detects && answer.result_image) {
       const output = withQuery(this.form.dataset.output, this.task);
       this.picture.show(output, text.annotated(answer.predictions?.length ?? 0));
       links.unshift([output, "output.png", text.savePicture]);
