@@ -283,15 +283,11 @@ def test_the_result_text_alone_is_enough(page: Any) -> None:
 
 
 def test_nothing_found_is_said(page: Any) -> None:
-    answer_with(
-        page,
-        DETECT,
-        {"state": "complete", "predictions": [], "image": {"width": 640, "height": 480}},
-    )
-    choose(page, DETECT, upload("digits.png", TWO_DIGITS))
+    choose(page, DETECT, upload("blank.png", png(size=(640, 480))))
     submit(page, DETECT)
+    expect_state(page, DETECT, "done")
     expect(page.locator(f"{DETECT} [role=status]")).to_have_text("Done. Nothing found")
-    shown_width(page, DETECT, "result")
+    assert shown_width(page, DETECT, "result") == 640
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
