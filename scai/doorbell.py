@@ -26,16 +26,18 @@ Events = Literal["arrivals", "removals"]
 class Doorbell:
     """Calls `ring(name)` from a thread of its own for each file that arrives or is removed.
 
-    `ring` must be short and thread-safe. `working` says whether there is a bell at all.
+    `ring` must be short and thread-safe. `working` says whether there is a bell at all, `lost`
+    whether there was one until the folder was removed: then a new one must be made.
     """
 
     def __init__(
         self, folder: Path, ring: Callable[[str], None], events: Events = "arrivals"
     ) -> None:
         self._observer: BaseObserver | None = None
+        self._ringer = _Ringer(os.fspath(folder), ring)
         try:
             observer = _observer(events)
-            observer.schedule(_Ringer(ring), os.fspath(folder), recursive=False)
+            observer.schedule(self._ringer, os.fspath(folder), recursive=False)
             observer.start()
         except (OSError, ImportError) as error:
             log.warning("no file events on %s (%s); looking at intervals instead", folder, error)
@@ -45,7 +47,12 @@ class Doorbell:
     @property
     def working(self) -> bool:
         """Whether file events are being received."""
-        return self._observer is not None and self._observer.is_alive()
+        return self._observer is not None and not self.lost
+
+    @property
+    def lost(self) -> bool:
+        """Whether the folder that was watched is no more."""
+        return self._ringer.lost
 
     def close(self) -> None:
         """Stop the threads."""
@@ -56,12 +63,17 @@ class Doorbell:
 
 
 class _Ringer(FileSystemEventHandler):
-    def __init__(self, ring: Callable[[str], None]) -> None:
+    def __init__(self, folder: str, ring: Callable[[str], None]) -> None:
+        self._folder = folder
         self._ring = ring
+        self.lost = False
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        if not event.is_directory:
-            self._ring(os.path.basename(os.fsdecode(event.src_path)))
+        path = os.fsdecode(event.src_path)
+        if path == self._folder:
+            self.lost = self.lost or event.event_type == "deleted"
+        elif not event.is_directory:
+            self._ring(os.path.basename(path))
 
 
 _create = threading.Lock()

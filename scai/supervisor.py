@@ -89,10 +89,13 @@ class Supervisor:
         ConfigError when the port is taken.
         """
         check_port(self._settings.host, self._settings.port)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            # Under nohup, SIGHUP is to be ignored.
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, self._stop)
+        # A shell's background job ignores SIGINT at first, and it must stop us all the same; only
+        # SIGHUP, which nohup lets us ignore, is left as it is.
+        signals = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            signals.append(signal.SIGHUP)
+        for number in signals:
+            signal.signal(number, self._stop)
         try:
             while not (self._stopping or self._broken):
                 for child in self.children:

@@ -10,7 +10,7 @@ from scai.queues.base import JobQueue
 
 
 class Waiters:
-    """Events by session name. Listens to the queues from the first wait on.
+    """Events by session name. Listens to the queues while somebody waits, from the first time on.
 
     `informed` says whether every queue really tells of finished jobs.
     """
@@ -19,7 +19,6 @@ class Waiters:
         self._queues = list(queues)
         self._lock = threading.Lock()
         self._events: dict[str, list[threading.Event]] = {}
-        self._listening = False
         self.informed = False
 
     @contextmanager
@@ -27,9 +26,7 @@ class Waiters:
         """An event that is set whenever the session's job left its queue."""
         event = threading.Event()
         with self._lock:
-            if not self._listening:
-                self._listening = True
-                self.informed = all([queue.listen(self._ring) for queue in self._queues])
+            self.informed = all([queue.listen(self._ring) for queue in self._queues])
             self._events.setdefault(name, []).append(event)
         try:
             yield event

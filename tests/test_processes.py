@@ -253,6 +253,16 @@ def test_a_killed_supervisor_leaves_no_process(tmp_path: Path) -> None:
     running.stop(signal.SIGKILL)
 
 
+def test_a_background_job_of_a_shell_is_stopped_by_sigint(tmp_path: Path) -> None:
+    """A shell starts `command &` with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        running = Live(tmp_path, SCAI_OD_WORKERS="0", **fake_models(tmp_path)).wait_ready()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert running.stop(signal.SIGINT) == 0
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_everything_with_status_0_even_while_clients_wait(
     tmp_path: Path, how: int

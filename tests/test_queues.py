@@ -238,6 +238,25 @@ def test_strange_things_among_the_owners_stop_nobody(queue: DirectoryQueue) -> N
     assert taken(queue) == [name]
 
 
+def test_the_bells_ring_again_after_the_folder_was_removed(tmp_path: Path) -> None:
+    queue = DirectoryQueue(tmp_path / "pool", KIND, sweep=0.2)
+    done: list[str] = []
+    assert queue.listen(done.append)
+    assert taken(queue) == []
+    shutil.rmtree(queue.pool)
+    wait_until(lambda: queue._bell is not None and queue._bell.lost, 5)
+    wait_until(lambda: queue._done_bell is not None and queue._done_bell.lost, 5)
+    assert taken(queue) == [] and queue.listen(done.append)
+    [name] = names(1)
+    queue._rung.clear()
+    put(queue, name)
+    assert queue._rung.wait(5)
+    [claim] = queue.claim(1, 0)
+    claim.done()
+    wait_until(lambda: done == [name], 5)
+    queue.close()
+
+
 def test_folders_that_somebody_removed_are_made_again(queue: DirectoryQueue) -> None:
     shutil.rmtree(queue.pool)
     assert taken(queue) == []

@@ -67,7 +67,10 @@ class JobQueue(ABC):
         return []
 
     def listen(self, ring: Callable[[str], None]) -> bool:
-        """Call `ring(session)`, from any thread, when a job was done. False: no such events."""
+        """Call `ring(session)`, from any thread, when a job was done. False: no such events.
+
+        Asked again, it goes on as it is, or begins anew where events were lost.
+        """
         return False
 
     def wake(self) -> None:  # noqa: B027 - a queue that never blocks needs none

@@ -125,11 +125,14 @@ class DirectoryQueue(JobQueue):
         self._woken = True
 
     def _listen(self) -> None:
-        if self._use_doorbell and self._bell is None:
+        if self._use_doorbell and (self._bell is None or self._bell.lost):
+            self._make_folders()
             self.listen_for_arrivals(self._rung.set)
 
     def listen_for_arrivals(self, ring: Callable[[], None]) -> None:
         """Call `ring`, from another thread, whenever a ticket arrives."""
+        if self._bell is not None:
+            self._bell.close()
         self._bell = Doorbell(self.pool, lambda name: ring(), "arrivals")
 
     def _take(self, limit: int) -> list[Claim]:
@@ -202,9 +205,13 @@ class DirectoryQueue(JobQueue):
         return owners.living(self.pool)
 
     def listen(self, ring: Callable[[str], None]) -> bool:
-        self._done_bell = Doorbell(
-            self._claimed, lambda name: ring(name.partition("@")[0]), "removals"
-        )
+        if self._done_bell is None or self._done_bell.lost:
+            if self._done_bell is not None:
+                self._done_bell.close()
+            self._make_folders()
+            self._done_bell = Doorbell(
+                self._claimed, lambda name: ring(name.partition("@")[0]), "removals"
+            )
         return self._done_bell.working
 
     def recover(self) -> int:
