@@ -1,7 +1,7 @@
 # make run    set up and run SCAI:  make run PORT=5055 HOST=0.0.0.0 RUNNINGMODE=job
 # make test   set up and run every check and test
 # make quick  the tests that take less than a minute
-# make check  formatting, lint, types
+# make check  formatting, lint, types, import directions
 # make lock   pin the newest packages anew (needs uv)
 
 PYTHON ?=
@@ -28,6 +28,7 @@ check: setup-dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q tests/test_architecture.py
 
 setup:
 	@sh requirements/install.sh runtime

@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Callable
 from functools import wraps
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,34 @@ def _one_sentence(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+# Commands around models: a module of tools/ with a click command `main`, and what it is for.
+# They load model libraries, so none is imported before it is called.
+TOOLS: dict[str, tuple[str, str]] = {}
+
+
+class WithTools(click.Group):
+    """Our own commands, and those of tools/ on demand."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), *TOOLS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in TOOLS:
+            return super().get_command(ctx, cmd_name)
+        found = import_module(TOOLS[cmd_name][0]).main
+        assert isinstance(found, click.Command)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        own = [(name, command.get_short_help_str()) for name, command in self.commands.items()]
+        with formatter.section("The server"):
+            formatter.write_dl(own)
+        if TOOLS:
+            with formatter.section("Models"):
+                formatter.write_dl([(name, purpose) for name, (_, purpose) in TOOLS.items()])
+
+
+@click.group(cls=WithTools, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="scai")
 def main() -> None:
     """SCAI, Simple Cloud AI: a self-hosted image-recognition server."""

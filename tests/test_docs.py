@@ -1,6 +1,7 @@
 """The documents and the code say the same: options, keys, routes, errors, flags."""
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -64,7 +65,8 @@ def test_every_error_code_is_documented() -> None:
 
 
 COMMANDS = {
-    **{name: command for name, command in cli.main.commands.items()},
+    **{name: import_module(module).main for name, (module, _) in cli.TOOLS.items()},
+    **cli.main.commands,
     "index.py": cli.portal,
     "clean.py": cli.clean,
     "workers.image_classification": image_classification.main,

@@ -1,0 +1,1 @@
+"""Programs around models: train, measure, convert, install. The server imports none of them."""
