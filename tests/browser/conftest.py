@@ -15,6 +15,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright import sync_api as playwright_api
 
+# A busy machine is no reason to fail: what never comes, never comes.
+playwright_api.expect.set_options(timeout=20_000)
+
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _QUIET = (
     "--no-sandbox",
