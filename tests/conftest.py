@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from helpers import KIND, SHARED, picture
+from inprocess import Site
 
 from scai.queues.directory import DirectoryQueue
 from scai.session import Session, Upload
@@ -72,3 +73,11 @@ def new_session(sessions: Path) -> Callable[..., Session]:
         return Session.create(sessions, kind, upload, params=params)
 
     return make
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """An application with its queues and workers in this process."""
+    site = Site(tmp_path)
+    yield site
+    site.close()

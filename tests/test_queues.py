@@ -201,10 +201,10 @@ def test_a_dead_owners_claims_come_back_and_a_living_ones_do_not(tmp_path: Path)
     known = names(3)
     put(queue, *known)
     code = (
-        "import sys, pathlib, time\n"
+        "import sys, pathlib, signal\n"
         "from scai.queues.directory import DirectoryQueue\n"
         f"q = DirectoryQueue(pathlib.Path(sys.argv[1]), {KIND!r}, doorbell=False)\n"
-        "print(len(q.claim(2, 0)), flush=True); time.sleep(600)\n"
+        "print(len(q.claim(2, 0)), flush=True); signal.pause()\n"
     )
     child = subprocess.Popen(
         [sys.executable, "-c", code, str(pool)], stdout=subprocess.PIPE, text=True

@@ -4,81 +4,21 @@ import copy
 import io
 import json
 import re
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from flask.testing import FlaskClient
 from helpers import picture
+from inprocess import Site
 from PIL import Image
 
-from scai import cards, plugins, settings
-from scai.app import create_app
-from scai.model_cache import ModelCache
-from scai.queues.memory import MemoryQueue
 from scai.routes import ROUTES, Routes
-from scai.service import Service
 from scai.session import Session
-from scai.settings import ROOT, Settings
-from scai.worker import Worker
+from scai.settings import ROOT
 
 UPLOAD_KEYS = {"status", "filename", "datetime", "sessname", "sesskey"}
 RESULT_KEYS = {"state", "job", "message", "result", "result_image"}
 IC, OD = ROUTES
-
-
-class Site:
-    """An application with its queues and workers in this process."""
-
-    def __init__(self, folder: Path) -> None:
-        usr = folder / "usr"
-        usr.mkdir()
-        (usr / "labels.txt").write_text("black\ndark\ngrey\nlight\nwhite\n")
-        (usr / "image_classification.config").write_text(
-            "[default]\nENGINE = fake\nLABELS = labels.txt\n"
-            "[other]\nENGINE = fake\n[alias]\nUSE = other\n"
-        )
-        (usr / "object_detection.config").write_text(
-            "[default]\nENGINE = fake\nPATH_TO_LABELS = labels.txt\nLABEL_OFFSET = -1\n"
-        )
-        self.settings = Settings(
-            sessionpath=folder / "session",
-            icconfig=usr / "image_classification.config",
-            odconfig=usr / "object_detection.config",
-            max_upload_mb=0.2,
-            max_megapixels=1.0,
-            max_waiting=5,
-            durability="off",
-        )
-        self.queues = {kind: MemoryQueue(kind) for kind in plugins.names("workers")}
-        self.service = Service(self.settings, self.queues)
-        self.http: FlaskClient = create_app(self.service, self.settings).test_client()
-        self.workers = {kind: self._worker(kind) for kind in self.queues}
-
-    def _worker(self, kind: str) -> Worker:
-        config = self.settings.models_file(kind)
-        build = plugins.load("workers", kind).build
-        models = ModelCache(lambda section: build(cards.load_card(config, section, kind)))
-        return Worker(self.queues[kind], models, self.settings.sessionpath)
-
-    def post(self, routes: Routes, data: bytes, name: str = "photo.jpg", **form: str) -> dict:
-        form_data = {"photo": (io.BytesIO(data), name), **form}
-        return self.http.post(routes.upload, data=form_data).get_json()
-
-    def get(self, path: str, answer: dict, **more: str) -> dict:
-        query = {"task": answer["sessname"], "key": answer["sesskey"], **more}
-        return self.http.get(path, query_string=query, buffered=True).get_json()
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    site = Site(tmp_path)
-    yield site
-    for worker in site.workers.values():
-        worker.close()
 
 
 @pytest.mark.parametrize("routes", ROUTES, ids=lambda r: r.kind)
@@ -373,42 +313,3 @@ def test_a_long_poll_is_answered_when_the_verdict_is_there(site: Site) -> None:
 def test_a_long_poll_ends_in_time(site: Site, wait: str) -> None:
     answer = site.post(IC, picture())
     assert site.get(IC.result, answer, wait=wait)["state"] == "initialization"
-
-
-def test_every_answer_carries_the_security_headers(site: Site) -> None:
-    for path in ("/", IC.upload, IC.result, IC.input, "/healthz", "/nothing"):
-        headers = site.http.get(path, buffered=True).headers
-        assert headers["X-Content-Type-Options"] == "nosniff"
-        assert "default-src 'self'" in headers["Content-Security-Policy"]
-
-
-def test_health(site: Site) -> None:
-    assert site.http.get("/healthz").get_json() == {"status": "ok"}
-    ready = site.http.get("/readyz")
-    assert (ready.status_code, ready.get_json()["disk_writable"]) == (503, True)
-    assert site.http.get("/version").get_json()["version"]
-
-
-def test_the_portal_loads_no_model_library() -> None:
-    """Importing the portal and building its application leaves these out of the process."""
-    code = (
-        "import sys, index, scai.cli, scai.portal, scai.service; from scai import app, settings\n"
-        "s = settings.load({'sessionpath': sys.argv[1] + '/s', 'icpoolpath': sys.argv[1] + '/i',"
-        " 'odpoolpath': sys.argv[1] + '/o'}, {})\n"
-        "app.create_app(scai.service.build(s), s).test_client().get('/')\n"
-        "print([m for m in ('tensorflow', 'openvino', 'ai_edge_litert', 'cv2', 'keras')"
-        " if m in sys.modules])"
-    )
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(
-            [sys.executable, "-c", code, folder], cwd=ROOT, capture_output=True, text=True
-        )
-    assert done.stdout.strip() == "[]", done.stderr
-
-
-def test_settings_defaults_are_the_contracts() -> None:
-    found = settings.load({}, {}, None)
-    assert (found.host, found.port, found.runningmode) == ("127.0.0.1", 5000, "runtime")
-    assert found.max_upload_bytes == 20_000_000 and found.max_pixels == 50_000_000
