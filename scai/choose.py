@@ -48,11 +48,19 @@ def load_engine(card: ModelCard, classes: int = 0, batch: int = 0) -> EngineBase
             refusals.append(error.message)
             continue
         except ConfigError as error:
-            raise ConfigError(f"{card.config}: [{card.name}]: {error.message}") from error
+            raise ConfigError(f"{_place(card, error)}: {error.message}") from error
         assert isinstance(engine, EngineBase)
         log.info("%s: %s: %s", card.where("ENGINE"), engine.describe(), _why(card, refusals))
         return engine
     raise UnsupportedModel(f"{card.where('ENGINE')}: {'; '.join(refusals)}")
+
+
+def _place(card: ModelCard, error: ConfigError) -> str:
+    """File, section and, for a layer that is not there, the key that names it."""
+    layer = error.details.get("layer")
+    if layer is None:
+        return f"{card.config}: [{card.name}]"
+    return card.where("INPUT_LAYER" if layer == card.input_layer else "OUTPUT_LAYER")
 
 
 def candidates(card: ModelCard) -> list[str]:

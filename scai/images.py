@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from scai.errors import BadImage, ImageTooLarge, UnsupportedFormat
 
@@ -29,6 +29,8 @@ _HEAD_BYTES = 32
 
 # `Limits` is stricter than Pillow's own bound, which is lifted to the largest picture that two
 # sides within our limit can make; beyond it, Pillow's warning is an error.
+# A sound PNG may carry megabytes of text; Pillow's bound on all of it together stays.
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
 Image.MAX_IMAGE_PIXELS = MAX_SIDE_PIXELS * MAX_SIDE_PIXELS
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 # Damaged metadata of a stranger's picture is nothing that the log of a server has to hear of.
@@ -152,7 +154,6 @@ def _check_size(width: int, height: int, limits: Limits) -> None:
             f"expected at most {limits.max_side} pixels a side, got {width}x{height}",
             stage="header",
             limit=limits.max_side,
-            setting="max_side",
         )
     if width * height > limits.max_pixels:
         raise ImageTooLarge(
@@ -175,7 +176,6 @@ def translated(stage: str, kind: str) -> Iterator[None]:
             f"expected at most {MAX_SIDE_PIXELS} pixels a side, got a larger picture",
             stage=stage,
             limit=MAX_SIDE_PIXELS,
-            setting="max_side",
         ) from error
     except Exception as error:
         # Hostile bytes raise nearly anything from a decoder: OSError, SyntaxError, struct.error,

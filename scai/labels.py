@@ -34,10 +34,22 @@ def read(path: Path) -> dict[int, str]:
         )
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
-    labels = parse_pbtxt(text, str(path)) if path.suffix == ".pbtxt" else parse_lines(text)
+    try:
+        labels = parse_pbtxt(text, str(path)) if is_map(path, text) else parse_lines(text)
+    except RecursionError:
+        raise ConfigError(f"{path}: the items are nested too deeply") from None
     if not labels:
         raise ConfigError(f"{path}: expected at least one label, got none")
     return labels
+
+
+def is_map(path: Path, text: str | None = None) -> bool:
+    """Whether a label file is a label map, whose ids are the model's own, and not plain lines."""
+    if path.suffix.lower() == ".pbtxt":
+        return True
+    if text is None:
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
+    return re.match(r"(\s|#[^\n]*\n)*item\s*:?\s*[{<]", text) is not None
 
 
 def parse_lines(text: str) -> dict[int, str]:

@@ -56,5 +56,7 @@ def set_up(
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    # Libraries warn of damaged metadata and the like: as lines of the log, not between them.
+    logging.captureWarnings(True)
     # Watchdog describes every event at DEBUG; that would drown our own lines.
     logging.getLogger("watchdog").setLevel(logging.WARNING)

@@ -34,8 +34,10 @@ class ModelCache:
         name = self._resolve(section or self.default)
         found = self._loaded.get(name)
         if found is None:
+            # Loaded first: a model that cannot be loaded must not put a good one out.
+            found = self._load(name)
             self._make_room()
-            found = self._loaded[name] = self._load(name)
+            self._loaded[name] = found
         self._loaded.move_to_end(name)
         return found
 

@@ -61,10 +61,13 @@ def decode_oriented(data: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[Pixel
         # that ends with its end marker was not cut; the others are for Pillow, which is strict.
         if info.format == "JPEG" and info.mode in ("RGB", "L") and data.endswith(b"\xff\xd9"):
             raw = np.frombuffer(data, np.uint8)
-            pixels: Pixels | None = cv2.imdecode(raw, cv2.IMREAD_COLOR_RGB)
+            # Turned here and not by OpenCV, whose reading of EXIF differs from ours now and then.
+            how = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+            pixels: Pixels | None = cv2.imdecode(raw, how)
             if pixels is not None:
                 with Image.open(io.BytesIO(data), formats=["JPEG"]) as header:
-                    return pixels, _orientation(header)
+                    orientation = _orientation(header)
+                return _upright(pixels, orientation), orientation
         return _decode_with_pillow(data, info.format)
 
 
@@ -78,9 +81,20 @@ def _decode_with_pillow(data: bytes, kind: str) -> tuple[Pixels, int]:
     return np.array(rgb, np.uint8), orientation
 
 
+def _upright(pixels: Pixels, orientation: int) -> Pixels:
+    """The pixels turned by their EXIF orientation: what Pillow's transpositions do, in place."""
+    if orientation >= 5:
+        pixels = cv2.transpose(pixels)
+    flip = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}.get(orientation)
+    return pixels if flip is None else cv2.flip(pixels, flip)
+
+
 def _orientation(image: Image.Image) -> int:
+    """The orientation of the EXIF block alone; Pillow would look into XMP as well."""
     try:
-        found = int(image.getexif().get(_EXIF_ORIENTATION, 1))
+        exif = Image.Exif()
+        exif.load(image.info.get("exif", b""))
+        found = int(exif.get(_EXIF_ORIENTATION, 1))
     except Exception:
         return 1  # damaged metadata is no reason to refuse a sound picture
     return found if found in _UPRIGHT else 1

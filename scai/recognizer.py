@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from scai.cards import ModelCard
 from scai.engines.base import EngineBase, TensorSpec
-from scai.errors import EngineError
+from scai.errors import ConfigError, EngineError
 from scai.results import Result
 
 Pixels = NDArray[np.uint8]
@@ -25,6 +25,7 @@ Tensor = NDArray[np.generic]
 DEFAULT_MEAN = 0.0
 DEFAULT_STD = 255.0
 MOST_IMAGES = 32
+_GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,12 @@ class Recognizer(ABC):
     def __init__(self, card: ModelCard, engine: EngineBase) -> None:
         self.card = card
         self.engine = engine
+        channels = engine.input.shape[-1]
+        if channels not in (None, 1, 3):
+            raise ConfigError(
+                f"{card.where('INPUT_LAYER')}: expected an input of 1 or 3 channels, "
+                f"got shape {engine.input.shape}"
+            )
         self.max_batch = card.batch or MOST_IMAGES
 
     @abstractmethod
@@ -106,10 +113,13 @@ def as_input(
 ) -> Tensor:
     """Pixels 0..255 in the dtype and range of a model's input.
 
-    Float inputs get (pixel - mean) / std, 0 and 255 unless given. Whole-number inputs get the
-    pixels as they are, shifted for int8; with a mean or std given, they get the real value
-    (pixel - mean) / std stored by the input's own scale and zero point.
+    Inputs of one channel get the grey level (ITU-R BT.601). Float inputs get (pixel - mean) /
+    std, 0 and 255 unless given. Whole-number inputs get the pixels as they are, shifted for int8;
+    with a mean or std given, they get the real value (pixel - mean) / std stored by the input's own
+    scale and zero point.
     """
+    if spec.shape[-1] == 1:
+        pixels = (pixels @ _GREY)[..., None]
     dtype = np.dtype(spec.dtype)
     plain = mean is None and std is None
     if not np.issubdtype(dtype, np.integer):

@@ -88,7 +88,9 @@ class Settings:
         2.0, "worker", "seconds between two looks into the queue folder", low=0.01
     )
     batch: int = _option(8, "worker", "most images in one inference", low=1, high=256)
-    max_models: int = _option(4, "worker", "models one worker keeps loaded", low=1)
+    max_models: int = _option(
+        4, "worker", "models one worker keeps loaded, the default one included", low=2
+    )
     ic_workers: int = _option(1, "worker", "image classification workers of `scai up`", low=0)
     od_workers: int = _option(1, "worker", "object detection workers of `scai up`", low=0)
     max_jobs: int = _option(2, "worker", "processes at once in job mode", low=1)

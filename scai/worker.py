@@ -20,7 +20,7 @@ from pathlib import Path
 from scai.annotate import annotate
 from scai.durable import Disk
 from scai.errors import NotFound, ScaiError, WorkerDied
-from scai.images import Limits
+from scai.images import Limits, probe
 from scai.model_cache import ModelCache
 from scai.pixels import decode_oriented
 from scai.queues.base import Claim, JobQueue
@@ -183,7 +183,7 @@ class Worker:
     def _infer(self, tasks: list[Task]) -> None:
         """From pixels to verdicts. When a batch fails, each picture is tried alone."""
         try:
-            recognizer = self._models.get(tasks[0].model)
+            recognizer = self._recognizer(tasks[0].model)
             results = self._recognize(recognizer, tasks)
         except ScaiError as error:
             if len(tasks) == 1:
@@ -193,6 +193,15 @@ class Worker:
                 self._infer([task])
             return
         list(self._pool.map(self._finish, tasks, results, [recognizer] * len(tasks)))
+
+    def _recognizer(self, section: str) -> Recognizer:
+        try:
+            return self._models.get(section)
+        except ScaiError:
+            raise
+        except Exception as error:
+            log.exception("model %r cannot be loaded", section)
+            raise ScaiError("the model cannot be loaded; the server's log says more") from error
 
     def _recognize(self, recognizer: Recognizer, tasks: list[Task]) -> list[Result]:
         started = time.perf_counter()
@@ -216,7 +225,10 @@ class Worker:
         task.times["waited_ms"] = max(0.0, time.time() - task.created) * 1000
         try:
             task.record = task.session.start()
-            data = task.session.input_path.read_bytes()
+            path = task.session.input_path
+            # A foreign client's file may be of any size: judged before it is read.
+            probe(path, self._limits)
+            data = path.read_bytes()
             task.pixels, task.orientation = decode_oriented(data, self._limits)
         except ScaiError as error:
             self._fail(task, error)

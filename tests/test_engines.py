@@ -393,7 +393,9 @@ def test_an_engine_that_is_not_installed_is_not_asked(monkeypatch) -> None:
 
 
 def test_the_wrong_layer_is_blamed_on_the_section() -> None:
-    with pytest.raises(ConfigError, match=r"^m\.config: \[m\]: .*expected a layer named 'x'"):
+    with pytest.raises(
+        ConfigError, match=r"^m\.config: \[m\] OUTPUT_LAYER: .*expected a layer named 'x'"
+    ):
         load_engine(card(DIGITS / "digits.tflite", output_layer="x"))
 
 

@@ -303,6 +303,32 @@ def test_an_engine_that_fails_on_a_batch_gets_each_picture_alone(
     assert "too bright" in bad.result()["message"]
 
 
+def test_a_model_whose_loading_breaks_fails_the_job_and_not_the_worker(
+    worker: Worker, submit: Make, monkeypatch: pytest.MonkeyPatch, models: ModelCache
+) -> None:
+    bad, good = submit(model="other"), submit()
+    real = models.get
+
+    def get(section: str = "") -> Recognizer:
+        if section == "other":
+            raise ValueError("could not convert string to float")
+        return real(section)
+
+    monkeypatch.setattr(models, "get", get)
+    worker.step()
+    assert [bad.state, good.state] == ["failure", "complete"]
+    assert "could not convert" not in json.dumps(bad.result())
+
+
+def test_a_huge_foreign_input_is_judged_before_it_is_read(worker: Worker, submit: Make) -> None:
+    session = submit()
+    with (session.path / "input.jpg").open("r+b") as file:
+        file.truncate(3_000_000_000)  # sparse: it takes no room on the disk
+    worker.step()
+    assert session.state == "failure"
+    assert session.result()["code"] == "image_too_large"
+
+
 def test_a_bug_never_shows_its_text_to_the_client(
     worker: Worker, submit: Make, models: ModelCache
 ) -> None:
@@ -369,4 +395,4 @@ def test_the_least_used_model_makes_room_but_never_the_default(config: Path) -> 
     models = ModelCache(load, "default", capacity=2)
     for section in ("", "a", "default", "b", "a"):
         models.get(section)
-    assert loads == ["default", "a", "close", "b", "close", "a"]
+    assert loads == ["default", "a", "b", "close", "a", "close"]

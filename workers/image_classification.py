@@ -31,6 +31,8 @@ KIND = CLASSIFICATION
 DEFAULT_SIDE = 299
 # Scores that miss a sum of 1 by more are not probabilities; quantised ones miss it by some steps.
 SUM_TOLERANCE = 0.05
+# In place of what is no number among logits: far from everything, and still safe to subtract.
+_LEAST = -1e30
 
 
 class ImageClassification(Recognizer):
@@ -58,11 +60,13 @@ class ImageClassification(Recognizer):
         self, outputs: Sequence[Tensor], index: int, size: tuple[int, int], options: Options = NONE
     ) -> Classification:
         """The best classes of image `index`; scores that are no numbers count as 0."""
-        scores = np.nan_to_num(outputs[0][index].astype(np.float32).ravel(), posinf=0, neginf=0)
+        scores = outputs[0][index].astype(np.float32).ravel()
         if self._softmax:
-            scores = _softmax(scores)
+            scores = _softmax(np.nan_to_num(scores, nan=_LEAST, posinf=-_LEAST, neginf=_LEAST))
+        scores = np.nan_to_num(scores, posinf=0, neginf=0)
         best = np.argsort(-scores, kind="stable")[: options.top_k or self.card.top_k]
-        best = best[scores[best] >= (options.threshold or 0.0)]
+        if options.threshold is not None:
+            best = best[scores[best] >= options.threshold]
         lines = best + self._offset
         return Classification(tuple(self._name(int(i)) for i in lines), lines, scores[best])
 
@@ -75,14 +79,22 @@ class ImageClassification(Recognizer):
         tensor = as_input(pixels, self.engine.input, self.card.input_mean, self.card.input_std)
         outputs = self.engine.infer(tensor[None])
         self._check(outputs, 1)
-        return outputs[0].astype(np.float32).ravel()
+        try:
+            return outputs[0].astype(np.float32).ravel()
+        except (ValueError, TypeError):
+            raise ConfigError(
+                f"{self.card.where('OUTPUT_LAYER')}: expected scores, got {outputs[0].dtype} values"
+            ) from None
 
     def _check_labels(self, width: int) -> int:
         """The label line of class 0. Raises ConfigError unless there is a label for each score."""
-        offset = self.card.label_offset or 0
         if not self._names:
-            return offset
-        got = len(self._names) - offset
+            return self.card.label_offset or 0
+        offset = self.card.label_offset
+        if offset is None:
+            # A label map counts from 1, lines count from 0.
+            offset = 1 if min(self._names) == 1 and labels.is_map(self._label_file()) else 0
+        got = sum(number >= offset for number in self._names)
         if got != width:
             hint = (
                 "; state LABEL_OFFSET = 1 if the first label stands for none of the classes"
@@ -95,12 +107,17 @@ class ImageClassification(Recognizer):
             )
         return offset
 
+    def _label_file(self) -> Path:
+        assert self.card.labels is not None
+        return self.card.labels
+
     def _needs_softmax(self, trial: NDArray[np.float32]) -> bool:
         """Decided once, so that a picture's scores never depend on its neighbours in a batch."""
         if self.card.activation != AUTO:
             return self.card.activation == "softmax"
         # Independent scores within 0..1 (sigmoid) are for the reader as they are.
-        logits = bool(trial.size > 1 and (trial.min() < 0 or trial.max() > 1 + SUM_TOLERANCE))
+        known = trial[np.isfinite(trial)]
+        logits = bool(known.size > 1 and (known.min() < 0 or known.max() > 1 + SUM_TOLERANCE))
         if logits:
             log.info("%s: the scores are logits: softmax", self.card.where("ACTIVATION"))
         return logits

@@ -60,8 +60,11 @@ class ObjectDetection(Recognizer):
         sides = engine.input.shape[1:3]
         height, width = sides[0] or card.input_height, sides[1] or card.input_width
         self._size = (height, width) if height and width else None
+        if (card.input_height is None) != (card.input_width is None) and not self._size:
+            raise ConfigError(f"{card.where('INPUT_HEIGHT')}: expected INPUT_WIDTH beside it")
         self._places = _by_name(engine.outputs) or self._by_values()
         self._offset = self._label_offset()
+        self._check_count()
 
     def prepare(self, image: Pixels) -> Tensor:
         """The picture at the model's size, or at its own up to MAX_SIDE where any size goes."""
@@ -158,7 +161,27 @@ class ObjectDetection(Recognizer):
         first = min(self._names)
         if self._names[first].lower() in _NO_CLASS:
             first += 1
+        if self._is_map():
+            # The ids of a map are the model's own, however few of them it names.
+            first = min(first, 1)
         return first - self._places.first_class
+
+    def _is_map(self) -> bool:
+        return self.card.labels is not None and labels.is_map(self.card.labels)
+
+    def _check_count(self) -> None:
+        """Raises ConfigError when NUM_CLASSES is not that of the label file."""
+        wanted = self.card.num_classes
+        if wanted is None or not self._names:
+            return
+        named = [number for number, name in self._names.items() if name.lower() not in _NO_CLASS]
+        # A map may leave ids out: the COCO map names 80 of 90.
+        got = max(named, default=0) if self._is_map() else len(named)
+        if got != wanted and not (self._is_map() and len(named) == wanted):
+            raise ConfigError(
+                f"{self.card.where('NUM_CLASSES')}: expected {got}, as {self.card.labels} has, "
+                f"got {wanted}"
+            )
 
 
 def _by_name(specs: Sequence[TensorSpec]) -> _Places | None:

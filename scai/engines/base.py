@@ -8,6 +8,7 @@ function `available()` that says whether its library is installed without import
 from __future__ import annotations
 
 import difflib
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -102,7 +103,13 @@ def missing_layer(wanted: str, known: Iterable[str], model: ModelFile) -> Config
     """The error for a layer that the model does not have; names the nearest that it has."""
     close = difflib.get_close_matches(plain_name(wanted), sorted(set(known)), n=3, cutoff=0.4)
     nearest = f"; nearest: {', '.join(close)}" if close else ""
-    return ConfigError(f"{model.path}: expected a layer named {wanted!r}, got none{nearest}")
+    text = f"{model.path}: expected a layer named {wanted!r}, got none{nearest}"
+    return ConfigError(text, layer=wanted)
+
+
+def cores() -> int:
+    """How many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def one_line(error: BaseException, longest: int = 300) -> str:

@@ -7,7 +7,6 @@ Outputs that are quantised are given out as real numbers; inputs stay as the mod
 from __future__ import annotations
 
 import importlib.util
-import os
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from scai.engines.base import (
     ModelFile,
     TensorSpec,
     check_batch,
+    cores,
     example,
     missing_layer,
     one_line,
@@ -49,7 +49,7 @@ class Engine(EngineBase):
             raise ConfigError(f"{model.path}: no such model")
         self._model = model
         self._shape: tuple[int, ...] = ()
-        self._threads = model.threads or os.cpu_count() or 1
+        self._threads = model.threads or cores()
         try:
             self._interpreter: Any = Interpreter(str(model.path), num_threads=self._threads)
             self._state()

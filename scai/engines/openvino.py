@@ -7,7 +7,6 @@ out once, at the start, and if not, images run one by one.
 from __future__ import annotations
 
 import importlib.util
-import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -20,6 +19,7 @@ from scai.engines.base import (
     ModelFile,
     TensorSpec,
     check_batch,
+    cores,
     example,
     missing_layer,
     one_line,
@@ -85,7 +85,7 @@ class Engine(EngineBase):
     def describe(self) -> str:
         """One line for the log."""
         mode = "one by one" if self._one_by_one else "free batch"
-        threads = self._model.threads or os.cpu_count()
+        threads = self._model.threads or cores()
         return f"openvino {self._ov.__version__.split('-')[0]}, CPU, {threads} threads, {mode}"
 
     def _run(self, batch: NDArray[np.generic]) -> list[NDArray[np.generic]]:

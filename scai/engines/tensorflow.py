@@ -18,6 +18,7 @@ from scai.engines.base import (
     example,
     missing_layer,
     one_line,
+    plain_name,
     run_batch,
     runs_together,
 )
@@ -154,6 +155,7 @@ class Engine(EngineBase):
     def _load_keras(self) -> Run:
         tf = self._tf
         model = tf.keras.models.load_model(str(self._model.path), compile=False)
+        model = self._between(model)
         source = model.inputs[0]
         self.input = TensorSpec(source.name, tuple(source.shape), str(source.dtype))
         self.outputs = tuple(
@@ -166,6 +168,17 @@ class Engine(EngineBase):
             return [t.numpy() for t in tf.nest.flatten(function(tf.constant(batch)))]
 
         return run
+
+    def _between(self, model: Any) -> Any:
+        """The part of a Keras model from and to the layers that the configuration names."""
+        known = [layer.name for layer in model.layers]
+        for name in (*self._model.inputs, *self._model.outputs):
+            if plain_name(name) not in (*known, *(t.name for t in model.inputs)):
+                raise missing_layer(name, known, self._model)
+        if not self._model.outputs:
+            return model
+        outputs = [model.get_layer(plain_name(name)).output for name in self._model.outputs]
+        return self._tf.keras.Model(model.inputs, outputs)
 
     def _check_input(self) -> None:
         shape: tuple[int | None, ...] = self.input.shape
