@@ -49,7 +49,12 @@ def _one_sentence(command: Callable[..., None]) -> Callable[..., None]:
 
 # Commands around models: a module of tools/ with a click command `main`, and what it is for.
 # They load model libraries, so none is imported before it is called.
-TOOLS: dict[str, tuple[str, str]] = {}
+TOOLS = {
+    "models": ("tools.models", "List, show, install, remove and pull models."),
+    "label-image": ("tools.label_image", "Classify one picture with any model file."),
+    "list-ops": ("tools.list_ops", "What goes into a model file and comes out of it."),
+    "evaluate": ("tools.evaluate", "Judge models, side by side, on pictures with known answers."),
+}
 
 
 class WithTools(click.Group):
@@ -66,7 +71,7 @@ class WithTools(click.Group):
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        own = [(name, command.get_short_help_str()) for name, command in self.commands.items()]
+        own = [(name, command.get_short_help_str(80)) for name, command in self.commands.items()]
         with formatter.section("The server"):
             formatter.write_dl(own)
         if TOOLS:

@@ -298,6 +298,12 @@ def test_a_wrong_setting_stops_the_start_with_one_sentence(
     assert not running.said("Traceback")
 
 
+def elsewhere(folder: Path) -> dict[str, str]:
+    """Settings that keep run-time data out of the project's own folder."""
+    names = ("SESSIONPATH", "ICPOOLPATH", "ODPOOLPATH")
+    return {f"SCAI_{name}": str(folder / name) for name in names}
+
+
 def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -309,7 +315,7 @@ def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
                 capture_output=True,
                 text=True,
                 timeout=30,
-                env={**os.environ, "SCAI_SESSIONPATH": str(tmp_path / "s")},
+                env=os.environ | elsewhere(tmp_path),
             )
             assert done.returncode != 0
             assert done.stderr == (
@@ -351,14 +357,10 @@ def test_wsgi_servers_find_the_application(tmp_path: Path) -> None:
         "assert isinstance(run.application, Flask) and isinstance(index.app, Flask)\n"
         "print(run.application.test_client().get('/healthz').get_json())"
     )
-    environment = {
-        **os.environ,
-        **{
-            f"SCAI_{name}": str(tmp_path / name)
-            for name in ("SESSIONPATH", "ICPOOLPATH", "ODPOOLPATH")
-        },
-    }
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+        [sys.executable, "-c", code],
+        env=os.environ | elsewhere(tmp_path),
+        capture_output=True,
+        text=True,
     )
     assert done.stdout == "{'status': 'ok'}\n", done.stderr

@@ -1,0 +1,100 @@
+"""Takes one named file out of a .zip or .tar.gz, and nothing else, however the archive is made."""
+
+from __future__ import annotations
+
+import gzip
+import stat
+import tarfile
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from scai.errors import ConfigError
+
+# Bytes of a tar that may have to be unpacked and thrown away to reach the member.
+LARGEST_TAR = 4_000_000_000
+_CHUNK = 1 << 16
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    gzip.BadGzipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,  # a zip packed in a way that Python does not know
+)
+
+
+def extract(archive: Path, member: str, target: Path, limit: int) -> None:
+    """Write `member` to `target`. Raises ConfigError for anything but a plain file of that name.
+
+    `limit`: most bytes of it. Members that were not asked for are never written, so their names
+    and kinds do no harm.
+    """
+    check_name(member)
+    try:
+        if zipfile.is_zipfile(archive):
+            _from_zip(archive, member, target, limit)
+        else:
+            _from_tar(archive, member, target, limit)
+    except _UNREADABLE as error:
+        raise ConfigError(f"{archive.name}: expected a .zip or .tar.gz, got: {error}") from error
+
+
+def check_name(member: str) -> None:
+    """Raise ConfigError for a name that leads out of the archive's folder."""
+    path = PurePosixPath(member)
+    if path.is_absolute() or ".." in path.parts or "\\" in member or not path.parts:
+        raise ConfigError(f"expected the relative name of a file in an archive, got {member!r}")
+
+
+def _from_zip(archive: Path, member: str, target: Path, limit: int) -> None:
+    with zipfile.ZipFile(archive) as opened:
+        found = [info for info in opened.infolist() if info.filename == member]
+        _once(archive, member, len(found))
+        (info,) = found
+        # Archives made on Windows state no Unix mode: 0 is a plain file.
+        mode = info.external_attr >> 16
+        plain = not info.is_dir() and (stat.S_IFMT(mode) in (0, stat.S_IFREG))
+        _plain(archive, member, plain and not info.flag_bits & 1)
+        with opened.open(info) as source:
+            _copy(source, target, limit, archive, member)
+
+
+def _from_tar(archive: Path, member: str, target: Path, limit: int) -> None:
+    found = skipped = 0
+    with tarfile.open(archive, "r|gz") as opened:
+        for info in opened:
+            skipped += info.size
+            if skipped > LARGEST_TAR:
+                raise ConfigError(f"{archive.name}: expected at most {LARGEST_TAR} bytes, got more")
+            if info.name.removeprefix("./") != member:
+                continue
+            found += 1
+            _once(archive, member, found)
+            _plain(archive, member, info.isreg() and not info.issparse())
+            source = opened.extractfile(info)
+            assert source is not None
+            _copy(source, target, limit, archive, member)
+    _once(archive, member, found)
+
+
+def _once(archive: Path, member: str, count: int) -> None:
+    if count != 1:
+        raise ConfigError(f"{archive.name}: expected one file {member}, got {count or 'none'}")
+
+
+def _plain(archive: Path, member: str, plain: bool) -> None:
+    if not plain:
+        raise ConfigError(f"{archive.name}: expected {member} to be a plain file, got another kind")
+
+
+def _copy(source: IO[bytes], target: Path, limit: int, archive: Path, member: str) -> None:
+    """Count what really comes out: the size that an archive states may be a lie."""
+    left = limit
+    with target.open("xb") as file:
+        while chunk := source.read(_CHUNK):
+            left -= len(chunk)
+            if left < 0:
+                raise ConfigError(f"{archive.name}: expected {member} of {limit} bytes, got more")
+            file.write(chunk)
