@@ -50,6 +50,10 @@ def _one_sentence(command: Callable[..., None]) -> Callable[..., None]:
 # Commands around models: a module of tools/ with a click command `main`, and what it is for.
 # They load model libraries, so none is imported before it is called.
 TOOLS = {
+    "retrain": (
+        "tools.retrain",
+        "Train a classifier for your own classes from folders of pictures.",
+    ),
     "models": ("tools.models", "List, show, install, remove and pull models."),
     "label-image": ("tools.label_image", "Classify one picture with any model file."),
     "list-ops": ("tools.list_ops", "What goes into a model file and comes out of it."),

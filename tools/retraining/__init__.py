@@ -1,0 +1,1 @@
+"""The parts of `scai retrain`: pictures in, a model of their classes out."""

@@ -1,0 +1,34 @@
+"""One network from pixels to probabilities, from its parts."""
+
+import tensorflow as tf
+
+from tools.retraining.bases import Base, Function
+from tools.retraining.head import Head
+
+layers = tf.keras.layers
+
+
+def join(base: Base, head: Head) -> tuple[Function, tf.keras.Model | None]:
+    """Base and head as a function, and as a Keras model where the base is one."""
+    if base.model is None:
+        weights, bias = tf.constant(head.weights), tf.constant(head.bias)
+
+        def served(x: tf.Tensor) -> tf.Tensor:
+            return tf.nn.softmax(base.function(x) @ weights + bias)
+
+        served.keeps = getattr(base.function, "keeps", None)  # type: ignore[attr-defined]
+        return served, None
+    last = layers.Dense(len(head.bias), activation="softmax", name="head")
+    whole = tf.keras.Model(base.model.input, last(base.model.output))
+    last.set_weights([head.weights, head.bias])
+    return lambda x: whole(x, training=False), whole
+
+
+def with_mirror(model: tf.keras.Model, side: int, mirror: bool) -> tuple[Function, tf.keras.Model]:
+    """Logits to probabilities; with `mirror`, of the mean over the picture and its mirror image."""
+    pixels = tf.keras.Input((side, side, 3))
+    logits = model(pixels)
+    if mirror:
+        logits = layers.Average()([logits, model(tf.keras.ops.flip(pixels, axis=2))])
+    whole = tf.keras.Model(pixels, layers.Softmax()(logits))
+    return lambda x: whole(x, training=False), whole
