@@ -61,23 +61,47 @@ class Learned:
 @click.option("--base_std", default=127.5, show_default=True, help="What a .pb's input wants.")
 @click.option("--from-scratch", "scratch", is_flag=True, help="Learn a small network instead.")
 @click.option("--image_size", type=click.IntRange(20, 1024), help="Pixels; from scratch 32.")
-@click.option("--bottleneck_dir", type=Path, default=Path("/tmp/scai-bottlenecks"))
+@click.option(
+    "--bottleneck_dir",
+    type=Path,
+    default=Path(".cache/bottlenecks"),
+    show_default=True,
+    help="Where the features of pictures are kept.",
+)
 @click.option("--augment/--no-augment", default=None, help="Learn from altered pictures too.")
-@click.option("--validation_percentage", type=_SHARE, default=10, show_default=True)
-@click.option("--testing_percentage", type=_SHARE, default=10, show_default=True)
+@click.option(
+    "--validation_percentage", type=_SHARE, default=10, show_default=True, help="To stop early by."
+)
+@click.option(
+    "--testing_percentage", type=_SHARE, default=10, show_default=True, help="To judge the result."
+)
 @click.option("--how_many_training_steps", type=click.IntRange(1), help="With a base: 1000.")
 @click.option("--epochs", type=click.IntRange(1), help="Instead of steps; from scratch: 20.")
 @click.option("--minutes", type=click.FloatRange(0.05), help="From scratch: learn this long.")
 @click.option("--learning_rate", type=click.FloatRange(0, min_open=True), help="The highest.")
-@click.option("--batch_size", type=click.IntRange(2), default=256, show_default=True)
+@click.option(
+    "--batch_size", type=click.IntRange(2), default=256, show_default=True, help="Pictures a step."
+)
 @click.option("--class_weights/--no-class_weights", default=True, help="Rare classes count more.")
 @click.option("--mirror", is_flag=True, help="From scratch: the answer also sees the mirror image.")
 @click.option("--bfloat16", is_flag=True, help="From scratch: faster on processors that have it.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of all chance.")
 @click.option("--resume", is_flag=True, help="From scratch: go on from the checkpoint.")
-@click.option("--checkpoint", type=Path, default=Path("/tmp/scai-retrain.npz"), show_default=True)
+@click.option(
+    "--checkpoint",
+    type=Path,
+    default=Path(".cache/retrain.npz"),
+    show_default=True,
+    help="From scratch: where the state is kept.",
+)
 @click.option("--install", "install_as", help="Add the model to the server's under this name.")
-@click.option("--config", type=Path, default=Path("usr/image_classification.config"))
+@click.option(
+    "--config",
+    type=Path,
+    default=Path("usr/image_classification.config"),
+    show_default=True,
+    help="The models file that --install writes to.",
+)
 @click.option("--force", is_flag=True, help="Replace a section and an --out that are there.")
 def main(**flags: Any) -> None:
     """Teach a network the classes of your pictures and write everything a server needs."""

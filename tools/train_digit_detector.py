@@ -42,7 +42,7 @@ EARLY, LARGE_AT_FIRST = 0.42, 0.11  # share of the steps, share of the pages
 @click.option(
     "--checkpoint",
     type=Path,
-    default=Path("/tmp/scai-train-digit-detector.npz"),
+    default=Path(".cache/train-digit-detector.npz"),
     show_default=True,
     help="File to keep the state of the training in.",
 )

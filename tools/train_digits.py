@@ -37,7 +37,7 @@ BATCH = 128  # pictures
 @click.option(
     "--checkpoint",
     type=Path,
-    default=Path("/tmp/scai-train-digits.npz"),
+    default=Path(".cache/train-digits.npz"),
     show_default=True,
     help="File to keep the state of the training in.",
 )
