@@ -328,4 +328,5 @@ def test_the_lines_run_the_model(make: str, tmp_path: Path) -> None:
     config = tmp_path / "m.config"
     config.write_text("\n".join(lines))
     recognizer = image_classification.build(load_card(config, path.stem, CLASSIFICATION))
+    assert recognizer.engine.outputs
     recognizer.close()

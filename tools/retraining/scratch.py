@@ -124,6 +124,7 @@ def train(
     optimizer = _optimizer(model, plan)
     mean = [tf.Variable(w, trainable=False) for w in model.weights]
     spent = tf.Variable(0.0)  # seconds
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
     saved = Checkpoint(checkpoint, [*model.weights, *optimizer.variables, *mean, spent])
     first = saved.restore() if resume else 0
     before, start = float(spent.numpy()), time.monotonic()
