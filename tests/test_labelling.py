@@ -78,7 +78,10 @@ def test_a_map_for_a_classifier_counts_from_one(tmp_path: Path) -> None:
         (SPARSE, 90, False),
         ("a\nb\n", 2, True),
         ("???\na\nb\n", 2, True),
+        ("???\na\n???\nb\n", 3, True),  # as COCO's list: 90 places, 80 names
+        ("???\na\n???\nb\n", 2, True),
         ("a\nb\n", 7, False),
+        ("a\nb\n", 1, False),
     ],
 )
 def test_num_classes_must_be_that_of_the_label_file(

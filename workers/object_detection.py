@@ -175,11 +175,12 @@ class ObjectDetection(Recognizer):
         if wanted is None or not self._names:
             return
         named = [number for number, name in self._names.items() if name.lower() not in _NO_CLASS]
-        # A map may leave ids out: the COCO map names 80 of 90.
-        got = max(named, default=0) if self._is_map() else len(named)
-        if got != wanted and not (self._is_map() and len(named) == wanted):
+        # Ids may be left out: COCO names 80 of 90. Lines count from 0 unless the first is no class.
+        from_zero = not self._is_map() and 0 in named
+        largest = max(named, default=0) + from_zero
+        if wanted not in (largest, len(named)):
             raise ConfigError(
-                f"{self.card.where('NUM_CLASSES')}: expected {got}, as {self.card.labels} has, "
+                f"{self.card.where('NUM_CLASSES')}: expected {largest}, as {self.card.labels} has, "
                 f"got {wanted}"
             )
 
