@@ -23,6 +23,9 @@ from __future__ import annotations
 
 from typing import Any
 
+# What a client is told of a bug.
+MISTAKE = "the server made a mistake; its log says more"
+
 
 class ScaiError(Exception):
     """Base of all. `details` are extra JSON-ready facts, such as the stage or the limit."""

@@ -112,9 +112,11 @@ class JobRunner:
         try:
             session = Session(self._settings.sessionpath, name)
             with session.lock() as ours:
-                if ours:
-                    session.fail(WorkerDied(reason))
-            claim.hold(reason)
+                if not ours:
+                    claim.give_back()
+                    return
+                session.fail(WorkerDied(reason))
+                claim.hold(reason)
         except (OSError, ScaiError) as error:
             log.error("session %s: %s", name, error)
             claim.give_back()

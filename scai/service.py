@@ -16,7 +16,7 @@ from scai.images import SUFFIXES, Limits, probe
 from scai.queues.base import Job, JobQueue
 from scai.queues.directory import DirectoryQueue
 from scai.session import FINAL, Session, Upload
-from scai.settings import Settings
+from scai.settings import MOST_RESULTS, Settings
 from scai.waiters import Waiters
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,6 @@ _RECHECK_WITHOUT_EVENTS = 0.1
 # How long a counted queue depth is good for, in seconds; counting lists the folder.
 _DEPTH_AGE = 1.0
 _LONGEST_NAME = 255
-_MOST_RESULTS = 1000
 
 
 class Service:
@@ -112,7 +111,7 @@ class Service:
         if params.get("threshold"):
             chosen["threshold"] = _number("threshold", params["threshold"], float, 0, 1)
         if params.get("top_k"):
-            chosen["top_k"] = _number("top_k", params["top_k"], int, 1, _MOST_RESULTS)
+            chosen["top_k"] = _number("top_k", params["top_k"], int, 1, MOST_RESULTS)
         return chosen
 
     def _check_model(self, kind: str, name: str) -> None:

@@ -26,6 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 CONFIG_FILE = Path("usr/scai.config")
 # Room in a request for the form around the pictures, in bytes.
 FORM_ROOM = 64 * 1024
+# The most that a client may ask for with top_k.
+MOST_RESULTS = 1000
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scai.queues.base import Claim, Job, JobQueue
 from scai.recognizer import Options
 from scai.session import Session, attempts
+from scai.settings import MOST_RESULTS
 
-_MOST_RESULTS = 1000
 _LATEST = 1e11
 
 
@@ -50,7 +50,7 @@ class Task:
     @property
     def options(self) -> Options:
         """Threshold and number of results that the client asked for."""
-        top_k = self._number("top_k", 1, _MOST_RESULTS)
+        top_k = self._number("top_k", 1, MOST_RESULTS)
         return Options(self._number("threshold", 0, 1), None if top_k is None else int(top_k))
 
     def _number(self, name: str, low: float, high: float) -> float | None:

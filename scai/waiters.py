@@ -18,6 +18,7 @@ class Waiters:
     def __init__(self, queues: Iterable[JobQueue]) -> None:
         self._queues = list(queues)
         self._lock = threading.Lock()
+        self._arming = threading.Lock()
         self._events: dict[str, list[threading.Event]] = {}
         self.informed = False
 
@@ -25,8 +26,10 @@ class Waiters:
     def waiting_for(self, name: str) -> Iterator[threading.Event]:
         """An event that is set whenever the session's job left its queue."""
         event = threading.Event()
-        with self._lock:
+        # Not under the lock that `_ring` takes: to listen anew ends a thread that may be ringing.
+        with self._arming:
             self.informed = all([queue.listen(self._ring) for queue in self._queues])
+        with self._lock:
             self._events.setdefault(name, []).append(event)
         try:
             yield event

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from scai.annotate import annotate
 from scai.durable import Disk
-from scai.errors import NotFound, ScaiError, WorkerDied
-from scai.images import Limits, probe
+from scai.errors import MISTAKE, NotFound, ScaiError, WorkerDied
+from scai.images import Limits
 from scai.model_cache import ModelCache
 from scai.pixels import decode_oriented
 from scai.queues.base import Claim, JobQueue
@@ -36,7 +36,6 @@ log = logging.getLogger(__name__)
 _CONTENDED_PAUSE = 0.1
 _DISK_PAUSE = 1.0
 _NAP = 0.1
-_MISTAKE = "the server made a mistake; its log says more"
 
 
 class Worker:
@@ -123,7 +122,7 @@ class Worker:
             self._later(claim, _DISK_PAUSE)
         except Exception as error:
             # Before the attempt is counted, nothing else keeps this job from coming back for ever.
-            reason = error if isinstance(error, ScaiError) else ScaiError(_MISTAKE)
+            reason = error if isinstance(error, ScaiError) else ScaiError(MISTAKE)
             log.warning("session %s failed", session.name, exc_info=error)
             self._settle(claim, lambda: session.fail(reason))
             self._settle(claim, lambda: claim.hold(reason.message))
@@ -212,7 +211,7 @@ class Worker:
             raise
         except Exception as error:
             log.exception("model %s failed on %d images", recognizer.card.name, len(images))
-            raise ScaiError(_MISTAKE) from error
+            raise ScaiError(MISTAKE) from error
         took = (time.perf_counter() - started) * 1000
         for task in tasks:
             task.times["infer_ms"] = took
@@ -225,10 +224,9 @@ class Worker:
         task.times["waited_ms"] = max(0.0, time.time() - task.created) * 1000
         try:
             task.record = task.session.start()
-            path = task.session.input_path
-            # A foreign client's file may be of any size: judged before it is read.
-            probe(path, self._limits)
-            data = path.read_bytes()
+            # A foreign client's file may be of any size: one byte more is enough to refuse it.
+            with task.session.input_path.open("rb") as file:
+                data = file.read(self._limits.max_bytes + 1)
             task.pixels, task.orientation = decode_oriented(data, self._limits)
         except ScaiError as error:
             self._fail(task, error)
@@ -239,7 +237,7 @@ class Worker:
             return None
         except Exception:
             log.exception("session %s: decoding failed", task.session.name)
-            self._fail(task, ScaiError(_MISTAKE))
+            self._fail(task, ScaiError(MISTAKE))
             return None
         task.times["decode_ms"] = (time.perf_counter() - started) * 1000
         return task

@@ -178,6 +178,19 @@ def test_without_file_events_the_sweep_finds_everything(tmp_path: Path) -> None:
     queue.close()
 
 
+def test_without_file_events_the_folder_is_read_once_a_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = DirectoryQueue(tmp_path / "pool", KIND, sweep=3600, doorbell=False)
+    monkeypatch.setattr("scai.queues.directory._LONGEST_TURN", 0.01)
+    looks: list[int] = []
+    real = queue.waiting
+    monkeypatch.setattr(queue, "waiting", lambda: looks.append(1) or real())
+    assert queue.claim(1, 0.3) == []
+    assert len(looks) == 1
+    queue.close()
+
+
 def test_strangers_in_the_folder_are_left_alone(queue: DirectoryQueue) -> None:
     (queue.pool / "README").write_text("hello")
     (queue.pool / "d-20180521-xyz").touch()

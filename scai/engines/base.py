@@ -54,7 +54,6 @@ class ModelFile:
     path: Path
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
-    input_shape: tuple[int | None, ...] | None = None
     threads: int = 0
     cache: Path | None = None
     classes: int = 0

@@ -108,11 +108,6 @@ class Engine(EngineBase):
         shape = network.inputs[0].get_partial_shape()
         if shape.rank.is_dynamic or len(shape) != 4:
             raise UnsupportedModel(f"{model.path}: expected an input (b, h, w, c), got {shape}")
-        if model.input_shape is not None:
-            for axis, side in enumerate(model.input_shape):
-                if side is not None and shape[axis].is_dynamic:
-                    shape[axis] = side
-            network.reshape({network.inputs[0]: shape})
         return network
 
     def _state(self, network: Any) -> None:

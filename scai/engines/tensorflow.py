@@ -186,9 +186,7 @@ class Engine(EngineBase):
             raise UnsupportedModel(
                 f"{self._model.path}: expected an input (b, h, w, c), got {shape}"
             )
-        given: tuple[int | None, ...] = self._model.input_shape or (None, None, None, None)
-        sides = [own or side for own, side in zip(shape, given, strict=True)][1:]
-        self.input = TensorSpec(self.input.name, (None, *sides), self.input.dtype)
+        self.input = TensorSpec(self.input.name, (None, *shape[1:]), self.input.dtype)
 
     def _warm_up(self) -> bool:
         """Run once or twice; return whether batches of more than one image may come."""

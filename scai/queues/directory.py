@@ -108,15 +108,18 @@ class DirectoryQueue(JobQueue):
     def claim(self, limit: int, timeout: float) -> list[Claim]:
         deadline = time.monotonic() + timeout
         self._listen()
+        look = True
         while True:
             self._rung.clear()
-            self._recover_now_and_then()
-            claims = self._take(limit)
+            look |= self._recover_now_and_then()
+            look |= time.monotonic() - self._listed_at >= self._sweep
+            claims = self._take(limit) if look else []
             left = deadline - time.monotonic()
             if claims or left <= 0 or self._woken:
                 self._woken = False
                 return claims
-            if self._rung.wait(min(left, self._sweep, _LONGEST_TURN)):
+            look = self._rung.wait(min(left, self._sweep, _LONGEST_TURN))
+            if look:
                 self._listed_at = -float("inf")
 
     def wake(self) -> None:
@@ -236,13 +239,16 @@ class DirectoryQueue(JobQueue):
             return False
         return True
 
-    def _recover_now_and_then(self) -> None:
+    def _recover_now_and_then(self) -> bool:
+        """Take the claims of the dead back if it is time; whether there were any."""
         now = time.monotonic()
-        if now - self._recovered_at >= _RECOVERY_PERIOD:
-            self._recovered_at = now
-            if self.recover():
-                self._listed_at = -float("inf")
-                self._listing.clear()
+        if now - self._recovered_at < _RECOVERY_PERIOD:
+            return False
+        self._recovered_at = now
+        if not self.recover():
+            return False
+        self._listing.clear()
+        return True
 
     def set_aside(self, name: str, reason: str) -> None:
         """Write the hold file of a session; its ticket is removed by the caller."""

@@ -16,7 +16,7 @@ from flask import Blueprint, Response, jsonify, make_response, request, send_fil
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from scai.durable import storage_error
-from scai.errors import BadRequest, ImageTooLarge, NotFound, ScaiError, UnsupportedFormat
+from scai.errors import MISTAKE, BadRequest, ImageTooLarge, NotFound, ScaiError, UnsupportedFormat
 from scai.images import SUFFIXES, mime_type
 from scai.routes import ROUTES, Routes
 from scai.service import Service
@@ -30,7 +30,6 @@ NO_PICTURE = "please follow the api instruction"
 WRONG_FORMAT = "not supported file format (jpg, png)"
 BROKEN_UPLOAD = "upload process was error"
 NO_TASK = "no available task, key or job"
-_MISTAKE = "the server made a mistake; its log says more"
 
 USAGE = (
     "POST a picture in the multipart field photo (several at once give an array of answers), or as "
@@ -64,7 +63,7 @@ def blueprint(service: Service, settings: Settings) -> Blueprint:
         log.error("%s %s", request.method, request.path, exc_info=error)
         if isinstance(error, OSError):
             return _json(*_refusal(storage_error(error)))
-        return _json(*_refusal(ScaiError(_MISTAKE)))
+        return _json(*_refusal(ScaiError(MISTAKE)))
 
     return blueprint
 
