@@ -151,7 +151,8 @@ _KEYS = {
 # Keys without a field of their own: IMAGE_SIZE was the size of a figure in inches, which nobody
 # draws any more; it is accepted so that the seed's files still load in silence.
 _OTHER_KEYS = ("use", "usr_path", "image_size")
-_OVERRIDES = (
+# The keys that a command line may state in place of a section.
+OVERRIDES = (
     "graph",
     "labels",
     "input_layer",
@@ -173,7 +174,7 @@ def load_card(
 ) -> ModelCard:
     """Read and check the card of one section, following `USE = other section`.
 
-    `overrides` come from the command line: names as in `_OVERRIDES`, None where not given; 0 is
+    `overrides` come from the command line: names as in `OVERRIDES`, None where not given; 0 is
     given. Their paths are looked for in the current folder first. Raises ConfigError.
     """
     config = Path(config)
@@ -189,7 +190,7 @@ def load_card(
                 log.warning("%s: [%s] %s is unknown%s", config, section, *shown)
         elif text:
             values[rule.field] = _value(rule, text, f"{config}: [{section}] {key.upper()}")
-    given = {k: str(v) for k, v in (overrides or {}).items() if v is not None and k in _OVERRIDES}
+    given = {k: str(v) for k, v in (overrides or {}).items() if v is not None and k in OVERRIDES}
     for key, text in given.items():
         values[key] = _value(_KEYS[key], text, f"option --{key}")
     _check_engine(values.get("engine", AUTO), f"{config}: [{section}] ENGINE")

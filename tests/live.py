@@ -22,6 +22,8 @@ from scai.routes import ROUTES
 from scai.settings import ROOT
 
 IC, OD = ROUTES
+# What the default classification model can say.
+OBJECTS = set((ROOT / "usr" / "models" / "objects" / "labels.txt").read_text().split())
 
 
 def free_port() -> int:

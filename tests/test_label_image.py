@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 from helpers import picture
 
-from scai.cards import CLASSIFICATION
+from scai.cards import CLASSIFICATION, OVERRIDES
 from scai.settings import ROOT
 from tools import label_image
 from tools.label_image import the_card
@@ -57,7 +57,7 @@ def test_json_is_what_the_server_answers(config: Path, photo: Path) -> None:
 
 
 def values(**given: object) -> dict[str, object]:
-    return {key: given.get(key) for key in label_image.OF_THE_CARD}
+    return {key: given.get(key) for key in OVERRIDES}
 
 
 def test_flags_take_the_place_of_the_section_and_zero_counts(config: Path) -> None:

@@ -14,24 +14,14 @@ from typing import Any
 import click
 
 from scai import plugins, settings
-from scai.cards import AUTO, CLASSIFICATION, ModelCard, load_card
+from scai.cards import AUTO, CLASSIFICATION, OVERRIDES, ModelCard, load_card
 from scai.errors import BadImage
 from scai.pixels import decode
 from scai.recognizer import Options
 from scai.results import Classification
 from tools import model_choice
 from tools.mnist_zip import BadInput
-
-OF_THE_CARD = (
-    "graph",
-    "labels",
-    "input_layer",
-    "output_layer",
-    "input_height",
-    "input_width",
-    "input_mean",
-    "input_std",
-)
+from tools.sentences import one_sentence
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -63,7 +53,7 @@ def main(
     What no flag states comes from the section; with --graph and --labels, and neither --config nor
     --usedconfig, no section is read, so that no other model's values creep in.
     """
-    with model_choice.one_sentence():
+    with one_sentence():
         card = the_card(config, usedconfig, engine, values)
         result = classify(card, image, top_k)
     if as_json:
@@ -91,7 +81,7 @@ def the_card(
 
 def _bare(values: dict[str, Any]) -> ModelCard:
     """A card of the flags alone."""
-    given = {key: values[key] for key in OF_THE_CARD if values[key] is not None}
+    given = {key: values[key] for key in OVERRIDES if values[key] is not None}
     for key in ("graph", "labels"):
         given[key] = Path(given[key])
         if not given[key].exists():

@@ -6,17 +6,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
 from scai import labels, plugins, settings
 from scai.cards import AUTO, ModelCard, load_card, sections
-from scai.errors import ScaiError
 from scai.recognizer import Recognizer
 from tools.mnist_zip import BadInput
+from tools.sentences import one_sentence as one_sentence  # the commands find it here too
 
 
 @dataclass(frozen=True)
@@ -27,17 +25,6 @@ class Choice:
     config: Path | None
     section: str
     engine: str = ""
-
-
-@contextmanager
-def one_sentence() -> Iterator[None]:
-    """Let what SCAI or the disk refuses end the program with a sentence and exit code 2."""
-    try:
-        yield
-    except ScaiError as error:
-        raise BadInput(error.message) from error
-    except OSError as error:
-        raise BadInput(f"{error.filename or error}: {error.strerror or 'unreadable'}") from error
 
 
 def parse(text: str) -> Choice:

@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -14,36 +13,13 @@ import click
 
 from scai import settings
 from scai.cards import CLASSIFICATION, DETECTION, ModelCard
-from scai.errors import ConfigError, ScaiError
+from scai.errors import ConfigError
 from tools import model_catalogue, model_facts, model_pull, model_report
 from tools.model_catalogue import CATALOGUE
 from tools.model_shelf import Plan, Shelf
+from tools.sentences import one_sentence
 
 _KINDS = {"classification": CLASSIFICATION, "detection": DETECTION}
-
-
-class _Refused(click.ClickException):
-    """One sentence for people, and exit status 2."""
-
-    exit_code = 2
-
-    def show(self, file: Any = None) -> None:
-        click.echo(f"scai: {self.message}", err=True)
-
-
-def _one_sentence(command: Callable[..., None]) -> Callable[..., None]:
-    """Say in one sentence what SCAI or the disk refuses; a bug keeps its traceback."""
-
-    @wraps(command)
-    def wrapped(*args: Any, **kwargs: Any) -> None:
-        try:
-            command(*args, **kwargs)
-        except ScaiError as error:
-            raise _Refused(error.message) from error
-        except OSError as error:
-            raise _Refused(f"{error.filename or 'the disk'}: {error.strerror or error}") from error
-
-    return wrapped
 
 
 def _pairs(
@@ -106,7 +82,7 @@ def main() -> None:
 @main.command("list")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 @_catalogue
-@_one_sentence
+@one_sentence()
 def list_(as_json: bool, catalogue: Path) -> None:
     """Show the installed models, and those that `pull` knows by name."""
     rows = [model_facts.row(place) for place in _shelf().places()]
@@ -123,7 +99,7 @@ def list_(as_json: bool, catalogue: Path) -> None:
 @_kind()
 @click.option("--run", "timed", is_flag=True, help="load it and time it on one picture")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
-@_one_sentence
+@one_sentence()
 def show(name: str, kind: str | None, timed: bool, as_json: bool) -> None:
     """Show all that is known of the installed model NAME."""
     place = _shelf().find(name, _KINDS.get(kind or "", ""))
@@ -142,7 +118,7 @@ def show(name: str, kind: str | None, timed: bool, as_json: bool) -> None:
 @click.option("--graph", type=click.Path(path_type=Path), help="model file or SavedModel folder")
 @click.option("--labels", type=click.Path(path_type=Path), help="label file")
 @_installing
-@_one_sentence
+@one_sentence()
 def install(
     name: str,
     kind: str,
@@ -163,7 +139,7 @@ def install(
 @click.argument("name")
 @_kind()
 @click.option("--yes", is_flag=True, help="do not ask first")
-@_one_sentence
+@one_sentence()
 def remove(name: str, kind: str | None, yes: bool) -> None:
     """Remove the section of the model NAME, and its files if nobody else uses them."""
     shelf = _shelf()
@@ -191,7 +167,7 @@ def remove(name: str, kind: str | None, yes: bool) -> None:
 )
 @_catalogue
 @_installing
-@_one_sentence
+@one_sentence()
 def pull(
     name_or_url: str,
     name: str | None,
