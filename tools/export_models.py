@@ -34,10 +34,10 @@ def frozen_graph(
     # The function's own return values hang behind ours as Identity nodes; nobody asks for them.
     graph = tf.compat.v1.graph_util.extract_sub_graph(graph, list(output_names))
     graph.ClearField("library")
-    return (_halved(graph) if half else graph).SerializeToString()
+    return (halved(graph) if half else graph).SerializeToString()
 
 
-def _halved(graph: tf.compat.v1.GraphDef) -> tf.compat.v1.GraphDef:
+def halved(graph: tf.compat.v1.GraphDef) -> tf.compat.v1.GraphDef:
     """Large float32 constants become float16 ones with a cast behind, under the same name."""
     smaller = tf.compat.v1.GraphDef()
     smaller.versions.CopyFrom(graph.versions)

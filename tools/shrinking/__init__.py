@@ -1,0 +1,1 @@
+"""Makes trained networks smaller and faster: folding, halving and quantising them."""

@@ -1,0 +1,45 @@
+"""TensorFlow without its greetings, which go past Python straight to the terminal."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, redirect_stderr
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what libraries print off the terminal; our own progress and errors still get there."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    noisy = logging.getLogger("tensorflow"), logging.getLogger("absl")
+    levels = [logger.level for logger in noisy]
+    for logger in noisy:
+        logger.setLevel(logging.ERROR)
+    kept = os.dup(2)
+    try:
+        with (
+            open(os.devnull, "wb") as nothing,
+            open(kept, "w", encoding="utf-8", closefd=False) as terminal,
+            redirect_stderr(terminal) if _is_descriptor() else nullcontext(),
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore")
+            os.dup2(nothing.fileno(), 2)
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        for logger, level in zip(noisy, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _is_descriptor() -> bool:
+    """Whether Python's stderr is the one that is about to be closed, and no stand-in."""
+    try:
+        return sys.stderr.fileno() == 2
+    except (io.UnsupportedOperation, ValueError, AttributeError):
+        return False
