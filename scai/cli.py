@@ -39,7 +39,7 @@ def _one_sentence(command: Callable[..., None]) -> Callable[..., None]:
             click.echo(f"scai: {error.message}", err=True)
             sys.exit(EXIT_CONFIG if error.code == "config" else 1)
         except OSError as error:
-            click.echo(f"scai: {error.filename or 'the disk'}: {error.strerror}", err=True)
+            click.echo(f"scai: {error.filename or 'the disk'}: {error.strerror or error}", err=True)
             sys.exit(1)
         except KeyboardInterrupt:
             sys.exit(130)
@@ -54,10 +54,16 @@ TOOLS = {
         "tools.retrain",
         "Train a classifier for your own classes from folders of pictures.",
     ),
+    "train-detector": (
+        "tools.train_detector",
+        "Train a detector for your own classes from pictures with boxes (Pascal VOC, COCO).",
+    ),
     "models": ("tools.models", "List, show, install, remove and pull models."),
     "label-image": ("tools.label_image", "Classify one picture with any model file."),
     "list-ops": ("tools.list_ops", "What goes into a model file and comes out of it."),
     "evaluate": ("tools.evaluate", "Judge models, side by side, on pictures with known answers."),
+    "optimize": ("tools.optimize", "Fold and strip a trained network; the same answers, faster."),
+    "quantize": ("tools.quantize", "Make a trained network smaller with 8 or 16 bits a number."),
 }
 
 

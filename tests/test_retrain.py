@@ -1,33 +1,17 @@
 """`scai retrain`: pictures in, splits, sentences for bad input, and models a server can run."""
 
+import errno
+import sys
 import zipfile
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
-from click.testing import CliRunner
-from helpers import SHARED, picture
+from helpers import picture
+from retrain_data import fill, said, shapes
 
 from scai import cards
-from tools import retrain
-from tools.retraining import head, install, pictures
-
-FLOWERS = SHARED / "data" / "flowers.zip"
-BASE = SHARED / "models" / "mobilenet_v1_1.0_224_quant_embedding_extractor.tflite"
-
-
-def fill(folder: Path, classes: tuple[str, ...] = ("cat", "dog"), count: int = 4) -> Path:
-    for name in classes:
-        (folder / name).mkdir(parents=True)
-        for i in range(count):
-            (folder / name / f"{i}.jpg").write_bytes(picture((8, 8)))
-    return folder
-
-
-def said(*arguments: object) -> tuple[int, str]:
-    done = CliRunner().invoke(retrain.main, [str(a) for a in arguments])
-    return done.exit_code, done.output
+from tools.retraining import card, folders, head, install, pictures
 
 
 def test_a_name_stays_in_its_split_and_near_copies_stay_together() -> None:
@@ -83,6 +67,30 @@ def test_a_folder_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
     assert code == 2 and "--force" in text
 
 
+def test_a_damaged_or_locked_file_of_a_zip_is_named_and_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "pets.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("cat/a.jpg", "cat/b.jpg", "dog/a.jpg", "dog/b.jpg"):
+            archive.writestr(name, picture((8, 8)))
+        places = {i.filename: i.header_offset for i in archive.infolist()}
+    data = bytearray(path.read_bytes())
+    data[places["cat/b.jpg"] + 60] ^= 255
+    listed = data.index(b"PK\1\2", data.index(b"PK\1\2") + 1)
+    listed = data.index(b"PK\1\2", data.index(b"PK\1\2", listed + 1) + 1)
+    data[listed + 8] |= 1  # dog/b.jpg wants a password
+    data[places["dog/b.jpg"] + 6] |= 1
+    path.write_bytes(data)
+    found = pictures.find(path)
+    _, labels = pictures.load(found, found.items, 8)
+    assert list(labels) == [0, 1] and sorted(found.broken) == ["cat/b.jpg", "dog/b.jpg"]
+
+
+def test_a_class_without_a_picture_to_learn_from_is_named(tmp_path: Path) -> None:
+    found = pictures.find(fill(tmp_path, ("cat", "dog"), count=4), 50, 40)
+    with pytest.raises(pictures.BadData, match="'dog'.*validation and testing"):
+        found.check_learnable(np.array([0, 0]))
+
+
 def test_installing_keeps_comments_and_refuses_a_taken_name(tmp_path: Path) -> None:
     config = tmp_path / "models.config"
     config.write_text("# ours\n[a]\nGRAPH = x\n\n# about b\n[b]\nGRAPH = y\n")
@@ -103,21 +111,6 @@ def test_the_head_learns_what_the_features_tell() -> None:
     assert (found.probabilities(features).argmax(axis=1) == labels).mean() > 0.95
 
 
-def shapes(folder: Path) -> Path:
-    rng = np.random.default_rng(0)
-    for name, colour in (("circle", (40, 40, 220)), ("square", (220, 60, 40))):
-        (folder / name).mkdir(parents=True)
-        for i in range(150):
-            image = rng.integers(90, 160, (32, 32, 3), np.uint8)
-            at = tuple(int(n) for n in rng.integers(11, 21, 2))
-            if name == "circle":
-                cv2.circle(image, at, 8, colour, -1)
-            else:
-                cv2.rectangle(image, (at[0] - 7, at[1] - 7), (at[0] + 7, at[1] + 7), colour, -1)
-            cv2.imwrite(str(folder / name / f"{i}.png"), image)
-    return folder
-
-
 @pytest.mark.slow
 def test_a_network_from_scratch_is_served_the_same_from_each_file(tmp_path: Path) -> None:
     from scai import pixels
@@ -126,7 +119,7 @@ def test_a_network_from_scratch_is_served_the_same_from_each_file(tmp_path: Path
     data, out = shapes(tmp_path / "data"), tmp_path / "shapes"
     code, text = said(
         *("--image_dir", data, "--from-scratch", "--out", out, "--epochs", 8, "--batch_size", 32),
-        *("--learning_rate", 0.05, "--checkpoint", tmp_path / "check.npz"),
+        *("--checkpoint", tmp_path / "check.npz"),
     )
     assert code == 0, text
     assert float(text.split("'accuracy (test)': ")[1].split(",")[0]) > 0.9
@@ -144,22 +137,45 @@ def test_a_network_from_scratch_is_served_the_same_from_each_file(tmp_path: Path
     assert np.ptp([score for _, score in answers]) < 0.02, answers
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not (FLOWERS.exists() and BASE.exists()), reason="needs ../shared")
-def test_the_rebuilt_base_sees_what_the_tflite_sees() -> None:
-    from ai_edge_litert.interpreter import Interpreter
+def test_a_folder_appears_whole_or_the_old_one_stays(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with folders.whole_folder(out) as part:
+        (part / "a").write_text("one")
+    with pytest.raises(OSError), folders.whole_folder(out) as part:
+        (part / "a").write_text("two")
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert (out / "a").read_text() == "one" and [p.name for p in tmp_path.iterdir()] == ["out"]
+    with folders.whole_folder(out) as part:
+        (part / "b").write_text("three")
+    assert [p.name for p in tmp_path.rglob("*")] == ["out", "b"]
 
-    from tools.retraining import mobilenet_tflite
 
-    found = pictures.find(FLOWERS)
-    images, _ = pictures.load(found, found.items[::500], 224, "bilinear")
-    lite = Interpreter(model_path=str(BASE))
-    lite.allocate_tensors()
-    theirs = []
-    for image in images:
-        lite.set_tensor(lite.get_input_details()[0]["index"], image[None])
-        lite.invoke()
-        theirs.append(lite.get_tensor(lite.get_output_details()[0]["index"]).ravel())
-    ours = mobilenet_tflite.rebuild(BASE)((images.astype(np.float32) - 128) / 128).numpy()
-    # The .tflite rounds after each of 27 layers; with that rounding the two agree to 0.999.
-    assert np.corrcoef(np.ravel(theirs), ours.ravel())[0, 1] > 0.96
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "x.npy"), 2, "x.npy: No space left"),
+        (KeyboardInterrupt(), 1, "stopped; nothing was written"),
+    ],
+)
+def test_what_ends_a_training_is_one_sentence(error, code, sentence, tmp_path, monkeypatch) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(pictures, "find", fail)
+    flags = ("--image_dir", tmp_path, "--from-scratch", "--out", tmp_path / "out")
+    assert said(*flags) == (code, f"Error: {said(*flags)[1][7:]}")
+    assert sentence in said(*flags)[1] and said(*flags)[1].count("\n") == 1
+
+
+def test_the_card_names_no_folder_of_this_machine(monkeypatch) -> None:
+    words = [
+        "scai",
+        "retrain",
+        "--image_dir",
+        "/home/me/pets",
+        "--out=/tmp/a/b",
+        "--base",
+        "x/y.pb",
+    ]
+    monkeypatch.setattr(sys, "argv", words)
+    assert card.command() == "scai retrain --image_dir pets --out=b --base x/y.pb"

@@ -13,7 +13,8 @@ from tools.detector_model import boxes as decode_boxes
 from tools.detector_targets import PADDING
 
 _GREY = (0.299, 0.587, 0.114)  # red, green, blue
-_FINER = 3  # resize to this many times the input first and average: thin strokes survive shrinking
+# By channels: resize to so many times the input first and average, and thin strokes survive.
+_FINER = {1: 3, 3: 2}
 _ROUNDS = 4  # of suppression; enough for a chain of that many boxes, each on the next
 
 Found = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
@@ -25,14 +26,16 @@ class Suppression:
 
     most: boxes in the answer, its empty places filled with zeros
     overlap: largest intersection over union that two things have
-    inside: largest part of one thing's box that lies within another's
+    inside: largest part of one thing's box that lies within another's; 1: all of it may
     least: scores below this are not counted as found
+    across: boxes of two classes can be one thing too
     """
 
     most: int = 100
     overlap: float = 0.4
     inside: float = 0.7
     least: float = 0.02
+    across: bool = True
 
 
 def find(answers: tf.Tensor, how: Suppression) -> Found:
@@ -50,17 +53,27 @@ def find(answers: tf.Tensor, how: Suppression) -> Found:
     # OpenVINO 2026.4 mixes up the boxes of a .tflite that uses them twice.
     told = tf.concat([answers, tf.zeros_like(answers[..., :2]) + _middles(rows, columns)], axis=-1)
     peak, cell = tf.math.top_k(peaks, how.most)
-    told = tf.gather(tf.reshape(told, (-1, rows * columns, depth + 2)), cell, batch_dims=1)
+    told = _picked(tf.reshape(told, (-1, depth + 2)), cell, rows * columns)
     logits = told[..., 5:depth]
     kind = tf.cast(tf.argmax(logits, axis=-1, output_type=tf.int32), tf.float32)
     score = peak * tf.reduce_max(tf.nn.softmax(logits), axis=-1)
     box = _corners(told[..., 1:5], told[..., depth:], rows, columns)
-    score = score * _lone(box, score, how)
+    score = score * _lone(box, score, how, kind)
     found = tf.concat([box, kind[..., None]], axis=-1)
     score, order = tf.math.top_k(score, how.most)
     real = tf.cast(score >= how.least, tf.float32)
-    found = tf.gather(found, order, batch_dims=1) * real[..., None]
+    found = _picked(tf.reshape(found, (-1, 5)), order, how.most) * real[..., None]
     return found[..., :4], score * real, found[..., 4], tf.reduce_sum(real, axis=1)
+
+
+def _picked(table: tf.Tensor, places: tf.Tensor, each: int) -> tf.Tensor:
+    """(b * each, d) rows of b pictures, (b, n) places among a picture's rows -> (b, n, d).
+
+    As tf.gather with batch_dims=1, with which OpenVINO 2026.4 on two threads ends the process
+    every few calls.
+    """
+    first = each * tf.range(tf.shape(places)[0])[:, None]
+    return tf.gather(table, places + first)
 
 
 def _middles(rows: int, columns: int) -> np.ndarray:
@@ -78,7 +91,9 @@ def _corners(told: tf.Tensor, middle: tf.Tensor, rows: int, columns: int) -> tf.
     return tf.concat([low[..., 1:], low[..., :1], high[..., 1:], high[..., :1]], axis=-1)
 
 
-def _lone(box: tf.Tensor, score: tf.Tensor, how: Suppression) -> tf.Tensor:
+def _lone(
+    box: tf.Tensor, score: tf.Tensor, how: Suppression, kind: tf.Tensor | None = None
+) -> tf.Tensor:
     """(b, n) 1.0 for a box to keep, 0.0 for one that a better kept box stands for.
 
     The same as greedy non-maximum suppression, but in matrix form: a box goes if any better box
@@ -94,6 +109,8 @@ def _lone(box: tf.Tensor, score: tf.Tensor, how: Suppression) -> tf.Tensor:
     same = (shared > how.overlap * (mine + other - shared)) | (
         shared > how.inside * tf.minimum(mine, other)
     )
+    if kind is not None and not how.across:
+        same &= tf.equal(kind[:, :, None], kind[:, None, :])
     index = tf.range(how.most, dtype=tf.float32)
     earlier = index[None, None, :] < index[None, :, None]
     mine, other = score[:, :, None], score[:, None, :]
@@ -120,7 +137,7 @@ def any_size(
     """
 
     def detect(rgb: tf.Tensor) -> list[tf.Tensor]:
-        square, inner = _fit(rgb, side)
+        square, inner = _fit(rgb, side, model.input_shape[-1])
         box, score, kind, count = find(model(square, training=False), how)
         share = side / tf.cast(inner, tf.float32)  # of the square, the picture fills a part only
         box = tf.minimum(box * tf.concat([share, share], axis=0), 1.0)
@@ -130,29 +147,37 @@ def any_size(
     return detect
 
 
-def _fit(rgb: tf.Tensor, side: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """(b, h, w, 3) uint8 -> (b, side, side, 1) float32 grey, in shape, in the top left corner.
+def _fit(rgb: tf.Tensor, side: int, channels: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """(b, h, w, 3) uint8 -> (b, side, side, channels) float32, in shape, in the top left corner.
 
+    channels: 1 for grey levels, 3 for colours
     Also the (2,) int32 height and width that the picture has there.
     """
+    finer = _FINER[channels]
     size = tf.shape(rgb)[1:3]
     longest = tf.cast(tf.reduce_max(size), tf.float32)
     inner = tf.round(tf.cast(size, tf.float32) * (side / longest))
     inner = tf.maximum(tf.cast(inner, tf.int32), 1)
-    fine = inner * _FINER
+    fine = inner * finer
     # Large photos are thinned out while they are bytes: all that follows then costs the same.
     for axis in (0, 1):
         count = tf.minimum(size[axis], fine[axis])
         # In whole numbers, because engines round floats differently and would choose others.
         chosen = (2 * tf.range(count) + 1) * size[axis] // (2 * count)
         rgb = tf.gather(rgb, chosen, axis=axis + 1)
-    shades = grey(tf.cast(rgb, tf.float32))
+    shades = _seen(rgb, channels)
     shades = tf.compat.v1.image.resize_bilinear(shades, fine, half_pixel_centers=True)
-    rest = side * _FINER - fine
+    rest = side * finer - fine
     margins = tf.stack([[0, 0], [0, rest[0]], [0, rest[1]], [0, 0]])
     shades = tf.pad(shades, margins, constant_values=float(PADDING))
-    shades = tf.reshape(shades, (-1, side * _FINER, side * _FINER, 1))
-    return tf.nn.avg_pool2d(shades, _FINER, _FINER, "VALID"), inner
+    shades = tf.reshape(shades, (-1, side * finer, side * finer, channels))
+    return tf.nn.avg_pool2d(shades, finer, finer, "VALID"), inner
+
+
+def _seen(rgb: tf.Tensor, channels: int) -> tf.Tensor:
+    """(b, h, w, 3) of any dtype -> (b, h, w, channels) float32."""
+    rgb = tf.cast(rgb, tf.float32)
+    return grey(rgb) if channels == 1 else rgb
 
 
 def fixed_size(model: tf.keras.Model, how: Suppression) -> Callable[[tf.Tensor], Found]:
@@ -162,7 +187,7 @@ def fixed_size(model: tf.keras.Model, how: Suppression) -> Callable[[tf.Tensor],
     """
 
     def detect(rgb: tf.Tensor) -> Found:
-        answers = model(grey(tf.cast(rgb, tf.float32)), training=False)
+        answers = model(_seen(rgb, model.input_shape[-1]), training=False)
         box, score, kind, count = find(answers, how)
         return box, kind, score, count
 

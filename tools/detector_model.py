@@ -47,9 +47,26 @@ def even_out(pixels: tf.Tensor) -> tf.Tensor:
     return centred * tf.math.rsqrt(variance + _FAINTEST**2)
 
 
+class Norm(layers.BatchNormalization):
+    """Batch normalisation that learns by TensorFlow's one operation for it.
+
+    Keras computes it in several, which took half the time of a training step here.
+    """
+
+    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        if not training:
+            return super().call(x, training=False)
+        y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            x, self.gamma, self.beta, epsilon=self.epsilon, is_training=True
+        )
+        for kept, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            kept.assign(kept * self.momentum + now * (1 - self.momentum))
+        return y
+
+
 def _conv(x: tf.Tensor, channels: int, kernel: int = 3, stride: int = 1) -> tf.Tensor:
     x = layers.Conv2D(channels, kernel, strides=stride, padding="same", use_bias=False)(x)
-    return layers.ReLU()(layers.BatchNormalization(momentum=0.97)(x))
+    return layers.ReLU()(Norm(momentum=0.97)(x))
 
 
 def _block(x: tf.Tensor) -> tf.Tensor:

@@ -15,6 +15,8 @@ PADDING = 128  # grey level beside a picture that is not square
 _SHARE = 0.11  # standard deviation of a box's peak, as a share of its side
 _LEAST, _MOST = 0.45, 3.0  # cells: bounds of that deviation
 _NEAR = 0.3  # cells whose peak is at least this high learn box and class too
+UNSURE = -1  # class of a box where it does not matter what is found
+_PARDONED = 0.95  # peak in such a box: too low to be a middle, too high for a find to cost anything
 
 Sample = tuple[np.ndarray, np.ndarray, np.ndarray]  # image, boxes, classes, see digit_scenes
 
@@ -36,7 +38,17 @@ class Targets:
 
 
 def encode(boxes: np.ndarray, classes: np.ndarray, rows: int, columns: int) -> Targets:
-    """(n, 4) x1, y1, x2, y2 in pixels and (n,) classes -> grids; where boxes meet, nearer wins."""
+    """(n, 4) x1, y1, x2, y2 in pixels and (n,) classes -> grids; where boxes meet, nearer wins.
+
+    A box of class UNSURE teaches nothing, and nothing is taught where it lies.
+    """
+    unsure = np.asarray(classes) == UNSURE
+    if unsure.any():
+        targets = encode(boxes[~unsure], classes[~unsure], rows, columns)
+        for x1, y1, x2, y2 in boxes[unsure] / STRIDE:
+            inside = np.s_[max(0, int(y1)) : int(np.ceil(y2)), max(0, int(x1)) : int(np.ceil(x2))]
+            targets.peak[inside] = np.maximum(targets.peak[inside], _PARDONED)
+        return targets
     peak = np.zeros((rows, columns), np.float32)
     box = np.zeros((rows, columns, 4), np.float32)
     kind = np.zeros((rows, columns), np.int32)

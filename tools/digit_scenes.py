@@ -15,6 +15,7 @@ Scene = tuple[np.ndarray, np.ndarray, np.ndarray]
 MOST = 25  # digits in a scene
 SMALLEST, LARGEST = 15.0, 170.0  # pixels: height of a digit, in a picture of SIDE pixels
 SIDE = 320
+NETWORK_SIDE = 384  # pixels: enlarged, small digits are found and told apart better
 FEW_LARGE = 0.2  # share of pages
 
 

@@ -38,21 +38,42 @@ def load_coco(notes: Path, files: Files) -> DataSet:
     return data
 
 
+def parts(files: Files) -> set[str]:
+    """The names of the parts that boxes come in: of `PARTS`, `TRAINING`, or none."""
+    names = _voc_names(files)
+    if names is None:
+        return set(_coco_parts(files)) & {*PARTS, *TRAINING}
+    return set(_voc_lists(files)) & {*PARTS, *TRAINING} or _voc_folders(names)
+
+
+def _voc_names(files: Files) -> list[str] | None:
+    """The annotations and pictures; None where there is no annotation."""
+    names = [n for n in files.names if n.lower().endswith(".xml") or is_picture(n)]
+    return names if any(n.lower().endswith(".xml") for n in names) else None
+
+
+def _voc_lists(files: Files) -> dict[str, str]:
+    return {
+        PurePosixPath(n).stem.lower(): n
+        for n in files.names
+        if PurePosixPath(n).match("ImageSets/Main/*.txt")
+    }
+
+
+def _voc_folders(names: Iterable[str]) -> set[str]:
+    return {folder for n in names for folder in _folders(n)} & {*PARTS, *TRAINING}
+
+
 def voc(files: Files, part: str) -> DataSet | None:
     """`<stem>.xml` and pictures of the same stems.
 
     The parts are `ImageSets/Main/<part>.txt`, or else folders of that name.
     """
-    names = [n for n in files.names if n.lower().endswith(".xml") or is_picture(n)]
-    if not any(n.lower().endswith(".xml") for n in names):
+    names = _voc_names(files)
+    if names is None:
         return None
-    lists = {
-        PurePosixPath(n).stem.lower(): n
-        for n in files.names
-        if PurePosixPath(n).match("ImageSets/Main/*.txt")
-    }
-    folders = {folder for n in names for folder in _folders(n)} & {*PARTS, *TRAINING}
-    chosen = choose_part(set(lists) or folders, part, files.path)
+    lists = _voc_lists(files)
+    chosen = choose_part(set(lists) or _voc_folders(names), part, files.path)
     if chosen and not lists:
         names = [n for n in names if chosen in _folders(n)]
     notes = {PurePosixPath(n).stem: n for n in names if n.lower().endswith(".xml")}
@@ -84,6 +105,8 @@ def _voc_boxes(data: bytes, name: str) -> Boxes:
         ]
     except (ElementTree.ParseError, ValueError) as error:
         raise BadInput(f"{name}: expected an annotation as Pascal VOC has them.") from error
+    if "" in names:
+        raise BadInput(f"{name}: object {names.index('') + 1} has no name.")
     boxes = np.array(edges, float).reshape(-1, 4) - (1, 1, 0, 0)
     difficult = np.array([item.findtext("difficult") == "1" for item in objects], bool)
     return Boxes(boxes, names, difficult, np.zeros(len(names), bool))
@@ -92,9 +115,9 @@ def _voc_boxes(data: bytes, name: str) -> Boxes:
 def coco_files(files: Files, part: str) -> DataSet | None:
     """A .json with images, annotations and categories somewhere, and the pictures it names."""
     notes = [n for n in files.names if n.lower().endswith(".json")]
-    parts = {_part_of(name): name for name in notes if _part_of(name)}
-    chosen = choose_part(set(parts), part, files.path) if parts else ""
-    for name in [parts[chosen]] if chosen else notes:
+    known = _coco_parts(files)
+    chosen = choose_part(set(known), part, files.path) if known else ""
+    for name in [known[chosen]] if chosen else notes:
         try:
             found = json.loads(files.read(name))
         except ValueError:
@@ -102,6 +125,12 @@ def coco_files(files: Files, part: str) -> DataSet | None:
         if isinstance(found, dict) and {"images", "annotations", "categories"} <= set(found):
             return _coco(found, files, chosen, f"{files.path}: {name}")
     return None
+
+
+def _coco_parts(files: Files) -> dict[str, str]:
+    """The .json files whose names tell their part."""
+    notes = [n for n in files.names if n.lower().endswith(".json")]
+    return {_part_of(name): name for name in notes if _part_of(name)}
 
 
 def _part_of(name: str) -> str:
@@ -116,6 +145,7 @@ def _coco(found: Any, files: Files, part: str, where: str) -> DataSet:
         names = {row["id"]: str(row["name"]) for row in found["categories"]}
         rows: dict[object, list[Mapping[str, Any]]] = {row["id"]: [] for row in found["images"]}
         for row in found["annotations"]:
+            _check(row, rows, names, where)
             rows[row["image_id"]].append(row)
         samples = tuple(
             Sample(_picture(row["file_name"], files, part), _coco_boxes(rows[row["id"]], names))
@@ -124,6 +154,17 @@ def _coco(found: Any, files: Files, part: str, where: str) -> DataSet:
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(f"{where}: expected an instances file as COCO has them.") from error
     return DataSet(DETECTION, part, tuple(names.values()), samples, files.read)
+
+
+def _check(row: Any, pictures: Mapping[Any, Any], names: Mapping[Any, str], where: str) -> None:
+    """What an annotation points at has to be there. Raises BadInput."""
+    for key, known, told in (
+        ("category_id", names, "categories"),
+        ("image_id", pictures, "images"),
+    ):
+        if row[key] not in known:
+            shown = f"annotation {row.get('id', '')}".strip()
+            raise BadInput(f"{where}: {shown} has {key} {row[key]}, which is not among {told}.")
 
 
 def _coco_boxes(rows: list[Mapping[str, Any]], names: Mapping[object, str]) -> Boxes:

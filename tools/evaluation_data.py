@@ -126,6 +126,19 @@ class Files:
         self.close()
 
 
+def open_files(data: Path, images: Path | None = None) -> Files:
+    """The files of a folder or zip, or those beside a COCO .json. Raises BadInput.
+
+    images: where the pictures of the .json are; otherwise beside it, or beside its `annotations`
+    """
+    if data.suffix.lower() != ".json":
+        if images is not None:
+            raise BadInput("--images goes with a COCO .json.")
+        return Files(data)
+    near = data.parent.parent if data.parent.name == "annotations" else data.parent
+    return Files(images or near)
+
+
 def load(files: Files, kind: str = "", part: str = "") -> DataSet:
     """The data of `files`. Raises BadInput.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,17 @@ def draw(models: Sequence[tuple[str, Scores]], folder: Path) -> list[Path]:
     written = []
     for name, figure in _figures(models):
         path = folder / f"{re.sub(r'[^A-Za-z0-9._-]+', '-', name).strip('-')}.png"
-        data = io.BytesIO()
-        figure.savefig(data, format="png", dpi=DOTS_PER_INCH)
-        pyplot.close(figure)
-        publish(path, data.getvalue())
+        save(figure, path)
         written.append(path)
     return written
+
+
+def save(figure: Any, path: Path) -> None:
+    """Write a figure as PNG, whole or not at all, and forget it. Raises OSError."""
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=DOTS_PER_INCH)
+    pyplot.close(figure)
+    publish(path, data.getvalue())
 
 
 def _figures(models: Sequence[tuple[str, Scores]]) -> Iterator[tuple[str, Any]]:
@@ -70,12 +75,14 @@ def per_class(models: Sequence[tuple[str, Scores]]) -> Any:
 def confusion(name: str, scores: ClassifierScores) -> Any:
     """Shares of each true class, a row, that were said to be each class."""
     held = np.maximum(scores.confusion.sum(axis=1, keepdims=True), 1)
+    said, counts = [*scores.classes, OTHER], scores.confusion
+    if not counts[:, -1].any():
+        said, counts = said[:-1], counts[:, :-1]
     side = min(12.0, 3 + 0.35 * len(scores.classes))
     figure, axes = pyplot.subplots(figsize=(side + 1, side), layout="constrained")
-    picture = axes.imshow(scores.confusion / held, cmap="Blues", vmin=0, vmax=1)
-    said = [*scores.classes, OTHER]
+    picture = axes.imshow(counts / held, cmap="Blues", vmin=0, vmax=1)
     if len(said) <= 13:
-        for (row, column), count in np.ndenumerate(scores.confusion):
+        for (row, column), count in np.ndenumerate(counts):
             dark = count > 0.5 * held[row, 0]
             axes.text(
                 column,
@@ -129,6 +136,40 @@ def precision_recall(name: str, scores: DetectorScores) -> Any:
     )
     if len(scores.classes) <= MOST_TICKS:
         axes.legend(fontsize=7, loc="lower left")
+    return figure
+
+
+def class_precision_recall(
+    name: str, lines: Mapping[str, tuple[np.ndarray, np.ndarray, float]]
+) -> Any:
+    """Precision against recall of a classifier, each class against the rest.
+
+    lines: class -> precision (m,), recall (m,) and their average precision, 0..1
+    """
+    figure, axes = pyplot.subplots(figsize=(6.5, 5), layout="constrained")
+    for label, (precision, recall, average) in lines.items():
+        axes.plot([0, *recall], [precision[0], *precision], label=f"{label} {average:.3f}")
+    mean = float(np.mean([average for *_, average in lines.values()]))
+    axes.set(
+        xlim=(0, 1),
+        ylim=(0, 1.02),
+        xlabel="recall",
+        ylabel="precision",
+        title=f"{name}: mean average precision {mean:.4f}",
+    )
+    if len(lines) <= MOST_TICKS:
+        axes.legend(fontsize=7, loc="lower left")
+    return figure
+
+
+def learning_curves(curves: Mapping[str, tuple[Sequence[int], Sequence[float]]]) -> Any:
+    """Lines against the steps of a training; curves: name -> (steps, values)."""
+    figure, axes = pyplot.subplots(figsize=(6, 4), layout="constrained")
+    for name, (steps, values) in curves.items():
+        axes.plot(steps, values, label=name)
+    axes.set_xlabel("step")
+    if curves:
+        axes.legend()
     return figure
 
 

@@ -84,7 +84,8 @@ def detector(model: Path, digits: mnist_zip.DigitSet) -> dict[str, float]:
     by_frozen = [seen_by_frozen(frozen, scene) for scene in scenes]
     by_lite = [seen_by_lite(lite, scene) for scene in scenes]
     precision, recall = average_precision.at_threshold(by_frozen, SURE)
-    square = np.zeros((1, digit_scenes.SIDE, digit_scenes.SIDE, 3), np.uint8)
+    side = digit_scenes.NETWORK_SIDE
+    square = np.zeros((1, side, side, 3), np.uint8)
     metrics = {
         "map_50": average_precision.mean(by_frozen, 10),
         "map_75": average_precision.mean(by_frozen, 10, overlap=0.75),
@@ -114,7 +115,7 @@ def seen_by_frozen(run: exported.Run, scene: digit_scenes.Scene) -> average_prec
 
 def seen_by_lite(run: exported.Run, scene: digit_scenes.Scene) -> average_precision.Picture:
     """One scene through the .tflite, fitted into its square."""
-    side = digit_scenes.SIDE
+    side = digit_scenes.NETWORK_SIDE
     image, boxes = detector_targets.fit(scene[0], scene[1], side)
     found, kinds, scores, count = run(np.repeat(image, 3, axis=-1)[None])
     n = int(count[0])

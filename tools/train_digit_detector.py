@@ -5,6 +5,7 @@ python -m tools.train_digit_detector --data ../shared/data/mnist.zip --out usr/m
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -19,15 +20,16 @@ from tools import (  # noqa: E402
     detector_model,
     detector_targets,
     digit_scenes,
-    export_models,
-    files,
     measure_digits,
     mnist_zip,
     model_cards,
     training,
 )
+from tools.detecting import outputs, weights  # noqa: E402
 
 BATCH = 16  # scenes
+RATE, RATE_AFTER = 2e-3, 8e-4  # highest learning rate, from nothing and after --start
+LITE = "digit_detector.tflite"
 # A page of small digits teaches more in the same time, so large ones wait till the rest is learned.
 EARLY, LARGE_AT_FIRST = 0.42, 0.11  # share of the steps, share of the pages
 
@@ -36,6 +38,8 @@ EARLY, LARGE_AT_FIRST = 0.42, 0.11  # share of the steps, share of the pages
 @click.option("--data", type=Path, required=True, help="The MNIST zip.")
 @click.option("--out", type=Path, required=True, help="Directory for the model's files.")
 @click.option("--steps", type=click.IntRange(1), default=4500, show_default=True)
+@click.option("--minutes", type=click.FloatRange(0.05), help="Learn this long instead.")
+@click.option("--start", type=Path, help="Go on from this model, as scai train-detector does.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint.")
 @click.option("--bfloat16", is_flag=True, help="Faster on processors that have bfloat16.")
@@ -47,7 +51,15 @@ EARLY, LARGE_AT_FIRST = 0.42, 0.11  # share of the steps, share of the pages
     help="File to keep the state of the training in.",
 )
 def main(
-    data: Path, out: Path, steps: int, seed: int, resume: bool, bfloat16: bool, checkpoint: Path
+    data: Path,
+    out: Path,
+    steps: int,
+    minutes: float | None,
+    start: Path | None,
+    seed: int,
+    resume: bool,
+    bfloat16: bool,
+    checkpoint: Path,
 ) -> None:
     """Train the digit detector on scenes made of MNIST digits; write model, labels and card."""
     train_set = mnist_zip.load(data, "train")
@@ -57,82 +69,49 @@ def main(
     if bfloat16:
         tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
     model = detector_model.build(len(mnist_zip.DIGITS))
-    plan = training.Plan(steps=steps, seed=seed)
-    click.echo(f"{len(train_set)} digits, {model.count_params()} weights, {steps} steps")
-    composer = digit_scenes.Composer(train_set.images, train_set.labels)
+    plan = training.Plan(steps=steps, minutes=minutes or 0.0, rate=RATE, seed=seed)
+    if start:
+        weights.start(model, mnist_zip.DIGITS, start)
+        plan = replace(plan, rate=RATE_AFTER)
+    click.echo(f"{len(train_set)} digits, {model.count_params()} weights")
+    composers = [
+        digit_scenes.Composer(train_set.images, train_set.labels, side)
+        for side in (digit_scenes.SIDE, digit_scenes.NETWORK_SIDE)
+    ]
 
     def make(rng: np.random.Generator, step: int) -> training.Batch:
         large = LARGE_AT_FIRST if step < EARLY * steps else digit_scenes.FEW_LARGE
-        scenes = (composer.scene(rng, large) for _ in range(BATCH))
-        return detector_targets.batch(scenes, digit_scenes.SIDE)
+        scenes = (composers[i % len(composers)].scene(rng, large) for i in range(BATCH))
+        return detector_targets.batch(scenes, digit_scenes.NETWORK_SIDE)
 
-    told = f"--steps {steps} --seed {seed}" + " --bfloat16" * bfloat16
+    long = f"--minutes {minutes:g}" if minutes else f"--steps {steps}"
+    told = f"{long} --seed {seed}" + " --bfloat16" * bfloat16
+    told += f" --start {model_cards.shown(start)}" if start else ""
     legs = training.train(model, detector_model.loss, make, plan, checkpoint, told, resume)
-    export(as_float32(model), out)
+    export(outputs.as_float32(model, len(mnist_zip.DIGITS)), out)
     card = describe(out, test_set, model_cards.shown(data), legs)
     model_cards.write(card, out)
     click.echo(f"{out}: {dict(card.metrics)}")
 
 
-def as_float32(model: tf.keras.Model) -> tf.keras.Model:
-    """The same network with all its arithmetic in float32: servers have no bfloat16 to count on."""
-    tf.keras.mixed_precision.set_global_policy("float32")
-    copy = detector_model.build(len(mnist_zip.DIGITS))
-    copy.set_weights(model.get_weights())
-    return copy
-
-
 def export(model: tf.keras.Model, out: Path) -> None:
     """Write the model's files and its labels; each appears whole or not at all."""
-    how, side = detector_graph.Suppression(), digit_scenes.SIDE
-    frozen = export_models.frozen_graph(
-        detector_graph.any_size(model, side, how),
-        (None, None, None, 3),
-        tf.uint8,
-        "image_tensor",
-        measure_digits.OUTPUTS,
-        half=True,
-    )
-    lite = export_models.tflite(
-        detector_graph.fixed_size(model, how), (1, side, side, 3), tf.uint8, half=True
-    )
-    label_map = "".join(
-        f'item {{\n  id: {i}\n  name: "{name}"\n  display_name: "{name}"\n}}\n'
-        for i, name in enumerate(mnist_zip.DIGITS, 1)
-    )
-    files.publish(out / "frozen_inference_graph.pb", frozen)
-    files.publish(out / "digit_detector.tflite", lite)
-    files.publish(out / "label_map.pbtxt", label_map)
-    files.publish(out / "labels.txt", "\n".join(mnist_zip.DIGITS) + "\n")
+    how, side = detector_graph.Suppression(), digit_scenes.NETWORK_SIDE
+    outputs.write_models(out, LITE, mnist_zip.DIGITS, model, side, how)
 
 
 def describe(
     out: Path, test_set: mnist_zip.DigitSet, data: str, legs: list[str]
 ) -> model_cards.Card:
     """The card of the exported model, measured on its files."""
-    side, where = digit_scenes.SIDE, model_cards.shown(out)
+    side, where = digit_scenes.NETWORK_SIDE, model_cards.shown(out)
     return model_cards.Card(
         name="digit-detector",
         task="object_detection",
         summary="Finds and reads handwritten digits anywhere on a page or photo: one box a digit.",
         classes=mnist_zip.DIGITS,
-        input={
-            "frozen_inference_graph.pb": "image_tensor:0, (b, h, w, 3) uint8 red green blue, any "
-            f"size; fitted into {side}x{side} inside, in shape",
-            "digit_detector.tflite": f"(1, {side}, {side}, 3) uint8 red green blue; best fitted "
-            f"in shape into the top left corner, the rest grey {detector_targets.PADDING}",
-            "width": side,
-            "height": side,
-            "mean": 0,
-            "std": 1,
-        },
-        output={
-            "frozen_inference_graph.pb": "num_detections:0 (b,), detection_boxes:0 (b, 100, 4) "
-            "ymin xmin ymax xmax 0..1, detection_scores:0 (b, 100), "
-            "detection_classes:0 (b, 100) from 1; all float32, scores falling",
-            "digit_detector.tflite": "boxes (1, 100, 4), classes (1, 100) from 0, scores "
-            "(1, 100), count (1,): the order of TFLite_Detection_PostProcess",
-        },
+        input=outputs.described_input(LITE, side),
+        output=outputs.described_output(LITE, detector_graph.Suppression()),
         metrics=measure_digits.detector(out, test_set),
         measured_with=f"python -m tools.measure_digits {where} --data {data}",
         trained_with=model_cards.commands(
@@ -147,7 +126,7 @@ def describe(
         ),
         files=model_cards.described(
             out,
-            ["frozen_inference_graph.pb", "digit_detector.tflite", "label_map.pbtxt", "labels.txt"],
+            [outputs.FROZEN, LITE, "label_map.pbtxt", "labels.txt"],
         ),
     )
 

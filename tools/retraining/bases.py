@@ -5,14 +5,17 @@ the pixels must be turned into first.
 """
 
 import hashlib
+import inspect
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 
-from tools.retraining import mobilenet_tflite
+from tools.retraining import deep, mobilenet_tflite
 from tools.retraining.pictures import BadData
 
 Function = Callable[[tf.Tensor], tf.Tensor]
@@ -32,14 +35,20 @@ _RANGES = {
     "ConvNeXt": (0.0, 1.0),
 }
 _SIDE = 224  # pixels, where a network takes any
+# Widths in which MobileNets are published, against their first form; tried on a file of weights.
+_WIDTHS = (1.0, 0.75, 0.5, 0.25, 0.35, 1.3, 1.4)
 
 
 @dataclass(frozen=True)
 class Base:
     """A feature extractor.
 
+    side: pixels. digest: of all that decides the features
     function: (b, side, side, 3) float32 (pixel - mean) / std -> (b, d) float32
     model: the same as a Keras model, where it is one
+    last: so many of the d features, the first ones, are the network's own; the others are of
+        layers before; 0: all are its own
+    end: the Keras model of the network's own features alone, where there are others
     """
 
     name: str
@@ -49,6 +58,8 @@ class Base:
     std: float
     function: Function
     model: tf.keras.Model | None = None
+    last: int = 0
+    end: tf.keras.Model | None = None
 
 
 def find(name: str, layer: str, weights: Path | None, side: int, mean: float, std: float) -> Base:
@@ -68,9 +79,21 @@ def find(name: str, layer: str, weights: Path | None, side: int, mean: float, st
             function, own = _saved_model(path)
         else:
             raise BadData(f"--base {name}: expected a .tflite, a .pb or a SavedModel folder.")
-    except (ValueError, KeyError, OSError, RuntimeError) as error:
-        raise BadData(f"--base {name}: cannot be read: {str(error).splitlines()[0]}") from error
-    return Base(path.name, digest, side or own or _SIDE, mean, std, function)
+        if side and own and side != own:
+            raise BadData(f"--image_size {side}: {path.name} takes pictures of {own} pixels only.")
+        base = Base(path.name, digest, side or own or _SIDE, mean, std, function)
+        _check(base)
+    except (ValueError, KeyError, OSError, RuntimeError, tf.errors.OpError) as error:
+        why = str(error).strip().splitlines() or [type(error).__name__]
+        raise BadData(f"--base {name}: cannot be read: {why[0]}") from error
+    return base
+
+
+def _check(base: Base) -> None:
+    """Two pictures give two rows of features. Raises ValueError."""
+    seen = base.function(tf.zeros((2, base.side, base.side, 3)))
+    if len(seen.shape) != 2 or seen.shape[0] != 2:
+        raise ValueError(f"expected features (2, n) of two pictures, got {tuple(seen.shape)}")
 
 
 def _digest(path: Path, rest: str) -> str:
@@ -95,17 +118,26 @@ def _tflite(path: Path, digest: str, side: int, mean: float, std: float) -> Base
             f"--base {path}: only a chain of convolutions such as MobileNet v1 can be read out of "
             "a .tflite; give this network as a .pb, a SavedModel or by its Keras name."
         )
-    function = lambda x: model(x, training=False)  # noqa: E731
-    return Base(path.name, digest, side or own, mean, std, function, model)
+    return _keras(path.name, digest, side or own, mean, std, model)
 
 
 def _frozen(path: Path, layer: str) -> tuple[Function, int | None]:
-    definition = tf.compat.v1.GraphDef.FromString(path.read_bytes())
+    try:
+        definition = tf.compat.v1.GraphDef.FromString(path.read_bytes())
+    except DecodeError as error:
+        raise ValueError("it is no graph of TensorFlow") from error
     entry = next((n for n in definition.node if n.op == "Placeholder"), None)
     if entry is None:
         raise ValueError("it has no input (Placeholder)")
+    if not layer:
+        raise BadData(
+            f"--base {path}: which operation gives the features? Name it with --base_layer; "
+            f"`scai list-ops --all {path}` lists them."
+        )
     if layer not in {n.name for n in definition.node}:
         raise BadData(f"--base_layer {layer!r}: no such operation in {path.name}.")
+    if entry.attr["shape"].shape.dim:  # many a graph was frozen for one picture at a time
+        entry.attr["shape"].shape.dim[0].size = -1
     wrapped = tf.compat.v1.wrap_function(
         lambda: tf.compat.v1.import_graph_def(definition, name=""), []
     )
@@ -134,17 +166,51 @@ def _application(name: str, weights: Path | None, side: int) -> Base:
             f"one of {', '.join(_RANGES)}."
         )
     side = side or _SIDE
-    source = str(weights) if weights else "imagenet"
     try:
-        model = make(include_top=False, pooling="avg", weights=source, input_shape=(side, side, 3))
+        model = _built(make, weights, side)
     except Exception as error:  # Keras raises bare Exceptions where it cannot download
-        why = str(error).splitlines()[0]
-        raise BadData(f"--base {name}: no weights: {why}; name a file: --base_weights") from error
+        why = str(error).strip().splitlines()[0]
+        raise BadData(
+            f"--base {name}: no weights: {why}; --base_weights names a file of this network's "
+            "weights without its last layer."
+        ) from error
     sha = hashlib.sha256(f"{name} {side}".encode())
     for array in model.get_weights():
         sha.update(array.tobytes())
-    function = lambda x: model(x, training=False)  # noqa: E731
-    return Base(name, sha.hexdigest(), side, *known, function, model)
+    return _keras(name, sha.hexdigest(), side, *known, model)
+
+
+def _keras(
+    name: str, digest: str, side: int, mean: float, std: float, model: tf.keras.Model
+) -> Base:
+    """A base of the network's own features and of those before each reduction of the picture."""
+    whole = deep.with_earlier(model)
+    last = int(model.output.shape[-1])
+    marked = hashlib.sha256(f"{digest} {deep.KIND}".encode()).hexdigest()
+    function = lambda x: whole(x, training=False)  # noqa: E731
+    return Base(name, marked, side, mean, std, function, whole, last, model)
+
+
+def _built(make: Callable[..., tf.keras.Model], weights: Path | None, side: int) -> tf.keras.Model:
+    """The network with its weights; of one that comes in several widths, the one that they fit."""
+    what = {"include_top": False, "pooling": "avg", "input_shape": (side, side, 3)}
+    if weights is None:
+        return make(weights="imagenet", **what)
+    several = "alpha" in inspect.signature(make).parameters
+    misfits: list[Exception] = []
+    for more in [{"alpha": width} for width in _WIDTHS] if several else [{}]:
+        model = make(weights=None, **what, **more)
+        try:
+            with warnings.catch_warnings():
+                # Keras warns of layers that get no weights; and, always, of a list of its own.
+                warnings.simplefilter("error", UserWarning)
+                warnings.filterwarnings("ignore", "Skipping nested container")
+                model.load_weights(weights)
+        except (ValueError, UserWarning) as error:
+            misfits.append(error)
+            continue
+        return model
+    raise misfits[0]
 
 
 def _flat(x: tf.Tensor) -> tf.Tensor:

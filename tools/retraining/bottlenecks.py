@@ -1,15 +1,13 @@
 """Features of pictures, kept on disk: seeing is slow, and the same picture looks the same again."""
 
 import hashlib
+import io
 import os
 import tempfile
-import time
 import uuid
-import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import click
 import cv2
 import numpy as np
 import tensorflow as tf
@@ -18,6 +16,7 @@ from scai.errors import ScaiError
 from tools import export_models, exported
 from tools.retraining.bases import Base
 from tools.retraining.pictures import Item, Pictures, decode
+from tools.retraining.telling import Progress
 
 _CHUNK = 16  # pictures
 VIEWS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -36,7 +35,7 @@ def features(
     see: Callable[[np.ndarray], np.ndarray] | None = None
     found: list[list[np.ndarray]] = []
     labels: list[int] = []
-    start = told = time.monotonic()
+    progress = Progress(len(items), "pictures seen")
     with pictures.reader() as reader:
         for first in range(0, len(items), _CHUNK):
             rows: list[list[np.ndarray | None]] = []
@@ -48,25 +47,23 @@ def features(
                     row = [_kept(path) for path in kept]
                     missing = [i for i, values in enumerate(row) if values is None]
                     image = decode(data, (base.side, base.side), "bilinear") if missing else None
-                except (ScaiError, OSError, zipfile.BadZipFile) as error:
+                except (ScaiError, OSError) as error:
                     pictures.broken[item.path] = str(error)
                     continue
                 todo += [(len(rows), i, kept[i], VIEWS[views[i]](image)) for i in missing]
                 rows.append(row)
                 labels.append(item.label)
             if todo:
-                see = see or _runner(base)
+                if see is None:
+                    see = _runner(base)
+                    progress.begin(first)
                 stack = np.stack([t[3] for t in todo]).astype(np.float32)
                 answers = see((stack - np.float32(base.mean)) * np.float32(1 / base.std))
                 for (row_number, view, path, _), values in zip(todo, answers, strict=True):
                     rows[row_number][view] = values
                     _keep(path, values)
             found += rows  # type: ignore[arg-type]
-            if time.monotonic() - told > 10:
-                told = time.monotonic()
-                done = first + _CHUNK
-                left = (told - start) / done * (len(items) - done)
-                click.echo(f"{done}/{len(items)} pictures seen  {left:.0f} s left")
+            progress.tell(first + _CHUNK)
     if not found:
         return [np.zeros((0, 1), np.float32) for _ in views], np.zeros(0, np.int64)
     return [np.stack([row[i] for row in found]) for i in range(len(views))], np.array(labels)
@@ -105,7 +102,11 @@ def _kept(path: Path) -> np.ndarray | None:
 
 def _keep(path: Path, values: np.ndarray) -> None:
     """A cache need not survive a crash, but must never hold half a picture."""
+    data = io.BytesIO()
+    np.save(data, values)
     part = path.with_name(f".{uuid.uuid4().hex}.part")
-    with part.open("wb") as file:
-        np.save(file, values)
-    part.replace(path)
+    try:
+        part.write_bytes(data.getvalue())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -6,12 +6,19 @@ from pathlib import Path
 
 from scai import cards
 from tools.files import publish
-from tools.retraining.outputs import whole_folder
+from tools.retraining.folders import whole_folder
 from tools.retraining.pictures import BadData
 
 # What serves and what tells of it; the formats to learn on from stay where they are.
-SERVED = {".tflite", ".pb", ".txt", ".json", ".md", ".png"}
+_SERVED = {".tflite", ".pb", ".txt", ".pbtxt", ".json", ".md", ".png"}
+# People's own pictures are not handed on with what was learned from them.
+_KEPT_BACK = {"examples.png"}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+def served(name: str) -> bool:
+    """Whether a file of this name, in a model's folder, goes along when it is installed."""
+    return Path(name).suffix in _SERVED and name not in _KEPT_BACK
 
 
 def check(config: Path, name: str, force: bool) -> None:
@@ -28,7 +35,7 @@ def install(out: Path, config: Path, name: str, lines: str, force: bool) -> None
     target = config.parent / "models" / name
     if target.resolve() != out.resolve():
         with whole_folder(target) as part:
-            for file in sorted(p for p in out.iterdir() if p.suffix in SERVED):
+            for file in sorted(p for p in out.iterdir() if served(p.name)):
                 shutil.copy2(file, part / file.name)
     text = config.read_text(encoding="utf-8") if config.exists() else ""
     publish(config, with_section(text, name, lines))

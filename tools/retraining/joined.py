@@ -9,8 +9,12 @@ layers = tf.keras.layers
 
 
 def join(base: Base, head: Head) -> tuple[Function, tf.keras.Model | None]:
-    """Base and head as a function, and as a Keras model where the base is one."""
-    if base.model is None:
+    """Base and head as a function, and as a Keras model where the base is one.
+
+    A head of the base's own features alone leaves the others of the base out.
+    """
+    model = base.end if len(head.weights) == base.last else base.model
+    if model is None:
         weights, bias = tf.constant(head.weights), tf.constant(head.bias)
 
         def served(x: tf.Tensor) -> tf.Tensor:
@@ -19,7 +23,7 @@ def join(base: Base, head: Head) -> tuple[Function, tf.keras.Model | None]:
         served.keeps = getattr(base.function, "keeps", None)  # type: ignore[attr-defined]
         return served, None
     last = layers.Dense(len(head.bias), activation="softmax", name="head")
-    whole = tf.keras.Model(base.model.input, last(base.model.output))
+    whole = tf.keras.Model(model.input, last(model.output))
     last.set_weights([head.weights, head.bias])
     return lambda x: whole(x, training=False), whole
 

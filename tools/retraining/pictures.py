@@ -3,14 +3,17 @@
 import hashlib
 import re
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+import click
 import numpy as np
 
 from scai.errors import ScaiError
 from scai.images import Limits
+from tools.sentences import Refused
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 SPLITS = ("train", "validation", "test")
@@ -18,8 +21,8 @@ _NAMED = {"train": "train", "val": "validation", "valid": "validation", "validat
 _NAMED |= {"test": "test"}
 
 
-class BadData(Exception):
-    """Pictures one cannot learn from; the sentence says why."""
+class BadData(Refused):
+    """Pictures or flags one cannot learn from; the sentence says why."""
 
 
 @dataclass(frozen=True)
@@ -35,19 +38,43 @@ class Item:
 class Pictures:
     """The files below `root`, a folder or a .zip; `classes` in alphabetical order.
 
-    broken: path -> why, filled by whoever decodes
+    broken: path -> why it cannot be read, entered by whoever decodes
     """
 
     root: Path
     classes: tuple[str, ...]
     items: list[Item]
     broken: dict[str, str] = field(default_factory=dict)
+    _told: set[str] = field(default_factory=set, repr=False)
 
     def of(self, split: str) -> list[Item]:
+        """The files of a split that are not known to be broken."""
         return [i for i in self.items if i.split == split and i.path not in self.broken]
 
+    def counts(self) -> dict[str, int]:
+        """Readable pictures in each split, as far as is known."""
+        return {split: len(self.of(split)) for split in SPLITS}
+
     def reader(self) -> "Reader":
+        """Opens the folder or zip; a context manager."""
         return Reader(self.root)
+
+    def tell_broken(self) -> None:
+        """Name on stderr the pictures found broken since the last time."""
+        for path in [p for p in self.broken if p not in self._told]:
+            click.echo(f"left out: {path}: {self.broken[path]}", err=True)
+            self._told.add(path)
+
+    def check_learnable(self, labels: np.ndarray) -> None:
+        """Every class needs a picture among `labels` (n,) int to learn from. Raises BadData."""
+        present = np.bincount(labels.astype(int), minlength=len(self.classes))
+        lacking = [c for c, n in zip(self.classes, present, strict=True) if n == 0]
+        if lacking:
+            kept = sum(
+                self.classes[i.label] == lacking[0] for i in self.items if i.split != "train"
+            )
+            more = f"; {kept} of its pictures are for validation and testing" if kept else ""
+            raise BadData(f"{self.root}: no readable picture to learn {lacking[0]!r} from{more}.")
 
 
 class Reader:
@@ -65,7 +92,13 @@ class Reader:
             self._zip.close()
 
     def read(self, path: str) -> bytes:
-        return self._zip.read(path) if self._zip else (self._root / path).read_bytes()
+        """The bytes of one file. Raises OSError."""
+        if self._zip is None:
+            return (self._root / path).read_bytes()
+        try:
+            return self._zip.read(path)
+        except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError) as error:
+            raise OSError(str(error)) from error  # damaged, or it wants a password
 
 
 def find(root: Path, validation: int = 10, testing: int = 10) -> Pictures:
@@ -124,7 +157,7 @@ def load(
         for item in items:
             try:
                 images[len(labels)] = decode(reader.read(item.path), (side, side), method)
-            except (ScaiError, OSError, zipfile.BadZipFile) as error:
+            except (ScaiError, OSError) as error:
                 pictures.broken[item.path] = str(error)
                 continue
             labels.append(item.label)

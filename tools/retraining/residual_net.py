@@ -2,7 +2,9 @@
 
 The first layer takes the pictures' neighbouring pixels apart into independent parts and is
 computed, not learned; every stage halves the picture before it is normalised, which saves most
-of the memory traffic a processor would wait for.
+of the memory traffic a processor would wait for. Convolutions begin as the identity, so that
+what the pictures show reaches the last layer from the first step on (K. Jordan, "94% on CIFAR-10
+in 3.29 seconds on a single GPU", arXiv:2404.00498).
 """
 
 import numpy as np
@@ -10,9 +12,10 @@ import tensorflow as tf
 
 layers = tf.keras.layers
 
-WIDTHS = (48, 128, 160)  # channels of the stages
+WIDTHS = (64, 256, 256)  # channels of the stages
 _PATCH = 2  # pixels, side of the first layer's window
-_FAINT = 5e-3  # added to the variance of a patch's parts: less than this is noise
+_FAINT = 2e-4  # added to the variance of a patch's parts: less than this is noise
+_TEMPER = 1 / 9  # of the logits: keeps the first steps from being too sure of themselves
 
 
 def build(classes: int, sample: np.ndarray, widths: tuple[int, ...] = WIDTHS) -> tf.keras.Model:
@@ -21,22 +24,23 @@ def build(classes: int, sample: np.ndarray, widths: tuple[int, ...] = WIDTHS) ->
     sample: (n, h, w, 3) float32 pictures to compute the first layer from
     """
     kernel = whitening(sample)
-    first = layers.Conv2D(
-        kernel.shape[-1],
-        _PATCH,
-        use_bias=False,
-        trainable=False,
-        kernel_initializer=tf.constant_initializer(kernel),
-    )
+    first = layers.Conv2D(kernel.shape[-1], _PATCH, use_bias=False, trainable=False)
     pixels = tf.keras.Input((None, None, 3))
-    x = layers.ReLU()(first(pixels))
+    x = layers.Activation("gelu")(first(pixels))
     for channels in widths:
-        x = layers.Conv2D(channels, 3, padding="same", use_bias=False)(x)
-        x = _normal(layers.MaxPooling2D()(x))
-        y = layers.Conv2D(channels, 3, padding="same", use_bias=False)(x)
-        x = layers.Add()([x, _normal(y)])
+        x = layers.MaxPooling2D()(_conv(x, channels))
+        x = layers.Activation("gelu")(_normal(x))
+        y = _normal(_conv(x, channels))
+        x = layers.Activation("gelu")(layers.Add()([x, y]))
     x = layers.GlobalMaxPooling2D()(x)
-    return tf.keras.Model(pixels, layers.Dense(classes, dtype="float32")(x))
+    logits = layers.Dense(classes, use_bias=False, dtype="float32")(x)
+    model = tf.keras.Model(pixels, layers.Rescaling(_TEMPER, dtype="float32")(logits))
+    first.set_weights([kernel])
+    # Put in by hand: an initializer of ours would keep others from loading the saved network.
+    for layer in model.layers:
+        if isinstance(layer, layers.Conv2D) and layer is not first:
+            layer.set_weights([_identity_first(layer.kernel.shape)])
+    return model
 
 
 def whitening(sample: np.ndarray) -> np.ndarray:
@@ -48,5 +52,20 @@ def whitening(sample: np.ndarray) -> np.ndarray:
     return np.concatenate([filters, -filters], axis=-1).astype(np.float32)
 
 
+def _conv(x: tf.Tensor, channels: int) -> tf.Tensor:
+    return layers.Conv2D(channels, 3, padding="same", use_bias=False)(x)
+
+
+def _identity_first(shape: tuple[int, ...]) -> np.ndarray:
+    """(3, 3, in, out): the first filters hand a channel on, the others are small and random."""
+    height, width, source, target = shape
+    spread = (1 / (height * width * source)) ** 0.5
+    kernel = np.array(tf.keras.random.uniform(shape, -spread, spread), np.float32)
+    through = min(source, target)
+    kernel[..., :through] = 0
+    kernel[height // 2, width // 2, range(through), range(through)] = 1
+    return kernel
+
+
 def _normal(x: tf.Tensor) -> tf.Tensor:
-    return layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+    return layers.BatchNormalization(momentum=0.6, scale=False)(x)

@@ -4,106 +4,21 @@ The learning rate follows the share of the time that is over, so a training on a
 makes fewer steps and yet ends as it should.
 """
 
-import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
 import numpy as np
 import tensorflow as tf
 
-from tools.files import publish
-from tools.training import Ahead, Batch, Checkpoint
+from tools.retraining.schedule import LOOK, History, Schedule
+from tools.retraining.views import batches
+from tools.training import Ahead, Checkpoint
 
 _ENDLESS = 1 << 40  # steps
-_SMALL_UNTIL = 0.4  # of the time: pictures are learned from at three quarters of their side
-_MOMENTUM = 0.9
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How long and how fast to learn.
-
-    minutes: of learning, over all resumed trainings; else `steps` count
-    rate: highest learning rate; reached after `warm_up` of the time, then falls to zero
-    """
-
-    steps: int = 0
-    minutes: float = 0.0
-    batch: int = 256
-    rate: float = 0.25
-    warm_up: float = 0.15
-    decay: float = 5e-3
-    smoothing: float = 0.1
-    average: float = 0.998
-    seed: int = 0
-    augment: bool = True
-    checkpoint_every: float = 60.0  # seconds
-
-    def progress(self, step: int, seconds: float) -> float:
-        """The share of the training that is over, 0..1."""
-        return seconds / (60 * self.minutes) if self.minutes else step / self.steps
-
-    def rate_at(self, progress: float) -> float:
-        if progress < self.warm_up:
-            return self.rate * max(0.05, progress / self.warm_up)
-        done = min(1.0, (progress - self.warm_up) / (1 - self.warm_up))
-        return self.rate * (0.5 * (1 + float(np.cos(np.pi * done))) + 1e-3)
-
-
-@dataclass
-class History:
-    """The learning curve, a point every ten seconds; kept beside the checkpoint."""
-
-    step: list[int] = field(default_factory=list)
-    loss: list[float] = field(default_factory=list)
-
-    @classmethod
-    def read(cls, path: Path) -> "History":
-        return cls(**json.loads(path.read_text())) if path.exists() else cls()
-
-    def write(self, path: Path) -> None:
-        publish(path, json.dumps({"step": self.step, "loss": self.loss}))
-
-
-def batches(
-    images: np.ndarray, labels: np.ndarray, plan: Schedule
-) -> Callable[[np.random.Generator, int], Batch]:
-    """Step -> ((b, h, w, 3) float32 -1..1, (b,) labels): every picture once an epoch."""
-    side = images.shape[1]
-    per_epoch = max(1, len(images) // plan.batch)
-    first_flip = np.random.default_rng(plan.seed).integers(0, 2, len(images))
-    offsets = np.arange(side)
-
-    def make(rng: np.random.Generator, step: int) -> Batch:
-        epoch, place = divmod(step, per_epoch)
-        order = np.random.default_rng((plan.seed, 1, epoch)).permutation(len(images))
-        picked = order[place * plan.batch : (place + 1) * plan.batch]
-        some = images[picked]
-        if plan.augment:
-            pad = side // 8
-            some = np.pad(some, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode="reflect")
-            corner = rng.integers(0, 2 * pad + 1, (2, len(picked), 1))
-            rows, columns = corner[0] + offsets, corner[1] + offsets
-            # Each picture is seen from the other side every other epoch.
-            turned = (first_flip[picked] + epoch) % 2 == 1
-            columns[turned] = columns[turned, ::-1]
-            some = some[np.arange(len(picked))[:, None, None], rows[:, :, None], columns[:, None]]
-            _cut_out(some, rng)
-        return some.astype(np.float32) / 127.5 - 1, labels[picked]
-
-    return make
-
-
-def _cut_out(images: np.ndarray, rng: np.random.Generator) -> None:
-    """Grey squares of a quarter of the side, so that no single part decides."""
-    side = images.shape[1]
-    size = side // 4
-    corners = rng.integers(0, side - size + 1, (len(images), 2))
-    for image, (top, left) in zip(images, corners, strict=True):
-        image[top : top + size, left : left + size] = 128
+_MOMENTUM = 0.85
+_BIASES = 64.0  # how much faster the biases behind the convolutions learn
 
 
 def train(
@@ -114,92 +29,154 @@ def train(
     checkpoint: Path,
     resume: bool = False,
     class_weights: np.ndarray | None = None,
+    validation: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> History:
     """Train in place; the model ends up with the running mean of its weights.
 
+    images, labels: (n, h, w, 3) uint8, (n,) int; validation: the same, not learned from
     class_weights: (classes,) float32
     """
-    classes = model.output_shape[-1]
-    weights = np.ones(classes) if class_weights is None else class_weights
-    optimizer = _optimizer(model, plan)
-    mean = [tf.Variable(w, trainable=False) for w in model.weights]
-    spent = tf.Variable(0.0)  # seconds
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    saved = Checkpoint(checkpoint, [*model.weights, *optimizer.variables, *mean, spent])
-    first = saved.restore() if resume else 0
-    before, start = float(spent.numpy()), time.monotonic()
-    step_once = _compiled(model, optimizer, mean, plan, tf.constant(weights, tf.float32))
-    small = [images.shape[1] * 3 // 4 // 4 * 4] * 2 if images.shape[1] >= 32 else None
-    curve = checkpoint.with_suffix(".curve.json")
-    history = History.read(curve) if first else History()
-    step, told, kept = first, start, start
+    learner = _Learner(model, plan, checkpoint, class_weights, validation)
+    if resume:
+        learner.restore()
+    learner.begin = learner.told = learner.kept = time.monotonic()
+    first = learner.step
     with Ahead(batches(images, labels, plan), plan.seed, first, _ENDLESS) as ready:
         try:
-            while (done := plan.progress(step, before + time.monotonic() - start)) < 1:
-                optimizer.learning_rate.assign(plan.rate_at(done))
-                x, y = (tf.convert_to_tensor(a) for a in ready.next())
-                if small and done < _SMALL_UNTIL:
-                    x = tf.image.resize(x, small, antialias=True)
-                loss = float(
-                    step_once(x, y, tf.constant(min(plan.average, (1 + step) / (10 + step))))
-                )
-                step += 1
-                now = time.monotonic()
-                if now - told > 10:
-                    told = now
-                    history.step.append(step)
-                    history.loss.append(loss)
-                    left = (before + now - start) * (1 / max(done, 1e-6) - 1)
-                    click.echo(
-                        f"step {step}  loss {loss:.3f}  {done:.1%}  {left / 60:.1f} min left"
-                    )
-                if now - kept > plan.checkpoint_every:
-                    kept = now
-                    spent.assign(before + now - start)
-                    saved.save(step)
-                    history.write(curve)
+            while learner.progress() < 1 and not learner.no_better():
+                learner.learn(*ready.next())
         except KeyboardInterrupt:
-            spent.assign(before + time.monotonic() - start)
-            saved.save(step)
-            history.write(curve)
+            learner.save()
             raise click.ClickException(f"stopped; --resume goes on from {checkpoint}.") from None
-    spent.assign(before + time.monotonic() - start)
-    saved.save(step)
-    history.write(curve)
-    for source, target in zip(mean, model.weights, strict=True):
-        target.assign(source)
-    return history
+    learner.look_back(1.0)
+    learner.measure()
+    learner.save()
+    return learner.history
 
 
-def _optimizer(model: tf.keras.Model, plan: Schedule) -> tf.keras.optimizers.Optimizer:
-    optimizer = tf.keras.optimizers.SGD(
-        plan.rate, momentum=_MOMENTUM, nesterov=True, weight_decay=plan.decay, global_clipnorm=10.0
-    )
-    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-    optimizer.build(model.trainable_variables)
-    return optimizer
+class _Learner:
+    """A training under way: network, optimizer, running mean, clock and learning curve."""
+
+    def __init__(
+        self,
+        model: tf.keras.Model,
+        plan: Schedule,
+        checkpoint: Path,
+        class_weights: np.ndarray | None,
+        validation: tuple[np.ndarray, np.ndarray] | None,
+    ) -> None:
+        classes = model.output_shape[-1]
+        weights = np.ones(classes) if class_weights is None else class_weights
+        optimizer = tf.keras.optimizers.SGD(
+            plan.rate, momentum=_MOMENTUM, nesterov=True, weight_decay=plan.decay
+        )
+        optimizer.build(model.trainable_variables)
+        self.model, self.plan, self.validation = model, plan, validation
+        self.optimizer = optimizer
+        self.mean = [tf.Variable(w, trainable=False) for w in model.weights]
+        self.spent = tf.Variable(0.0)  # seconds, in the trainings that were resumed
+        self.step = 0
+        self.history = History()
+        self.begin = self.told = self.kept = time.monotonic()
+        self._measured = 0.0  # progress at the last validation
+        self._curve = checkpoint.with_suffix(".curve.json")
+        self._saved = Checkpoint(
+            checkpoint, [*model.weights, *optimizer.variables, *self.mean, self.spent]
+        )
+        self._once = _compiled(model, optimizer, plan, tf.constant(weights, tf.float32))
+
+    def restore(self) -> None:
+        self.step = self._saved.restore()
+        if self.step:
+            self.history = History.read(self._curve)
+
+    def seconds(self) -> float:
+        return float(self.spent.numpy()) + time.monotonic() - self.begin
+
+    def progress(self) -> float:
+        return self.plan.progress(self.step, self.seconds())
+
+    def learn(self, images: np.ndarray, labels: np.ndarray) -> None:
+        """One step, and whatever else is due after it."""
+        done = self.progress()
+        self.optimizer.learning_rate.assign(self.plan.rate_at(done))
+        loss = self._once(tf.convert_to_tensor(images), tf.convert_to_tensor(labels))
+        self.step += 1
+        if self.step % LOOK == 0:
+            self.look_back(self.plan.past_at(done))
+            if done - self._measured > 0.04:
+                self._measured = done
+                self.measure()
+        now = time.monotonic()
+        if now - self.told > 10:
+            self.told = now
+            self._tell(float(loss), done)
+        if now - self.kept > self.plan.checkpoint_every:
+            self.save()
+
+    def look_back(self, past: float) -> None:
+        """Lookahead (Zhang et al., arXiv:1907.08610): go on from the running mean."""
+        for m, w in zip(self.mean, self.model.weights, strict=True):
+            if past < 1:
+                m.assign(past * m + (1 - past) * tf.convert_to_tensor(w))
+            w.assign(m)
+
+    def measure(self) -> None:
+        """How many of the validation pictures are answered right; a point of the curve."""
+        if self.validation is None or not len(self.validation[0]):
+            return
+        images, labels = self.validation
+        right = 0
+        for i in range(0, len(images), 250):
+            some = images[i : i + 250].astype(np.float32) / 127.5 - 1
+            answers = self.model(some, training=False).numpy().argmax(1)
+            right += int((answers == labels[i : i + 250]).sum())
+        self.history.validation.append(round(right / len(images), 4))
+        self.history.validated.append(self.step)
+
+    def no_better(self) -> bool:
+        """Whether the best validation lies `patience` validations back."""
+        seen, patience = self.history.validation, self.plan.patience
+        return bool(patience and seen) and int(np.argmax(seen[::-1])) >= patience
+
+    def save(self) -> None:
+        self.kept = time.monotonic()
+        self.spent.assign(self.seconds())
+        self.begin = self.kept
+        self._saved.path.parent.mkdir(parents=True, exist_ok=True)
+        self._saved.save(self.step)
+        self.history.write(self._curve)
+
+    def _tell(self, loss: float, done: float) -> None:
+        self.history.step.append(self.step)
+        self.history.loss.append(round(loss, 4))
+        left = self.seconds() * (1 / max(done, 1e-6) - 1)
+        seen = self.history.validation
+        judged = f"  validation {seen[-1]:.3f}" if seen else ""
+        click.echo(
+            f"step {self.step}  loss {loss:.3f}{judged}  {done:.1%}  {left / 60:.1f} min left"
+        )
 
 
 def _compiled(
     model: tf.keras.Model,
     optimizer: tf.keras.optimizers.Optimizer,
-    mean: list[tf.Variable],
     plan: Schedule,
     class_weights: tf.Tensor,
-) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
+) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     classes = len(class_weights)
+    faster = [_BIASES if v.name == "beta" else 1.0 for v in model.trainable_variables]
 
     @tf.function(reduce_retracing=False)
-    def step_once(x: tf.Tensor, y: tf.Tensor, past: tf.Tensor) -> tf.Tensor:
+    def step_once(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
         wanted = tf.one_hot(y, classes) * (1 - plan.smoothing) + plan.smoothing / classes
         with tf.GradientTape() as tape:
             logits = tf.cast(model(x, training=True), tf.float32)
             each = tf.nn.softmax_cross_entropy_with_logits(wanted, logits)
             value = tf.reduce_mean(each * tf.gather(class_weights, y))
         gradients = tape.gradient(value, model.trainable_variables)
+        gradients = [g * f for g, f in zip(gradients, faster, strict=True)]
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
-        for m, w in zip(mean, model.weights, strict=True):
-            m.assign(past * m + (1 - past) * tf.convert_to_tensor(w))
         return value
 
     return step_once
