@@ -1,0 +1,1 @@
+"""Ten everyday things on small pictures."""
