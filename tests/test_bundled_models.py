@@ -1,20 +1,25 @@
 """The models that come with SCAI, through the very recognizers that the workers run."""
 
+import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from helpers import SHARED
 
 from scai import cards, plugins
 from scai.cards import CLASSIFICATION, DETECTION
 from scai.recognizer import Recognizer
 from scai.settings import ROOT, Settings
+from tools import evaluate
 
 pytestmark = pytest.mark.slow
 
-MNIST = SHARED / "data" / "mnist.zip"
+DATA = SHARED / "data"
+MNIST, CIFAR10, BCCD = (DATA / name for name in ("mnist.zip", "cifar10.zip", "bccd.zip"))
 needs_mnist = pytest.mark.skipif(not MNIST.exists(), reason="no ../shared/data/mnist.zip here")
 
 
@@ -26,7 +31,7 @@ def recognizer(kind: str, section: str = "default") -> Recognizer:
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [(CLASSIFICATION, "digits"), (DETECTION, "digit-detector")]
+    ("kind", "name"), [(CLASSIFICATION, "objects"), (DETECTION, "digit-detector")]
 )
 def test_the_default_is_the_bundled_model(kind: str, name: str) -> None:
     model = recognizer(kind)
@@ -43,7 +48,7 @@ def test_digits_reads_the_test_digits_light_or_dark() -> None:
     from tools import mnist_zip
 
     digits = mnist_zip.load(MNIST, "test", limit=100)
-    model = recognizer(CLASSIFICATION)
+    model = recognizer(CLASSIFICATION, "digits")
     for images in (digits.images, 255 - digits.images):
         results = model.recognize([as_photo(glyph) for glyph in images])
         right = [
@@ -74,12 +79,36 @@ def test_the_detector_finds_and_reads_the_digits_of_pages() -> None:
     model.close()
 
 
-@pytest.mark.parametrize("name", ["digits", "digit-detector"])
+def judged(tmp_path: Path, *arguments: str) -> dict[str, Any]:
+    """What `scai evaluate` says of one model."""
+    numbers = tmp_path / "numbers.json"
+    done = CliRunner().invoke(evaluate.main, [*arguments, "--json", str(numbers)])
+    assert done.exit_code == 0, done.output
+    [model] = json.loads(numbers.read_text())["models"]
+    return dict(model)
+
+
+@pytest.mark.skipif(not CIFAR10.exists(), reason="no ../shared/data/cifar10.zip here")
+def test_objects_tells_everyday_things_apart(tmp_path: Path) -> None:
+    told = judged(tmp_path, "objects", str(CIFAR10), "--limit", "300")
+    assert told["top-1"] >= 0.85  # less than on all 5,000 by the chance of a sample
+
+
+@pytest.mark.skipif(not BCCD.exists(), reason="no ../shared/data/bccd.zip here")
+def test_blood_cells_finds_cells_in_pictures_it_did_not_learn_from(tmp_path: Path) -> None:
+    told = judged(tmp_path, "blood-cells", str(BCCD), "--part", "val", "--limit", "30")
+    assert told["mAP@0.5"] >= 0.82
+
+
+@pytest.mark.parametrize("name", ["digits", "digit-detector", "objects", "blood-cells"])
 def test_cards_tell_what_was_measured_and_how(name: str) -> None:
-    card = json.loads((ROOT / "usr" / "models" / name / "card.json").read_text())
-    text = json.dumps(card)
-    assert "python -m tools.measure_digits" in text and "python -m tools.train_digit" in text
-    assert str(ROOT) not in text
+    folder = ROOT / "usr" / "models" / name
+    card = json.loads((folder / "card.json").read_text())
+    assert "scai evaluate" in card["measured_with"] or "tools.measure_" in card["measured_with"]
+    assert "train" in card["trained_with"]
+    assert str(ROOT) not in json.dumps(card)
+    for file, facts in card["files"].items():
+        assert hashlib.sha256((folder / file).read_bytes()).hexdigest() == facts["sha256"], file
 
 
 def test_both_files_of_the_detector_see_the_same(tmp_path: Path) -> None:

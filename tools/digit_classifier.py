@@ -15,18 +15,18 @@ layers = tf.keras.layers
 
 
 def build(classes: int = 10) -> tf.keras.Model:
-    """(b, 48, 48, 1) float32 grey 0..255 -> (b, classes) float32 logits; 0.2 million weights."""
+    """(b, 48, 48, 1) float32 grey 0..255 -> (b, classes) float32 logits; 0.9 million weights."""
     side = digit_photos.INPUT_SIDE
     grey = tf.keras.Input((side, side, 1))
-    x = layers.Lambda(even_out, output_shape=(side, side, 1))(grey)
-    x = _conv(x, 24, kernel=5, stride=2)
-    x = _conv(x, 48, stride=2)
-    x = _conv(_conv(x, 48), 48)
-    x = _conv(x, 96, stride=2)
-    x = _conv(x, 96)
-    x = layers.Flatten()(layers.AveragePooling2D(3)(x))
-    x = layers.Dropout(0.3)(x)
-    return tf.keras.Model(grey, layers.Dense(classes)(x))
+    x = layers.Lambda(even_out, output_shape=(side, side, 1), dtype="float32")(grey)
+    x = _conv(x, 32, kernel=5, stride=2)
+    x = layers.MaxPooling2D()(_conv(x, 64))
+    x = _conv(_conv(x, 96), 96)
+    x = layers.MaxPooling2D()(_conv(x, 128))
+    x = _conv(_conv(x, 160), 160)
+    x = layers.Flatten()(layers.AveragePooling2D(2)(x))
+    x = layers.Dropout(0.4)(x)
+    return tf.keras.Model(grey, layers.Dense(classes, dtype="float32")(x))
 
 
 def even_out(grey: tf.Tensor) -> tf.Tensor:

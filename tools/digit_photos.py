@@ -6,12 +6,35 @@ import numpy as np
 from tools import digit_ink
 
 INPUT_SIDE = 48  # pixels: the classifier's input is square
-PLAIN = 0.2  # share of pictures left as MNIST has them
+PLAIN = 0.4  # share of pictures much as MNIST has them; the others are photos
+_SHAKEN = 0.8  # share of those that are bent a little
 
 
 def plain(glyph: np.ndarray) -> np.ndarray:
     """A digit (28, 28) uint8 as a server would show it to the network: stretched, nothing else."""
     return cv2.resize(glyph, (INPUT_SIDE, INPUT_SIDE), interpolation=cv2.INTER_LINEAR)
+
+
+def shaken(rng: np.random.Generator, glyph: np.ndarray) -> np.ndarray:
+    """A digit (28, 28) uint8 as MNIST might have had it too: (48, 48) uint8, half of them inverted.
+
+    Turned, slanted, scaled and shifted a little, and bent as by an unsteady hand (P. Simard et al.,
+    "Best practices for convolutional neural networks", ICDAR 2003).
+    """
+    side = INPUT_SIDE
+    angle, slant = np.deg2rad(rng.uniform(-12, 12)), rng.uniform(-0.15, 0.15)
+    widen, heighten = rng.uniform(0.85, 1.15, 2)
+    inverse = np.array(
+        [[np.cos(angle), slant - np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    ) @ np.diag([1 / widen, 1 / heighten])
+    middle = (len(glyph) - 1) / 2
+    grid = (np.indices((side, side), np.float32) + 0.5) * (len(glyph) / side) - 0.5 - middle
+    x, y = grid[1], grid[0]
+    bend = [rng.uniform(0, 1.6) * digit_ink.smooth_field(rng, side, side, 5) for _ in range(2)]
+    across = inverse[0, 0] * x + inverse[0, 1] * y + middle + rng.uniform(-2, 2) + bend[0]
+    down = inverse[1, 0] * x + inverse[1, 1] * y + middle + rng.uniform(-2, 2) + bend[1]
+    picture = cv2.remap(glyph, across.astype(np.float32), down.astype(np.float32), cv2.INTER_LINEAR)
+    return 255 - picture if rng.random() < 0.5 else picture
 
 
 def photo(rng: np.random.Generator, glyph: np.ndarray) -> np.ndarray:
@@ -65,8 +88,14 @@ def batch(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Random digits -> (size, 48, 48, 1) float32 0..255 and (size,) int64."""
     chosen = rng.integers(0, len(images), size)
-    pictures = [plain(images[i]) if rng.random() < PLAIN else photo(rng, images[i]) for i in chosen]
+    pictures = [_any(rng, images[i]) for i in chosen]
     return np.stack(pictures)[..., None].astype(np.float32), labels[chosen]
+
+
+def _any(rng: np.random.Generator, glyph: np.ndarray) -> np.ndarray:
+    if rng.random() >= PLAIN:
+        return photo(rng, glyph)
+    return shaken(rng, glyph) if rng.random() < _SHAKEN else plain(glyph)
 
 
 def robust_set(images: np.ndarray, seed: int) -> np.ndarray:
