@@ -58,7 +58,7 @@ def main(
     engine. DATA is a folder or .zip: a folder of pictures for each class, Pascal VOC, or COCO
     (which may be its .json).
     """
-    with model_choice.one_sentence(), _files(data, images) as files:
+    with model_choice.one_sentence(), evaluation_data.open_files(data, images) as files:
         found = _data(files, data, SHORT.get(kind or "", ""), part)
         choices = [model_choice.parse(text) for text in models]
         cards = [model_choice.card(choice, found.kind) for choice in choices]
@@ -73,15 +73,6 @@ def main(
 
             for path in evaluation_plots.draw([(j.name, j.scores) for j in judged], plots):
                 click.echo(f"wrote {path}")
-
-
-def _files(data: Path, images: Path | None) -> Files:
-    if data.suffix.lower() != ".json":
-        if images is not None:
-            raise BadInput("--images goes with a COCO .json as DATA.")
-        return Files(data)
-    near = data.parent.parent if data.parent.name == "annotations" else data.parent
-    return Files(images or near)
 
 
 def _data(files: Files, path: Path, kind: str, part: str) -> DataSet:
