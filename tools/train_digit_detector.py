@@ -19,6 +19,7 @@ from tools import (  # noqa: E402
     detector_graph,
     detector_model,
     detector_targets,
+    digit_plots,
     digit_scenes,
     measure_digits,
     mnist_zip,
@@ -26,6 +27,7 @@ from tools import (  # noqa: E402
     training,
 )
 from tools.detecting import outputs, weights  # noqa: E402
+from tools.detecting.checkpoint import diary_of  # noqa: E402
 
 BATCH = 16  # scenes
 RATE, RATE_AFTER = 2e-3, 8e-4  # highest learning rate, from nothing and after --start
@@ -89,6 +91,7 @@ def main(
     told += f" --start {model_cards.shown(start)}" if start else ""
     legs = training.train(model, detector_model.loss, make, plan, checkpoint, told, resume)
     export(outputs.as_float32(model, len(mnist_zip.DIGITS)), out)
+    digit_plots.detector(out, diary_of(checkpoint))
     card = describe(out, test_set, model_cards.shown(data), legs)
     model_cards.write(card, out)
     click.echo(f"{out}: {dict(card.metrics)}")
@@ -126,7 +129,7 @@ def describe(
         ),
         files=model_cards.described(
             out,
-            [outputs.FROZEN, LITE, "label_map.pbtxt", "labels.txt"],
+            [outputs.FROZEN, LITE, "label_map.pbtxt", "labels.txt", *digit_plots.DETECTOR],
         ),
     )
 

@@ -17,6 +17,7 @@ import tensorflow as tf  # noqa: E402
 from tools import (  # noqa: E402
     digit_classifier,
     digit_photos,
+    digit_plots,
     export_models,
     files,
     measure_digits,
@@ -24,6 +25,7 @@ from tools import (  # noqa: E402
     model_cards,
     training,
 )
+from tools.detecting.checkpoint import diary_of  # noqa: E402
 
 BATCH = 128  # pictures
 
@@ -68,6 +70,7 @@ def main(
     exact = digit_classifier.build()
     exact.set_weights(model.get_weights())
     export(exact, out)
+    digit_plots.classifier(out, "digits", data, diary_of(checkpoint))
     card = describe(out, test_set, model_cards.shown(data), legs)
     model_cards.write(card, out)
     click.echo(f"{out}: {dict(card.metrics)}")
@@ -134,7 +137,9 @@ def describe(
             "The writing is that of MNIST: American digits, ones mostly without a foot, "
             "sevens mostly without a bar.",
         ),
-        files=model_cards.described(out, ["digits.tflite", "digits.pb", "labels.txt"]),
+        files=model_cards.described(
+            out, ["digits.tflite", "digits.pb", "labels.txt", *digit_plots.CLASSIFIER]
+        ),
     )
 
 

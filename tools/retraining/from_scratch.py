@@ -28,7 +28,8 @@ def learn(wish: Wishes, found: Pictures) -> Learned:
     weights = head.class_weights(labels, len(found.classes), wish.class_weights)
     tf.keras.utils.set_random_seed(wish.seed)
     model, history = _trained(wish, images, labels, check, weights)
-    served, whole = joined.with_mirror(model, side, wish.mirror)
+    seen = check[0].astype(np.float32) / 127.5 - 1
+    served, whole = joined.with_mirror(model, side, wish.mirror, (seen, check[1]))
     summary = f"A residual network for pictures of {side} pixels, learned from nothing."
     curves = {"loss": (history.step, history.loss)}
     if history.validation:

@@ -112,22 +112,26 @@ def learn(
 
 
 def calibrated(head: Head, features: np.ndarray, labels: np.ndarray) -> Head:
-    """The same answers, with scores as sure as the validation pictures are answered right.
+    """The same answers, with scores as sure as `features` (m, d) of `labels` (m,) int allow."""
+    best = temperature(features @ head.weights + head.bias, labels)
+    return Head((head.weights / best).astype(np.float32), (head.bias / best).astype(np.float32))
 
-    All logits are divided by one number, that of the least loss on `features` (m, d) and `labels`
-    (m,) int (Guo and others, On Calibration of Modern Neural Networks, 2017, section 4.2). Fewer
-    than 50 pictures tell too little; the head then stays as it is.
+
+def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """What to divide logits by, so that scores are as sure as the answers are right.
+
+    logits, labels: of validation pictures, (m, classes) and (m,) int. It is the number of the
+    least loss (Guo and others, On Calibration of Modern Neural Networks, 2017, section 4.2).
+    Fewer than 50 pictures tell too little: 1 then.
     """
     if len(labels) < _ENOUGH:
-        return head
-    logits = features @ head.weights + head.bias
+        return 1.0
     own = np.arange(len(labels)), labels
 
-    def loss(temperature: float) -> float:
-        return float(-np.log(np.maximum(softmax(logits / temperature)[own], 1e-9)).mean())
+    def loss(by: float) -> float:
+        return float(-np.log(np.maximum(softmax(logits / by)[own], 1e-9)).mean())
 
-    best = min(np.geomspace(0.2, 5, 81), key=loss)
-    return Head((head.weights / best).astype(np.float32), (head.bias / best).astype(np.float32))
+    return float(min(np.geomspace(0.2, 5, 81), key=loss))
 
 
 def _look(

@@ -1,9 +1,10 @@
 """One network from pixels to probabilities, from its parts."""
 
+import numpy as np
 import tensorflow as tf
 
 from tools.retraining.bases import Base, Function
-from tools.retraining.head import Head
+from tools.retraining.head import Head, temperature
 
 layers = tf.keras.layers
 
@@ -28,11 +29,23 @@ def join(base: Base, head: Head) -> tuple[Function, tf.keras.Model | None]:
     return lambda x: whole(x, training=False), whole
 
 
-def with_mirror(model: tf.keras.Model, side: int, mirror: bool) -> tuple[Function, tf.keras.Model]:
-    """Logits to probabilities; with `mirror`, of the mean over the picture and its mirror image."""
+def with_mirror(
+    model: tf.keras.Model,
+    side: int,
+    mirror: bool,
+    check: tuple[np.ndarray, np.ndarray] | None = None,
+) -> tuple[Function, tf.keras.Model]:
+    """Logits to probabilities; with `mirror`, of the mean over the picture and its mirror image.
+
+    check: validation pictures (m, side, side, 3) float32 and their classes (m,) int, by which the
+        probabilities are made as sure as the answers are right
+    """
     pixels = tf.keras.Input((side, side, 3))
     logits = model(pixels)
     if mirror:
         logits = layers.Average()([logits, model(tf.keras.ops.flip(pixels, axis=2))])
+    if check is not None and len(check[1]):
+        told = tf.keras.Model(pixels, logits).predict(check[0], batch_size=100, verbose=0)
+        logits = layers.Rescaling(1 / temperature(told, check[1]))(logits)
     whole = tf.keras.Model(pixels, layers.Softmax()(logits))
     return lambda x: whole(x, training=False), whole

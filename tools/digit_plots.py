@@ -1,0 +1,25 @@
+"""The diagrams that lie beside the two shipped digit models."""
+
+from pathlib import Path
+
+from tools import digit_classifier, evaluation_plots
+from tools.detecting.diary import Diary
+from tools.retraining import measured, outputs, pictures, plots
+
+CLASSIFIER = ("curves.png", "confusion.png", "classes.png", "pr.png", "reliability.png")
+DETECTOR = ("curves.png",)
+
+
+def classifier(folder: Path, name: str, data: Path, diary: Diary) -> None:
+    """Write CLASSIFIER into the model's folder, from what the server says of the test digits."""
+    found = pictures.find(data)
+    values = digit_classifier.MEAN, digit_classifier.STD, "area"
+    lines = outputs.section(name, str(folder.resolve()), *values)
+    judged = measured.through_the_server(folder, name, lines, found, found.of("test"))
+    plots.draw(folder, name, judged, {"loss": (diary.step, diary.loss)})
+
+
+def detector(folder: Path, diary: Diary) -> None:
+    """Write DETECTOR into the model's folder."""
+    figure = evaluation_plots.learning_curves({"loss": (diary.step, diary.loss)})
+    evaluation_plots.save(figure, folder / "curves.png")
