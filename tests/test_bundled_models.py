@@ -19,7 +19,7 @@ from tools import evaluate
 pytestmark = pytest.mark.slow
 
 DATA = SHARED / "data"
-MNIST, CIFAR10, BCCD = (DATA / name for name in ("mnist.zip", "cifar10.zip", "bccd.zip"))
+MNIST, CIFAR10 = DATA / "mnist.zip", DATA / "cifar10.zip"
 needs_mnist = pytest.mark.skipif(not MNIST.exists(), reason="no ../shared/data/mnist.zip here")
 
 
@@ -91,13 +91,7 @@ def judged(tmp_path: Path, *arguments: str) -> dict[str, Any]:
 @pytest.mark.skipif(not CIFAR10.exists(), reason="no ../shared/data/cifar10.zip here")
 def test_objects_tells_everyday_things_apart(tmp_path: Path) -> None:
     told = judged(tmp_path, "objects", str(CIFAR10), "--limit", "300")
-    assert told["top-1"] >= 0.85  # less than on all 5,000 by the chance of a sample
-
-
-@pytest.mark.skipif(not BCCD.exists(), reason="no ../shared/data/bccd.zip here")
-def test_blood_cells_finds_cells_in_pictures_it_did_not_learn_from(tmp_path: Path) -> None:
-    told = judged(tmp_path, "blood-cells", str(BCCD), "--part", "val", "--limit", "30")
-    assert told["mAP@0.5"] >= 0.82
+    assert told["top1"] >= 0.85  # less than on all 5,000 by the chance of a sample
 
 
 @pytest.mark.parametrize("name", ["digits", "digit-detector", "objects", "blood-cells"])

@@ -272,7 +272,7 @@ def test_the_bundled_model_is_listed_with_the_lines_of_its_section(monkeypatch) 
     assert "a classifier of 10 classes (certain: it ends in SOFTMAX)" in found.output
     assert "LABELS = usr/models/digits/labels.txt\n" in found.output
     told = json.loads(run("usr/models/digits/digits.tflite", "--json", "--all").output)
-    assert told["classes"] == 10 and told["operations"]["CONV_2D"] == 7
+    assert told["classes"] == 10 and told["operations"]["CONV_2D"] == 8
     assert len(told["all"]) == sum(told["operations"].values())
 
 
