@@ -20,6 +20,7 @@ from tools.evaluation_report import Judged, as_dict, report
 from tools.files import publish
 from tools.judging import ask, matches
 from tools.mnist_zip import BadInput
+from tools.sentences import one_sentence
 
 LEAST_SCORE = 0.01  # a curve needs the doubtful boxes too
 MOST_BOXES = 100
@@ -58,7 +59,7 @@ def main(
     engine. DATA is a folder or .zip: a folder of pictures for each class, Pascal VOC, or COCO
     (which may be its .json).
     """
-    with model_choice.one_sentence(), evaluation_data.open_files(data, images) as files:
+    with one_sentence(), evaluation_data.open_files(data, images) as files:
         found = _data(files, data, SHORT.get(kind or "", ""), part)
         choices = [model_choice.parse(text) for text in models]
         cards = [model_choice.card(choice, found.kind) for choice in choices]

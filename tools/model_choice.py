@@ -14,7 +14,6 @@ from scai import labels, plugins, settings
 from scai.cards import AUTO, ModelCard, load_card, sections
 from scai.recognizer import Recognizer
 from tools.mnist_zip import BadInput
-from tools.sentences import one_sentence as one_sentence  # the commands find it here too
 
 
 @dataclass(frozen=True)

@@ -49,8 +49,9 @@ def train(
             learner.save()
             raise click.ClickException(f"stopped; --resume goes on from {checkpoint}.") from None
     learner.look_back(1.0)
-    learner.measure()
-    learner.save()
+    if learner.step > first:  # a training that was over already has its last point
+        learner.measure()
+        learner.save()
     return learner.history
 
 
