@@ -7,8 +7,14 @@ venv=.venv
 want=$(cat requirements/"$what".txt pyproject.toml | cksum)
 stamp=$venv/.installed-$what
 
+# Where services may not write, as under systemd, each process of job mode would compile anew.
+compile() {
+    $venv/bin/python -m compileall -q index.py run.py clean.py scai workers || true
+}
+
 if [ -x $venv/bin/python ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ] &&
     [ -x $venv/bin/scai ]; then
+    compile
     exit 0
 fi
 
@@ -39,5 +45,6 @@ echo "Installing the packages of requirements/$what.txt into $venv (a few minute
 pip="$venv/bin/python -m pip --disable-pip-version-check --quiet"
 $pip install --require-hashes --no-deps -r requirements/"$what".txt
 $pip install --no-deps --no-build-isolation --editable .
+compile
 [ "$what" = runtime ] || cat requirements/runtime.txt pyproject.toml | cksum >$venv/.installed-runtime
 echo "$want" >"$stamp"

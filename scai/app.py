@@ -8,6 +8,7 @@ from flask.wrappers import Response
 from scai import plugins
 from scai.service import Service
 from scai.settings import ROOT, Settings
+from scai.statics import serve_statics
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; "
@@ -19,8 +20,9 @@ _HEADERS = {
 
 def create_app(service: Service, settings: Settings) -> Flask:
     """A new application. No global, no thread; call it twice and get two."""
-    app = Flask("scai", template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
+    app = Flask("scai", template_folder=str(ROOT / "templates"), static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes
+    serve_statics(app, ROOT / "static")
     app.json.sort_keys = False  # type: ignore[attr-defined]
     for name in plugins.names("web"):
         app.register_blueprint(plugins.load("web", name).blueprint(service, settings))

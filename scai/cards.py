@@ -25,13 +25,28 @@ DETECTION = "object_detection"
 
 
 @dataclass(frozen=True)
+class Tuning:
+    """How a program may make its engines faster.
+
+    `folder` is where measurements and compiled models lie. With `use` false engines keep to the
+    plain plan and the fixed order; with `measure` false what is in the folder is used, of
+    whatever batch, but no time is spent on measuring.
+    """
+
+    folder: Path
+    use: bool = True
+    measure: bool = True
+
+
+@dataclass(frozen=True)
 class ModelCard:
     """Everything the configuration says of one model; None where it says nothing.
 
     `name` is the section, after every USE; `graph` and `labels` exist. `input_height`,
     `input_width` and `max_side` are pixels; `input_mean` and `input_std` make
     (pixel - mean) / std; `threads` 0 means every core; `batch` 0 means the worker's own limit;
-    `label_offset` is added to a class to get its label.
+    `label_offset` is added to a class to get its label. `tuning` is how the program that loads
+    the model may make it faster; None: not at all.
     """
 
     kind: str
@@ -47,6 +62,7 @@ class ModelCard:
     input_mean: float | None = None
     input_std: float | None = None
     resize: str = "bilinear"
+    decode: str = AUTO
     activation: str = AUTO
     top_k: int = 5
     label_offset: int | None = None
@@ -59,6 +75,7 @@ class ModelCard:
     threads: int = 0
     batch: int = 0
     cache: Path | None = None
+    tuning: Tuning | None = None
 
     def where(self, key: str) -> str:
         """The place of a key as errors name it: file, section, key."""
@@ -116,6 +133,7 @@ def _choice(*choices: str) -> Callable[[str], str]:
 
 
 _RESIZE = ("bilinear", "area", "tf1", "letterbox")
+_DECODE = (AUTO, "full", "reduced")
 _ACTIVATION = (AUTO, "none", "softmax")
 _SIDE = "a number of pixels, at least 1"
 _KEYS = {
@@ -131,6 +149,7 @@ _KEYS = {
     "input_mean": _Key("input_mean", _finite, "a number"),
     "input_std": _Key("input_std", _not_zero, "a number other than 0"),
     "resize": _Key("resize", _choice(*_RESIZE), f"one of {', '.join(_RESIZE)}"),
+    "decode": _Key("decode", _choice(*_DECODE), f"one of {', '.join(_DECODE)}", (CLASSIFICATION,)),
     "activation": _Key(
         "activation", _choice(*_ACTIVATION), f"one of {', '.join(_ACTIVATION)}", (CLASSIFICATION,)
     ),

@@ -8,7 +8,8 @@ then its directory is flushed, because a rename is atomic for readers but not du
     group   the same promise, but concurrent flushes of one directory share one fsync
     off     none: a crash of the machine may lose what was answered; a crash of a process may not
 
-An error from fsync is never retried: the kernel may report it once and forget the pages.
+What needs no order among itself is flushed at the same time, for a flush is mostly waiting. An
+error from fsync is never retried: the kernel may report it once and forget the pages.
 """
 
 from __future__ import annotations
@@ -16,13 +17,17 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from scai.errors import ConfigError, ScaiError, StorageFull
+from scai.overlap import at_once
 
 POLICIES = ("always", "group", "off")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Disk:
@@ -46,24 +51,60 @@ class Disk:
 
     def place(self, path: Path, data: bytes, *, durable: bool = True) -> None:
         """As `publish`, but the new name itself is durable only after `sync_directory`."""
-        temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+        with self.drafts(path.parent, {path.name: data}, durable=durable) as place:
+            place(path.name)
+
+    @contextmanager
+    def drafts(
+        self, folder: Path, files: Mapping[str, bytes], *, durable: bool = True
+    ) -> Iterator[Callable[[str], None]]:
+        """Write files of `folder` under temporary names and flush them, all at the same time.
+
+        The block is given a function that lets the file of a name appear; what it did not name
+        is removed at the end. The names are durable only after `sync_directory`.
+        """
+        mark = f"{os.getpid()}-{threading.get_ident()}"
+        left = {name: os.path.join(folder, f".{name}.{mark}") for name in files}
+
+        def place(name: str) -> None:
+            os.replace(left[name], os.path.join(folder, name))
+            del left[name]
+
         try:
-            self.write(temporary, data, durable=durable)
-            os.replace(temporary, path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
+            self.write_all({left[name]: data for name, data in files.items()}, durable=durable)
+            yield place
+        finally:
+            for temporary in left.values():
+                _remove(temporary)
 
     def write(self, path: Path, data: bytes, *, durable: bool = True) -> None:
         """Write a file that nobody looks for yet, such as one in a directory not yet renamed."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(path, flags, 0o640)
-        with open(descriptor, "wb", buffering=0) as file:
-            view = memoryview(data)
-            while view:
-                view = view[file.write(view) :]
+        self.write_all({os.fspath(path): data}, durable=durable)
+
+    def write_all(
+        self, files: Mapping[str, bytes], *, durable: bool = True, also: Sequence[int] = ()
+    ) -> None:
+        """As `write` for several paths; the open files `also` are flushed at the same time."""
+        opened: list[int] = []
+        try:
+            for path, data in files.items():
+                opened.append(os.open(path, _CREATE, 0o640))
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(opened[-1], view) :]
             if durable and self.policy != "off":
-                os.fsync(file.fileno())
+                at_once(*(partial(os.fsync, file) for file in (*opened, *also)))
+        finally:
+            for file in opened:
+                os.close(file)
+
+    def together(self, *acts: Callable[[], None]) -> None:
+        """Do what waits for the disk, all at the same time; without flushing, nothing waits."""
+        if self.policy != "off":
+            at_once(*acts)
+            return
+        for act in acts:
+            act()
 
     def sync_directory(self, path: Path) -> None:
         """Return when every name that stood in the directory before the call is on the disk."""
@@ -74,7 +115,9 @@ class Disk:
             return
         key = os.fspath(path)
         with self._lock:
-            shared = self._shared.setdefault(key, _SharedSync(lambda: _fsync_directory(path)))
+            shared = self._shared.get(key)
+            if shared is None:
+                shared = self._shared[key] = _SharedSync(partial(_fsync_directory, path))
             shared.users += 1
         try:
             shared.sync()
@@ -130,6 +173,13 @@ def _fsync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
 
 
 def storage_error(error: OSError) -> ScaiError:

@@ -13,11 +13,11 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageFile, JpegImagePlugin
 
 from scai.errors import BadImage, ImageTooLarge, UnsupportedFormat
 
@@ -26,11 +26,10 @@ _SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP": ".bmp", "GIF
 # What a picture's name may end in, in any case.
 SUFFIXES = (*_SUFFIXES.values(), ".jpeg")
 _HEAD_BYTES = 32
+Block = bytes
 
 # `Limits` is stricter than Pillow's own bound, which is lifted to the largest picture that two
 # sides within our limit can make; beyond it, Pillow's warning is an error.
-# A sound PNG may carry megabytes of text; Pillow's bound on all of it together stays.
-PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
 Image.MAX_IMAGE_PIXELS = MAX_SIDE_PIXELS * MAX_SIDE_PIXELS
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 # Damaged metadata of a stranger's picture is nothing that the log of a server has to hear of.
@@ -54,7 +53,8 @@ class ImageInfo:
     """A picture by its header: width and height in pixels as stored, before EXIF turns it.
 
     `format` is JPEG, PNG, WEBP, BMP or GIF; `suffix` the usual file suffix of it; `mode`
-    Pillow's name of the pixel type ("RGB", "L", "P", "CMYK", ...).
+    Pillow's name of the pixel type ("RGB", "L", "P", "CMYK", ...). `exif` is the block of a
+    JPEG's header, empty when there is none.
     """
 
     format: str
@@ -63,6 +63,7 @@ class ImageInfo:
     bytes: int
     suffix: str
     mode: str
+    exif: Block = field(default=b"", repr=False)
 
 
 def probe(source: bytes | os.PathLike[str] | str, limits: Limits = DEFAULT_LIMITS) -> ImageInfo:
@@ -88,14 +89,32 @@ def _probe(file: IO[bytes], size: int, limits: Limits) -> ImageInfo:
     head = file.read(_HEAD_BYTES)
     kind = sniff(head)
     file.seek(0)
+    exif = b""
     if kind == "WEBP":
         width, height = _webp_size(head)
         mode = "RGBA"
     else:
-        with translated("header", kind), Image.open(file, formats=[kind]) as image:
+        with translated("header", kind), open_as(kind, file) as image:
             (width, height), mode = image.size, image.mode
+            if kind == "JPEG":
+                exif = image.info.get("exif", b"")
     _check_size(width, height, limits)
-    return ImageInfo(kind, width, height, size, _SUFFIXES[kind], mode)
+    return ImageInfo(kind, width, height, size, _SUFFIXES[kind], mode, exif)
+
+
+def open_as(kind: str, file: IO[bytes]) -> ImageFile.ImageFile:
+    """Pillow's reader of one of our formats on a file, its header read; raises whatever it raises.
+
+    JPEG, by far the most usual, is opened without loading Pillow's readers of all the others.
+    """
+    if kind == "JPEG":
+        return JpegImagePlugin.JpegImageFile(file)
+    if kind == "PNG":
+        from PIL import PngImagePlugin
+
+        # A sound PNG may carry megabytes of text; Pillow's bound on all of it together stays.
+        PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
+    return Image.open(file, formats=[kind])
 
 
 def sniff(head: bytes) -> str:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+from scai.errors import ScaiError
 from scai.recognizer import Recognizer
+
+# How long it is remembered which section a name stands for, in seconds: the file is read for it.
+_NAME_AGE = 1.0
 
 
 class ModelCache:
@@ -13,7 +18,7 @@ class ModelCache:
 
     `load(section)` makes a warm recognizer or raises ConfigError or EngineError. `default` is
     the section a job gets that names none; it is never put out. `resolve(name)` follows aliases,
-    so that one model is not loaded under two names.
+    so that one model is not loaded under two names. One thread loads; others may call `loaded`.
     """
 
     def __init__(
@@ -28,10 +33,18 @@ class ModelCache:
         self._load = load
         self._capacity = capacity
         self._loaded: OrderedDict[str, Recognizer] = OrderedDict()
+        self._names: dict[str, tuple[float, str]] = {}
+
+    def loaded(self, section: str = "") -> Recognizer | None:
+        """The recognizer of a section if it is loaded already; from any thread."""
+        try:
+            return self._loaded.get(self._name(section))
+        except ScaiError:
+            return None
 
     def get(self, section: str = "") -> Recognizer:
         """The recognizer of a section; "" is the default one."""
-        name = self._resolve(section or self.default)
+        name = self._name(section)
         found = self._loaded.get(name)
         if found is None:
             # Loaded first: a model that cannot be loaded must not put a good one out.
@@ -40,6 +53,14 @@ class ModelCache:
             self._loaded[name] = found
         self._loaded.move_to_end(name)
         return found
+
+    def _name(self, section: str) -> str:
+        asked, now = section or self.default, time.monotonic()
+        known = self._names.get(asked)
+        if known is None or now - known[0] > _NAME_AGE:
+            # Names come from clients: only the few that there are may be remembered.
+            known = self._names[asked] = (now, self._resolve(asked))
+        return known[1]
 
     def _make_room(self) -> None:
         while len(self._loaded) >= self._capacity:

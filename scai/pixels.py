@@ -9,14 +9,24 @@ from __future__ import annotations
 
 import io
 import os
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from scai import png
 from scai.errors import BadImage
-from scai.images import DEFAULT_LIMITS, MAX_SIDE_PIXELS, Limits, probe, translated
+from scai.images import (
+    DEFAULT_LIMITS,
+    MAX_SIDE_PIXELS,
+    ImageInfo,
+    Limits,
+    open_as,
+    probe,
+    translated,
+)
 
 # OpenCV reads these once, when it is loaded; its own defaults are 2^20 a side.
 for _name, _limit in (
@@ -42,16 +52,41 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# Divisor of both sides -> OpenCV's bit for it, the strongest first.
+_REDUCED = (
+    (8, cv2.IMREAD_REDUCED_GRAYSCALE_8),
+    (4, cv2.IMREAD_REDUCED_GRAYSCALE_4),
+    (2, cv2.IMREAD_REDUCED_GRAYSCALE_2),
+)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded photo.
+
+    `pixels`: (h, w, 3) uint8 RGB, upright, perhaps reduced. `width`, `height`: pixels of the
+    whole upright picture, which boxes and verdicts speak of. `orientation`: the EXIF orientation
+    1..8 that it was stored in.
+    """
+
+    pixels: Pixels
+    width: int
+    height: int
+    orientation: int = 1
 
 
 def decode(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Pixels:
-    """The picture in `data`, upright; see `decode_oriented`."""
-    return decode_oriented(data, limits)[0]
+    """The whole picture in `data`, upright; see `read_picture`."""
+    return read_picture(data, limits).pixels
 
 
-def decode_oriented(data: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[Pixels, int]:
-    """The picture in `data`, turned upright, and the EXIF orientation (1..8) it was stored in.
+def read_picture(
+    data: bytes, limits: Limits = DEFAULT_LIMITS, least: tuple[int, int] | None = None
+) -> Picture:
+    """The picture in `data`, turned upright.
 
+    With `least`, a height and width in pixels, a plain JPEG may come reduced to a half, a quarter
+    or an eighth as long as no upright side gets shorter than that; it is decoded so much faster.
     Transparency is laid on white; of several frames the first is taken. Raises what `probe`
     raises, and BadImage(stage="decode") for data that is damaged or cut off.
     """
@@ -60,21 +95,38 @@ def decode_oriented(data: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[Pixel
         # Some OpenCV versions fill up a JPEG that was cut off with grey and say nothing. One
         # that ends with its end marker was not cut; the others are for Pillow, which is strict.
         if info.format == "JPEG" and info.mode in ("RGB", "L") and data.endswith(b"\xff\xd9"):
-            raw = np.frombuffer(data, np.uint8)
-            # Turned here and not by OpenCV, whose reading of EXIF differs from ours now and then.
-            how = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-            pixels: Pixels | None = cv2.imdecode(raw, how)
-            if pixels is not None:
-                with Image.open(io.BytesIO(data), formats=["JPEG"]) as header:
-                    orientation = _orientation(header)
-                return _upright(pixels, orientation), orientation
-        return _decode_with_pillow(data, info.format)
+            picture = _decode_with_opencv(data, info, least)
+            if picture is not None:
+                return picture
+        pixels, orientation = _decode_with_pillow(data, info.format)
+    return Picture(pixels, pixels.shape[1], pixels.shape[0], orientation)
+
+
+def _decode_with_opencv(
+    data: bytes, info: ImageInfo, least: tuple[int, int] | None
+) -> Picture | None:
+    orientation = _orientation(info.exif)
+    height, width = (info.height, info.width) if orientation < 5 else (info.width, info.height)
+    # Turned here and not by OpenCV, whose reading of EXIF differs from ours now and then.
+    how = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION | _reduction(height, width, least)
+    pixels: Pixels | None = cv2.imdecode(np.frombuffer(data, np.uint8), how)
+    if pixels is None:
+        return None
+    return Picture(_upright(pixels, orientation), width, height, orientation)
+
+
+def _reduction(height: int, width: int, least: tuple[int, int] | None) -> int:
+    """OpenCV's flag for the strongest reduction that keeps both sides at `least`; 0: none."""
+    if least is None:
+        return 0
+    room = min(height // least[0], width // least[1])
+    return next((flag for divisor, flag in _REDUCED if divisor <= room), 0)
 
 
 def _decode_with_pillow(data: bytes, kind: str) -> tuple[Pixels, int]:
-    with Image.open(io.BytesIO(data), formats=[kind]) as image:
+    with open_as(kind, io.BytesIO(data)) as image:
         image.load()
-        orientation = _orientation(image)
+        orientation = _orientation(image.info.get("exif", b""))
         rgb = _to_rgb(image)
     if orientation in _UPRIGHT:
         rgb = rgb.transpose(_UPRIGHT[orientation])
@@ -89,11 +141,13 @@ def _upright(pixels: Pixels, orientation: int) -> Pixels:
     return pixels if flip is None else cv2.flip(pixels, flip)
 
 
-def _orientation(image: Image.Image) -> int:
-    """The orientation of the EXIF block alone; Pillow would look into XMP as well."""
+def _orientation(block: bytes) -> int:
+    """The orientation that an EXIF block alone tells; Pillow would look into XMP as well."""
+    if not block:
+        return 1
     try:
         exif = Image.Exif()
-        exif.load(image.info.get("exif", b""))
+        exif.load(block)
         found = int(exif.get(_EXIF_ORIENTATION, 1))
     except Exception:
         return 1  # damaged metadata is no reason to refuse a sound picture
@@ -196,7 +250,16 @@ def letterbox_inner(image_h: int, image_w: int, height: int, width: int) -> tupl
 
 
 def encode_png(image: Pixels) -> bytes:
-    """PNG bytes without metadata, by the fastest setting that still compresses."""
+    """PNG bytes without metadata, by the fastest way that still compresses.
+
+    Raises ValueError for anything but a picture with pixels.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise ValueError(f"encode_png: expected (h, w, 3) uint8, got {image.shape} {image.dtype}")
+    return png.encode(image) if png.available() else _encode_png_with_opencv(image)
+
+
+def _encode_png_with_opencv(image: Pixels) -> bytes:
     # Filter SUB and Huffman codes alone: less time than zlib's search, and hardly larger.
     options = [
         cv2.IMWRITE_PNG_COMPRESSION,

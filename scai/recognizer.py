@@ -56,6 +56,11 @@ class Recognizer(ABC):
             )
         self.max_batch = card.batch or MOST_IMAGES
 
+    @property
+    def needed_sides(self) -> tuple[int, int] | None:
+        """Height and width that the decoded picture must keep; None: all of it, to draw on."""
+        return None
+
     @abstractmethod
     def prepare(self, image: Pixels) -> Tensor:
         """`(h, w, 3)` uint8 RGB to the model's `(h', w', c)` in the input's dtype."""
@@ -73,16 +78,25 @@ class Recognizer(ABC):
 
         `options`, one for each image, take the place of the card's values.
         """
-        wishes = options or [NONE] * len(images)
         tensors = [self.prepare(image) for image in images]
+        sizes = [(image.shape[1], image.shape[0]) for image in images]
+        return self.run_prepared(tensors, sizes, options or [NONE] * len(images))
+
+    def run_prepared(
+        self,
+        tensors: Sequence[Tensor],
+        sizes: Sequence[tuple[int, int]],
+        options: Sequence[Options],
+    ) -> list[Result]:
+        """One result per tensor of `prepare`, in order; `sizes` are (width, height) in pixels."""
         results: dict[int, Result] = {}
         for places in self._groups(tensors):
-            outputs = self.engine.infer(np.stack([tensors[place] for place in places]))
+            chosen = [tensors[place] for place in places]
+            outputs = self.engine.infer(chosen[0][None] if len(chosen) == 1 else np.stack(chosen))
             self._check(outputs, len(places))
             for index, place in enumerate(places):
-                height, width = images[place].shape[:2]
-                results[place] = self.read(outputs, index, (width, height), wishes[place])
-        return [results[place] for place in range(len(images))]
+                results[place] = self.read(outputs, index, sizes[place], options[place])
+        return [results[place] for place in range(len(tensors))]
 
     def close(self) -> None:
         """Free the model."""

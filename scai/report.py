@@ -46,10 +46,20 @@ def status_table(queues: list[QueueStatus]) -> str:
             model, engine = worker.get("model", "?"), worker.get("engine", "?")
             lines.append(
                 f"worker {worker.get('pid', '?')}: {queue.kind}, {model} on {engine}, {state}"
+                f"{_done(worker)}"
             )
     if not any(queue.workers for queue in queues):
         lines.append("no workers are running")
     return "\n".join(lines)
+
+
+def _done(worker: Mapping[str, Any]) -> str:
+    """How many jobs a worker has finished, and in batches of what size on average."""
+    sizes = {int(size): count for size, count in worker.get("batch_sizes", {}).items()}
+    if not sizes:
+        return ""
+    mean = sum(size * count for size, count in sizes.items()) / sum(sizes.values())
+    return f", {worker.get('done', 0)} done in batches of {mean:.1f}"
 
 
 def human_age(seconds: float) -> str:

@@ -6,18 +6,21 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from scai import spool
+from scai.durable import Disk
 from scai.errors import NotFound
 from scai.queues.directory import DirectoryQueue
 from scai.session import NAME, Session
 
 log = logging.getLogger(__name__)
+_disk = Disk("off")
 
 # What a crash can leave behind in the session folder, and when it is surely nobody's, in seconds.
-_DEBRIS = (".new-", ".gone-")
+_DEBRIS = (".new-", ".gone-", spool.PREFIX)
 _DEBRIS_AGE = 3600.0
 
 
@@ -45,14 +48,27 @@ def purge(
     """
     moment = time.time() if now is None else now
     done = Purge([], 0, 0)
-    for entry in sorted(os.scandir(root), key=lambda e: e.name):
-        if not entry.is_dir(follow_symlinks=False):
-            continue
-        if entry.name.startswith(_DEBRIS):
-            _sweep(Path(entry.path), moment, dry_run)
-        elif NAME.fullmatch(entry.name):
-            _consider(Session(root, entry.name), list(queues), keep, moment, dry_run, done)
+    known = list(queues)
+    for name in sorted(_candidates(root, moment - keep)):
+        if NAME.fullmatch(name):
+            _consider(Session(root, name, disk=_disk), known, keep, moment, dry_run, done)
+        elif not dry_run:
+            _sweep(root / name, moment)
     return done
+
+
+def _candidates(root: Path, changed: float) -> Iterator[str]:
+    """Names of folders that last changed before that moment, and of debris."""
+    with os.scandir(root) as entries:
+        for entry in entries:
+            if entry.name.startswith(_DEBRIS):
+                yield entry.name
+            elif NAME.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+                try:
+                    if entry.stat(follow_symlinks=False).st_mtime < changed:
+                        yield entry.name
+                except FileNotFoundError:
+                    pass  # another cleaner was faster
 
 
 def _consider(
@@ -64,9 +80,7 @@ def _consider(
     done: Purge,
 ) -> None:
     try:
-        if session.age(now) <= keep:
-            return
-        with session.lock() as ours:
+        with session.lock(patience=0) as ours:
             # Asked again under the lock: it may have been waiting, run and finished meanwhile.
             if not ours or any(q.has(session.name) for q in queues) or session.age(now) <= keep:
                 done.alive += 1
@@ -82,10 +96,14 @@ def _consider(
         log.warning("%s not removed: %s", session.name, error)
 
 
-def _sweep(debris: Path, now: float, dry_run: bool) -> None:
+def _sweep(debris: Path, now: float) -> None:
+    """Remove what a crash left: a folder, or the file of an upload that did not come to its end."""
     try:
-        old = now - debris.lstat().st_mtime > _DEBRIS_AGE
-    except FileNotFoundError:
-        return
-    if old and not dry_run:
-        shutil.rmtree(debris, ignore_errors=True)
+        if now - debris.lstat().st_mtime <= _DEBRIS_AGE:
+            return
+        if debris.name.startswith(spool.PREFIX):
+            debris.unlink()
+        else:
+            shutil.rmtree(debris, ignore_errors=True)
+    except OSError as error:
+        log.warning("%s not removed: %s", debris.name, error)

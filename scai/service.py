@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from scai import cards, plugins
+from scai.depth import Depth
 from scai.durable import Disk, storage_error
 from scai.errors import BadRequest, Busy, ConfigError, NotFound
 from scai.images import SUFFIXES, Limits, probe
@@ -24,9 +25,10 @@ log = logging.getLogger(__name__)
 # A wait looks at the disk itself now and then, in seconds: events are only hints.
 _RECHECK = 1.0
 _RECHECK_WITHOUT_EVENTS = 0.1
-# How long a counted queue depth is good for, in seconds; counting lists the folder.
-_DEPTH_AGE = 1.0
+# How long a client waits that finds too many waiting, in seconds. It asks again at once, and again.
+_SHORT_WAIT = 0.1
 _LONGEST_NAME = 255
+_NO_SESSION = "no available task, key or job"
 
 
 class Service:
@@ -41,7 +43,7 @@ class Service:
         self._limits = Limits(settings.max_upload_bytes, settings.max_pixels)
         self._waiters = Waiters(self._queues.values())
         self._waiting = threading.BoundedSemaphore(max(1, settings.threads * 3 // 4))
-        self._depths: dict[str, tuple[float, int]] = {}
+        self._depths = {kind: Depth(queue) for kind, queue in self._queues.items()}
         self._models: dict[str, tuple[float, list[str]]] = {}
         settings.sessionpath.mkdir(parents=True, exist_ok=True)
 
@@ -73,27 +75,33 @@ class Service:
         return sorted(names, key=lambda name: name != default)
 
     def submit(
-        self, kind: str, data: bytes, filename: str, params: Mapping[str, str] | None = None
+        self,
+        kind: str,
+        picture: bytes | Path,
+        filename: str,
+        params: Mapping[str, str] | None = None,
     ) -> Session:
         """Take a picture in; when this returns, it is on stable storage and will get a verdict.
 
-        `filename` is the client's and is only shown, never used as a path. `params` may hold, as
-        text, "model", a section name; "threshold", the least score 0..1; "top_k", the most
-        results. Raises NotFound, BadRequest, BadImage, Busy or StorageFull.
+        `picture` is its bytes, or a file in the session folder, which is moved away. `filename` is
+        the client's and is only shown, never used as a path. `params` may hold, as text, "model",
+        a section name; "threshold", the least score 0..1; "top_k", the most results. Raises
+        NotFound, BadRequest, BadImage, Busy or StorageFull.
         """
         queue = self._queue(kind)
         chosen = self._chosen(kind, params or {})
-        info = probe(data, self._limits)
-        self._refuse_when_full(kind, queue)
+        info = probe(picture, self._limits)
+        self._refuse_when_full(kind)
         name = _base_name(filename)
-        upload = Upload(data, _suffix(name, info.suffix), name)
+        data, file = (picture, None) if isinstance(picture, bytes) else (b"", picture)
+        upload = Upload(data, _suffix(name, info.suffix), name, file)
         try:
             session = Session.create(
                 self.settings.sessionpath,
                 kind,
                 upload,
                 params=chosen,
-                enqueue=lambda session: queue.put(Job(session.name, kind)),
+                enqueue=lambda session: queue.place(Job(session.name, kind)),
                 disk=self._disk,
             )
         except OSError as error:
@@ -120,14 +128,9 @@ class Service:
             there = ", ".join(known[:-1]) or "none"
             raise BadRequest(f"no model {name[:60]!r}; there are: {there}")
 
-    def _refuse_when_full(self, kind: str, queue: JobQueue) -> None:
-        counted, depth = self._depths.get(kind, (-float("inf"), 0))
-        now = time.monotonic()
-        if now - counted > _DEPTH_AGE:
-            counted, depth = now, len(queue)
-        if depth >= self.settings.max_waiting:
+    def _refuse_when_full(self, kind: str) -> None:
+        if not self._depths[kind].room(self.settings.max_waiting):
             raise Busy("the queue is full; try again in a minute", retry_after=60)
-        self._depths[kind] = (counted, depth + 1)
 
     def _queue(self, kind: str) -> JobQueue:
         try:
@@ -139,17 +142,28 @@ class Service:
         """The session of that name if `key` opens it and it is of that kind; else NotFound."""
         session = Session(self.settings.sessionpath, name, disk=self._disk)
         if not session.opens_with(key, kind):
-            raise NotFound("no available task, key or job")
+            raise NotFound(_NO_SESSION)
         return session
+
+    def result(self, kind: str, name: str, key: str, wait: float) -> dict[str, Any]:
+        """What clients may see of a session, as `session` opens it; waits as `wait` does."""
+        session = Session(self.settings.sessionpath, name, disk=self._disk)
+        record = session.keyed_record(key, kind)
+        if record is None:
+            raise NotFound(_NO_SESSION)
+        if not wait > 0 or record.get("state") in FINAL:
+            return session.result(record)
+        return self.wait(session, wait)
 
     def wait(self, session: Session, timeout: float) -> dict[str, Any]:
         """The session's result as soon as it is final, or as it is after `timeout` seconds.
 
-        With three quarters of the portal's threads waiting already, it is given as it is at once.
+        With three quarters of the portal's threads waiting already, a tenth of a second at most.
         """
         if not self._waiting.acquire(blocking=False):
-            # The threads that are left are for uploads and for those who do not wait.
-            return session.result()
+            # The threads that are left are for uploads and for those who do not wait. Answered at
+            # once, such a client would ask again and again, and take the processor from them.
+            return self._wait(session, min(timeout, _SHORT_WAIT))
         try:
             return self._wait(session, min(timeout, self.settings.max_wait))
         finally:

@@ -14,10 +14,8 @@ Nobody but this file knows these names.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hmac
-import json
 import os
 import re
 import secrets
@@ -27,11 +25,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from scai.durable import Disk
 from scai.errors import BadSession, NotFound, ScaiError
+from scai.records import NOT_THERE, read_object, to_bytes, to_json
 
 NAME = re.compile(r"d-\d{8}-[0-9a-f]{40}")
 STATES = ("initialization", "processing", "complete", "failure")
@@ -40,9 +40,9 @@ FINAL = ("complete", "failure")
 _RECORD = "process.json"
 _RESULT = "result.json"
 _PICTURE = "output.png"
-# Far above any record of ours; a foreign client's might be anything.
-_LONGEST_RECORD = 4_000_000
-_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+# How long a lock is waited for, and how often it is tried, in seconds.
+_PATIENCE = 0.02
+_NAP = 0.001
 # Kept from clients: the key is a secret, the rest is of no use outside.
 _PRIVATE = ("key", "input_image", "attempts")
 
@@ -62,11 +62,16 @@ def arrived(name: str) -> float | None:
 
 @dataclass(frozen=True)
 class Upload:
-    """What a client sent: the picture, its stored suffix such as ".jpg", the client's file name."""
+    """What a client sent: the picture, its stored suffix such as ".jpg", the client's file name.
+
+    With `file`, the picture is that file and not `data`; it lies in the sessions' file system and
+    is moved, not copied.
+    """
 
     data: bytes
     suffix: str
     filename: str = ""
+    file: Path | None = None
 
 
 class Session:
@@ -82,6 +87,8 @@ class Session:
         self.name = name
         self.path = root / name
         self._disk = disk or Disk()
+        # What `create` wrote; nobody has to read it again to answer the client.
+        self.first_record: dict[str, Any] = {}
 
     def __repr__(self) -> str:
         return f"Session({self.name})"
@@ -94,14 +101,16 @@ class Session:
         upload: Upload,
         *,
         params: Mapping[str, str | float] | None = None,
-        enqueue: Callable[[Session], None] = lambda session: None,
+        enqueue: Callable[[Session], Callable[[], None] | None] = lambda session: None,
         now: Callable[[], float] = time.time,
         disk: Disk | None = None,
     ) -> Session:
         """A new session on stable storage; it appears whole, by one rename of its directory.
 
         `enqueue` is called while its lock is held, so that no cleaner, however short its period,
-        takes it for abandoned. When that or the disk fails with OSError, nothing is left.
+        takes it for abandoned. What it returns is called without the lock, beside the last flush,
+        and makes the ticket durable: a worker need not wait for the disk. When any of that fails
+        with OSError, nothing is left.
         """
         moment = now()
         session = cls(root, new_name(moment), disk=disk)
@@ -120,17 +129,20 @@ class Session:
             "attempts": 0,
             **(params or {}),
         }
+        session.first_record = record
         making = root / f".new-{session.name}"
         lock: int | None = None
         try:
             making.mkdir(mode=0o750, parents=True)
             lock = _flock(making)
-            session._disk.write(making / picture, upload.data)
-            session._disk.write(making / _RECORD, _json(record))
-            session._disk.sync_directory(making)
+            session._fill(making, picture, upload, record, lock)
             os.rename(making, session.path)
-            session._disk.sync_directory(root)
-            enqueue(session)
+            flush_ticket = enqueue(session)
+            if lock is not None:
+                os.close(lock)
+                lock = None
+            sync = partial(session._disk.sync_directory, root)
+            session._disk.together(sync, flush_ticket or _nothing)
         except OSError:
             for left in (making, session.path):
                 shutil.rmtree(left, ignore_errors=True)
@@ -140,15 +152,38 @@ class Session:
                 os.close(lock)
         return session
 
+    def _fill(
+        self,
+        making: Path,
+        picture: str,
+        upload: Upload,
+        record: Mapping[str, Any],
+        folder: int | None,
+    ) -> None:
+        """Write picture and record into the open directory that becomes the session; flush all."""
+        files = {os.path.join(making, _RECORD): to_json(record)}
+        also = [] if folder is None else [folder]
+        if upload.file is None:
+            files[os.path.join(making, picture)] = upload.data
+            self._disk.write_all(files, also=also)
+            return
+        os.rename(upload.file, making / picture)
+        moved = os.open(making / picture, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            self._disk.write_all(files, also=[*also, moved])
+        finally:
+            os.close(moved)
+
     def record(self) -> dict[str, Any]:
         """The content of process.json.
 
         Raises NotFound when there is no such session, BadSession when the file is not a JSON
         object; errors of the disk pass through, for they may be gone the next time.
         """
-        if self.path.is_symlink():
+        folder = os.fspath(self.path)
+        if os.path.islink(folder):
             raise NotFound("no such session")
-        return _read_object(self.path / _RECORD)
+        return read_object(f"{folder}/{_RECORD}")
 
     @property
     def state(self) -> str:
@@ -157,12 +192,16 @@ class Session:
 
     def opens_with(self, key: str, kind: str) -> bool:
         """Whether `key` is this session's key and `kind` its job."""
+        return self.keyed_record(key, kind) is not None
+
+    def keyed_record(self, key: str, kind: str) -> dict[str, Any] | None:
+        """The record if `key` is this session's key and `kind` its job; else None."""
         record = self.record()
         own = record.get("key")
         if not isinstance(own, str) or not own or record.get("job") != kind:
-            return False
+            return None
         # Bytes, because compare_digest refuses text that is not ASCII.
-        return hmac.compare_digest(_bytes(own), _bytes(key))
+        return record if hmac.compare_digest(to_bytes(own), to_bytes(key)) else None
 
     @property
     def input_path(self) -> Path:
@@ -180,9 +219,12 @@ class Session:
         path = self.path / _PICTURE
         return path if path.is_file() and not path.is_symlink() else None
 
-    def result(self) -> dict[str, Any]:
-        """What clients may see: the record without its secrets, and the verdict if there is one."""
-        record = self.record()
+    def result(self, record: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """What clients may see: the record without its secrets, and the verdict if there is one.
+
+        `record` is the session's, where the caller has just read it.
+        """
+        record = self.record() if record is None else record
         shown = {key: value for key, value in record.items() if key not in _PRIVATE}
         if record.get("state") in FINAL:
             shown.update(self._verdict())
@@ -190,20 +232,22 @@ class Session:
 
     def _verdict(self) -> dict[str, Any]:
         try:
-            return _read_object(self.path / _RESULT)
+            return read_object(f"{os.fspath(self.path)}/{_RESULT}")
         except (NotFound, BadSession):
             return {}
 
     @contextmanager
-    def lock(self) -> Iterator[bool]:
+    def lock(self, patience: float = _PATIENCE) -> Iterator[bool]:
         """True while this session is ours alone, False when somebody else has it.
 
-        Raises NotFound when the directory does not exist; errors of the disk pass through.
+        `patience` is how long, in seconds, it waits for somebody else to be done: the portal has
+        the session until just after its ticket is there. Raises NotFound when the directory does
+        not exist; errors of the disk pass through.
         """
         try:
-            descriptor = _flock(self.path)
+            descriptor = _flock(self.path, patience)
         except OSError as error:
-            if error.errno in _NOT_THERE:
+            if error.errno in NOT_THERE:
                 raise NotFound("no such session") from None
             raise
         if descriptor is None:
@@ -226,7 +270,7 @@ class Session:
             record["attempts"] = attempts(record) + 1
             # Its bytes are flushed, though the count need not survive a power cut: an empty file
             # in the place of the record would lose the key and with it the job.
-            self._disk.place(self.path / _RECORD, _json(record))
+            self._disk.place(self.path / _RECORD, to_json(record))
         return record
 
     def complete(
@@ -269,33 +313,45 @@ class Session:
             return False
         kind = str(record.get("job", "")).replace("_", " ").capitalize() or "The job"
         final = {**record, **changes, "state": state, "message": f"{kind} {changes['message']}"}
+        files = {_RECORD: to_json(final), _RESULT: to_json({"state": state, **verdict})}
         if picture is not None:
-            self._disk.place(self.path / _PICTURE, picture)
-        # The verdict must be on the disk before the record says so: a power cut between the two
-        # would leave a final state without its result.
-        self._disk.place(self.path / _RESULT, _json({"state": state, **verdict}))
-        self._disk.sync_directory(self.path)
-        self._disk.publish(self.path / _RECORD, _json(final))
+            files[_PICTURE] = picture
+        with self._disk.drafts(self.path, files) as place:
+            # The verdict must be on the disk before the record says so: a power cut between the
+            # two would leave a final state without its result.
+            for name in (_PICTURE, _RESULT):
+                if name in files:
+                    place(name)
+            self._disk.sync_directory(self.path)
+            place(_RECORD)
+            self._disk.sync_directory(self.path)
         return True
 
     def age(self, now: float) -> float:
         """Seconds since the directory last changed. Raises NotFound."""
         try:
-            return now - self.path.lstat().st_mtime
+            return now - os.lstat(self.path).st_mtime
         except FileNotFoundError:
             raise NotFound("no such session") from None
 
     def size(self) -> int:
         """Bytes in the directory's files; links count nothing."""
-        return sum(f.lstat().st_size for f in self.path.iterdir() if not f.is_symlink())
+        found = [entry.stat(follow_symlinks=False) for entry in os.scandir(self.path)]
+        return sum(each.st_size for each in found if not stat.S_ISLNK(each.st_mode))
 
     def remove(self) -> int:
         """Remove the directory; the bytes it held. Links are removed, never followed."""
         freed = self.size()
         # A rename first, so that nobody finds a session that is half there.
-        going = self.path.with_name(f".gone-{self.name}")
+        going = os.path.join(self.path.parent, f".gone-{self.name}")
         os.rename(self.path, going)
-        shutil.rmtree(going)
+        try:
+            for name in os.listdir(going):
+                os.unlink(f"{going}/{name}")
+            os.rmdir(going)
+        except OSError:
+            # It holds more than files. That way is safe and several times as slow.
+            shutil.rmtree(going)
         return freed
 
 
@@ -309,56 +365,26 @@ def _clock(now: float | None) -> str:
     return time.strftime("%H:%M:%S", time.localtime(now))
 
 
-def _json(value: Mapping[str, Any]) -> bytes:
-    return _bytes(json.dumps(value, ensure_ascii=False, indent=1))
-
-
-def _bytes(text: str) -> bytes:
-    # Half a surrogate pair, which JSON allows and UTF-8 does not, goes out as it came: \\udxxx.
-    return text.encode("utf-8", "backslashreplace")
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    """The JSON object in a file that anybody may have written.
-
-    Raises NotFound when there is none, BadSession for anything that is not a plain file of
-    sensible size with one JSON object.
-    """
-    try:
-        # Not blocking, for it may be a pipe; not following, for it may lead anywhere.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        if error.errno in _NOT_THERE:
-            raise NotFound("no such session") from None
-        raise
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise BadSession(f"{path.name} must be a plain file")
-        data = file.read(_LONGEST_RECORD + 1)
-    if len(data) > _LONGEST_RECORD:
-        raise BadSession(f"{path.name} is longer than {_LONGEST_RECORD} bytes")
-    try:
-        value = json.loads(data, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise BadSession(f"{path.name} is not JSON: {str(error)[:100]}") from error
-    if not isinstance(value, dict):
-        raise BadSession(f"{path.name} must hold a JSON object")
-    return value
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _flock(folder: Path) -> int | None:
+def _flock(folder: Path, patience: float = 0.0) -> int | None:
     """A descriptor that holds the folder's flock, also through a rename; None if another does."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(folder, flags)
+    deadline = time.monotonic() + patience
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return descriptor
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    break
+                time.sleep(_NAP)
+    except OSError:
         os.close(descriptor)
-        if isinstance(error, BlockingIOError):
-            return None
         raise
-    return descriptor
+    os.close(descriptor)
+    return None
+
+
+def _nothing() -> None:
+    pass

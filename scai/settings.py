@@ -48,7 +48,7 @@ class Settings:
         choices=("runtime", "job"),
     )
     threads: int = _option(
-        64, "portal", "requests served at once, waiting ones included", low=1, high=4096
+        256, "portal", "requests served at once, waiting ones included", low=1, high=4096
     )
     max_upload_mb: float = _option(20.0, "portal", "largest upload in MB (10^6 bytes)", low=0.001)
     max_request_mb: float = _option(
@@ -90,6 +90,22 @@ class Settings:
         2.0, "worker", "seconds between two looks into the queue folder", low=0.01
     )
     batch: int = _option(8, "worker", "most images in one inference", low=1, high=256)
+    batch_wait: float = _option(
+        0.0,
+        "worker",
+        "seconds a batch is kept open for more images; 0: a free engine never waits",
+        low=0.0,
+        high=10.0,
+    )
+    measure: str = _option(
+        "on",
+        "worker",
+        "on: try at a model's first load which engine and setting is the fastest; off: do not",
+        choices=("on", "off"),
+    )
+    cachepath: Path = _option(
+        Path(".cache/engines"), "worker", "folder of such measurements and of compiled models"
+    )
     max_models: int = _option(
         4, "worker", "models one worker keeps loaded, the default one included", low=2
     )

@@ -38,14 +38,14 @@ def status(settings: Settings, now: float | None = None) -> list[QueueStatus]:
             continue
         queue = DirectoryQueue(settings.pool(kind), kind, doorbell=False)
         names = sorted(queue.waiting())
-        ages = [moment - at for name in names if (at := arrived(name)) is not None][:1]
+        oldest = next((at for name in names if (at := arrived(name)) is not None), None)
         found.append(
             QueueStatus(
                 kind,
                 len(names),
                 len(queue.claimed()),
                 len(queue.held()),
-                round(max(0.0, ages[0]), 3) if ages else None,
+                None if oldest is None else round(max(0.0, moment - oldest), 3),
                 queue.workers(),
             )
         )

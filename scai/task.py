@@ -6,14 +6,13 @@ The record may come from a foreign client, so nothing in it is taken for what it
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from scai.pixels import Picture, Pixels
 from scai.queues.base import Claim, Job, JobQueue
-from scai.recognizer import Options
+from scai.recognizer import Options, Tensor
 from scai.session import Session, attempts
 from scai.settings import MOST_RESULTS
 
@@ -22,15 +21,36 @@ _LATEST = 1e11
 
 @dataclass
 class Task:
-    """One job of a step. `pixels` (h, w, 3) uint8 RGB, upright; `times` in milliseconds."""
+    """One job under way; `lock` is what it holds until its end, `times` are in milliseconds.
+
+    `tensor` is the picture as its model wants it, where the model was loaded in time to tell.
+    """
 
     claim: Claim
     session: Session
     record: dict[str, Any]
-    pixels: NDArray[np.uint8] | None = None
-    orientation: int = 1
+    lock: ExitStack
+    picture: Picture | None = None
+    tensor: Tensor | None = None
     batch: int = 0
     times: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def shown(self) -> Pixels:
+        """The decoded picture."""
+        assert self.picture is not None
+        return self.picture.pixels
+
+    @property
+    def image(self) -> dict[str, int]:
+        """What the verdict says of the picture: its size upright, and how it was stored."""
+        assert self.picture is not None
+        picture = self.picture
+        return {
+            "width": picture.width,
+            "height": picture.height,
+            "orientation": picture.orientation,
+        }
 
     @property
     def suspect(self) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +16,12 @@ from inprocess import Site
 
 from scai.queues.directory import DirectoryQueue
 from scai.session import Session, Upload
+
+# Engines keep to their plain settings, also in the processes that tests start, unless a test of
+# measuring says otherwise; what they compile goes when the tests end.
+_cache = tempfile.TemporaryDirectory(prefix="scai-cache-")
+atexit.register(_cache.cleanup)
+os.environ |= {"SCAI_MEASURE": "off", "SCAI_CACHEPATH": _cache.name}
 
 
 @pytest.fixture(autouse=True)

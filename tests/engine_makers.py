@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +15,8 @@ import pytest
 import tiny_models
 
 from scai import plugins
-from scai.engines.base import EngineBase, ModelFile
+from scai.engines.base import EngineBase, ModelFile, Plan, TensorSpec
+from scai.errors import UnsupportedModel
 
 ROOT = Path(__file__).parents[1]
 DIGITS = ROOT / "usr" / "models" / "digits"
@@ -58,3 +63,47 @@ def opened(name: str, model: ModelFile) -> Iterator[EngineBase]:
         yield engine
     finally:
         engine.close()
+
+
+class Acted(EngineBase):
+    """An engine without a library whose plans behave in their own ways; see `BEHAVIOUR`."""
+
+    name = "fake"
+
+    def __init__(self, model: ModelFile) -> None:
+        self.plan = model.plan
+        self._acts = BEHAVIOUR[model.plan.lanes]
+        self.input = TensorSpec("input", (None, 8, 8, 3), "float32")
+        self.outputs = (TensorSpec("scores", (None, 3), "float32"),)
+        if self._acts == "refuses":
+            raise UnsupportedModel("it has a bad day")
+        if self._acts == "ends the process":
+            os._exit(3)
+
+    def infer(self, batch: np.ndarray) -> list[np.ndarray]:
+        if self._acts == "is killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(0.02 if self._acts == "is slow" else 0)
+        wrong = 0.01 if self._acts == "lies in batches" and len(batch) > 1 else 0
+        return [batch.mean((1, 2)) + wrong]
+
+
+BEHAVIOUR = ["is slow", "refuses", "ends the process", "lies in batches", "is killed", "is right"]
+PLANS = [Plan(lanes) for lanes in range(1, len(BEHAVIOUR))]
+
+
+def act() -> None:
+    """Let the engine `fake` of this process be `Acted`."""
+    fake = plugins.load("engines", "fake")
+    fake.Engine = Acted  # type: ignore[attr-defined]
+    fake.plans = lambda model: PLANS  # type: ignore[attr-defined]
+
+
+def acted(change: str = "") -> list[str]:
+    """The command of a measuring process in which the engine `fake` is `Acted`."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        f"import engine_makers\nfrom scai import measuring\nengine_makers.act()\n{change}\n"
+        "measuring.main()"
+    )
+    return [sys.executable, "-c", code]

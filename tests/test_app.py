@@ -1,14 +1,18 @@
 """The application as a whole: headers, health, and what it must not load."""
 
+import re
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
+from flask import Flask, url_for
 from inprocess import Site
 
 from scai import settings
 from scai.routes import ROUTES
 from scai.settings import ROOT
+from scai.statics import serve_statics
 
 IC, OD = ROUTES
 
@@ -18,6 +22,38 @@ def test_every_answer_carries_the_security_headers(site: Site) -> None:
         headers = site.http.get(path, buffered=True).headers
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert "default-src 'self'" in headers["Content-Security-Policy"]
+
+
+def test_the_pages_files_may_be_kept_until_their_content_changes(site: Site) -> None:
+    page = site.http.get("/")
+    assert page.headers["Cache-Control"] == "no-cache"
+    files = re.findall(r'(?:href|src)="(/static/[^"]+)"', page.text)
+    assert len(files) > 3
+    for path in files:
+        with site.http.get(path) as got:
+            content = got.data
+            assert got.status_code == 200
+            assert "immutable" in got.headers["Cache-Control"]
+        known = {"If-None-Match": got.headers["ETag"]}
+        with site.http.get(path, headers=known) as again:
+            assert (again.status_code, again.data) == (304, b"")
+        plain = re.sub(r"/v-[0-9a-f]{12}/", "/", path)
+        other = re.sub(r"/v-[0-9a-f]{12}/", "/v-0123456789ab/", path)
+        for unsure in (plain, other):
+            with site.http.get(unsure) as asked:
+                assert (asked.status_code, asked.data) == (200, content)
+                assert asked.headers["Cache-Control"] == "no-cache"
+
+
+def test_the_mark_of_the_files_changes_with_their_content(tmp_path: Path) -> None:
+    addresses = set()
+    for content in ("a", "b"):
+        (tmp_path / "x.css").write_text(content)
+        app = Flask("test", static_folder=None)
+        serve_statics(app, tmp_path)
+        with app.test_request_context():
+            addresses.add(url_for("static", filename="x.css"))
+    assert len(addresses) == 2
 
 
 def test_health(site: Site) -> None:

@@ -272,3 +272,9 @@ def test_the_card_and_the_pixels_know_the_same_ways_to_resize(usr: Path) -> None
     for method in METHODS:
         config = write(usr, GOOD + f"RESIZE = {method}\n")
         assert load_card(config, "m", CLASSIFICATION).resize == method
+
+
+@pytest.mark.parametrize("value", ["auto", "full", "REDUCED"])
+def test_how_jpegs_are_decoded_is_said_by_the_card(usr: Path, value: str) -> None:
+    config = write(usr, GOOD + f"DECODE = {value}\n")
+    assert load_card(config, "m", CLASSIFICATION).decode == value.lower()

@@ -44,6 +44,22 @@ def test_scores_that_are_no_numbers_count_as_nothing() -> None:
     assert np.isfinite(result.scores).all()
 
 
+@pytest.mark.parametrize(
+    ("values", "least"),
+    [
+        ({}, None),
+        ({"resize": "area"}, (16, 16)),
+        ({"resize": "area", "decode": "reduced"}, (8, 8)),
+        ({"decode": "reduced"}, (8, 8)),
+        ({"resize": "tf1", "decode": "reduced"}, None),
+        ({"resize": "letterbox", "decode": "reduced"}, None),
+        ({"resize": "area", "decode": "full"}, None),
+    ],
+)
+def test_a_photo_is_decoded_no_smaller_than_its_answer_allows(values: dict, least) -> None:
+    assert classifier([1.0, 0.0, 0.0], **values).needed_sides == least
+
+
 def test_trailing_axes_of_one_are_squeezed() -> None:
     row = np.array([0.1, 0.7, 0.2], np.float32).reshape(1, 1, 1, 3)
     engine = Scripted(spec(), ["scores"], lambda batch: [np.tile(row, (len(batch), 1, 1, 1))])

@@ -15,7 +15,9 @@ from scai.service import Service
 from scai.settings import OPTIONS, ROOT, Settings
 from workers import image_classification, object_detection
 
-DOCS = {file.name: file.read_text() for file in [*ROOT.glob("docs/*.md"), *ROOT.glob("*.md")]}
+FILES = [*ROOT.glob("docs/*.md"), *ROOT.glob("*.md"), *ROOT.glob("benchmarks/*.md")]
+# By their place below docs/ or the root.
+DOCS = {str(file.relative_to(ROOT)).removeprefix("docs/"): file.read_text() for file in FILES}
 
 
 def option_row(name: str) -> str:

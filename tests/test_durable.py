@@ -56,6 +56,37 @@ def test_a_failed_write_leaves_the_old_content_and_no_debris(
     assert (tmp_path / "a").read_bytes() == b"old"
 
 
+def test_drafts_are_all_flushed_before_the_first_appears_and_the_rest_is_removed(
+    tmp_path: Path, flushes: list[str]
+) -> None:
+    files = {"a": b"1", "b": b"2", "c": b"3"}
+    with Disk("group").drafts(tmp_path, files) as place:
+        assert sorted(Path(path).name[:3] for path in flushes) == [".a.", ".b.", ".c."]
+        place("b")
+        assert (tmp_path / "b").read_bytes() == b"2"
+        place("a")
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_one_flush_that_fails_lets_no_draft_appear(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.fsync
+
+    def refuse_b(descriptor: int) -> None:
+        if "/.b." in os.readlink(f"/proc/self/fd/{descriptor}"):
+            raise OSError(5, "Input/output error")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse_b)
+    with (
+        pytest.raises(OSError),
+        Disk("group").drafts(tmp_path, {"a": b"1", "b": b"2", "c": b"3"}) as place,
+    ):
+        place("a")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_reader_never_sees_a_file_half_written(tmp_path: Path) -> None:
     disk, target = Disk("off"), tmp_path / "f"
     contents = [bytes([65 + n]) * 200_000 for n in range(2)]

@@ -17,7 +17,7 @@ from PIL import Image, PngImagePlugin
 
 from scai.errors import BadImage, ImageTooLarge, UnsupportedFormat
 from scai.images import Limits, probe
-from scai.pixels import decode, decode_oriented, fit_within, letterbox, letterbox_inner, resize
+from scai.pixels import decode, fit_within, letterbox, letterbox_inner, read_picture, resize
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
 WIDTH, HEIGHT = 40, 24
@@ -185,29 +185,96 @@ def test_probing_loads_no_opencv() -> None:
 # -- pixels -----------------------------------------------------------------------------------
 
 
+# The picture as a camera held that way stores it: the inverse of what EXIF asks for.
+TURNS = {
+    2: [Image.Transpose.FLIP_LEFT_RIGHT],
+    3: [Image.Transpose.ROTATE_180],
+    4: [Image.Transpose.FLIP_TOP_BOTTOM],
+    5: [Image.Transpose.TRANSPOSE],
+    6: [Image.Transpose.ROTATE_90],
+    7: [Image.Transpose.TRANSVERSE],
+    8: [Image.Transpose.ROTATE_270],
+}
+
+
+def as_stored(image: Image.Image, orientation: int) -> tuple[Image.Image, Image.Exif]:
+    for turn in TURNS.get(orientation, []):
+        image = image.transpose(turn)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return image, exif
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("mode", ["RGB", "CMYK"])
 def test_all_eight_orientations_come_out_upright(format: str, orientation: int, mode: str) -> None:
     if mode == "CMYK" and format != "JPEG":
         return
-    # The picture as a camera held that way stores it: the inverse of what EXIF asks for.
-    stored = corners()
-    turns = {
-        2: [Image.Transpose.FLIP_LEFT_RIGHT],
-        3: [Image.Transpose.ROTATE_180],
-        4: [Image.Transpose.FLIP_TOP_BOTTOM],
-        5: [Image.Transpose.TRANSPOSE],
-        6: [Image.Transpose.ROTATE_90],
-        7: [Image.Transpose.TRANSVERSE],
-        8: [Image.Transpose.ROTATE_270],
-    }
-    for turn in turns.get(orientation, []):
-        stored = stored.transpose(turn)
-    exif = Image.Exif()
-    exif[0x0112] = orientation
+    stored, exif = as_stored(corners(), orientation)
     options = {"lossless": True} if format == "WEBP" else {}
-    assert_upright(decode(saved(stored.convert(mode), format, exif=exif, **options)))
+    picture = read_picture(saved(stored.convert(mode), format, exif=exif, **options))
+    assert_upright(picture.pixels)
+    assert (picture.width, picture.height) == (WIDTH, HEIGHT)
+    assert picture.orientation == orientation
+
+
+# -- fewer pixels, where fewer are needed -----------------------------------------------------
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_jpeg_is_reduced_upright_and_tells_its_whole_size(orientation: int, mode: str) -> None:
+    whole = noise(403, 202)
+    stored, exif = as_stored(whole.convert(mode), orientation)
+    data = saved(stored, "JPEG", exif=exif, quality=95)
+    # Upright the height is the bottleneck, however the picture lies in the file.
+    picture = read_picture(data, least=(100, 100))
+    assert picture.pixels.shape == (101, 202, 3)
+    assert (picture.width, picture.height) == (403, 202)
+    assert picture.orientation == orientation
+    expected = resize(decode(data), 101, 202, method="area").astype(int)
+    assert np.abs(expected - picture.pixels).mean() < 15  # turned wrongly: 44
+
+
+@pytest.mark.parametrize(
+    ("least", "shape"),
+    [
+        (None, (203, 403)),
+        ((102, 10), (203, 403)),  # a half would be half a pixel short
+        ((101, 201), (102, 202)),
+        ((50, 100), (51, 101)),
+        ((25, 50), (26, 51)),
+        ((1, 1), (26, 51)),  # no decoder goes below an eighth
+        ((1000, 1000), (203, 403)),
+    ],
+)
+def test_no_side_gets_shorter_than_was_asked_for(least, shape: tuple[int, int]) -> None:
+    picture = read_picture(saved(noise(403, 203), "JPEG"), least=least)
+    assert picture.pixels.shape == (*shape, 3)
+    assert (picture.width, picture.height) == (403, 203)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [saved(noise(), f) for f in FORMATS if f != "JPEG"]
+    + [saved(noise().convert("CMYK"), "JPEG"), saved(noise(), "JPEG") + b"xx"],
+    ids=lambda data: data[:4],
+)
+def test_only_plain_jpegs_are_reduced(data: bytes) -> None:
+    picture = read_picture(data, least=(10, 10))
+    assert picture.pixels.shape == (120, 160, 3)
+    assert (picture.width, picture.height) == (160, 120)
+
+
+def test_a_damaged_jpeg_is_refused_at_any_size() -> None:
+    data = saved(noise(), "JPEG", quality=95)
+    for cut in (200, 800, len(data) - 50):
+        with pytest.raises(BadImage):
+            read_picture(data[:cut], least=(8, 8))
+
+
+# -- every kind of picture --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("tail", [b"", b"xx"], ids=["fast way", "by Pillow"])
@@ -217,9 +284,9 @@ def test_an_orientation_outside_the_exif_block_turns_nothing(tail: bytes) -> Non
     segment = b"http://ns.adobe.com/xap/1.0/\0" + xmp
     plain = saved(corners(), "JPEG", quality=95)
     marked = plain[:2] + b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment + plain[2:]
-    pixels, orientation = decode_oriented(marked + tail)
-    assert orientation == 1
-    assert np.array_equal(pixels.shape, decode_oriented(plain)[0].shape)
+    picture = read_picture(marked + tail)
+    assert picture.orientation == 1
+    assert picture.pixels.shape == read_picture(plain).pixels.shape
 
 
 def test_a_png_with_a_megabyte_of_text_is_read() -> None:

@@ -22,6 +22,9 @@ from models_shelf import (
     snapshot,
 )
 
+from scai import measured
+from scai.engines.base import ModelFile, Plan
+from scai.measured import Measured
 from tools import (
     model_catalogue,
 )
@@ -174,6 +177,20 @@ def test_list_and_show_tell_what_is_there(scai: Scai) -> None:
     assert shown["files"][0]["sha256"] == digest(BODY)
     assert shown["run"]["runs"] == 20 and shown["run"]["images_per_s"] > 0
     assert "images/s" in done(scai("show", "pets", "--run")).output
+
+
+def test_show_tells_what_was_measured(scai: Scai, monkeypatch: pytest.MonkeyPatch) -> None:
+    done(scai("install", "pets", *CLASSIFY, *FILES, *FAKE))
+    monkeypatch.setenv("SCAI_CACHEPATH", "cache")
+    assert json.loads(done(scai("show", "pets", "--json")).output)["measured"] is None
+    found = Measured("fake", Plan(2), 8, 200.0, 250.0, "litert", 180.0, 190.0, {"openvino": "no"})
+    key = measured.key(ModelFile(Path("usr/models/pets/net.tflite")), ["fake"])
+    measured.write(Path("cache"), key, found)
+    told = json.loads(done(scai("show", "pets", "--json")).output)["measured"]
+    assert told == found.to_dict()
+    shown = done(scai("show", "pets")).output
+    for part in ("fake, 2 lanes", "250.0 images/s", "plain 190.0", found.date[:10], "not openvino"):
+        assert part in shown
 
 
 def test_the_settings_say_which_files_are_meant(

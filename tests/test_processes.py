@@ -228,12 +228,12 @@ def test_job_mode_answers_both_apis_and_leaves_nothing_running(tmp_path: Path) -
 # A worker in which a picture with the word POISON kills the process while it is being decoded.
 POISONABLE_WORKER = """
 import os, scai.worker, workers.image_classification as program
-decode = scai.worker.decode_oriented
-def deadly(data, limits):
+decode = scai.worker.read_picture
+def deadly(data, *arguments, **named):
     if b"POISON" in data:
         os.kill(os.getpid(), 9)
-    return decode(data, limits)
-scai.worker.decode_oriented = deadly
+    return decode(data, *arguments, **named)
+scai.worker.read_picture = deadly
 program.main()
 """
 

@@ -184,8 +184,7 @@ def test_without_file_events_the_folder_is_read_once_a_sweep(
     queue = DirectoryQueue(tmp_path / "pool", KIND, sweep=3600, doorbell=False)
     monkeypatch.setattr("scai.queues.directory._LONGEST_TURN", 0.01)
     looks: list[int] = []
-    real = queue.waiting
-    monkeypatch.setattr(queue, "waiting", lambda: looks.append(1) or real())
+    monkeypatch.setattr(queue._backlog, "read", lambda names: looks.append(1))
     assert queue.claim(1, 0.3) == []
     assert len(looks) == 1
     queue.close()
@@ -314,6 +313,73 @@ def test_done_rings_those_who_wait_for_the_verdict(tmp_path: Path) -> None:
     wait_until(lambda: name in rung, 5)
     worker.close()
     portal.close()
+
+
+def reads_of(queue: DirectoryQueue, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by one for each time that the folder is read."""
+    reads: list[int] = []
+    real = queue._backlog.read
+    monkeypatch.setattr(queue._backlog, "read", lambda names: reads.append(1) or real(names))
+    return reads
+
+
+def test_a_deep_queue_is_not_read_for_each_claim(
+    queue: DirectoryQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue._sweep = 3600
+    known = names(100)
+    for name in known:
+        (queue.pool / name).touch()
+    assert taken(queue, 10) == known[:10]
+    reads = reads_of(queue, monkeypatch)
+    assert [taken(queue, 10) for _ in range(9)] == [known[n : n + 10] for n in range(10, 100, 10)]
+    assert reads == []
+
+
+def test_a_ticket_whose_event_came_is_claimed_in_its_place_without_reading(
+    queue: DirectoryQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue._sweep = 3600
+    first, second, third, fourth = names(4)
+    put(queue, first, third)
+    assert taken(queue, 1) == [first]
+    reads = reads_of(queue, monkeypatch)
+    for name in (second, fourth):
+        queue._rung.clear()
+        put(queue, name)
+        assert queue._rung.wait(10)
+    assert taken(queue, 10) == [second, third, fourth]
+    assert reads == []
+
+
+def test_placing_is_waiting_already_and_a_failed_flush_takes_it_back(
+    queue: DirectoryQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [name] = names(1)
+    flush = queue.place(Job(name, KIND))
+    assert len(queue) == 1
+
+    def refuse(descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError):
+        flush()
+    assert len(queue) == 0
+
+
+def test_many_threads_of_a_process_are_one_owner(queue: DirectoryQueue) -> None:
+    known = names(200)
+    put_all = [threading.Thread(target=put, args=(queue, *known[n::4])) for n in range(4)]
+    got: list[str] = []
+    take = [threading.Thread(target=lambda: got.extend(taken(queue, 50))) for _ in range(4)]
+    for threads in (put_all, take):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(got) == known
+    assert len(owners.living(queue.pool)) == 1
 
 
 def _claim_all(pool: str, results: "multiprocessing.Queue[list[str]]") -> None:

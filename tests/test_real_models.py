@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
+import cv2
 import pytest
 from helpers import SHARED
 
 from scai.cards import CLASSIFICATION, DETECTION, ModelCard
-from scai.pixels import Pixels, decode
+from scai.pixels import Pixels, decode, read_picture
 from workers import image_classification, object_detection
 
 pytestmark = pytest.mark.usefixtures("shared")
@@ -20,8 +21,8 @@ def photo(name: str) -> Pixels:
     return decode((SHARED / "photos" / f"{name}.jpg").read_bytes())
 
 
-def classify(name: str, graph: str, labels: str, **values: object):
-    card = ModelCard(
+def classification_card(graph: str, labels: str, **values: object) -> ModelCard:
+    return ModelCard(
         CLASSIFICATION,
         Path("m.config"),
         "m",
@@ -29,7 +30,10 @@ def classify(name: str, graph: str, labels: str, **values: object):
         labels=SHARED / "models" / labels,
         **values,
     )
-    recognizer = image_classification.build(card)
+
+
+def classify(name: str, graph: str, labels: str, **values: object):
+    recognizer = image_classification.build(classification_card(graph, labels, **values))
     try:
         return recognizer.recognize([photo(name)])[0]
     finally:
@@ -87,6 +91,21 @@ def test_openvino_says_what_tensorflow_says(name: str, resize: str) -> None:
         )
         assert fast.labels == slow.labels
         assert abs(fast.scores - slow.scores).max() < 1e-3
+
+
+def test_a_large_photo_decoded_small_is_still_the_same_thing() -> None:
+    """A hot dog of 4.6 megapixels, in which the model sees a square of 224 pixels."""
+    large = cv2.resize(photo("hot_dog"), None, fx=5, fy=5, interpolation=cv2.INTER_CUBIC)
+    _, data = cv2.imencode(".jpg", large[..., ::-1])
+    recognizer = image_classification.build(
+        classification_card(engine="openvino", resize="area", **FROZEN)
+    )
+    reduced = read_picture(bytes(data), least=recognizer.needed_sides)
+    assert reduced.width == 2 * reduced.pixels.shape[1] == large.shape[1]
+    small, whole = recognizer.recognize([reduced.pixels, decode(bytes(data))])
+    recognizer.close()
+    assert small.labels[0] == whole.labels[0] == "935:hotdog, hot dog, red hot"
+    assert abs(small.scores[0] - whole.scores[0]) < 0.02
 
 
 def test_the_seeds_retrained_graph_runs() -> None:

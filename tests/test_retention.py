@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from scai import spool
 from scai.queues.base import Job
 from scai.queues.directory import DirectoryQueue
 from scai.retention import purge
@@ -94,8 +95,26 @@ def test_debris_of_a_crash_goes_when_it_is_surely_nobodys(
         folder.mkdir()
         (folder / "input.jpg").touch()
     os.utime(old, (0, 0))
+    uploads = [sessions / f"{spool.PREFIX}{n}" for n in range(2)]
+    for upload in uploads:
+        upload.touch()
+    os.utime(uploads[0], (0, 0))
+    purge(sessions, [queue], DAY, dry_run=True)
+    assert old.exists() and uploads[0].exists()
     purge(sessions, [queue], DAY)
     assert not old.exists() and fresh.exists()
+    assert not uploads[0].exists() and uploads[1].exists()
+
+
+def test_a_session_with_a_folder_in_it_goes_too(
+    new_session: Make, sessions: Path, queue: DirectoryQueue
+) -> None:
+    session = new_session()
+    (session.path / "folder").mkdir()
+    (session.path / "folder" / "file").touch()
+    aged(session, 3)
+    purge(sessions, [queue], DAY)
+    assert list(sessions.iterdir()) == []
 
 
 def test_a_cleaner_without_patience_takes_no_upload_that_is_being_made(

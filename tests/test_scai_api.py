@@ -193,6 +193,12 @@ def test_the_input_comes_back_as_it_was_sent(site: Site) -> None:
     known = {"If-None-Match": got.headers["ETag"]}
     with site.http.get(IC.input, query_string=query, headers=known) as again:
         assert (again.status_code, again.data) == (304, b"")
+    assert "immutable" in got.headers["Cache-Control"]
+    with site.http.get(IC.input, query_string=query, headers={"Range": "bytes=1-3"}) as some:
+        assert (some.status_code, some.data) == (206, data[1:4])
+    with site.http.head(IC.input, query_string=query) as head:
+        assert (head.status_code, head.data) == (200, b"")
+        assert head.headers["Content-Length"] == str(len(data))
 
 
 def test_there_is_no_annotated_picture_before_the_verdict(site: Site) -> None:
@@ -238,6 +244,31 @@ def test_a_picture_can_be_the_body(site: Site, method: str, type: str | None) ->
     assert answer.get_json()["filename"] == "a.png"
     site.workers[IC.kind].step()
     assert site.get(IC.result, answer.get_json())["model"] == "other"
+
+
+@pytest.mark.parametrize("how", ["form", "body", "chunked"])
+def test_a_large_picture_becomes_its_session_without_debris(
+    site: Site, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr("scai.spool.IN_MEMORY", 1000)
+    data = picture() + b"\0" * 150_000
+    if how == "form":
+        answer = site.post(IC, data)
+    elif how == "body":
+        answer = site.http.post(IC.upload, data=data).get_json()
+    else:
+        answer = site.http.post(
+            IC.upload,
+            input_stream=io.BytesIO(data),
+            headers={"Transfer-Encoding": "chunked"},
+            environ_overrides={"wsgi.input_terminated": True},
+        ).get_json()
+    folder = site.settings.sessionpath / answer["sessname"]
+    assert (folder / "input.jpg").read_bytes() == data
+    assert list(site.settings.sessionpath.iterdir()) == [folder]
+    refused = site.post(IC, b"x" * 150_000)
+    assert refused["status"] == "error"
+    assert list(site.settings.sessionpath.iterdir()) == [folder]
 
 
 def test_a_body_that_is_too_large_is_refused(site: Site) -> None:
@@ -303,6 +334,21 @@ def test_a_full_disk_is_507_and_leaves_nothing(site: Site, monkeypatch: pytest.M
 
 def test_a_long_poll_is_answered_when_the_verdict_is_there(site: Site) -> None:
     answer = site.post(IC, picture())
+    timer = threading.Timer(0.2, site.workers[IC.kind].step)
+    timer.start()
+    assert site.get(IC.result, answer, wait="30")["state"] == "complete"
+    timer.join()
+
+
+def test_those_who_find_no_room_to_wait_pause_before_they_ask_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = site.post(IC, picture())
+    while site.service._waiting.acquire(blocking=False):
+        pass
+    assert site.get(IC.result, answer, wait="30")["state"] == "initialization"
+    # A verdict ends the pause as it ends any wait.
+    monkeypatch.setattr("scai.service._SHORT_WAIT", 30)
     timer = threading.Timer(0.2, site.workers[IC.kind].step)
     timer.start()
     assert site.get(IC.result, answer, wait="30")["state"] == "complete"

@@ -61,6 +61,6 @@ def test_an_unknown_key_is_a_warning_with_the_nearest_name(
     ini = tmp_path / "scai.config"
     ini.write_text("[portal]\nthread = 5\nbatch = 5\n")
     with caplog.at_level(logging.WARNING):
-        assert settings.load({}, {}, ini).threads == 64
+        assert settings.load({}, {}, ini).threads == 256
     assert "[portal] thread is unknown; did you mean [portal] threads?" in caplog.text
     assert "[portal] batch is unknown; did you mean [worker] batch?" in caplog.text

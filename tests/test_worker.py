@@ -37,14 +37,20 @@ class Watched:
 
     def __init__(self, real: Recognizer) -> None:
         self.card, self.engine, self.max_batch = real.card, real.engine, real.max_batch
+        self.needed_sides, self.prepare = real.needed_sides, real.prepare
         self._real = real
         self.batches: list[int] = []
-        self.fail: Callable[[Sequence[np.ndarray]], None] = lambda images: None
+        self.fail: Callable[[Sequence[np.ndarray]], None] = lambda tensors: None
 
-    def recognize(self, images: Sequence[np.ndarray], options: Sequence[Options]) -> list:
-        self.batches.append(len(images))
-        self.fail(images)
-        return self._real.recognize(images, options)
+    def run_prepared(
+        self,
+        tensors: Sequence[np.ndarray],
+        sizes: Sequence[tuple[int, int]],
+        options: Sequence[Options],
+    ) -> list:
+        self.batches.append(len(tensors))
+        self.fail(tensors)
+        return self._real.run_prepared(tensors, sizes, options)
 
     def close(self) -> None:
         self._real.close()
@@ -208,7 +214,7 @@ def test_a_passing_error_of_the_disk_changes_nothing_and_the_job_waits_again(
         raise OSError(24, "Too many open files")
 
     with monkeypatch.context() as patch:
-        patch.setattr("scai.worker._DISK_PAUSE", 0.01)
+        patch.setattr("scai.admission.DISK_PAUSE", 0.01)
         patch.setattr(Session, "record", refuse)
         worker.step()
     assert (session.path / "process.json").read_bytes() == before
@@ -292,8 +298,8 @@ def test_an_engine_that_fails_on_a_batch_gets_each_picture_alone(
 ) -> None:
     good, bad = submit(data=picture(color=(0, 0, 0))), submit(data=picture(color=(255, 255, 255)))
 
-    def fail(images: Sequence[np.ndarray]) -> None:
-        if any(image.mean() > 200 for image in images):
+    def fail(tensors: Sequence[np.ndarray]) -> None:
+        if any(tensor.mean() > 200 for tensor in tensors):
             raise EngineError("this picture is too bright")
 
     models.get().fail = fail
@@ -355,7 +361,7 @@ def test_a_full_disk_delays_the_verdict_and_loses_nothing(
         return real(self, *arguments, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Session, "complete", complete)
-    monkeypatch.setattr("scai.worker._DISK_PAUSE", 0.01)
+    monkeypatch.setattr("scai.verdicts.DISK_PAUSE", 0.01)
     worker.step()
     assert session.state == "complete"
 

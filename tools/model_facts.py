@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from scai import cards, plugins
-from scai.choose import model_path
+from scai.choose import find_measured, model_path
 from scai.errors import ScaiError
 from tools.model_files import sha256_of, size_of
 from tools.model_sections import Place
@@ -64,8 +64,10 @@ def row(place: Place) -> dict[str, Any]:
     return told
 
 
-def whole(place: Place) -> dict[str, Any]:
+def whole(place: Place, tuning: cards.Tuning, batch: int) -> dict[str, Any]:
     """Everything of one model; a section that stands for another tells of that one.
+
+    `measured` is what a worker with batches of `batch` measured of it on this machine, or None.
 
     Raises ConfigError for a section that no worker could load.
     """
@@ -78,7 +80,9 @@ def whole(place: Place) -> dict[str, Any]:
     files = [_file(model_path(path)) for path in (card.graph, card.labels) if path is not None]
     facts = card_of(model_path(card.graph)) if card.graph else {}
     told = {key: facts[key] for key in _TOLD if facts.get(key)}
-    return {"card": values, "files": files, "facts": told}
+    found = find_measured(dataclasses.replace(card, tuning=tuning), batch)
+    measured = found.to_dict() if found else None
+    return {"card": values, "files": files, "facts": told, "measured": measured}
 
 
 def _file(path: Path) -> dict[str, Any]:
@@ -86,14 +90,15 @@ def _file(path: Path) -> dict[str, Any]:
     return {"path": str(path), "bytes": size_of(path), "sha256": digest}
 
 
-def run(place: Place, runs: int = RUNS) -> dict[str, Any]:
-    """Load a model and time it on one picture of noise, from pixels to result.
+def run(place: Place, tuning: cards.Tuning, batch: int, runs: int = RUNS) -> dict[str, Any]:
+    """Load a model as a worker does and time it on one picture of noise, from pixels to result.
 
     Raises ConfigError or EngineError.
     """
     card = cards.load_card(place.config, place.name, place.kind)
+    card = dataclasses.replace(card, tuning=tuning)
     start = time.perf_counter()
-    recognizer = plugins.load("workers", place.kind).build(card)
+    recognizer = plugins.load("workers", place.kind).build(card, batch)
     loaded = time.perf_counter() - start
     picture = np.random.default_rng(0).integers(0, 256, (*PICTURE, 3), np.uint8)
     try:

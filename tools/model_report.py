@@ -64,9 +64,23 @@ def whole(told: Mapping[str, Any]) -> str:
         shown = [f"{name} {number}" for name, number in values] if values else value
         for i, line in enumerate(shown if isinstance(shown, list) else [shown]):
             lines.append(f"{key if i == 0 else '':<18} {line}")
+    if told["measured"]:
+        lines += _measured(told["measured"])
     if "run" in told:
         lines += _run(told["run"])
     return "\n".join(lines)
+
+
+def _measured(told: Mapping[str, Any]) -> list[str]:
+    speeds = told["images_per_s"]
+    lines = [
+        f"{'measured':<18} {told['date'][:10]}: {told['engine']}, {told['plan']}",
+        f"{'':<18} one at a time {speeds['single']} images/s, "
+        f"{told['plain_engine']} plain {speeds['plain_single']}",
+        f"{'':<18} batches of {told['batch']} {speeds['batch']} images/s, "
+        f"{told['plain_engine']} plain {speeds['plain_batch']}",
+    ]
+    return lines + [f"{'':<18} not {name}: {why}" for name, why in told["refused"].items()]
 
 
 def _run(run: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from scai import settings
-from scai.cards import CLASSIFICATION, DETECTION, ModelCard
+from scai.cards import CLASSIFICATION, DETECTION, ModelCard, Tuning
 from scai.errors import ConfigError
 from tools import model_catalogue, model_facts, model_pull, model_report
 from tools.model_catalogue import CATALOGUE
@@ -102,10 +102,13 @@ def list_(as_json: bool, catalogue: Path) -> None:
 @one_sentence()
 def show(name: str, kind: str | None, timed: bool, as_json: bool) -> None:
     """Show all that is known of the installed model NAME."""
-    place = _shelf().find(name, _KINDS.get(kind or "", ""))
-    told = model_facts.whole(place)
-    if timed:
-        told["run"] = model_facts.run(place)
+    chosen = settings.load()
+    place = Shelf.of(chosen).find(name, _KINDS.get(kind or "", ""))
+    tuning = Tuning(chosen.cachepath, use=chosen.measure == "on")
+    run = model_facts.run(place, tuning, chosen.batch) if timed else None
+    told = model_facts.whole(place, tuning, chosen.batch)
+    if run:
+        told["run"] = run
     if as_json:
         _print_json(told)
     else:

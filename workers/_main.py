@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -15,10 +18,11 @@ import click
 
 from scai import cards, logs, settings
 from scai.durable import Disk
+from scai.engines.base import cores
 from scai.errors import BadImage, ConfigError, EngineError, ScaiError
 from scai.images import Limits
 from scai.model_cache import ModelCache
-from scai.pixels import decode
+from scai.pixels import read_picture
 from scai.processes import EXIT_CONFIG, die_with_parent
 from scai.queues.directory import DirectoryQueue
 from scai.recognizer import Recognizer
@@ -66,6 +70,22 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def start(main: Callable[[], None]) -> None:
+    """Run a worker program, and end the process without taking its libraries down one by one.
+
+    That takes them longer than a picture, and all that counts is written by then.
+    """
+    try:
+        main()
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            raise
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(end.code or 0)
+
+
 def run(kind: str, build: Build, flags: Mapping[str, Any], image: Path | None = None) -> None:
     """Be a worker of `kind` until it is told to stop; exits the process with its status.
 
@@ -73,6 +93,10 @@ def run(kind: str, build: Build, flags: Mapping[str, Any], image: Path | None = 
     its place. With `image`, that one file is recognised, printed, and the program ends.
     """
     die_with_parent()
+    if not gc.isenabled():
+        # What is loaded now stays to the end: no collection has to look at it again.
+        gc.freeze()
+        gc.enable()
     try:
         chosen = settings.load({name: flags.get(flag) for flag, name in _SETTINGS.items()})
         logs.set_up(kind, chosen.loglevel, chosen.logformat)
@@ -80,10 +104,14 @@ def run(kind: str, build: Build, flags: Mapping[str, Any], image: Path | None = 
 
         def load(section: str) -> Recognizer:
             overrides = flags if section == default else {}
-            return build(cards.load_card(config, section, kind, overrides), batch)
+            card = cards.load_card(config, section, kind, overrides)
+            return build(replace(card, tuning=tuning), batch)
 
+        # One picture is sooner recognised than an engine measured.
+        one = image is not None or chosen.runningmode == "job"
+        tuning = cards.Tuning(chosen.cachepath, use=chosen.measure == "on", measure=not one)
         # Told that one picture comes at a time, an engine starts faster.
-        batch = 1 if image is not None or chosen.runningmode == "job" else chosen.batch
+        batch = 1 if one else chosen.batch
         default = cards.resolve(config, chosen.usedconfig)
         models = ModelCache(
             load, default, chosen.max_models, resolve=lambda name: cards.resolve(config, name)
@@ -104,7 +132,7 @@ def _one_file(recognizer: Recognizer, image: Path) -> int:
         data = image.read_bytes()
     except OSError as error:
         raise BadImage(f"{image}: {error.strerror}") from error
-    [result] = recognizer.recognize([decode(data)])
+    [result] = recognizer.recognize([read_picture(data, least=recognizer.needed_sides).pixels])
     click.echo(json.dumps(result.to_dict(), ensure_ascii=False, indent=1))
     return 0
 
@@ -112,15 +140,19 @@ def _one_file(recognizer: Recognizer, image: Path) -> int:
 def _serve(kind: str, models: ModelCache, chosen: Settings, flags: Mapping[str, Any]) -> int:
     pool = Path(flags.get("poolingdir") or chosen.pool(kind))
     disk = Disk(chosen.durability)
-    queue = DirectoryQueue(pool, kind, sweep=chosen.checktimeperiod, disk=disk)
+    watching = chosen.runningmode != "job"
+    queue = DirectoryQueue(pool, kind, sweep=chosen.checktimeperiod, doorbell=watching, disk=disk)
     worker = Worker(
         queue,
         models,
         chosen.sessionpath,
         batch=chosen.batch,
+        batch_wait=chosen.batch_wait,
         max_attempts=chosen.max_attempts,
         limits=Limits(chosen.max_upload_bytes, chosen.max_pixels),
         disk=disk,
+        threads=cores(),
+        tell=lambda **facts: queue.owner.tell(**facts),
     )
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -136,6 +168,8 @@ def _serve(kind: str, models: ModelCache, chosen: Settings, flags: Mapping[str, 
             kind=kind,
             model=recognizer.card.name,
             engine=recognizer.engine.name,
+            plan=str(recognizer.engine.plan),
+            measured=dict(recognizer.engine.measured),
             batch=min(chosen.batch, recognizer.max_batch),
             warm=True,
         )

@@ -23,7 +23,7 @@ from scai.errors import ConfigError
 from scai.pixels import resize
 from scai.recognizer import NONE, Options, Pixels, Recognizer, Tensor, as_input, input_sides
 from scai.results import Classification
-from workers._main import options, run
+from workers._main import options, run, start
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,9 @@ KIND = CLASSIFICATION
 DEFAULT_SIDE = 299
 # Scores that miss a sum of 1 by more are not probabilities; quantised ones miss it by some steps.
 SUM_TOLERANCE = 0.05
+# DECODE and RESIZE -> how many of a reduced photo's pixels are to be left for one of the model's,
+# along each side. Measured on photos: the mean of four moves scores by about 0.01.
+_TIMES = {(AUTO, "area"): 4, ("reduced", "area"): 2, ("reduced", "bilinear"): 2}
 # In place of what is no number among logits: far from everything, and still safe to subtract.
 _LEAST = -1e30
 
@@ -50,6 +53,15 @@ class ImageClassification(Recognizer):
         trial = self._trial()
         self._offset = self._check_labels(trial.size)
         self._softmax = self._needs_softmax(trial)
+
+    @property
+    def needed_sides(self) -> tuple[int, int] | None:
+        """Some times the model's sides, so that the resize after a reduced decoding has a choice.
+
+        None where every pixel counts: with DECODE = full, and where a resize picks single pixels.
+        """
+        times = _TIMES.get((self.card.decode, self.card.resize))
+        return None if times is None else (times * self._size[0], times * self._size[1])
 
     def prepare(self, image: Pixels) -> Tensor:
         """The whole picture, squeezed to the model's size."""
@@ -156,4 +168,4 @@ def main(image: Path | None, **flags: Any) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

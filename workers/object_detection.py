@@ -29,7 +29,7 @@ from scai.errors import ConfigError
 from scai.pixels import fit_within, letterbox_inner, resize
 from scai.recognizer import NONE, Options, Pixels, Recognizer, Tensor, as_input
 from scai.results import Detections
-from workers._main import options, run
+from workers._main import options, run, start
 
 log = logging.getLogger(__name__)
 
@@ -234,4 +234,4 @@ def main(**flags: Any) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

@@ -2,17 +2,24 @@
 
 A module `scai/engines/<name>.py` exports one class named `Engine` that fulfils `EngineBase`,
 a constant `SUFFIXES` (the kinds of model file it reads, "" for a SavedModel directory) and a
-function `available()` that says whether its library is installed without importing it.
+function `available()` that says whether its library is installed without importing it. It may
+export `version()`, the release of the library, found without importing it, and `plans(model)`,
+the ways to share the threads that are worth trying beside the plain one, and `WORTH`, how many
+times faster than another engine it has to be to be taken in its place (1.05 if it does not say).
 """
 
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import os
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +28,9 @@ from scai.errors import ConfigError, EngineError
 
 FREE_SIDE = 64
 SAME = 1e-3
+
+# Bytes of model files that one engine may hold at once for the sake of speed.
+ROOM = 128 * 1024 * 1024
 
 Run = Callable[[NDArray[np.generic]], list[NDArray[np.generic]]]
 
@@ -41,6 +51,28 @@ class TensorSpec:
 
 
 @dataclass(frozen=True)
+class Plan:
+    """How an engine shares its threads among the images of a batch.
+
+    With 0 `lanes`, the plain plan, a batch is one call on all threads. With 1, each image is a
+    call of its own on all threads. With more, so many images run side by side, each on its share
+    of the threads; `whole` then gives an image that comes alone all threads, at the price of
+    holding the model twice.
+    """
+
+    lanes: int = 0
+    whole: bool = False
+
+    def __str__(self) -> str:
+        if self.lanes < 2:
+            return "images one by one" if self.lanes else "plain"
+        return f"{self.lanes} lanes" + (", one image on all threads" if self.whole else "")
+
+
+PLAIN = Plan()
+
+
+@dataclass(frozen=True)
 class ModelFile:
     """What an engine needs to load a model.
 
@@ -48,7 +80,8 @@ class ModelFile:
     "the model's own". `threads` is the number of cores to use (0: all). `cache` is a folder
     for compiled models, or None. `classes` is how many labels there are (0: unknown), for an
     engine that has no model to tell. `batch` is the most images that will come at once (0: any);
-    with 1 an engine saves itself the work of freeing a fixed batch.
+    with 1 an engine saves itself the work of freeing a fixed batch. `plan` is how to share the
+    threads; an engine that knows only the plain way need not look at it.
     """
 
     path: Path
@@ -58,10 +91,14 @@ class ModelFile:
     cache: Path | None = None
     classes: int = 0
     batch: int = 0
+    plan: Plan = PLAIN
 
 
 class EngineBase(ABC):
     """A loaded model. Warm (one inference done where shapes are known) when constructed.
+
+    `plan` is how it shares its threads. `measured` is what was measured of this model when the
+    plan was chosen, ready for JSON (see scai/measured.py), and empty when nothing was.
 
     Construction raises UnsupportedModel when this engine cannot read the model and ConfigError
     when a named layer or the file does not exist.
@@ -70,6 +107,8 @@ class EngineBase(ABC):
     name: str
     input: TensorSpec
     outputs: tuple[TensorSpec, ...]
+    plan: Plan = PLAIN
+    measured: Mapping[str, Any] = MappingProxyType({})
 
     @abstractmethod
     def __init__(self, model: ModelFile) -> None: ...
@@ -135,6 +174,64 @@ def run_batch(batch: NDArray[np.generic], one_by_one: bool, run: Run) -> list[ND
         return run(batch)
     parts = [run(batch[i : i + 1]) for i in range(len(batch))]
     return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+
+
+class Rows:
+    """The outputs of a batch, put together from those of single images; each is copied once.
+
+    Safe for several threads that put different places.
+    """
+
+    def __init__(self, images: int) -> None:
+        self._images = images
+        self._lock = threading.Lock()
+        self.arrays: list[NDArray[np.generic]] = []
+
+    def put(self, place: int, arrays: Sequence[NDArray[np.generic]]) -> None:
+        """The outputs, each with first axis 1, of image `place`. Raises ValueError for others."""
+        with self._lock:
+            if not self.arrays:
+                self.arrays = [np.empty((self._images, *a.shape[1:]), a.dtype) for a in arrays]
+        for whole, array in zip(self.arrays, arrays, strict=True):
+            if array.shape != (1, *whole.shape[1:]):
+                raise ValueError(f"expected outputs {(1, *whole.shape[1:])}, got {array.shape}")
+            whole[place] = array[0]
+
+
+def lane_plans(model: ModelFile, threads: int, copies: Callable[[Plan], int]) -> list[Plan]:
+    """The plans beside the plain one for `threads` threads and the most images of `model`.
+
+    `copies(plan)`: how often an engine would hold the model; plans that need too much memory are
+    left out, so that a large model is never held twice.
+    """
+    most = min(threads, model.batch or threads)
+    # A batch of one still may run on a lane: a very small model is slower on all threads.
+    lanes = sorted({n for n in (threads, most, most // 2) if n > 1}, reverse=True)
+    found = [Plan(1), *(Plan(n, whole) for n in lanes for whole in (False, True))]
+    if model.batch == 1:
+        found = [Plan(1), *(Plan(n) for n in lanes)]
+    size = size_of(model.path)
+    return [plan for plan in found if copies(plan) == 1 or copies(plan) * size <= ROOM]
+
+
+def size_of(path: Path) -> int:
+    """The bytes of a model: one file, or all files of a folder."""
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return path.stat().st_size if path.exists() else 0
+
+
+def release(package: str, *names: str) -> str:
+    """The installed release of a library by the folder of its distribution; "" if not found.
+
+    `names` are the distributions that may bring `package`. Nothing is imported.
+    """
+    spec = importlib.util.find_spec(package)
+    for place in (spec.submodule_search_locations or ()) if spec else ():
+        for name in names:
+            for found in sorted(Path(place).parent.glob(f"{name}-[0-9]*.dist-info")):
+                return found.name.removesuffix(".dist-info").rpartition("-")[2]
+    return ""
 
 
 def example(spec: TensorSpec, images: int) -> NDArray[np.generic]:

@@ -1,12 +1,16 @@
 """LiteRT (TensorFlow Lite): every .tflite, quantised ones and detectors with post-processing too.
 
 Outputs that are quantised are given out as real numbers; inputs stay as the model wants them, and
-`input.scale` says how.
+`input.scale` says how. The plans beside the plain one run the images of a batch in interpreters of
+their own, side by side; the library gives the interpreter lock of Python back meanwhile.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -15,13 +19,17 @@ from numpy.typing import NDArray
 from scai.engines.base import (
     EngineBase,
     ModelFile,
+    Plan,
+    Rows,
     TensorSpec,
     check_batch,
     cores,
     example,
+    lane_plans,
     missing_layer,
     one_line,
     plain_name,
+    release,
     run_batch,
     runs_together,
 )
@@ -35,8 +43,19 @@ def available() -> bool:
     return importlib.util.find_spec("ai_edge_litert") is not None
 
 
+def version() -> str:
+    """The release of the package ai-edge-litert."""
+    return release("ai_edge_litert", "ai_edge_litert")
+
+
+def plans(model: ModelFile) -> list[Plan]:
+    """The plans worth trying; every interpreter has the weights once more."""
+    threads = model.threads or cores()
+    return lane_plans(model, threads, lambda plan: plan.lanes + plan.whole)
+
+
 class Engine(EngineBase):
-    """One interpreter on all threads, with XNNPACK where the model allows."""
+    """One interpreter on all threads, or several on a share each; with XNNPACK where it can."""
 
     name = "litert"
 
@@ -48,11 +67,24 @@ class Engine(EngineBase):
         if not model.path.exists():
             raise ConfigError(f"{model.path}: no such model")
         self._model = model
-        self._shape: tuple[int, ...] = ()
+        self.plan = model.plan
         self._threads = model.threads or cores()
+        self._lanes: list[_Interpreter] = []
+        self._pool: ThreadPoolExecutor | None = None
+        self._closing = threading.Lock()
+        lanes = self.plan.lanes if self.plan.lanes > 1 else 0
+
+        def opened(threads: int) -> _Interpreter:
+            return _Interpreter(Interpreter(str(model.path), num_threads=max(1, threads)))
+
         try:
-            self._interpreter: Any = Interpreter(str(model.path), num_threads=self._threads)
-            self._state()
+            if lanes and model.batch != 1:
+                self._lanes = [opened(self._threads // lanes) for _ in range(lanes)]
+            if self._lanes and not self.plan.whole:
+                self._main: _Interpreter | None = self._lanes[0]
+            else:
+                self._main = opened(self._threads // (1 if self.plan.whole else lanes or 1))
+            self._state(self._main.interpreter)
             self._one_by_one = not self._warm_up()
         except (RuntimeError, ValueError, TypeError) as error:
             raise UnsupportedModel(f"litert cannot read {model.path}: {one_line(error)}") from error
@@ -61,33 +93,43 @@ class Engine(EngineBase):
         """Run `(b, h, w, c)`; see EngineBase."""
         check_batch(self.name, batch, self.input)
         try:
-            return run_batch(batch, self._one_by_one, self._run)
+            with self._closing:
+                if self._lanes and len(batch) > 1:
+                    return self._run_lanes(batch)
+                return run_batch(batch, self._one_by_one, self._run)
         except (RuntimeError, ValueError, TypeError) as error:
             raise EngineError(f"litert: {self._model.path.name}: {one_line(error)}") from error
 
     def close(self) -> None:
-        """Drop the interpreter."""
-        self._interpreter = None
+        """Drop the interpreters, after the batch that is running."""
+        with self._closing:
+            self._main = None
+            self._lanes = []
+            if self._pool is not None:
+                self._pool.shutdown()
+                self._pool = None
 
     def describe(self) -> str:
         """One line for the log."""
         mode = "one by one" if self._one_by_one else "free batch"
-        return f"litert, CPU, {self._threads} threads, {mode}"
+        if self.plan.lanes:
+            mode = str(self.plan)
+        return f"litert {version()}, CPU, {self._threads} threads, {mode}"
 
-    def _state(self) -> None:
+    def _state(self, interpreter: Any) -> None:
         """Fill `input` and `outputs`, cut to the layers of the configuration."""
-        inputs = self._interpreter.get_input_details()
+        inputs = interpreter.get_input_details()
         if len(inputs) != 1 or len(inputs[0]["shape"]) != 4:
             shapes = ", ".join(str(list(i["shape"])) for i in inputs)
             raise UnsupportedModel(
                 f"{self._model.path}: expected one input (b, h, w, c), got {shapes}"
             )
-        names = self._signature_names()
+        names = _signature_names(interpreter)
         self._input = int(inputs[0]["index"])
         self.input = _spec(inputs[0], names)
         if self._model.inputs and not _is(inputs[0], self.input.name, self._model.inputs[0]):
             raise missing_layer(self._model.inputs[0], [self.input.name], self._model)
-        details = self._interpreter.get_output_details()
+        details = interpreter.get_output_details()
         specs = [_spec(detail, names) for detail in details]
         chosen = [self._choose(details, specs, name) for name in self._model.outputs]
         chosen = chosen or list(range(len(details)))
@@ -105,20 +147,12 @@ class Engine(EngineBase):
                 return i
         raise missing_layer(wanted, [s.name for s in specs], self._model)
 
-    def _signature_names(self) -> dict[int, str]:
-        """Tensor number -> the name that the exporting program gave it, if it gave any."""
-        signatures = self._interpreter.get_signature_list()
-        if not signatures:
-            return {}
-        key = "serving_default" if "serving_default" in signatures else next(iter(signatures))
-        runner = self._interpreter.get_signature_runner(key)
-        details = {**runner.get_input_details(), **runner.get_output_details()}
-        return {int(detail["index"]): name for name, detail in details.items()}
-
     def _warm_up(self) -> bool:
         """Run once or twice; return whether batches of more than one image may come."""
-        if self._model.batch == 1:
+        if self._model.batch == 1 or self.plan.lanes:
             self._run(example(self.input, 1))
+            if self._lanes:
+                self._run_lanes(example(self.input, len(self._lanes)))
             return False
         free = runs_together(self._run, self.input, (RuntimeError, ValueError))
         if not free:
@@ -127,18 +161,66 @@ class Engine(EngineBase):
         return free
 
     def _run(self, batch: NDArray[np.generic]) -> list[NDArray[np.generic]]:
-        interpreter = self._interpreter
+        if self._main is None:
+            raise RuntimeError("the engine is closed")
+        return self._outputs_of(self._main, batch)
+
+    def _run_lanes(self, batch: NDArray[np.generic]) -> list[NDArray[np.generic]]:
+        """Each image in whichever interpreter is free; the calling thread serves the first."""
+        rows, places = Rows(len(batch)), itertools.count()
+
+        def work(lane: _Interpreter) -> None:
+            while (place := next(places)) < len(batch):
+                rows.put(place, self._outputs_of(lane, batch[place : place + 1]))
+
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(len(self._lanes) - 1, "litert")
+        others = [self._pool.submit(work, lane) for lane in self._lanes[1 : len(batch)]]
+        try:
+            work(self._lanes[0])
+        finally:
+            failures = [error for other in others if (error := other.exception())]
+        for error in failures:
+            raise error
+        return rows.arrays
+
+    def _outputs_of(
+        self, lane: _Interpreter, batch: NDArray[np.generic]
+    ) -> list[NDArray[np.generic]]:
+        arrays = lane.run(self._input, batch, self._outputs)
+        return [_real(array, *scale) for array, scale in zip(arrays, self._scales, strict=True)]
+
+
+class _Interpreter:
+    """One interpreter of the library and the shape that it is set up for."""
+
+    def __init__(self, interpreter: Any) -> None:
+        self.interpreter = interpreter
+        self._shape: tuple[int, ...] = ()
+
+    def run(
+        self, source: int, batch: NDArray[np.generic], ends: list[int]
+    ) -> list[NDArray[np.generic]]:
+        interpreter = self.interpreter
         if self._shape != batch.shape:
             self._shape = ()  # unless all of this goes well, begin again next time
-            interpreter.resize_tensor_input(self._input, batch.shape)
+            interpreter.resize_tensor_input(source, batch.shape)
             interpreter.allocate_tensors()
             self._shape = batch.shape
-        interpreter.set_tensor(self._input, batch)
+        interpreter.set_tensor(source, batch)
         interpreter.invoke()
-        return [
-            _real(interpreter.get_tensor(index), scale, zero)
-            for index, (scale, zero) in zip(self._outputs, self._scales, strict=True)
-        ]
+        return [interpreter.get_tensor(index) for index in ends]
+
+
+def _signature_names(interpreter: Any) -> dict[int, str]:
+    """Tensor number -> the name that the exporting program gave it, if it gave any."""
+    signatures = interpreter.get_signature_list()
+    if not signatures:
+        return {}
+    key = "serving_default" if "serving_default" in signatures else next(iter(signatures))
+    runner = interpreter.get_signature_runner(key)
+    details = {**runner.get_input_details(), **runner.get_output_details()}
+    return {int(detail["index"]): name for name, detail in details.items()}
 
 
 def _real(array: NDArray[Any], scale: float, zero: int) -> NDArray[np.generic]:

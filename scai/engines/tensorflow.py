@@ -19,12 +19,15 @@ from scai.engines.base import (
     missing_layer,
     one_line,
     plain_name,
+    release,
     run_batch,
     runs_together,
 )
 from scai.errors import ConfigError, EngineError, UnsupportedModel
 
 SUFFIXES = (".pb", "", ".keras", ".h5")
+# How many times faster than another engine it has to be to be worth 5 s of start and 500 MB.
+WORTH = 1.25
 # What a graph of the TF Object Detection API ends in; such a graph has other loose ends too.
 _DETECTION = ("num_detections", "detection_boxes", "detection_scores", "detection_classes")
 
@@ -32,6 +35,11 @@ _DETECTION = ("num_detections", "detection_boxes", "detection_scores", "detectio
 def available() -> bool:
     """Whether the package tensorflow is installed."""
     return importlib.util.find_spec("tensorflow") is not None
+
+
+def version() -> str:
+    """The release of the package tensorflow, by whichever name it was installed."""
+    return release("tensorflow", "tensorflow", "tensorflow_cpu")
 
 
 class Engine(EngineBase):

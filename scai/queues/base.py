@@ -42,9 +42,16 @@ class JobQueue(ABC):
 
     kind: str
 
-    @abstractmethod
     def put(self, job: Job) -> None:
         """Return when the job would survive a crash. Putting a waiting job again does nothing."""
+        self.place(job)()
+
+    @abstractmethod
+    def place(self, job: Job) -> Callable[[], None]:
+        """Let the job wait; what is returned, to be called once, lets it survive a crash.
+
+        When that fails with OSError, the job does not wait any more.
+        """
 
     @abstractmethod
     def claim(self, limit: int, timeout: float) -> list[Claim]:

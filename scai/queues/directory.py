@@ -17,12 +17,13 @@ import logging
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from scai import owners
+from scai.backlog import Backlog
 from scai.doorbell import Doorbell
 from scai.durable import Disk
 from scai.queues.base import Claim, Job, JobQueue
@@ -35,6 +36,9 @@ HOLD = ".hold"
 # A dead owner's claims are to be back within 2 s, so idle claimers look this often, in seconds.
 _RECOVERY_PERIOD = 1.0
 _LONGEST_TURN = 0.5
+# A backlog is used up before the folder is read again, but for this many times as long as reading
+# took: of a million tickets, it is a hundredth of the time.
+_REST = 100
 
 
 class DirectoryQueue(JobQueue):
@@ -55,6 +59,7 @@ class DirectoryQueue(JobQueue):
     ) -> None:
         self.kind = kind
         self.pool = pool
+        self._folder = os.fspath(pool)
         self._claimed = pool / CLAIMED
         self._hold = pool / HOLD
         self._disk = disk or Disk()
@@ -65,7 +70,9 @@ class DirectoryQueue(JobQueue):
         self._woken = False
         self._rung = threading.Event()
         self._owner: owners.Owner | None = None
-        self._listing: deque[str] = deque()
+        self._owning = threading.Lock()
+        self._taking = threading.Lock()
+        self._backlog = Backlog(NAME.fullmatch)
         self._listed_at = -float("inf")
         self._listing_took = 0.0
         self._recovered_at = -float("inf")
@@ -86,23 +93,27 @@ class DirectoryQueue(JobQueue):
     @property
     def owner(self) -> owners.Owner:
         """This process as a claimer; comes into being at its first use."""
-        if self._owner is None:
-            self._owner = owners.Owner(self.pool)
-        return self._owner
+        with self._owning:
+            if self._owner is None:
+                self._owner = owners.Owner(self.pool)
+            return self._owner
 
-    def put(self, job: Job) -> None:
+    def place(self, job: Job) -> Callable[[], None]:
         # An empty file cannot be half-written, so this one call is the commit point.
         flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        ticket = self.pool / job.session
+        ticket = f"{self._folder}/{job.session}"
         try:
             os.close(os.open(ticket, flags, 0o640))
         except FileNotFoundError:
             self._make_folders()
             os.close(os.open(ticket, flags, 0o640))
+        return partial(self._flush, ticket)
+
+    def _flush(self, ticket: str) -> None:
         try:
             self._disk.sync_directory(self.pool)
         except OSError:
-            ticket.unlink(missing_ok=True)
+            Path(ticket).unlink(missing_ok=True)
             raise
 
     def claim(self, limit: int, timeout: float) -> list[Claim]:
@@ -119,8 +130,6 @@ class DirectoryQueue(JobQueue):
                 self._woken = False
                 return claims
             look = self._rung.wait(min(left, self._sweep, _LONGEST_TURN))
-            if look:
-                self._listed_at = -float("inf")
 
     def wake(self) -> None:
         # A plain flag, looked at within _LONGEST_TURN: a signal handler may call this while the
@@ -130,40 +139,52 @@ class DirectoryQueue(JobQueue):
     def _listen(self) -> None:
         if self._use_doorbell and (self._bell is None or self._bell.lost):
             self._make_folders()
-            self.listen_for_arrivals(self._rung.set)
+            self._hear(self._arrived)
+
+    def _arrived(self, name: str) -> None:
+        self._backlog.tell(name)
+        self._rung.set()
 
     def listen_for_arrivals(self, ring: Callable[[], None]) -> None:
         """Call `ring`, from another thread, whenever a ticket arrives."""
+        self._hear(lambda name: ring())
+
+    def _hear(self, ring: Callable[[str], None]) -> None:
         if self._bell is not None:
             self._bell.close()
-        self._bell = Doorbell(self.pool, lambda name: ring(), "arrivals")
+        self._bell = Doorbell(self.pool, ring, "arrivals")
+        # What came while nobody listened is in the folder only.
+        self._backlog.incomplete = True
 
     def _take(self, limit: int) -> list[Claim]:
-        fresh = self._refresh()
-        claims = self._pick(limit)
-        if not claims and not fresh:
-            # Others have taken all that an old listing knew of.
-            self._refresh()
+        with self._taking:
+            fresh = self._refresh()
             claims = self._pick(limit)
-        return claims
+            if not claims and not fresh:
+                # Others have taken all that was known.
+                self._refresh()
+                claims = self._pick(limit)
+            return claims
 
     def _pick(self, limit: int) -> list[Claim]:
         claims: list[Claim] = []
-        while self._listing and len(claims) < limit:
-            claim = self._rename(self._listing.popleft())
+        while len(claims) < limit and (name := self._backlog.take()) is not None:
+            claim = self._rename(name)
             if claim is not None:
                 claims.append(claim)
         return claims
 
     def _refresh(self) -> bool:
         """Read the folder if it is time; whether it was."""
-        # A long listing is used up before the folder is read again: reading a million names
-        # for each batch would cost more than the batch.
-        age = time.monotonic() - self._listed_at
-        if self._listing and age < max(self._sweep, 20 * self._listing_took):
-            return False
         started = time.monotonic()
-        self._listing = deque(sorted(self.waiting()))
+        rest = max(self._sweep, _REST * self._listing_took)
+        if self._backlog and not self._backlog.incomplete and started - self._listed_at < rest:
+            return False
+        try:
+            with os.scandir(self.pool) as entries:
+                self._backlog.read(entry.name for entry in entries)
+        except FileNotFoundError:
+            self._make_folders()
         self._listed_at = time.monotonic()
         self._listing_took = self._listed_at - started
         return True
@@ -172,19 +193,19 @@ class DirectoryQueue(JobQueue):
         return self._rename(session)
 
     def _rename(self, name: str) -> Claim | None:
-        taken = self._claimed / f"{name}@{self.owner.id}"
+        taken = f"{self._folder}/{CLAIMED}/{name}@{self.owner.id}"
         try:
-            os.rename(self.pool / name, taken)
+            os.rename(f"{self._folder}/{name}", taken)
         except FileNotFoundError:
             return None  # another worker was faster
         return DirectoryClaim(self, Job(name, self.kind), taken)
 
     def waiting(self) -> Iterable[str]:
         """The names of the waiting jobs, in no order; anything else in the folder is ignored."""
-        return [name for name in self._names(self.pool) if NAME.fullmatch(name)]
+        return filter(NAME.fullmatch, self._names(self.pool))
 
     def __len__(self) -> int:
-        return len(list(self.waiting()))
+        return sum(1 for _ in self.waiting())
 
     def claimed(self) -> dict[str, str]:
         """Session names that are being worked on, each with the id of its owner."""
@@ -193,9 +214,12 @@ class DirectoryQueue(JobQueue):
 
     def has(self, session: str) -> bool:
         """Whether that session waits or is being worked on."""
-        # Twice, for a ticket that is given back between the two looks is at neither place.
-        ticket = self.pool / session
-        return any(ticket.exists() or session in self.claimed() for _ in range(2))
+        # The ticket twice, for one that is given back between the two looks is at neither place.
+        ticket = f"{self._folder}/{session}"
+        return os.path.exists(ticket) or self._is_claimed(session) or os.path.exists(ticket)
+
+    def _is_claimed(self, session: str) -> bool:
+        return any(name.startswith(session) for name in self._names(self._claimed))
 
     def held(self) -> dict[str, str]:
         found = {}
@@ -247,7 +271,7 @@ class DirectoryQueue(JobQueue):
         self._recovered_at = now
         if not self.recover():
             return False
-        self._listing.clear()
+        self._backlog.incomplete = True
         return True
 
     def set_aside(self, name: str, reason: str) -> None:
@@ -256,7 +280,10 @@ class DirectoryQueue(JobQueue):
 
     def forget(self, name: str) -> None:
         """Drop the hold file of a session that is no more."""
-        (self._hold / name).unlink(missing_ok=True)
+        try:
+            os.unlink(f"{self._folder}/{HOLD}/{name}")
+        except FileNotFoundError:
+            pass
 
     def close(self) -> None:
         for bell in (self._bell, self._done_bell):
@@ -274,19 +301,21 @@ class DirectoryQueue(JobQueue):
 class DirectoryClaim(Claim):
     """A ticket under `.claimed/`. Its removal is what rings the portal's doorbell."""
 
-    def __init__(self, queue: DirectoryQueue, job: Job, file: Path) -> None:
+    def __init__(self, queue: DirectoryQueue, job: Job, file: str) -> None:
         self.job = job
         self._queue = queue
         self._file = file
 
     def done(self) -> None:
         try:
-            self._file.unlink(missing_ok=True)
+            os.unlink(self._file)
+        except FileNotFoundError:
+            pass
         except (IsADirectoryError, PermissionError):
             log.warning("%s is not a file; left where it is", self._file)
 
     def give_back(self) -> None:
-        self._queue._return(self._file.name)
+        self._queue._return(os.path.basename(self._file))
 
     def hold(self, reason: str) -> None:
         self._queue.set_aside(self.job.session, reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from scai.queues.base import Claim, Job, JobQueue
 
@@ -18,10 +19,11 @@ class MemoryQueue(JobQueue):
         self._change = threading.Condition()
         self._woken = False
 
-    def put(self, job: Job) -> None:
+    def place(self, job: Job) -> Callable[[], None]:
         with self._change:
             self._waiting.add(job.session)
             self._change.notify_all()
+        return lambda: None
 
     def claim(self, limit: int, timeout: float) -> list[Claim]:
         with self._change:

@@ -23,8 +23,8 @@ def blueprint(service: Service, settings: Settings) -> Blueprint:
     pages = Blueprint("pages", __name__)
 
     @pages.get("/")
-    def home() -> str:
-        return render_template(
+    def home() -> Response:
+        page = render_template(
             "index.html",
             kinds=[_card(routes, service.models(routes.kind)) for routes in ROUTES],
             formats=FORMATS,
@@ -35,6 +35,8 @@ def blueprint(service: Service, settings: Settings) -> Blueprint:
             origin=request.host_url.rstrip("/"),
             version=__version__,
         )
+        # It names the files of one version of itself.
+        return Response(page, mimetype="text/html", headers={"Cache-Control": "no-cache"})
 
     @pages.get("/favicon.ico")
     def icon() -> Response:

@@ -7,16 +7,16 @@ it, and in `error`; `code` and the HTTP status are for programs.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from flask import Blueprint, Response, jsonify, make_response, request, send_file
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from scai.durable import storage_error
 from scai.errors import MISTAKE, BadRequest, ImageTooLarge, NotFound, ScaiError, UnsupportedFormat
+from scai.forms import Photo, body_of, form_of
 from scai.images import SUFFIXES, mime_type
 from scai.routes import ROUTES, Routes
 from scai.service import Service
@@ -40,14 +40,6 @@ _FORM_TYPES = ("application/x-www-form-urlencoded", "application/json", "text/pl
 _PARAMETERS = ("model", "threshold", "top_k")
 
 Answer = tuple[dict[str, Any], int]
-
-
-@dataclass(frozen=True)
-class Photo:
-    """One picture of a request: the client's name for it, where to read it."""
-
-    name: str
-    stream: IO[bytes]
 
 
 def blueprint(service: Service, settings: Settings) -> Blueprint:
@@ -77,8 +69,9 @@ def _add(blueprint: Blueprint, routes: Routes, service: Service, settings: Setti
 
     def result() -> Response:
         try:
-            session = _asked(service, routes.kind)
-            return _json(service.wait(session, _seconds(request.args.get("wait"))), 200)
+            task, key = request.args.get("task", ""), request.args.get("key", "")
+            wait = _seconds(request.args.get("wait"))
+            return _json(service.result(routes.kind, task, key, wait), 200)
         except NotFound:
             return _json(*_refusal(NotFound(NO_TASK)))
 
@@ -113,10 +106,7 @@ def _add(blueprint: Blueprint, routes: Routes, service: Service, settings: Setti
 
 def _upload(service: Service, settings: Settings, kind: str) -> Response:
     try:
-        # Asking for form fields would read a raw body, which curl calls a form too.
-        given = request.values if _is_form() else request.args
-        params = {name: given.get(name, "") for name in _PARAMETERS}
-        answers = [_take(service, settings, kind, photo, params) for photo in _photos(settings)]
+        answers = _taken(service, settings, kind)
     except HTTPException as error:
         answers = [_refusal(_from_http(error, settings))]
     if len(answers) == 1:
@@ -130,44 +120,40 @@ def _is_form() -> bool:
     return request.mimetype == "multipart/form-data"
 
 
-def _photos(settings: Settings) -> Iterator[Photo | ScaiError]:
-    """The pictures of the request, or one refusal in their place."""
+def _taken(service: Service, settings: Settings, kind: str) -> list[Answer]:
+    """The answer to each picture of the request, or one refusal."""
+    folder, limit = settings.sessionpath, settings.max_upload_bytes
     if _is_form():
-        files = request.files.getlist("photo")
-        for file in files:
-            yield Photo(file.filename or "", file.stream)
-        if not files:
-            yield BadRequest(NO_PICTURE)
-    elif not request.content_length and "Transfer-Encoding" not in request.headers:
-        yield BadRequest(NO_PICTURE)
-    elif (request.content_length or 0) > settings.max_upload_bytes:
-        yield _too_large(settings)
-    else:
-        yield Photo(request.args.get("filename", ""), request.stream)
+        with form_of(request, "photo", folder, limit) as form:
+            given = {**form.fields, **request.args.to_dict()}
+            taken = [_take(service, settings, kind, photo, given) for photo in form.photos]
+        return taken or [_refusal(BadRequest(NO_PICTURE))]
+    if not request.content_length and "Transfer-Encoding" not in request.headers:
+        return [_refusal(BadRequest(NO_PICTURE))]
+    if (request.content_length or 0) > limit:
+        return [_refusal(_too_large(settings))]
+    # Asking for form fields would read the body, which curl calls a form too.
+    with body_of(request, folder, limit) as spool:
+        photo = Photo(request.args.get("filename", ""), spool)
+        return [_take(service, settings, kind, photo, request.args)]
 
 
 def _take(
-    service: Service,
-    settings: Settings,
-    kind: str,
-    photo: Photo | ScaiError,
-    params: dict[str, str],
+    service: Service, settings: Settings, kind: str, photo: Photo, given: Mapping[str, str]
 ) -> Answer:
     """Submit one picture; the answer to it and its status."""
-    if isinstance(photo, ScaiError):
-        return _refusal(photo)
     if _is_form() and not photo.name:
         return _refusal(BadRequest(BROKEN_UPLOAD))
+    if photo.spool.too_large:
+        return _refusal(_too_large(settings))
+    params = {name: given.get(name, "") for name in _PARAMETERS}
     try:
-        data = photo.stream.read(settings.max_upload_bytes + 1)
-        if len(data) > settings.max_upload_bytes:
-            return _refusal(_too_large(settings))
-        session = service.submit(kind, data, photo.name, params)
+        session = service.submit(kind, photo.spool.picture, photo.name, params)
     except UnsupportedFormat as error:
         return _refusal(_in_the_seeds_words(error, photo.name))
     except ScaiError as error:
         return _refusal(error)
-    record = session.record()
+    record = session.first_record
     return {
         "status": "success",
         "filename": record["filename"],
@@ -216,6 +202,7 @@ def _refusal(error: ScaiError) -> Answer:
 
 def _json(answer: Any, status: int) -> Response:
     response = make_response(jsonify(answer), status)
+    response.headers["Cache-Control"] = "no-store"
     if isinstance(answer, dict) and "retry_after" in answer:
         response.headers["Retry-After"] = str(answer["retry_after"])
     return response

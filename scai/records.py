@@ -1,0 +1,67 @@
+"""JSON objects in files: written for people and programs, read with distrust.
+
+Anybody who may write into the session folder may write these.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from collections.abc import Mapping
+from typing import Any
+
+from scai.errors import BadSession, NotFound
+
+# Errors of a path that mean that nothing of ours is there.
+NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+# Far above any record of ours; a foreign client's might be anything.
+_LONGEST_RECORD = 4_000_000
+
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def to_json(value: Mapping[str, Any]) -> bytes:
+    """The object as JSON in UTF-8, a line for each key."""
+    # The encoder's own indentation is several times as slow.
+    lines = ",\n ".join(f"{_encode(key)}: {_encode(item)}" for key, item in value.items())
+    return to_bytes(f"{{\n {lines}\n}}")
+
+
+def to_bytes(text: str) -> bytes:
+    """The text in UTF-8, whatever it is."""
+    # Half a surrogate pair, which JSON allows and UTF-8 does not, goes out as it came: \\udxxx.
+    return text.encode("utf-8", "backslashreplace")
+
+
+def read_object(path: str) -> dict[str, Any]:
+    """The JSON object in a file that anybody may have written.
+
+    Raises NotFound when there is none, BadSession for anything that is not a plain file of
+    sensible size with one JSON object.
+    """
+    try:
+        # Not blocking, for it may be a pipe; not following, for it may lead anywhere.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in NOT_THERE:
+            raise NotFound("no such session") from None
+        raise
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise BadSession(f"{os.path.basename(path)} must be a plain file")
+        data = file.read(_LONGEST_RECORD + 1)
+    if len(data) > _LONGEST_RECORD:
+        raise BadSession(f"{os.path.basename(path)} is longer than {_LONGEST_RECORD} bytes")
+    try:
+        value = json.loads(data, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise BadSession(f"{os.path.basename(path)} is not JSON: {str(error)[:100]}") from error
+    if not isinstance(value, dict):
+        raise BadSession(f"{os.path.basename(path)} must hold a JSON object")
+    return value
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")
