@@ -2,6 +2,7 @@
 # make test   set up and run every check and test
 # make quick  the tests that take less than a minute
 # make check  formatting, lint, types, import directions
+# make bench  set up and measure how fast SCAI is here (2 h; benchmarks/README.md)
 # make lock   pin the newest packages anew (needs uv)
 
 PYTHON ?=
@@ -11,7 +12,7 @@ BIN := .venv/bin
 # What is not given here comes from SCAI_... in the environment, usr/scai.config or the defaults.
 given = $(if $(filter command,$(firstword $(origin $(1)))),--$(2) "$($(1))")
 
-.PHONY: run test quick check setup setup-dev lock clean
+.PHONY: run test quick check bench setup setup-dev lock clean
 
 run: setup
 	@exec $(BIN)/scai up $(call given,HOST,host) $(call given,PORT,port) \
@@ -29,6 +30,9 @@ check: setup-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q tests/test_architecture.py
+
+bench: setup
+	@$(BIN)/scai bench all
 
 setup:
 	@sh requirements/install.sh runtime

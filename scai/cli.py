@@ -47,7 +47,7 @@ def _one_sentence(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-# Commands around models: a module of tools/ with a click command `main`, and what it is for.
+# Commands around models, and `bench`: a module with a click command `main`, and what it is for.
 # They load model libraries, so none is imported before it is called.
 TOOLS = {
     "retrain": (
@@ -64,6 +64,7 @@ TOOLS = {
     "evaluate": ("tools.evaluate", "Judge models, side by side, on pictures with known answers."),
     "optimize": ("tools.optimize", "Fold and strip a trained network; the same answers, faster."),
     "quantize": ("tools.quantize", "Make a trained network smaller with 8 or 16 bits a number."),
+    "bench": ("benchmarks.command", "Measure how fast SCAI is on this machine."),
 }
 
 

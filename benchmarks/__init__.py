@@ -1,0 +1,1 @@
+"""How fast SCAI is, measured on this machine; see benchmarks/README.md."""

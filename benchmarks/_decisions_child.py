@@ -1,0 +1,121 @@
+"""A worker that drains a queue, once as it is and once with one decision undone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks._child import serve
+from scai import cards, pixels, plugins
+from scai.durable import Disk
+from scai.images import Limits
+from scai.model_cache import ModelCache
+from scai.queues.base import Job
+from scai.queues.directory import DirectoryQueue
+from scai.recognizer import Recognizer
+from scai.session import Session, Upload
+from scai.worker import Worker
+
+AS_IT_IS = "as it is"
+ONE_AT_A_TIME = "no pipeline: one batch after the other"
+NO_BATCHES = "no batches"
+FULL_SIZE = "JPEGs decoded at full size"
+PLAIN_ENGINE = "the engine's plain setting"
+OPENCV_PNG = "OpenCV's PNG encoder"
+ALWAYS = "durability always"
+OFF = "durability off"
+_LOOK = 0.005  # seconds between two looks whether the queue is empty
+
+
+class Drained:
+    """One worker with one decision undone, and a queue of sessions of one photo."""
+
+    def __init__(self, kind: str, config: Path, photo: Path, folder: Path, undo: str) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        self._kind, self._undo, self._photo = kind, undo, photo.read_bytes()
+        self._disk = Disk({ALWAYS: "always", OFF: "off"}.get(undo, "group"))
+        self._sessions = folder / "session"
+        self._sessions.mkdir(parents=True)
+        self._pool = folder / "pooling"
+        self._batch = 1 if undo == NO_BATCHES else 8
+        if undo == OPENCV_PNG:
+            pixels.png.available = lambda: False
+        build = plugins.load("workers", kind).build
+        recognizer: Recognizer = build(cards.load_card(config, "default", kind), self._batch)
+        if undo == FULL_SIZE:
+            type(recognizer).needed_sides = property(lambda self: None)  # type: ignore[assignment]
+        self._models = ModelCache(lambda section: recognizer)
+        self._models.get()
+
+    def run(self, count: int) -> dict[str, float]:
+        """Jobs a second, and processor time of each in ms, for `count` jobs that wait already."""
+        queue = DirectoryQueue(self._pool, self._kind, disk=self._disk)
+        quick = Disk("off")
+        for _ in range(count):
+            Session.create(
+                self._sessions,
+                self._kind,
+                Upload(self._photo, ".jpg"),
+                enqueue=lambda session: queue.put(Job(session.name, self._kind)),
+                disk=quick,
+            )
+        worker = Worker(
+            queue,
+            self._models,
+            self._sessions,
+            batch=self._batch,
+            limits=Limits(),
+            disk=self._disk,
+            threads=len(os.sched_getaffinity(0)),
+        )
+        before = time.perf_counter(), time.process_time()
+        after = self._drain(worker, queue)
+        wall, cpu = after[0] - before[0], after[1] - before[1]
+        worker.close()
+        shutil.rmtree(self._sessions)
+        self._sessions.mkdir()
+        return {"per_second": count / wall, "cpu_ms": 1000 * cpu / count}
+
+    def _drain(self, worker: Worker, queue: DirectoryQueue) -> tuple[float, float]:
+        """The wall clock and the processor's at the moment the queue was empty."""
+        if self._undo == ONE_AT_A_TIME:
+            while worker.step():
+                pass
+            return time.perf_counter(), time.process_time()
+        ended: list[tuple[float, float]] = []
+
+        def stop_when_empty() -> None:
+            while len(queue) or queue.claimed():
+                time.sleep(_LOOK)
+            ended.append((time.perf_counter(), time.process_time()))
+            worker.stop()
+
+        stopper = threading.Thread(target=stop_when_empty)
+        stopper.start()
+        worker.run()
+        stopper.join()
+        return ended[0]
+
+
+def _answers() -> Callable[[dict[str, Any]], dict[str, Any]]:
+    drained: Drained | None = None
+
+    def answer(question: dict[str, Any]) -> dict[str, Any]:
+        nonlocal drained
+        if drained is None:
+            paths = (Path(question[key]) for key in ("config", "photo", "folder"))
+            drained = Drained(question["kind"], *paths, question["undo"])
+            drained.run(8)
+            return {}
+        return drained.run(int(question["count"]))
+
+    return answer
+
+
+if __name__ == "__main__":
+    serve(_answers())

@@ -1,0 +1,122 @@
+"""One contender of the engine benchmark: one model in one engine, or in plain TensorFlow."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks._child import serve, timed
+from scai import choose, plugins
+from scai.cards import AUTO, CLASSIFICATION, ModelCard, Tuning, load_card
+from scai.engines.base import TensorSpec, example
+
+Call = Callable[[NDArray[np.generic]], object]
+# What a resident worker is told: the most images that come at once.
+_BATCH = 8
+_call: Call | None = None
+_spec: TensorSpec | None = None
+_one_by_one = False
+
+
+def answer(question: dict[str, Any]) -> dict[str, Any]:
+    """{"graph" | "config", "engine", "tuning"}: load. {"batch", "seconds"}: measure."""
+    if "seconds" in question:
+        return measure(int(question["batch"]), float(question["seconds"]))
+    return load(question)
+
+
+def load(question: dict[str, Any]) -> dict[str, Any]:
+    """Load the model: what loaded it, and in how many seconds.
+
+    "auto" does as a resident worker; what it measures for itself lies in the folder "tuning".
+    """
+    global _call, _spec, _one_by_one
+    started = time.perf_counter()
+    if question["engine"] == "plain":
+        _call, _spec, _one_by_one, said = _plain(Path(question["graph"]))
+        return {"is": said, "took": time.perf_counter() - started}
+    if "config" in question:
+        card = load_card(Path(question["config"]), question["section"], question["kind"])
+    else:
+        graph = Path(question["graph"])
+        card = ModelCard(CLASSIFICATION, graph, graph.name, graph=graph)
+    if question["engine"] == AUTO:
+        tuned = replace(card, tuning=Tuning(Path(question["tuning"])))
+        engine = choose.load_engine(tuned, batch=_BATCH)
+    else:
+        model = choose.model_file(card, question["engine"], 0, _BATCH)
+        engine = plugins.load("engines", question["engine"]).Engine(model)
+    _call, _spec = engine.infer, engine.input
+    return {"is": engine.describe(), "took": time.perf_counter() - started}
+
+
+def measure(batch: int, seconds: float) -> dict[str, float]:
+    """Images a second, and the median time of a call in milliseconds."""
+    assert _call is not None and _spec is not None
+    call, images = _call, example(_spec, batch)
+    if _one_by_one and batch > 1:
+        parts = [images[i : i + 1] for i in range(batch)]
+
+        def turn() -> object:
+            return [call(part) for part in parts]
+    else:
+
+        def turn() -> object:
+            return call(images)
+
+    timed(turn, seconds / 5)
+    taken = timed(turn, seconds)
+    return {"rate": batch * len(taken) / sum(taken), "p50": statistics.median(taken) * 1000}
+
+
+def _plain(graph: Path) -> tuple[Call, TensorSpec, bool, str]:
+    """TensorFlow alone, as its own guide says: the call, its input, whether images go singly."""
+    import tensorflow as tf
+
+    if graph.is_dir():
+        loaded = tf.saved_model.load(str(graph))
+        function = loaded.signatures["serving_default"]
+        [(name, tensor)] = function.structured_input_signature[1].items()
+
+        def call(batch: NDArray[np.generic]) -> object:
+            found = function(**{name: tf.constant(batch)})
+            return loaded, [value.numpy() for value in found.values()]
+    else:
+        tensor, run = _frozen(tf, graph)
+
+        def call(batch: NDArray[np.generic]) -> object:
+            return [value.numpy() for value in run(tf.constant(batch))]
+
+    sides = tensor.shape.as_list()
+    spec = TensorSpec("input", (None, *sides[1:]), tensor.dtype.name)
+    try:
+        call(example(spec, _BATCH))
+    except (tf.errors.OpError, ValueError, TypeError):
+        return call, spec, True, f"tensorflow {tf.__version__}, one by one"
+    return call, spec, False, f"tensorflow {tf.__version__}"
+
+
+def _frozen(tf: Any, graph: Path) -> tuple[Any, Callable[[Any], list[Any]]]:
+    """A frozen TF1 graph as a function: its input tensor, and the call."""
+    definition = tf.compat.v1.GraphDef()
+    definition.ParseFromString(graph.read_bytes())
+    used = {name.lstrip("^").split(":")[0] for node in definition.node for name in node.input}
+    source = next(node.name for node in definition.node if node.op == "Placeholder")
+    ends = [n.name for n in definition.node if n.name not in used and n.op != "NoOp"]
+    wrapped = tf.compat.v1.wrap_function(
+        lambda: tf.compat.v1.import_graph_def(definition, name=""), []
+    )
+    tensor = wrapped.graph.get_tensor_by_name(f"{source}:0")
+    results = [wrapped.graph.get_tensor_by_name(f"{end}:0") for end in ends]
+    return tensor, wrapped.prune(tensor, results)
+
+
+if __name__ == "__main__":
+    serve(answer)

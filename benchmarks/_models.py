@@ -1,0 +1,65 @@
+"""The model that most figures are about: MobileNetV2 for 224x224 pixels, with random weights.
+
+What the weights are does not change what a network costs, so none need be fetched.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from benchmarks.harness import progress
+from scai.settings import ROOT
+
+FOLDER = ROOT / ".cache" / "bench" / "models"
+SAVED_MODEL = FOLDER / "mobilenet_v2"
+TFLITE = FOLDER / "mobilenet_v2.tflite"
+
+
+def mobilenet() -> tuple[Path, Path]:
+    """The SavedModel folder and the .tflite file, float32; made at the first call (a minute).
+
+    Raises click.ClickException where TensorFlow is not installed or fails.
+    """
+    if not (SAVED_MODEL / "saved_model.pb").exists() or not TFLITE.exists():
+        progress("making MobileNetV2 with TensorFlow, once")
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks._models"],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            last = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
+            raise click.ClickException(f"MobileNetV2 could not be made: {last[0]}")
+    return SAVED_MODEL, TFLITE
+
+
+def make(folder: Path) -> None:
+    """Write both files into `folder`, each whole or not at all."""
+    import keras
+    import tensorflow as tf
+
+    keras.utils.set_random_seed(1)
+    model = keras.applications.MobileNetV2(weights=None)
+    making = folder / f".making-{os.getpid()}"
+    shutil.rmtree(making, ignore_errors=True)
+    making.mkdir(parents=True)
+    model.export(making / "saved", verbose=False)
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(making / "saved"))
+    (making / "lite").write_bytes(converter.convert())
+    shutil.rmtree(folder / SAVED_MODEL.name, ignore_errors=True)
+    os.replace(making / "saved", folder / SAVED_MODEL.name)
+    os.replace(making / "lite", folder / TFLITE.name)
+    making.rmdir()
+
+
+if __name__ == "__main__":
+    make(FOLDER)

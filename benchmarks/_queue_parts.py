@@ -1,0 +1,319 @@
+"""The parts of the queue benchmark; each adds its rows, curves and ratios to the report.
+
+Nothing is removed that need not be while figures are taken: ext4 without a journal makes files
+many times slower for minutes after files nearby were removed.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks import _sessions
+from benchmarks._child import Child
+from benchmarks._photo import photo
+from benchmarks._queue_child import BATCH, KIND
+from benchmarks.harness import Report, interleaved, percentile
+from scai.durable import POLICIES, Disk
+from scai.queues.base import Job
+from scai.queues.directory import DirectoryQueue
+from scai.retention import purge
+from scai.session import FINAL, Session, Upload, new_name
+from scai.settings import ROOT
+
+THREADS = (1, 4, 16)
+PROCESSES = (1, 2, 4)
+_CHILD = "benchmarks._queue_child"
+# In one figure; each is a photo on the disk until the end.
+_MOST_UPLOADS = 800
+# What a session takes on the disk: bytes, files and folders.
+_SESSION_BYTES, _SESSION_FILES = 16_384, 4
+
+
+def uploads(report: Report, rounds: int, work: Path, seconds: float) -> None:
+    """Sessions with a photo of 100 kB, each put into the queue, at three durabilities."""
+    data = photo()
+    places = iter(range(1_000_000))
+
+    def rate(policy: str, threads: int) -> float:
+        place, disk = work / str(next(places)), Disk(policy)
+        root = place / "session"
+        root.mkdir(parents=True)
+        queue = DirectoryQueue(place / "pool", KIND, doorbell=False, disk=disk)
+        end = time.perf_counter() + seconds
+
+        def client() -> int:
+            count = 0
+            while time.perf_counter() < end and count * threads < _MOST_UPLOADS:
+                _upload(root, queue, data, disk)
+                count += 1
+            return count
+
+        started = time.perf_counter()
+        with ThreadPoolExecutor(threads) as pool:
+            count = sum(each.result() for each in [pool.submit(client) for _ in range(threads)])
+        return count / (time.perf_counter() - started)
+
+    contenders = {
+        f"uploads, durability {policy}: {_count(threads, 'thread')}": partial(rate, policy, threads)
+        for policy in POLICIES
+        for threads in THREADS
+    }
+    found = interleaved(rounds, contenders)
+    _add(report, found, "uploads/s")
+    for policy in POLICIES:
+        names = [f"uploads, durability {policy}: {_count(t, 'thread')}" for t in THREADS]
+        report.series[f"durability {policy}"] = {
+            "x": list(THREADS),
+            "y": [report.row(name).median for name in names],
+            "xlabel": "threads",
+            "ylabel": "uploads/s",
+        }
+
+
+def claims(report: Report, rounds: int, work: Path, tickets: int) -> None:
+    """So many tickets, claimed in batches of 8 and finished by 1 to 4 processes at once."""
+    children = [Child(_CHILD, {}) for _ in range(max(PROCESSES))]
+    pools = [work / str(number) for number in range(rounds * len(PROCESSES))]
+    for pool in pools:
+        _sessions.tickets(pool, tickets)
+
+    def rate(processes: int) -> float:
+        pool = pools.pop()
+        crew = children[:processes]
+        for child in crew:
+            child.tell({"do": "drain", "pool": str(pool)})
+        answers = [child.hear() for child in crew]
+        count = sum(answer["count"] for answer in answers)
+        if count != tickets:
+            raise click.ClickException(f"expected {tickets} claims, got {count}")
+        return count / (max(a["end"] for a in answers) - min(a["begin"] for a in answers))
+
+    try:
+        found = interleaved(
+            rounds,
+            {
+                f"claims: {_count(processes, 'process')}": partial(rate, processes)
+                for processes in PROCESSES
+            },
+        )
+    finally:
+        for child in children:
+            child.close()
+    _add(report, found, "jobs/s")
+
+
+def pick_up(report: Report, rounds: int, work: Path, tickets: int) -> None:
+    """From the moment a ticket is made until a waiting, idle process has it in hand."""
+    random.seed(1)
+
+    def created(pool: Path, name: str) -> None:
+        (pool / name).touch()
+
+    def renamed(pool: Path, name: str) -> None:
+        os.rename(work / "aside", pool / name)
+
+    def delays(child: Child, put: Callable[[Path, str], None]) -> list[float]:
+        pool = work / "pool"
+        queue = DirectoryQueue(pool, KIND, doorbell=False)
+        child.tell({"do": "wait", "pool": str(pool), "tickets": tickets + 1, "timeout": 120})
+        queue.put(Job(new_name(time.time()), KIND))
+        while len(queue) or queue.claimed():
+            time.sleep(0.02)
+        at: dict[str, float] = {}
+        for _ in range(tickets):
+            time.sleep(random.uniform(0.005, 0.03))
+            name = new_name(time.time())
+            (work / "aside").touch()
+            at[name] = time.monotonic()
+            put(pool, name)
+        seen = child.hear()["at"]
+        queue.close()
+        shutil.rmtree(pool)
+        return [(seen.get(name, float("inf")) - put_at) * 1000 for name, put_at in at.items()]
+
+    child = Child(_CHILD, {})
+    try:
+        ways = {"ticket created": created, "ticket renamed": renamed}
+        found = interleaved(rounds, {n: partial(delays, child, put) for n, put in ways.items()})
+    finally:
+        child.close()
+    for name, values in found.items():
+        for share in (0.5, 0.99):
+            _add(
+                report,
+                {
+                    f"pick-up, {name}: p{share * 100:.0f}": [
+                        percentile(delay, share) for delay in values
+                    ]
+                },
+                "ms",
+            )
+        report.ratio(
+            f"pick-up, {name}: p99 in ms",
+            report.row(f"pick-up, {name}: p99").median,
+            20,
+            5,
+            at_most=True,
+            note=f"{tickets} tickets a round",
+        )
+
+
+def depth(report: Report, rounds: int, work: Path, depths: list[int], seconds: float) -> None:
+    """What the claim of a batch costs while so many tickets wait."""
+    shown = {count: f"{count:,}" for count in depths}
+    for count in depths:
+        _sessions.tickets(work / str(count), count)
+    child = Child(_CHILD, {})
+    asked: dict[str, Any] = {"do": "depth", "seconds": seconds}
+    try:
+        found = interleaved(
+            rounds,
+            {
+                shown[count]: partial(child.ask, {**asked, "pool": str(work / str(count))})
+                for count in depths
+            },
+        )
+    finally:
+        child.close()
+    costs = {
+        "first": f"first claim of {BATCH} of a new process",
+        "median": f"claim of {BATCH}, median",
+        "mean": f"claim of {BATCH}, mean with listings",
+        "longest": f"claim of {BATCH}, longest after the first",
+    }
+    for key, text in costs.items():
+        for name, answers in found.items():
+            _add(report, {f"{text}: {name} wait": [a[key] for a in answers]}, "ms")
+        report.series[text] = {
+            "x": depths,
+            "y": [report.row(f"{text}: {shown[count]} wait").median for count in depths],
+            "xlabel": "waiting tickets",
+            "ylabel": "ms a claim",
+            "xscale": "log",
+            "yscale": "log",
+        }
+    least, most = shown[depths[0]], shown[depths[-1]]
+    bar, aim = (2.0, 1.2) if depths[-1] >= 1_000_000 else (None, None)
+    for text in (costs["mean"], costs["median"]):
+        value = report.row(f"{text}: {most} wait").median
+        value /= report.row(f"{text}: {least} wait").median
+        report.ratio(f"{text}: {most} / {least} waiting", value, bar, aim, at_most=True)
+
+
+def start_up(report: Report, rounds: int, work: Path, tickets: int) -> None:
+    """A worker that starts while many tickets wait: process start to its first verdict."""
+    root, disk = work / "session", Disk("off")
+    root.mkdir()
+
+    def begin(count: int) -> float:
+        pool = work / str(count)
+        queue = DirectoryQueue(pool, KIND, doorbell=False, disk=disk)
+        # Older than all others, so that it comes first.
+        session = _upload(root, queue, photo(), disk, before=86_400)
+        command = [sys.executable, "-m", f"workers.{KIND}", f"--poolingdir={pool}"]
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            [*command, f"--sesspath={root}", "--runningmode=runtime"],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            return _until_final(session, started, process, 120)
+        finally:
+            process.kill()
+            process.wait()
+            queue.close()
+
+    for count in (0, tickets):
+        _sessions.tickets(work / str(count), count)
+    begin(0)  # the first start ever reads cold files and may try out engines
+
+    names = {
+        f"worker's start to first verdict: {c:,} wait": partial(begin, c) for c in (0, tickets)
+    }
+    found = interleaved(rounds, names)
+    _add(report, found, "s")
+    name = list(names)[1]
+    report.ratio(f"{name}, in s", report.row(name).median, 5, None, at_most=True)
+
+
+def purges(report: Report, rounds: int, work: Path, sessions: int) -> None:
+    """Removing old sessions, against the removal of the same folders without a look."""
+    disk = os.statvfs(work)
+    files = 2 * rounds * sessions * _SESSION_FILES
+    room = disk.f_frsize * disk.f_bavail > 3 * rounds * sessions * _SESSION_BYTES
+    ahead = room and (disk.f_files == 0 or disk.f_favail > 2 * files)
+    roots = [work / str(number) for number in range(2 * rounds)]
+    if ahead:
+        for root in roots:
+            _sessions.finished_sessions(root, sessions)
+
+    def ours(root: Path) -> None:
+        queue = DirectoryQueue(work / "pool", KIND, doorbell=False, disk=Disk("off"))
+        done = purge(root, [queue], 3600, now=time.time() + 7200)
+        queue.close()
+        if len(done.removed) != sessions:
+            raise click.ClickException(f"expected {sessions} purged, got {len(done.removed)}")
+
+    def timed(remove: Callable[[Path], object]) -> float:
+        root = roots.pop()
+        if not ahead:
+            _sessions.finished_sessions(root, sessions)
+        started = time.perf_counter()
+        remove(root)
+        return time.perf_counter() - started
+
+    ways = {"purge": partial(timed, ours), "rmtree of the same": partial(timed, shutil.rmtree)}
+    found = interleaved(rounds, {f"{sessions:,} sessions: {n}": way for n, way in ways.items()})
+    _add(report, found, "s")
+    purged, plain = (report.row(name).median for name in found)
+    report.ratio(f"{sessions:,} sessions: purge / rmtree", purged / plain, at_most=True)
+
+
+def _upload(
+    root: Path, queue: DirectoryQueue, data: bytes, disk: Disk, before: float = 0
+) -> Session:
+    """A new session and its ticket, as if it had come that many seconds ago."""
+
+    def put(session: Session) -> None:
+        queue.put(Job(session.name, KIND))
+
+    def now() -> float:
+        return time.time() - before
+
+    upload = Upload(data, ".jpg", "photo.jpg")
+    return Session.create(root, KIND, upload, enqueue=put, now=now, disk=disk)
+
+
+def _until_final(
+    session: Session, started: float, process: subprocess.Popen[bytes], longest: float
+) -> float:
+    """Seconds from `started` to the session's verdict. Raises click.ClickException."""
+    while session.state not in FINAL:
+        if process.poll() is not None or time.perf_counter() - started > longest:
+            raise click.ClickException("the worker ended or took too long for its first verdict")
+        time.sleep(0.002)
+    return time.perf_counter() - started
+
+
+def _add(report: Report, found: dict[str, list[Any]], unit: str) -> None:
+    for name, values in found.items():
+        for value in values:
+            report.add(name, unit, value)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"1 {noun}" if number == 1 else f"{number} {noun}{'es' if noun[-1] == 's' else 's'}"

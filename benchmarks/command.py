@@ -1,0 +1,115 @@
+"""The `scai bench` command: runs the benchmarks of this folder.
+
+A benchmark is a module with `run(rounds, quick, out, **options) -> Report`, imported when it is
+asked for. Options of its own stand in its list `OPTIONS` of click options.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+from scai.settings import ROOT
+
+OUT = ROOT / ".cache" / "bench"
+# The modules of this folder, what each measures, and about how long it takes on two cores.
+BENCHMARKS = {
+    "engine": ("images a second of each engine against plain TensorFlow", "10 min"),
+    "service": ("upload to verdict over HTTP against the bare engine's loop", "10 min"),
+    "peers": ("SCAI beside other inference servers", "30 min"),
+    "queue": ("the queue folder: uploads, claims, pick-up, depth, purge", "10 min"),
+    "decisions": ("what each decision in the worker buys", "5 min"),
+    "job": ("process start to verdict of one photo", "2 min"),
+    "soak": ("memory and files over a long run", "60 min"),
+}
+ALL = "all"
+
+
+class Benchmarks(click.Group):
+    """One command a benchmark, made when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*BENCHMARKS, ALL]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name == ALL:
+            return _command(ALL, list(BENCHMARKS), _about(ALL), [])
+        if cmd_name not in BENCHMARKS:
+            return None
+        own = getattr(import_module(f"benchmarks.{cmd_name}"), "OPTIONS", [])
+        return _command(cmd_name, [cmd_name], _about(cmd_name), own)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Benchmarks"):
+            formatter.write_dl([(name, _about(name)) for name in self.list_commands(ctx)])
+
+
+@click.group(cls=Benchmarks, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Measure how fast SCAI is on this machine.
+
+    Each benchmark prints a table and writes it as JSON, with plots, into --out. What is promised
+    is a ratio of figures of one run; benchmarks/README.md says what each row means. Leave the
+    machine alone meanwhile.
+    """
+
+
+def measure(name: str, rounds: int, quick: bool, out: Path, **options: Any) -> bool:
+    """Run one benchmark, print and write its report; False when it could not be run.
+
+    A benchmark that cannot be run here raises click.ClickException with the reason.
+    """
+    try:
+        report = import_module(f"benchmarks.{name}").run(rounds, quick, out, **options)
+    except click.ClickException as error:
+        error.show()
+        return False
+    report.print()
+    for file in report.write(out):
+        shown = file.relative_to(ROOT) if file.is_relative_to(ROOT) else file
+        click.echo(f"written: {shown}", err=True)
+    return True
+
+
+def _about(name: str) -> str:
+    if name == ALL:
+        return "All of these, one after the other (about 2 h)."
+    what, time = BENCHMARKS[name]
+    return f"Measure {what} (about {time})."
+
+
+def _command(name: str, names: list[str], text: str, own: list[click.Option]) -> click.Command:
+    def run(rounds: int, quick: bool, out: Path, **options: Any) -> None:
+        missed = [each for each in names if not measure(each, rounds, quick, out, **options)]
+        if missed:
+            click.echo(f"scai bench: not measured: {', '.join(missed)}", err=True)
+            sys.exit(1)
+
+    shared = [
+        click.Option(
+            ["--rounds"],
+            type=click.IntRange(min=1),
+            default=3,
+            show_default=True,
+            help="how often each contender is measured, in turn with the others",
+        ),
+        click.Option(
+            ["--quick"], is_flag=True, help="less of everything: under a minute each, rougher"
+        ),
+        click.Option(
+            ["--out"],
+            type=click.Path(path_type=Path, file_okay=False),
+            default=OUT,
+            show_default=".cache/bench",
+            help="folder of the JSON and the plots",
+        ),
+    ]
+    return click.Command(name, callback=run, params=[*shared, *own], help=text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""What each decision in the worker buys: it drains a full queue, once with each decision undone.
+
+No HTTP and no clients take part, so the processor is the worker's alone. The sessions are made
+before the clock starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks import _decisions_child as child
+from benchmarks._child import Child
+from benchmarks._photo import photo
+from benchmarks.harness import Report, interleaved
+from benchmarks.service_inputs import Subject, classification, detection
+
+# What is undone where it matters, and the jobs of one round.
+_CLASSIFYING = (
+    child.ONE_AT_A_TIME,
+    child.NO_BATCHES,
+    child.PLAIN_ENGINE,
+    child.ALWAYS,
+    child.OFF,
+)
+_DETECTING = (child.ONE_AT_A_TIME, child.OPENCV_PNG)
+_LARGE = (child.FULL_SIZE,)
+_JOBS = 240
+_QUICK_JOBS = 24
+_LARGE_PHOTO = (4000, 3000, 2500)
+
+
+def run(rounds: int, quick: bool, out: Path) -> Report:
+    """Measure; quick: the bundled classifier alone, on few jobs."""
+    report = Report("decisions", "What each decision in the worker buys: jobs a second without it")
+    folder = out / "decisions"
+    jobs = _QUICK_JOBS if quick else _JOBS
+    _measure(report, "640x480", classification(folder, None, quick), _CLASSIFYING, rounds, jobs)
+    if not quick:
+        large = folder / "large.jpg"
+        large.write_bytes(photo(*_LARGE_PHOTO))
+        _measure(report, "12 Mpx", classification(folder, large), _LARGE, rounds, jobs // 4)
+        _measure(report, "640x480", detection(folder, None, None), _DETECTING, rounds, jobs // 2)
+    return report
+
+
+def _measure(
+    report: Report,
+    photo_name: str,
+    subject: Subject,
+    undone: tuple[str, ...],
+    rounds: int,
+    jobs: int,
+) -> None:
+    """Rows of jobs a second and processor time, and what each decision gives as a ratio."""
+    place = f"{subject.name}, {photo_name}"
+    with ExitStack() as open_children:
+        calls: dict[str, Callable[[], dict[str, Any]]] = {}
+        for undo in (child.AS_IT_IS, *undone):
+            question = {
+                "name": undo,
+                "kind": subject.kind,
+                "config": str(subject.config.resolve()),
+                "photo": str(subject.photo.resolve()),
+                "folder": str(subject.photo.parent.resolve() / f"drained-{len(calls)}"),
+                "undo": undo,
+            }
+            environment = {"SCAI_MEASURE": "off"} if undo == child.PLAIN_ENGINE else {}
+            started = Child("benchmarks._decisions_child", question, environment)
+            open_children.callback(started.close)
+            calls[undo] = partial(started.ask, {"count": jobs})
+        found = interleaved(rounds, calls)
+    for undo, values in found.items():
+        for value in values:
+            report.add(f"{place}: {undo}", "jobs/s", value["per_second"])
+            report.add(f"{place}: {undo}", "ms of processor a job", value["cpu_ms"])
+    whole = report.row(f"{place}: {child.AS_IT_IS}", "jobs/s").median
+    for undo in undone:
+        without = report.row(f"{place}: {undo}", "jobs/s").median
+        report.ratio(f"{place}: as it is / {undo}", whole / without)

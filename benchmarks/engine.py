@@ -1,0 +1,163 @@
+"""Images a second of each engine, and of the one that SCAI takes by itself, against TensorFlow.
+
+Every contender has a process of its own that stays alive over the rounds; one measures at a time.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks._child import Child
+from benchmarks._models import mobilenet
+from benchmarks.harness import Report, interleaved, progress
+from scai import plugins
+from scai.cards import AUTO, CLASSIFICATION, DETECTION, ModelCard, load_card
+from scai.choose import file_kind
+from scai.settings import ROOT
+
+BATCHES = (1, 8)
+PLAIN = "plain TensorFlow"
+# Batch -> what auto must reach and what we work towards, times plain TensorFlow.
+PROMISED = {1: (3.0, 4.0), 8: (2.5, 3.5)}
+_FAKE = "fake"
+_CONFIGS = {
+    CLASSIFICATION: ROOT / "usr" / "image_classification.config",
+    DETECTION: ROOT / "usr" / "object_detection.config",
+}
+_BUNDLED = {CLASSIFICATION: ("objects", "digits"), DETECTION: ("digit-detector", "blood-cells")}
+_MOBILENET = "mobilenet"
+MODELS = (_MOBILENET, *(section for sections in _BUNDLED.values() for section in sections))
+OPTIONS = [
+    click.Option(
+        ["--model"],
+        type=click.Choice(MODELS),
+        multiple=True,
+        help="only this one (may be given several times)",
+    )
+]
+
+
+@dataclass
+class Model:
+    """One model in one or more files, and the questions that load it, by contender."""
+
+    name: str
+    contenders: dict[str, dict[str, Any]]
+    promised: Mapping[int, tuple[float, float]] = field(default_factory=dict)
+
+
+def run(rounds: int, quick: bool, out: Path, *, model: tuple[str, ...] = ()) -> Report:
+    """Measure; quick: one model, by default MobileNetV2's SavedModel, with fewer contenders."""
+    report = Report("engine", "Engines against plain TensorFlow, two batch sizes")
+    chosen = model or (MODELS[:1] if quick else MODELS)
+    models = [_mobilenet(quick)] if _MOBILENET in chosen else []
+    models += _bundled(chosen)
+    out.mkdir(parents=True, exist_ok=True)
+    # What auto measured on another day might not hold today, so it begins anew.
+    with tempfile.TemporaryDirectory(prefix="engine-", dir=out) as tuning:
+        for one in models:
+            _measure(report, one, rounds, 0.5 if quick else 2.0, tuning)
+    for one in models:
+        for batch in BATCHES:
+            bar, aim = one.promised.get(batch, (None, None))
+            for name in one.contenders:
+                if name.startswith(AUTO):
+                    _ratio(report, one.name, name, batch, bar, aim)
+    return report
+
+
+def _mobilenet(quick: bool) -> Model:
+    saved, lite = mobilenet()
+    files = {"SavedModel": saved, ".tflite": lite}
+    contenders: dict[str, dict[str, Any]] = {PLAIN: {"engine": "plain", "graph": str(saved)}}
+    for shown, graph in files.items():
+        if quick and graph is lite:
+            continue
+        names = [AUTO] if quick else [AUTO, *_engines(graph)]
+        for name in names:
+            contenders[f"{name} on {shown}"] = {"engine": name, "graph": str(graph)}
+    return Model("MobileNetV2 224", contenders, PROMISED)
+
+
+def _bundled(chosen: Collection[str]) -> list[Model]:
+    """Models that come with SCAI: as configured, each engine on that file, and on the graph
+    beside it `auto` and plain TensorFlow."""
+    found = []
+    for kind, sections in _BUNDLED.items():
+        for section in (each for each in sections if each in chosen):
+            card = load_card(_CONFIGS[kind], section, kind)
+            if card.graph is None:
+                continue
+            contenders: dict[str, dict[str, Any]] = {}
+            graph = next(card.graph.parent.glob("*.pb"), None)
+            if graph is not None:
+                contenders[PLAIN] = {"engine": "plain", "graph": str(graph)}
+                contenders[f"{AUTO} on .pb"] = {"engine": AUTO, "graph": str(graph)}
+            for name in (AUTO, *_engines(card.graph)):
+                contenders[f"{name} on {card.graph.suffix}"] = {**_configured(card), "engine": name}
+            found.append(Model(section, contenders))
+    return found
+
+
+def _configured(card: ModelCard) -> dict[str, Any]:
+    return {"config": str(card.config), "section": card.name, "kind": card.kind}
+
+
+def _engines(graph: Path) -> list[str]:
+    """The installed engines that read this kind of file."""
+    found = []
+    for name in plugins.names("engines"):
+        module = plugins.load("engines", name)
+        if name != _FAKE and file_kind(graph) in module.SUFFIXES and module.available():
+            found.append(name)
+    return found
+
+
+def _measure(report: Report, model: Model, rounds: int, seconds: float, tuning: str) -> None:
+    children: dict[str, Child] = {}
+    try:
+        for name, question in model.contenders.items():
+            progress(f"{model.name}: loading {name}")
+            asked = {**question, "name": name, "tuning": tuning}
+            try:
+                children[name] = Child("benchmarks._engine_child", asked)
+            except click.ClickException as error:
+                report.notes.append(f"{model.name}: {error.message}")
+        for name, child in children.items():
+            if name.startswith(AUTO):
+                took = f"{model.name}: {name} took {child.facts['took']:.1f} s to measure and load"
+                report.notes.append(took)
+        for batch in BATCHES:
+            asked = {"batch": batch, "seconds": seconds}
+            calls = {
+                f"{model.name}, batch {batch}: {name}": partial(child.ask, asked)
+                for name, child in children.items()
+            }
+            for name, values in interleaved(rounds, calls).items():
+                note = children[name.partition(": ")[2]].facts["is"]
+                for value in values:
+                    report.add(name, "images/s", value["rate"], note)
+                    report.add(name, "ms a call (p50)", value["p50"])
+    finally:
+        for child in children.values():
+            child.close()
+
+
+def _ratio(
+    report: Report, model: str, name: str, batch: int, bar: float | None, aim: float | None
+) -> None:
+    """`name` over plain TensorFlow, from the medians; nothing where one was not measured."""
+    place = f"{model}, batch {batch}"
+    try:
+        ours, plain = (report.row(f"{place}: {each}") for each in (name, PLAIN))
+    except KeyError:
+        return
+    note = f"the best rounds of both: {ours.high / plain.high:.2f}"
+    report.ratio(f"{place}: {name} / {PLAIN}", ours.median / plain.median, bar, aim, note=note)

@@ -1,0 +1,156 @@
+"""One photo in job mode, from the start of the process to its verdict.
+
+Beside it stand a resident worker, the start of Python alone, and the import of TensorFlow that
+the job would pay for if it used it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import click
+
+from benchmarks._photo import photo
+from benchmarks.harness import Report, file_system, interleaved, progress
+from scai.durable import Disk
+from scai.queues.base import Job
+from scai.queues.directory import DirectoryQueue
+from scai.session import FINAL, Session, Upload
+from scai.settings import ROOT
+
+KIND = "image_classification"
+JOB, RESIDENT = "job mode, process start to verdict", "resident worker, ticket to verdict"
+BAR, AIM = 1.0, 0.4
+# A look at the session every so many seconds, and the longest wait for it.
+_LOOK = 0.002
+_LONGEST = 60.0
+
+
+def run(rounds: int, quick: bool, out: Path) -> Report:
+    """Measure in a folder of its own below `out`, which is removed at the end."""
+    report = Report("job", "One photo of 640x480 pixels, 100 kB, with the bundled model")
+    out.mkdir(parents=True, exist_ok=True)
+    report.machine["file_system"] = file_system(out)
+    work = Path(tempfile.mkdtemp(prefix="job-", dir=out))
+    try:
+        _measure(report, rounds, quick, work)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    report.ratio(f"{JOB}, in s", report.row(JOB).median, BAR, AIM, at_most=True)
+    report.notes.append("a round's value is the median of its runs; caches are warm")
+    return report
+
+
+def _measure(report: Report, rounds: int, quick: bool, work: Path) -> None:
+    alone, shared = Place(work / "job"), Place(work / "resident")
+    with shared.resident():
+        contenders: dict[str, tuple[Callable[[], float], int]] = {
+            JOB: (alone.job, 3 if quick else 7),
+            RESIDENT: (shared.visit, 10 if quick else 40),
+            "python -c pass": (partial(_python, "pass"), 3 if quick else 7),
+            'python -c "import tensorflow"': (partial(_python, "import tensorflow"), 1),
+        }
+        for name, (once, _) in contenders.items():
+            progress(f"warming up: {name}")
+            once()
+        calls = {name: partial(_median, once, times) for name, (once, times) in contenders.items()}
+        for name, values in interleaved(rounds, calls).items():
+            for value in values:
+                report.add(name, "s", value)
+
+
+class Place:
+    """An installation's folders: sessions and one queue."""
+
+    def __init__(self, folder: Path) -> None:
+        self._sessions, self._pool = folder / "session", folder / "pool"
+        self._sessions.mkdir(parents=True)
+        self._disk = Disk()
+        self._queue = DirectoryQueue(self._pool, KIND, doorbell=False, disk=self._disk)
+
+    def job(self) -> float:
+        """Seconds from the start of a process for one session to its verdict."""
+        session, _ = self._upload()
+        started = time.perf_counter()
+        process = self._worker("--runningmode=job", f"--sessname={session.name}")
+        try:
+            return self._verdict(session, process) - started
+        finally:
+            process.wait()
+
+    def visit(self) -> float:
+        """Seconds from the ticket of a session to its verdict by the resident worker."""
+        session, put_at = self._upload()
+        return self._verdict(session, self._process) - put_at
+
+    @contextmanager
+    def resident(self) -> Iterator[None]:
+        """A worker that watches the queue; warm when the block begins, gone when it ends."""
+        self._process = self._worker("--runningmode=runtime")
+        try:
+            self.visit()
+            yield
+        finally:
+            self._process.terminate()
+            self._process.wait()
+            self._queue.close()
+
+    def _upload(self) -> tuple[Session, float]:
+        """A new session with its ticket, and when that was put."""
+        put_at = 0.0
+
+        def enqueue(session: Session) -> None:
+            nonlocal put_at
+            put_at = time.perf_counter()
+            self._queue.put(Job(session.name, KIND))
+
+        upload = Upload(photo(), ".jpg", "photo.jpg")
+        session = Session.create(self._sessions, KIND, upload, enqueue=enqueue, disk=self._disk)
+        return session, put_at
+
+    def _worker(self, *arguments: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", f"workers.{KIND}", f"--sesspath={self._sessions}"]
+        command += [f"--poolingdir={self._pool}", *arguments]
+        return _started(command)
+
+    def _verdict(self, session: Session, process: subprocess.Popen[bytes]) -> float:
+        """When its verdict was there. Raises click.ClickException when none comes."""
+        end = time.perf_counter() + _LONGEST
+        while (state := session.state) not in FINAL:
+            if time.perf_counter() > end or process.poll() not in (None, 0):
+                raise click.ClickException(f"{session.name}: no verdict")
+            time.sleep(_LOOK)
+        at = time.perf_counter()
+        if state != "complete":
+            raise click.ClickException(f"{session.name}: {session.result().get('message')}")
+        return at
+
+
+def _python(code: str) -> float:
+    """Seconds that Python needs for it, start and end included."""
+    started = time.perf_counter()
+    if _started([sys.executable, "-c", code]).wait():
+        raise click.ClickException(f"python -c {code!r} failed")
+    return time.perf_counter() - started
+
+
+def _started(command: list[str]) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "SCAI_LOGLEVEL": "ERROR", "CUDA_VISIBLE_DEVICES": ""}
+    nothing = subprocess.DEVNULL
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdin=nothing, stdout=nothing, stderr=nothing
+    )
+
+
+def _median(once: Callable[[], float], times: int) -> float:
+    return statistics.median(once() for _ in range(times))

@@ -1,0 +1,95 @@
+"""A load generator for HTTP servers that takes little processor time itself.
+
+It shares the machine with the server that it measures, so it is one thread, one event loop and
+requests that were put together beforehand. What a client says to the server is a talk (see
+load_talks.py).
+
+    closed_loop  a number of clients, each begins anew as soon as it is served
+    open_loop    a new client every 1/rate seconds, whether the others are served or not; its
+                 latency counts from the moment it was due, so a stalled server looks stalled
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from benchmarks.load_loop import Client, Loop, Outcome
+from benchmarks.load_talks import Talk
+
+# How many connections an open loop holds at most; who comes later waits for one.
+MOST_CONNECTIONS = 256
+
+Address = tuple[str, int]
+
+
+def closed_loop(
+    address: Address,
+    talk: Callable[[], Talk],
+    clients: int,
+    *,
+    seconds: float = float("inf"),
+    count: int | None = None,
+    warm: float = 0.0,
+    tick: Callable[[int], object] | None = None,
+) -> Outcome:
+    """`clients` at once for `seconds`, or until `count` talks were begun.
+
+    What ends in the first `warm` seconds is not counted, nor what ends after the last; failures
+    count always. `tick(talks ended)` is called after each talk.
+    """
+    loop = Loop(address, tick)
+    left = iter(range(count)) if count is not None else iter(int, 1)
+    start = time.perf_counter()
+    counted_from = start + warm
+    end = counted_from + seconds
+
+    def again(client: Client | None) -> None:
+        now = time.perf_counter()
+        if now < end and next(left, None) is not None:
+            loop.begin(client, talk(), now)
+
+    loop.free = again
+    for _ in range(clients):
+        again(None)
+    return loop.run(counted_from, end)
+
+
+def open_loop(
+    address: Address, talk: Callable[[], Talk], rate: float, *, seconds: float
+) -> Outcome:
+    """`rate` new talks a second, evenly spaced, for `seconds`; each counts from when it was due.
+
+    The measured time ends with the last answer, so `per_second` is below `rate` for a server
+    that falls behind.
+    """
+    loop = Loop(address)
+    idle: list[Client] = []
+    waiting: deque[float] = deque()
+    busy = 0
+
+    def free(client: Client) -> None:
+        nonlocal busy
+        busy -= 1
+        idle.append(client)
+        if waiting:
+            due(waiting.popleft())
+
+    def due(moment: float) -> None:
+        nonlocal busy
+        if busy >= MOST_CONNECTIONS:
+            waiting.append(moment)
+            return
+        busy += 1
+        loop.begin(idle.pop() if idle else None, talk(), moment)
+
+    loop.free, loop.due = free, due
+    start = time.perf_counter()
+    number = max(1, int(rate * seconds))
+    loop.arrivals = iter([start + i / rate for i in range(number)])
+    outcome = loop.run(start, float("inf"))
+    outcome.wall = max(number / rate, outcome.wall)
+    if waiting:
+        outcome.failures["no answer"] += len(waiting)
+    return outcome

@@ -1,0 +1,132 @@
+"""What a client says to a server, and what it takes for a good answer.
+
+A talk is a generator: it yields requests (bytes of HTTP/1.1) or pauses (seconds, a float), gets a
+`Reply` for each request, returns when it has what it wanted and raises `Wrong` when it has not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+from scai.routes import ROUTES, Routes
+
+_BOUNDARY = b"----------------8f1c5d0e2b7a"
+# How long one long-poll waits, and the pause after one that was answered too early, in seconds.
+_WAIT = 30
+_PAUSE = 0.02
+_FINAL = ("complete", "failure")
+
+
+class Wrong(Exception):
+    """An answer is not what was wanted; the text is how the report calls it."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer: its status and body."""
+
+    status: int
+    body: bytes
+
+    def json(self) -> dict[str, Any]:
+        """The body: a JSON object, perhaps alone in a list, as some peers answer.
+
+        Raises Wrong unless it is one and the status is 200.
+        """
+        if self.status != 200:
+            raise Wrong(f"status {self.status}")
+        try:
+            value = json.loads(self.body)
+        except ValueError:
+            raise Wrong("no JSON") from None
+        if isinstance(value, list) and len(value) == 1:
+            [value] = value
+        if not isinstance(value, dict):
+            raise Wrong("no JSON object")
+        return value
+
+
+Talk = Generator["bytes | float", "Reply | None", None]
+# Raises Wrong for an answer that cannot be right.
+Check = Callable[[dict[str, Any]], None]
+
+
+def routes_of(kind: str) -> Routes:
+    """The addresses of a kind of recognition."""
+    return next(routes for routes in ROUTES if routes.kind == kind)
+
+
+def scai_talk(kind: str, photo: bytes, check: Check | None = None) -> Callable[[], Talk]:
+    """Upload a photo to SCAI and wait for its verdict by long-poll; `check` looks at the verdict.
+
+    Each talk is two requests, or more where the server answers a long-poll early.
+    """
+    routes = routes_of(kind)
+    upload = post(routes.upload, photo)
+
+    def talk() -> Talk:
+        taken = _reply((yield upload)).json()
+        path = f"{routes.result}?task={taken['sessname']}&key={taken['sesskey']}&wait={_WAIT}"
+        ask = get(path)
+        while True:
+            found = _reply((yield ask)).json()
+            if found.get("state") in _FINAL:
+                break
+            yield _PAUSE
+        if found["state"] != "complete":
+            raise Wrong("failure")
+        if check is not None:
+            check(found)
+
+    return talk
+
+
+def one_request(path: str, photo: bytes, field: str, check: Check) -> Callable[[], Talk]:
+    """Upload a photo in the multipart field `field` and be answered at once with the result."""
+    upload = post(path, photo, field)
+
+    def talk() -> Talk:
+        check(_reply((yield upload)).json())
+
+    return talk
+
+
+def has_predictions(count: int) -> Check:
+    """A check that the answer's list `predictions` has exactly that many entries."""
+
+    def check(answer: dict[str, Any]) -> None:
+        found = answer.get("predictions")
+        if not isinstance(found, list):
+            raise Wrong("no result in the answer")
+        if len(found) != count:
+            raise Wrong(f"{len(found)} results in place of {count}")
+
+    return check
+
+
+def post(path: str, photo: bytes, field: str = "photo") -> bytes:
+    """A multipart upload of one JPEG."""
+    head = (
+        b"--" + _BOUNDARY + b"\r\n"
+        b'Content-Disposition: form-data; name="' + field.encode() + b'"; '
+        b'filename="photo.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
+    )
+    body = head + photo + b"\r\n--" + _BOUNDARY + b"--\r\n"
+    return (
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n"
+        f"Content-Type: multipart/form-data; boundary={_BOUNDARY.decode()}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
+
+
+def get(path: str) -> bytes:
+    """A request for one address."""
+    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n".encode()
+
+
+def _reply(reply: Reply | None) -> Reply:
+    assert reply is not None
+    return reply

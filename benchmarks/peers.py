@@ -1,0 +1,223 @@
+"""SCAI beside other inference servers: the same model, the same uploads, the same clients.
+
+Each server runs alone, is started anew in every round and takes its turn with the others. The
+peers are written as their own guides would have it (peer_programs/) and live in environments of
+their own (peers_install.py). SCAI and TensorFlow compute in float32; OpenVINO left alone computes
+in bfloat16 where the processor has it, so the peer with OpenVINO is measured in both.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from benchmarks._models import SAVED_MODEL
+from benchmarks.harness import Report, interleaved, progress
+from benchmarks.load import Address, closed_loop
+from benchmarks.load_loop import Outcome
+from benchmarks.load_talks import Talk, has_predictions, one_request, scai_talk
+from benchmarks.peers_install import PEERS, PROGRAMS, NotInstalled, Peer, install
+from benchmarks.service_inputs import Subject, classification
+from benchmarks.service_setup import site, warning
+from benchmarks.service_site import descendants, end, free_port, processor_seconds, start, usage
+from scai.engines.base import cores
+
+OPTIONS = [
+    click.Option(
+        ["--peer"],
+        type=click.Choice([peer.name for peer in PEERS]),
+        multiple=True,
+        help="only this one (may be given several times)",
+    )
+]
+SCAI = "SCAI"
+CLIENTS = 16
+_IDLE_TALKS = 40
+# How long a server may take until it answers, in seconds.
+_READY = 120.0
+_TRIAL_SECONDS = 3.0
+# What is promised, bar and aim: against peers with TensorFlow, and against the one that runs our
+# engine in our precision.
+_PROMISED = {
+    "flask-tensorflow": (2.0, 3.0),
+    "litserve-tensorflow": (2.0, 3.0),
+    "bentoml-tensorflow": (2.0, 3.0),
+    "litserve-openvino": (0.9, 1.2),
+}
+_PREDICTIONS = 5
+_OTHERS = "other programs, processors"
+
+Running = tuple[Address, int]
+
+
+def run(rounds: int, quick: bool, out: Path, *, peer: tuple[str, ...] = ()) -> Report:
+    """Measure; a peer that cannot be installed or does not start is told of, and left out."""
+    report = Report("peers", f"SCAI and other servers, {CLIENTS} clients, MobileNetV2 224 float32")
+    work = out / "peers"
+    subject = classification(work, None)
+    measured = _Measured(report, subject, work, quick)
+    contenders: dict[str, Callable[[], None]] = {SCAI: measured.scai}
+    chosen = [each for each in PEERS if not peer or each.name in peer]
+    running = []
+    for each in chosen:
+        try:
+            install(each)
+            best = measured.best_setting(each)
+        except (NotInstalled, click.ClickException) as error:
+            text = error.message if isinstance(error, click.ClickException) else str(error)
+            report.notes.append(f"{each.title}: not measured: {' '.join(text.split())}")
+            continue
+        report.notes.append(f"{each.title}: {each.versions()}{f'; {best}' if best else ''}")
+        running.append(each)
+        contenders[each.title] = lambda each=each, best=best: measured.peer(each, best)
+    try:
+        interleaved(rounds, contenders)
+    finally:
+        measured.clear()
+    measured.conclude(running)
+    return report
+
+
+class _Measured:
+    """The rows of all servers."""
+
+    def __init__(self, report: Report, subject: Subject, work: Path, quick: bool) -> None:
+        self._report = report
+        self._subject = subject
+        self._work = work
+        self._seconds = 2.0 if quick else 8.0
+        self._idle = 10 if quick else _IDLE_TALKS
+        self._sites = 0
+        self._failures: dict[str, Counter[str]] = {}
+        photo = subject.photo.read_bytes()
+        check = has_predictions(_PREDICTIONS)
+        self._scai_talk = scai_talk(subject.kind, photo, check)
+        self._peer_talk = one_request("/predict", photo, "photo", check)
+
+    def scai(self) -> None:
+        """SCAI as it is installed: portal, one worker, everything flushed to the disk."""
+        began = time.perf_counter()
+        self._sites += 1
+        folder = self._work / f"site-{self._sites}"
+        with site(self._subject, folder, kept=True) as running:
+            self._measure(SCAI, (running.address, running.process.pid), self._scai_talk, began)
+
+    def peer(self, peer: Peer, setting: str) -> None:
+        """One peer in the setting that was found the best."""
+        began = time.perf_counter()
+        with self._serving(peer, setting) as running:
+            self._measure(peer.title, running, self._peer_talk, began)
+
+    def clear(self) -> None:
+        """Remove what SCAI stored, only now: it would slow down the later rounds."""
+        for folder in self._work.glob("site-*"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def best_setting(self, peer: Peer) -> str:
+        """The name of the setting with the most images a second; "" where there is but one."""
+        if len(peer.settings) == 1:
+            return next(iter(peer.settings))
+        rates = {}
+        for name in peer.settings:
+            progress(f"trying {peer.title}: {name}")
+            with self._serving(peer, name) as (address, _):
+                outcome = closed_loop(
+                    address, self._peer_talk, CLIENTS, seconds=_TRIAL_SECONDS, warm=1.0
+                )
+                rates[name] = outcome.per_second
+        shown = ", ".join(f"{name}: {rate:.0f} images/s" for name, rate in rates.items())
+        self._report.notes.append(f"{peer.title}, settings tried: {shown}")
+        return max(rates, key=lambda name: rates[name])
+
+    def _measure(self, name: str, running: Running, talk: Callable[[], Talk], began: float) -> None:
+        address, pid = running
+        report = self._report
+        report.add(f"{name}, start", "s", time.perf_counter() - began)
+        idle = closed_loop(address, talk, 1, count=self._idle)
+        report.add(f"{name}, 1 client, p50", "ms", idle.ms(0.5))
+        before, everything = usage([pid, *descendants(pid)]).cpu, processor_seconds()
+        moment = time.perf_counter()
+        loaded = closed_loop(address, talk, CLIENTS, seconds=self._seconds, warm=1.0)
+        used = usage([pid, *descendants(pid)])
+        spent = used.cpu - before
+        others = processor_seconds() - everything - spent - loaded.cpu
+        took = time.perf_counter() - moment
+        report.add(f"{name}, {CLIENTS} clients", "images/s", loaded.per_second)
+        for text, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
+            report.add(f"{name}, {CLIENTS} clients, {text}", "ms", loaded.ms(share))
+        report.add(f"{name}, processor", "ms/image", 1000 * spent / max(1, loaded.talks))
+        report.add(_OTHERS, "cores", max(0.0, others) / took)
+        report.add(f"{name}, memory after the load", "MB", used.pss, "PSS of all processes")
+        self._count(name, idle, loaded)
+
+    def _count(self, name: str, *outcomes: Outcome) -> None:
+        failures = self._failures.setdefault(name, Counter())
+        for outcome in outcomes:
+            failures += outcome.failures
+
+    @contextmanager
+    def _serving(self, peer: Peer, setting: str) -> Iterator[Running]:
+        """The peer, answering. Raises click.ClickException when it does not get so far."""
+        port = free_port()
+        filled = {"port": str(port), "cores": str(cores()), "programs": str(PROGRAMS)}
+        first, *rest = [part.format(**filled) for part in peer.command]
+        folder = self._work / peer.name
+        folder.mkdir(parents=True, exist_ok=True)
+        log = folder / "log.txt"
+        process = start(
+            [str(peer.bin / first), *rest],
+            folder,
+            {**self._environment(peer), **peer.settings[setting]},
+            log,
+        )
+        try:
+            address = ("127.0.0.1", port)
+            deadline = time.monotonic() + _READY
+            while closed_loop(address, self._peer_talk, 1, count=1).failed:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    last = log.read_text(errors="replace").splitlines()[-1:]
+                    raise click.ClickException(f"it does not answer: {' '.join(last)[:200]}")
+                time.sleep(0.2)
+            yield address, process.pid
+        finally:
+            end(process)
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _environment(self, peer: Peer) -> Mapping[str, str]:
+        return {
+            "MODEL": str(SAVED_MODEL.resolve()),
+            "PATH": f"{peer.bin}{os.pathsep}{os.environ.get('PATH', '')}",
+            # What the benchmark's own Python was told is not for another one.
+            "PYTHONPATH": "",
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "CUDA_VISIBLE_DEVICES": "",
+            # No server of ours reports home while it is measured.
+            "BENTOML_DO_NOT_TRACK": "True",
+        }
+
+    def conclude(self, peers: list[Peer]) -> None:
+        """Ratios over the rounds."""
+        ours = self._report.row(f"{SCAI}, {CLIENTS} clients").values
+        note = warning(self._report.row(_OTHERS).median) if peers else ""
+        for peer in peers:
+            theirs = self._report.row(f"{peer.title}, {CLIENTS} clients").values
+            values = [own / other for own, other in zip(ours, theirs, strict=True) if other]
+            promised = _PROMISED.get(peer.name, (None, None))
+            if values:
+                ratio = f"SCAI / {peer.title}, images a second"
+                self._report.ratio(ratio, statistics.median(values), *promised, note=note)
+        for name, failures in self._failures.items():
+            why = ", ".join(f"{count} x {reason}" for reason, count in failures.items())
+            self._report.add(f"{name}, failed", "answers", failures.total(), why)
+        self._report.notes.append(
+            "SCAI and TensorFlow compute in float32. SCAI answers by an upload and a long-poll, "
+            "with both flushed to the disk; the peers answer the upload itself and keep nothing."
+        )

@@ -1,0 +1,240 @@
+"""The whole service over HTTP, beside the bare loop that does the same work without a service.
+
+`scai up` runs as an installation does: portal, one worker, uploads and verdicts flushed to the
+disk. Clients upload a 640x480 JPEG of about 100 kB and wait for the verdict by long-poll. The
+clients share the processor with the server; what they take is a row of the report.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from benchmarks._child import Child
+from benchmarks.harness import Report, interleaved
+from benchmarks.load import closed_loop, open_loop
+from benchmarks.load_loop import Outcome
+from benchmarks.load_talks import Talk, has_predictions, scai_talk
+from benchmarks.service_inputs import Subject, classification, detection
+from benchmarks.service_setup import about, alone, bare_loop, site, warning
+from benchmarks.service_site import Site, Usage, processor_seconds
+from scai.cards import CLASSIFICATION
+
+OPTIONS = [
+    click.Option(
+        ["--kind"],
+        type=click.Choice(["both", "classification", "detection"]),
+        default="both",
+        show_default=True,
+        help="what to measure",
+    ),
+    click.Option(
+        ["--detector"],
+        type=click.Path(path_type=Path),
+        help="a .tflite detector with its labels beside it (default: COCO SSD in ../shared/models)",
+    ),
+    click.Option(["--photo"], type=click.Path(path_type=Path), help="a photo of your own"),
+    click.Option(
+        ["--tree"],
+        type=click.Path(path_type=Path, exists=True, file_okay=False),
+        multiple=True,
+        help="another checkout of SCAI whose server takes turns with this one's",
+    ),
+    click.Option(["--bundled"], is_flag=True, help="classify with the model that SCAI brings"),
+]
+CLIENTS = (1, 4, 16, 64)
+_MAIN = 16
+_SHARES = (0.25, 0.5, 0.75, 0.9)
+_IDLE_TALKS = 40
+# What is promised: bar and aim.
+_RATE = (0.70, 0.85)
+_IDLE_MS = (12.0, 6.0)
+_MEMORY_MB = {"portal": (100.0, 60.0), "classification worker": (300.0, 200.0)}
+
+
+def run(
+    rounds: int,
+    quick: bool,
+    out: Path,
+    *,
+    kind: str = "both",
+    detector: Path | None = None,
+    photo: Path | None = None,
+    tree: tuple[Path, ...] = (),
+    bundled: bool = False,
+) -> Report:
+    """Measure both kinds; quick: fewer clients, shorter."""
+    report = Report("service", "Upload to verdict over HTTP, and the bare loop")
+    work = out / "service"
+    subjects = []
+    if kind != "detection":
+        subjects.append(classification(work, photo, bundled))
+    if kind != "classification":
+        subjects.append(detection(work, photo, detector))
+    alone(report, subjects[0], work, _MAIN)
+    for subject in subjects:
+        _Measured(report, subject, quick).run(rounds, work, tree)
+    report.notes.append(
+        "bare: decode, resize and infer in one process, in the fastest of several ways; detection: "
+        "and draw, and encode with OpenCV's default PNG. Each ratio is the median of the rounds, "
+        "in each of which the bare loop ran before and after the service. On a machine that does "
+        "other things as well, the one with more processes gets more of it: compare processor time."
+    )
+    return report
+
+
+class _Measured:
+    """One kind of recognition: its bare loop and its sites, and their rows in the report."""
+
+    def __init__(self, report: Report, subject: Subject, quick: bool) -> None:
+        self._report = report
+        self._subject = subject
+        self._seconds = 2.0 if quick else 6.0
+        self._quick = quick
+        self._talk: Callable[[], Talk]
+        self._ended = 0
+        self._failures: Counter[str] = Counter()
+
+    def run(self, rounds: int, work: Path, trees: tuple[Path, ...]) -> None:
+        subject, report = self._subject, self._report
+        with ExitStack() as stack:
+            bare = stack.enter_context(bare_loop(subject, 2 if self._quick else 5))
+            report.notes.append(about(subject, bare))
+            # The service must find what the bare loop finds.
+            check = has_predictions(bare.facts["results"])
+            self._talk = scai_talk(subject.kind, subject.photo.read_bytes(), check)
+            sites = {"": stack.enter_context(site(subject, work / "site"))}
+            for tree in trees:
+                own = stack.enter_context(site(subject, work / f"site-{tree.name}", tree))
+                sites[f" ({tree.name})"] = own
+            contenders: dict[str, Callable[[], None]] = {}
+            for label, each in sites.items():
+                contenders |= self._contenders(label, each, bare)
+            interleaved(rounds, contenders)
+            for label, each in sites.items():
+                self._conclude(label, each)
+        why = ", ".join(f"{count} x {reason}" for reason, count in self._failures.items())
+        failed = self._failures.total()
+        report.add(f"{subject.name}, failed of {self._ended} uploads", "answers", failed, why)
+
+    def _contenders(self, label: str, site: Site, bare: Child) -> dict[str, Callable[[], None]]:
+        """What is measured in each round; the first round begins with the first."""
+        name = f"{self._subject.name}{label}"
+        found: dict[str, Callable[[], None]] = {
+            f"{name}, {_MAIN} clients beside the bare loop": lambda: self._beside(name, site, bare),
+            f"{name}, one idle client": lambda: self._idle(name, site, bare),
+        }
+        if self._quick:
+            return found
+        for clients in CLIENTS:
+            if clients not in (1, _MAIN):
+                found[f"{name}, {clients} clients"] = lambda n=clients: self._closed(name, site, n)
+        for share in _SHARES:
+            found[f"{name}, {share:.0%} of the rate"] = lambda s=share: self._open(name, site, s)
+        return found
+
+    def _beside(self, name: str, site: Site, bare: Child) -> None:
+        """The service at the clients that count, between two runs of the bare loop."""
+        before = bare.ask({"seconds": self._seconds / 2})
+        outcome = self._closed(name, site, _MAIN)
+        after = bare.ask({"seconds": self._seconds / 2})
+        rate = (before["per_second"] + after["per_second"]) / 2
+        self._report.add(f"{name}, bare loop", "images/s", rate)
+        alone = (before["cpu_ms"] + after["cpu_ms"]) / 2
+        self._report.add(f"{name}, bare loop, processor", "ms/image", alone)
+        self._report.add(f"{name}, {_MAIN} clients / bare", "of it", outcome.per_second / rate)
+
+    def _closed(self, name: str, site: Site, clients: int) -> Outcome:
+        before, began, all_before = site.usage(), time.perf_counter(), processor_seconds()
+        outcome = closed_loop(
+            site.address, self._talk, clients, seconds=self._seconds, warm=self._seconds / 4
+        )
+        after = site.usage()
+        case = f"{name}, {clients} clients"
+        self._report.add(case, "images/s", outcome.per_second)
+        self._latencies(case, outcome)
+        if clients == _MAIN and outcome.talks:
+            took, everything = time.perf_counter() - began, processor_seconds() - all_before
+            spent = {role: used.cpu - before.get(role, Usage()).cpu for role, used in after.items()}
+            spent["the clients"] = outcome.cpu
+            for role, seconds in {**spent, "all together": sum(spent.values())}.items():
+                row = f"{name}, {role}, processor"
+                self._report.add(row, "ms/image", 1000 * seconds / outcome.talks)
+            ours = sum(spent.values())
+            self._report.add(f"{name}, processors busy", "cores", ours / took)
+            others = max(0.0, everything - ours) / took
+            self._report.add(f"{name}, other programs, processors", "cores", others)
+        return outcome
+
+    def _open(self, name: str, site: Site, share: float) -> None:
+        """New clients at a share of what the closed loop reached so far."""
+        rate = share * self._report.row(f"{name}, {_MAIN} clients").median
+        outcome = open_loop(site.address, self._talk, rate, seconds=self._seconds)
+        case = f"{name}, new clients at {share:.0%} of the rate"
+        self._report.add(f"{case}, offered", "images/s", rate)
+        self._latencies(case, outcome)
+
+    def _idle(self, name: str, site: Site, bare: Child) -> None:
+        half = {"latencies": _IDLE_TALKS // 2}
+        alone = bare.ask(half)["latencies"]
+        outcome = closed_loop(site.address, self._talk, 1, count=_IDLE_TALKS)
+        alone += bare.ask(half)["latencies"]
+        one = 1000 * statistics.median(alone)
+        self._report.add(f"{name}, 1 client", "images/s", outcome.per_second)
+        self._latencies(f"{name}, 1 client", outcome)
+        self._report.add(f"{name}, bare loop, one image", "ms", one)
+        self._report.add(f"{name}, 1 client, beyond the bare loop", "ms", outcome.ms(0.5) - one)
+
+    def _latencies(self, case: str, outcome: Outcome) -> None:
+        for text, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0)):
+            self._report.add(f"{case}, {text}", "ms", outcome.ms(share))
+        self._ended += outcome.talks
+        self._failures += outcome.failures
+
+    def _conclude(self, label: str, site: Site) -> None:
+        """Ratios over the rounds, and memory after all of them."""
+        name, report = f"{self._subject.name}{label}", self._report
+        row = report.row
+        ours = not label
+        fraction = row(f"{name}, {_MAIN} clients / bare").median
+        others = row(f"{name}, other programs, processors").median
+        note = warning(others)
+        report.ratio(
+            f"{name}, {_MAIN} clients / bare loop", fraction, *(_RATE if ours else ()), note=note
+        )
+        alone = row(f"{name}, bare loop, processor").median
+        together = row(f"{name}, all together, processor").median
+        report.ratio(f"{name}, processor time of the bare loop / of all", alone / together)
+        beyond = row(f"{name}, 1 client, beyond the bare loop").median
+        bars = _IDLE_MS if ours and self._subject.kind == CLASSIFICATION else (None, None)
+        report.ratio(
+            f"{name}, one idle client beyond the bare loop, ms",
+            beyond,
+            *bars,
+            at_most=True,
+            note=note,
+        )
+        for role, usage in site.usage().items():
+            report.add(f"{name}, {role}, memory after the load", "MB", usage.pss, "PSS")
+            bars = _MEMORY_MB.get(role) if ours and self._subject.kind == CLASSIFICATION else None
+            if bars:
+                report.ratio(f"{role}, memory after the load, MB", usage.pss, *bars, at_most=True)
+        self._curves(name)
+
+    def _curves(self, name: str) -> None:
+        rows = {row.name: row.median for row in self._report.rows}
+        cases = [f"{name}, new clients at {share:.0%} of the rate" for share in _SHARES]
+        cases = [case for case in cases if f"{case}, offered" in rows]
+        for text in ("p50", "p99") if cases else ():
+            self._report.series[f"{name}, {text}"] = {
+                "x": [rows[f"{case}, offered"] for case in cases],
+                "y": [rows[f"{case}, {text}"] for case in cases],
+                "xlabel": "images/s offered",
+                "ylabel": "upload to verdict, ms",
+            }

@@ -1,0 +1,200 @@
+"""The bare loop: what the service does with a photo, without the service, as fast as it goes.
+
+One process decodes, resizes and recognises one photo again and again with SCAI's own pixels,
+recognizer and engine; for detection it draws and encodes a PNG with OpenCV's default settings.
+There are several ways to keep all cores at it (`WAYS`). All are tried once, and the fastest is
+the one that the service has to bear comparison with.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from benchmarks._child import serve
+from scai.cards import CLASSIFICATION, ModelCard, load_card
+from scai.engines.base import cores
+from scai.pixels import Picture, read_picture
+from scai.recognizer import NONE, Recognizer, Tensor
+from scai.results import Result
+
+_BATCH = 8
+# Pictures decoded ahead of the model.
+_AHEAD = 2 * _BATCH
+_TRIAL_SECONDS = 0.8
+
+
+class Bare:
+    """The loaded model and the photo."""
+
+    def __init__(self, kind: str, config: Path, photo: Path) -> None:
+        self._kind = kind
+        self._card = load_card(config, "default", kind)
+        self._data = photo.read_bytes()
+        self._shared = self._build(self._card, _BATCH)
+        single = dataclasses.replace(self._card, threads=1, batch=1)
+        self._singles = [self._build(single, 1) for _ in range(cores())]
+        self._way = ""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The engine, and how many results the photo gives."""
+        [result] = self._infer(self._shared, [self._decode(self._shared)])
+        return {"engine": self._shared.engine.name, "results": len(result)}
+
+    def latencies(self, count: int) -> list[float]:
+        """How long one photo takes when nothing else is under way, in seconds, `count` times."""
+        return [self._timed() for _ in range(count)]
+
+    def choose(self, trials: int) -> dict[str, float]:
+        """Try every way so often, in turn, and remember the fastest; the photos a second of each.
+
+        Of each way's trials the best counts: what disturbs a trial only ever takes away from it.
+        """
+        tried: dict[str, float] = {}
+        for _ in range(trials):
+            for name, way in self._ways().items():
+                tried[name] = max(tried.get(name, 0.0), self._rate(way, _TRIAL_SECONDS)[0])
+        self._way = max(tried, key=lambda name: tried[name])
+        return tried
+
+    def rate(self, seconds: float) -> tuple[float, float]:
+        """Photos a second of the fastest way, and its processor time for each in ms."""
+        return self._rate(self._ways()[self._way], seconds)
+
+    def _ways(self) -> dict[str, Callable[[float], int]]:
+        return {
+            "one after the other": self._serially,
+            f"batches of {_BATCH}, decoded meanwhile": self._in_batches,
+            "threads that share the engine": self._sharing,
+            "an engine of one thread on each core": self._apart,
+        }
+
+    def _rate(self, way: Callable[[float], int], seconds: float) -> tuple[float, float]:
+        wall, cpu = time.perf_counter(), time.process_time()
+        done = way(wall + seconds)
+        took = time.process_time() - cpu
+        return done / (time.perf_counter() - wall), 1000 * took / done
+
+    def _serially(self, end: float) -> int:
+        done = 0
+        while time.perf_counter() < end or not done:
+            self._one(self._shared)
+            done += 1
+        return done
+
+    def _apart(self, end: float) -> int:
+        counts = [0] * len(self._singles)
+
+        def work(number: int) -> None:
+            while time.perf_counter() < end or not counts[number]:
+                self._one(self._singles[number])
+                counts[number] += 1
+
+        return self._threads(work, counts)
+
+    def _sharing(self, end: float) -> int:
+        counts = [0] * (cores() + 1)
+        engine = threading.Lock()
+
+        def work(number: int) -> None:
+            while time.perf_counter() < end or not counts[number]:
+                ready = self._decode(self._shared)
+                with engine:
+                    [result] = self._infer(self._shared, [ready])
+                self._finish(ready[0], result)
+                counts[number] += 1
+
+        return self._threads(work, counts)
+
+    def _threads(self, work: Callable[[int], None], counts: list[int]) -> int:
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(len(counts))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return sum(counts)
+
+    def _in_batches(self, end: float) -> int:
+        done = 0
+        with ThreadPoolExecutor(cores()) as pool:
+            ahead: list[Future[tuple[Picture, Tensor]]] = []
+            after: list[Future[None]] = []
+            while time.perf_counter() < end or not done:
+                while len(ahead) < _AHEAD:
+                    ahead.append(pool.submit(self._decode, self._shared))
+                ready = [future.result() for future in ahead[:_BATCH]]
+                del ahead[:_BATCH]
+                results = self._infer(self._shared, ready)
+                # No more may lie about than two batches.
+                for future in after:
+                    future.result()
+                after = [
+                    pool.submit(self._finish, picture, result)
+                    for (picture, _), result in zip(ready, results, strict=True)
+                ]
+                done += _BATCH
+        return done
+
+    def _timed(self) -> float:
+        before = time.perf_counter()
+        self._one(self._shared)
+        return time.perf_counter() - before
+
+    def _one(self, recognizer: Recognizer) -> None:
+        ready = self._decode(recognizer)
+        [result] = self._infer(recognizer, [ready])
+        self._finish(ready[0], result)
+
+    def _decode(self, recognizer: Recognizer) -> tuple[Picture, Tensor]:
+        picture = read_picture(self._data, least=recognizer.needed_sides)
+        return picture, recognizer.prepare(picture.pixels)
+
+    def _infer(self, recognizer: Recognizer, ready: list[tuple[Picture, Tensor]]) -> list[Result]:
+        sizes = [(picture.width, picture.height) for picture, _ in ready]
+        tensors = [tensor for _, tensor in ready]
+        return recognizer.run_prepared(tensors, sizes, [NONE] * len(ready))
+
+    def _finish(self, picture: Picture, result: Result) -> None:
+        if self._kind == CLASSIFICATION:
+            return
+        import cv2
+
+        from scai.annotate import draw
+
+        drawn = draw(picture.pixels, result, self._card.line_thickness, self._card.max_boxes)
+        done, _ = cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
+        assert done
+
+    def _build(self, card: ModelCard, batch: int) -> Recognizer:
+        if self._kind == CLASSIFICATION:
+            from workers.image_classification import build
+        else:
+            from workers.object_detection import build
+        return build(card, batch)
+
+
+def main() -> None:
+    """Answer {kind, config, photo, trials} first, then each {latencies: n} or {seconds: s}."""
+    bare: list[Bare] = []
+
+    def answer(question: dict[str, Any]) -> dict[str, Any]:
+        if not bare:
+            bare.append(Bare(question["kind"], Path(question["config"]), Path(question["photo"])))
+            tried = bare[0].choose(question["trials"])
+            return {**bare[0].facts, "ways": tried}
+        if "latencies" in question:
+            return {"latencies": bare[0].latencies(question["latencies"])}
+        per_second, cpu_ms = bare[0].rate(question["seconds"])
+        return {"per_second": per_second, "cpu_ms": cpu_ms}
+
+    serve(answer)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""What a measurement of a service needs around it: the installation, the bare loop, the clients."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks._child import Child
+from benchmarks.harness import Report
+from benchmarks.load import closed_loop
+from benchmarks.load_talks import scai_talk
+from benchmarks.service_inputs import Subject
+from benchmarks.service_site import Site, end, free_port, start, wait_for
+from scai.settings import ROOT
+
+# More than this of the processors, in cores, taken by other programs spoils a comparison.
+_OTHERS = 0.2
+
+
+def warning(others: float) -> str:
+    """What a ratio has to say when other programs took so many cores meanwhile; "" for few."""
+    return f"other programs took {others:.1f} cores: do not quote" if others > _OTHERS else ""
+
+
+def alone(report: Report, subject: Subject, work: Path, clients: int) -> None:
+    """What the clients take when the server does nothing: they share the processor with SCAI."""
+    work.mkdir(parents=True, exist_ok=True)
+    port, log = free_port(), work / "trivial.txt"
+    command = [sys.executable, "-m", "benchmarks.load_trivial", str(port)]
+    process = start(command, ROOT, {}, log)
+    try:
+        wait_for("ready", log, process)
+        talk = scai_talk(subject.kind, subject.photo.read_bytes())
+        outcome = closed_loop(("127.0.0.1", port), talk, clients, seconds=1.0)
+    finally:
+        end(process)
+        log.unlink(missing_ok=True)
+    report.add(f"{clients} clients, a server that does nothing", "images/s", outcome.per_second)
+    report.add("the clients alone, processor", "ms/image", outcome.cpu_ms, outcome.why())
+
+
+@contextmanager
+def bare_loop(subject: Subject, trials: int) -> Iterator[Child]:
+    """The bare loop of a subject in a process of its own."""
+    child = Child(
+        "benchmarks.service_bare",
+        {
+            "name": "the bare loop",
+            "kind": subject.kind,
+            "config": str(subject.config.resolve()),
+            "photo": str(subject.photo.resolve()),
+            "trials": trials,
+        },
+    )
+    try:
+        yield child
+    finally:
+        child.close()
+
+
+@contextmanager
+def site(
+    subject: Subject, folder: Path, tree: Path = ROOT, kept: bool = False, **more: str
+) -> Iterator[Site]:
+    """An installation that serves a subject in a folder of its own, which goes at the end.
+
+    `kept`: the folder stays, for some file systems make files slowly after many were removed.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    running = Site(folder.resolve(), tree.resolve(), **subject.environment(), **more)
+    try:
+        yield running
+    finally:
+        running.stop()
+        if not kept:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def about(subject: Subject, bare: Child) -> str:
+    """Which model a subject has, and which way of the bare loop was the fastest."""
+    ways: dict[str, Any] = bare.facts["ways"]
+    best = max(ways, key=lambda way: ways[way])
+    others = ", ".join(f"{way} {rate:.0f}" for way, rate in ways.items() if way != best)
+    return (
+        f"{subject.name}: {subject.model} on {bare.facts['engine']}; the bare loop runs as "
+        f"'{best}' ({ways[best]:.0f} images/s when tried; {others})"
+    )

@@ -1,0 +1,165 @@
+"""Memory, open files and threads of an installation over very many images.
+
+`scai up` with its cleaner at a short keep time, 16 clients, small JPEGs and the model that SCAI
+brings. What is promised is what grows after the first tenth, when everything has been used once.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+
+from benchmarks._photo import photo
+from benchmarks.harness import Report, progress
+from benchmarks.load import closed_loop
+from benchmarks.load_talks import has_predictions, scai_talk
+from benchmarks.service_inputs import Subject
+from benchmarks.service_setup import site
+from benchmarks.service_site import Site, Usage
+from scai.cards import CLASSIFICATION
+from scai.settings import ROOT
+
+OPTIONS = [
+    click.Option(
+        ["--images"],
+        type=click.IntRange(min=200),
+        help="how many to upload (default: 100,000; quick: 2,000)",
+    ),
+    click.Option(
+        ["--model"],
+        default="objects",
+        show_default=True,
+        help="a section of usr/image_classification.config",
+    ),
+]
+CLIENTS = 16
+_IMAGES, _QUICK_IMAGES = 100_000, 2_000
+_SIZE = (240, 180, 8)  # width and height in pixels, kilobytes
+_SAMPLES = 200
+# The shares of the run that begin and end the comparison.
+_WARM, _WINDOW = 0.1, 0.05
+# What a process may grow by in MB, and in open files: bar, aim.
+_GROWTH_MB = (10.0, 2.0)
+_GROWTH_FILES = (0.0, 0.0)
+_PER = 100_000
+_ENVIRONMENT = {"SCAI_KEEPTIMEPERIOD": "30", "SCAI_CLEANINTERVAL": "10"}
+_EXPECTED = 5
+
+
+@dataclass
+class Samples:
+    """What the processes used after so many images; one list entry a sample."""
+
+    images: list[int] = field(default_factory=list)
+    used: list[dict[str, Usage]] = field(default_factory=list)
+
+    def add(self, images: int, used: dict[str, Usage]) -> None:
+        """Note what is used now."""
+        self.images.append(images)
+        self.used.append(used)
+
+    def roles(self) -> list[str]:
+        """The processes that were there all the time."""
+        return [role for role in self.used[0] if all(role in used for used in self.used)]
+
+    def curve(self, role: str, value: Callable[[Usage], float]) -> list[float]:
+        """One value of one role, sample by sample."""
+        return [value(used[role]) for used in self.used]
+
+    def growth(self, role: str, value: Callable[[Usage], float]) -> float:
+        """The last samples' median less that of the first ones after the warm-up."""
+        total = self.images[-1]
+        curve = list(zip(self.images, self.curve(role, value), strict=True))
+        begin = [y for x, y in curve if _WARM <= x / total <= _WARM + _WINDOW]
+        end = [y for x, y in curve if x / total >= 1 - _WINDOW]
+        return statistics.median(end) - statistics.median(begin)
+
+    def slope(self, role: str, value: Callable[[Usage], float]) -> float:
+        """Growth for 100,000 images after the warm-up, by least squares."""
+        total = self.images[-1]
+        curve = zip(self.images, self.curve(role, value), strict=True)
+        late = [(x, y) for x, y in curve if x / total >= _WARM]
+        return statistics.linear_regression(*zip(*late, strict=True)).slope * _PER
+
+
+def run(
+    rounds: int, quick: bool, out: Path, *, images: int | None = None, model: str = "objects"
+) -> Report:
+    """One long run, whatever `rounds` says."""
+    count = images or (_QUICK_IMAGES if quick else _IMAGES)
+    report = Report("soak", f"{count:,} images through scai up, {CLIENTS} clients, model {model}")
+    data = photo(*_SIZE)
+    subject = Subject(CLASSIFICATION, ROOT / "usr" / "image_classification.config", out, model)
+    talk = scai_talk(subject.kind, data, has_predictions(_EXPECTED))
+    more = {**_ENVIRONMENT, "SCAI_USEDCONFIG": model}
+    with site(subject, out / "soak-site", **more) as running:
+        samples = Samples()
+        watch = _Watch(running, samples, count)
+        outcome = closed_loop(running.address, talk, CLIENTS, count=count, tick=watch)
+        samples.add(outcome.talks, running.usage())
+    progress("")
+    report.add("images", "images/s", outcome.per_second)
+    report.add(f"failed of {outcome.talks}", "answers", outcome.failed, outcome.why())
+    for role in samples.roles():
+        _conclude(report, samples, role)
+    report.notes.append(
+        # Shares (PSS, USS) change with whoever else maps the same libraries.
+        f"growth, of resident memory (RSS): the median of the last {_WINDOW:.0%} of the images "
+        f"less that of the {_WINDOW:.0%} after the first {_WARM:.0%}; the cleaner ran every "
+        f"{_ENVIRONMENT['SCAI_CLEANINTERVAL']} s and kept sessions for "
+        f"{_ENVIRONMENT['SCAI_KEEPTIMEPERIOD']} s"
+    )
+    return report
+
+
+class _Watch:
+    """Called after each image: takes a sample now and then, and says where we are."""
+
+    def __init__(self, running: Site, samples: Samples, count: int) -> None:
+        self._running = running
+        self._samples = samples
+        self._count = count
+        self._every = max(1, count // _SAMPLES)
+        self._said = time.monotonic()
+        self._began = self._said
+
+    def __call__(self, images: int) -> None:
+        if images % self._every:
+            return
+        self._samples.add(images, self._running.usage())
+        now = time.monotonic()
+        if now - self._said >= 5:
+            self._said = now
+            left = (now - self._began) / images * (self._count - images)
+            progress(f"{images:,} of {self._count:,} images, {left / 60:.0f} min left")
+
+
+def _conclude(report: Report, samples: Samples, role: str) -> None:
+    sizes: dict[str, Callable[[Usage], float]] = {
+        "PSS": lambda used: used.pss,
+        "USS": lambda used: used.uss,
+        "RSS": lambda used: used.rss,
+    }
+    for name, size in sizes.items():
+        report.add(f"{role}, {name} at the end", "MB", samples.curve(role, size)[-1])
+    resident = sizes["RSS"]
+    report.add(f"{role}, RSS slope", f"MB per {_PER:,} images", samples.slope(role, resident))
+    report.add(f"{role}, threads, growth", "", samples.growth(role, lambda used: used.threads))
+    report.ratio(f"{role}, growth, MB", samples.growth(role, resident), *_GROWTH_MB, at_most=True)
+    files = samples.growth(role, lambda used: used.descriptors)
+    report.ratio(f"{role}, growth, open files", files, *_GROWTH_FILES, at_most=True)
+    for name, unit, value in (
+        ("", "memory (RSS), MB", resident),
+        (" open files", "open files", lambda used: float(used.descriptors)),
+    ):
+        report.series[f"{role}{name}"] = {
+            "x": samples.images,
+            "y": samples.curve(role, value),
+            "xlabel": "images",
+            "ylabel": unit,
+        }
