@@ -81,6 +81,8 @@ class Batches:
     def wait_for_memory(self) -> None:
         """Return when there is room for one more picture."""
         with self._change:
+            if self._held < self._memory:
+                return
             self._stuck += 1
             self._change.notify_all()
             self._change.wait_for(lambda: self._held < self._memory)

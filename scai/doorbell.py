@@ -1,22 +1,21 @@
 """A doorbell on a folder: somebody came or went. The listing of the folder stays the truth.
 
-Watchdog's own emitter asks inotify for both halves of a move and holds every later event back
-for half a second while it looks for the second half. Claiming a ticket is such a half move, so
-our emitter asks for arrivals only (or removals only) and rings at once. Where inotify is
-missing or exhausted, there is no bell, and the callers' own sweeps still find everything.
+Watchdog's reader of inotify is used without its observer. The observer asks for both halves of a
+move and holds later events back for half a second to pair them, and a claim is an unpaired half;
+it also hands each event through three threads, which costs more than claiming a job. Where
+inotify is missing or exhausted there is no bell, and the callers' own sweeps still find everything.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from watchdog.events import FileSystemEvent, FileSystemEventHandler
-from watchdog.observers.api import BaseObserver
+if TYPE_CHECKING:
+    from watchdog.observers.inotify_c import InotifyEvent, InotifyFD, WatchDescriptor
 
 log = logging.getLogger(__name__)
 
@@ -26,28 +25,29 @@ Events = Literal["arrivals", "removals"]
 class Doorbell:
     """Calls `ring(name)` from a thread of its own for each file that arrives or is removed.
 
-    `ring` must be short and thread-safe. `working` says whether there is a bell at all, `lost`
-    whether there was one until the folder was removed: then a new one must be made.
+    `missed()` is called when there were more events than the kernel keeps. Both must be short and
+    thread-safe. `working` says whether there is a bell at all, `lost` whether there was one until
+    the folder was removed: then a new one must be made.
     """
 
     def __init__(
-        self, folder: Path, ring: Callable[[str], None], events: Events = "arrivals"
+        self,
+        folder: Path,
+        ring: Callable[[str], None],
+        events: Events = "arrivals",
+        missed: Callable[[], None] = lambda: None,
     ) -> None:
-        self._observer: BaseObserver | None = None
-        self._ringer = _Ringer(os.fspath(folder), ring)
+        self._reader: InotifyFD | None = None
+        self._ringer = _Ringer(ring, missed)
         try:
-            observer = _observer(events)
-            observer.schedule(self._ringer, os.fspath(folder), recursive=False)
-            observer.start()
+            self._reader = _reader(folder, events, self._ringer)
         except (OSError, ImportError) as error:
             log.warning("no file events on %s (%s); looking at intervals instead", folder, error)
-            return
-        self._observer = observer
 
     @property
     def working(self) -> bool:
         """Whether file events are being received."""
-        return self._observer is not None and not self.lost
+        return self._reader is not None and not self.lost
 
     @property
     def lost(self) -> bool:
@@ -55,45 +55,48 @@ class Doorbell:
         return self._ringer.lost
 
     def close(self) -> None:
-        """Stop the threads."""
-        if self._observer is not None:
-            self._observer.stop()
-            self._observer.join()
-            self._observer = None
+        """Stop the thread."""
+        if self._reader is not None:
+            self._reader.stop()
+            self._reader.join()
+            self._reader = None
 
 
-class _Ringer(FileSystemEventHandler):
-    def __init__(self, folder: str, ring: Callable[[str], None]) -> None:
-        self._folder = folder
+class _Ringer:
+    """What watchdog calls, from its thread."""
+
+    def __init__(self, ring: Callable[[str], None], missed: Callable[[], None]) -> None:
         self._ring = ring
+        self._missed = missed
         self.lost = False
 
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        path = os.fsdecode(event.src_path)
-        if path == self._folder:
-            self.lost = self.lost or event.event_type == "deleted"
+    def on_event(self, event: InotifyEvent) -> None:
+        if event.is_delete_self:
+            self.lost = True
         elif not event.is_directory:
-            self._ring(os.path.basename(path))
+            self._ring(os.fsdecode(event.name))
+
+    def on_watch_deleted(self, wd: WatchDescriptor) -> None:
+        self.lost = True
+
+    def on_queue_overflow(self) -> None:
+        self._missed()
 
 
-_create = threading.Lock()
-
-
-def _observer(events: Events) -> BaseObserver:
+def _reader(folder: Path, events: Events, ringer: _Ringer) -> InotifyFD:
+    """A started thread that reads the events of one folder. Raises OSError or ImportError."""
     # Imported here because the module exists on Linux only.
-    from watchdog.observers.inotify import InotifyEmitter, InotifyObserver
-    from watchdog.observers.inotify_c import InotifyConstants, Mask
+    from watchdog.observers.inotify_c import CallbackId, InotifyConstants, InotifyFD, Mask
 
     wanted = InotifyConstants.IN_DELETE
     if events == "arrivals":
         wanted = Mask(InotifyConstants.IN_CREATE | InotifyConstants.IN_MOVED_TO)
     mask = Mask(wanted | InotifyConstants.IN_DELETE_SELF)
-
-    class Emitter(InotifyEmitter):
-        def get_event_mask_from_filter(self) -> Mask:
-            return mask
-
-    with _create:
-        observer = InotifyObserver()
-        observer._emitter_class = Emitter
-    return observer
+    reader = InotifyFD()
+    try:
+        reader.add_callback(os.fsencode(folder), mask, ringer, CallbackId(id(ringer)))
+        reader.start()
+    except OSError:
+        reader.close()
+        raise
+    return reader

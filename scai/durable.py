@@ -14,7 +14,9 @@ error from fsync is never retried: the kernel may report it once and forget the 
 
 from __future__ import annotations
 
+import array
 import errno
+import fcntl
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,6 +29,8 @@ from scai.overlap import at_once
 
 POLICIES = ("always", "group", "off")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
+# FS_IOC_GETFLAGS, FS_IOC_SETFLAGS and FS_TOPDIR_FL of linux/fs.h.
+_GET_FLAGS, _SET_FLAGS, _TOP_DIRECTORY = 0x80086601, 0x40086602, 0x20000
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -171,6 +175,27 @@ def _fsync_directory(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def spread(folder: Path) -> None:
+    """Let ext4 put the directories in `folder` into different parts of the disk (`chattr +T`).
+
+    It looks for the place of a new file beside its directory, and where many files were removed
+    lately that search costs more than writing the file. Other file systems are left as they are.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        flags = array.array("l", [0])
+        fcntl.ioctl(descriptor, _GET_FLAGS, flags)
+        flags[0] |= _TOP_DIRECTORY
+        fcntl.ioctl(descriptor, _SET_FLAGS, flags)
+    except OSError:
+        pass
     finally:
         os.close(descriptor)
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 # What one upload or one verdict can use beside its own thread.
 _HELPERS = 2
 # Who waits while more than these do is not helped: the disk is busy with their flushes already.
-_MOST_CALLERS = 3
+_MOST_CALLERS = 1
 
 
 def at_once(*acts: Callable[[], None]) -> None:

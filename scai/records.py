@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import stat
 from collections.abc import Mapping
@@ -19,7 +20,21 @@ NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 # Far above any record of ours; a foreign client's might be anything.
 _LONGEST_RECORD = 4_000_000
 
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _finite(text: str) -> float:
+    """1e999 is JSON, but what Python makes of it is not."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is too large a number")
+    return number
+
+
 _encode = json.JSONEncoder(ensure_ascii=False).encode
+_decode = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite).decode
 
 
 def to_json(value: Mapping[str, Any]) -> bytes:
@@ -55,13 +70,9 @@ def read_object(path: str) -> dict[str, Any]:
     if len(data) > _LONGEST_RECORD:
         raise BadSession(f"{os.path.basename(path)} is longer than {_LONGEST_RECORD} bytes")
     try:
-        value = json.loads(data, parse_constant=_refuse_constant)
+        value = _decode(data.decode(json.detect_encoding(data), "surrogatepass"))
     except (ValueError, RecursionError) as error:
         raise BadSession(f"{os.path.basename(path)} is not JSON: {str(error)[:100]}") from error
     if not isinstance(value, dict):
         raise BadSession(f"{os.path.basename(path)} must hold a JSON object")
     return value
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON")

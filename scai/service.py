@@ -11,7 +11,7 @@ from typing import Any
 
 from scai import cards, plugins
 from scai.depth import Depth
-from scai.durable import Disk, storage_error
+from scai.durable import Disk, spread, storage_error
 from scai.errors import BadRequest, Busy, ConfigError, NotFound
 from scai.images import SUFFIXES, Limits, probe
 from scai.queues.base import Job, JobQueue
@@ -46,6 +46,7 @@ class Service:
         self._depths = {kind: Depth(queue) for kind, queue in self._queues.items()}
         self._models: dict[str, tuple[float, list[str]]] = {}
         settings.sessionpath.mkdir(parents=True, exist_ok=True)
+        spread(settings.sessionpath)
 
     @property
     def kinds(self) -> list[str]:

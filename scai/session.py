@@ -206,7 +206,11 @@ class Session:
     @property
     def input_path(self) -> Path:
         """The picture as it was sent. Raises NotFound."""
-        name = str(self.record().get("input_image", ""))
+        return self.input_of(self.record())
+
+    def input_of(self, record: Mapping[str, Any]) -> Path:
+        """The picture that this session's `record` names. Raises NotFound."""
+        name = str(record.get("input_image", ""))
         path = self.path / name
         # A shell client names the file; it must not lead out of its own directory.
         if not name or os.path.basename(name) != name or path.is_symlink() or not path.is_file():
@@ -258,12 +262,15 @@ class Session:
         finally:
             os.close(descriptor)
 
-    def start(self, now: float | None = None) -> dict[str, Any]:
+    def start(
+        self, record: Mapping[str, Any] | None = None, now: float | None = None
+    ) -> dict[str, Any]:
         """Count an attempt and say so, before the run. The caller holds the lock.
 
-        Returns the record. Does nothing to a session that is final already.
+        `record` is the session's, where the caller has read it under that lock. Returns the new
+        one. Does nothing to a session that is final already.
         """
-        record = self.record()
+        record = dict(self.record() if record is None else record)
         if record.get("state") not in FINAL:
             record["state"] = "processing"
             record["message"] = f"AI recognition starts on {_clock(now)}."
@@ -279,19 +286,21 @@ class Session:
         *,
         text: str = "",
         picture: bytes | None = None,
+        record: Mapping[str, Any] | None = None,
         now: float | None = None,
     ) -> bool:
         """Publish the verdict: picture, result.json, then the record, whose rename is the commit.
 
-        `text` is the seed's `result` string. The caller holds the lock. Returns False, changing
-        nothing, when there was a final state already.
+        `text` is the seed's `result` string; `record` the session's as `start` returned it. The
+        caller holds the lock. Returns False, changing nothing, when there was a final state
+        already.
         """
         changes = {
             "result": text,
             "result_image": _PICTURE if picture is not None else "",
             "message": f"finished on {_clock(now)}",
         }
-        return self._finish("complete", verdict, changes, picture)
+        return self._finish("complete", verdict, changes, picture, record)
 
     def fail(self, error: ScaiError, *, now: float | None = None) -> bool:
         """Publish that there will be no result, and why. As `complete` otherwise."""
@@ -304,9 +313,10 @@ class Session:
         verdict: Mapping[str, Any],
         changes: Mapping[str, str],
         picture: bytes | None = None,
+        record: Mapping[str, Any] | None = None,
     ) -> bool:
         try:
-            record = self.record()
+            record = self.record() if record is None else record
         except BadSession:
             record = {}  # an unreadable record is replaced by one that says what went wrong
         if record.get("state") in FINAL:

@@ -56,7 +56,11 @@ class Verdicts:
             "batch": task.batch,
             "timing": {name: round(value, 2) for name, value in task.times.items()},
         }
-        if self._publish(task, lambda: task.session.complete(verdict, text=text, picture=drawing)):
+
+        def write() -> bool:
+            return task.session.complete(verdict, text=text, picture=drawing, record=task.record)
+
+        if self._publish(task, write):
             log.info(
                 "session %s: %s, waited %.0f ms, inference %.1f ms (batch of %d)",
                 task.session.name,

@@ -223,9 +223,9 @@ class Worker:
         started = time.perf_counter()
         task.times["waited_ms"] = max(0.0, time.time() - task.created) * 1000
         try:
-            task.record = task.session.start()
+            task.record = task.session.start(task.record)
             # A foreign client's file may be of any size: one byte more is enough to refuse it.
-            with task.session.input_path.open("rb") as file:
+            with task.session.input_of(task.record).open("rb") as file:
                 data = file.read(self._limits.max_bytes + 1)
             self._decode(task, data)
         except ScaiError as error:

@@ -417,3 +417,57 @@ def test_the_folders_are_made_when_missing(tmp_path: Path) -> None:
     put(queue, *names(1))
     assert os.listdir(tmp_path / "a" / "b")
     queue.close()
+
+
+def test_tickets_are_names_of_one_file_and_still_each_is_claimed_once(
+    queue: DirectoryQueue,
+) -> None:
+    known = names(3)
+    put(queue, *known)
+    assert len({(queue.pool / name).stat().st_ino for name in known}) == 1
+    assert taken(queue) == known
+    assert len(queue) == 0 and sorted(queue.claimed()) == known
+
+
+def test_a_second_ticket_for_a_claimed_job_does_not_stay_when_the_claim_comes_back(
+    queue: DirectoryQueue,
+) -> None:
+    [name] = names(1)
+    put(queue, name)
+    [claim] = queue.claim(1, 0)
+    put(queue, name)
+    claim.give_back()
+    assert (list(queue.waiting()), queue.claimed()) == ([name], {})
+
+
+def test_a_second_ticket_claimed_by_the_same_worker_is_gone(queue: DirectoryQueue) -> None:
+    [name] = names(1)
+    put(queue, name)
+    first = queue.claim_one(name)
+    put(queue, name)
+    second = queue.claim_one(name)
+    assert first is not None and second is not None
+    assert list(queue.waiting()) == []
+    second.done()
+    assert not queue.claimed()
+
+
+def test_without_its_blank_file_a_queue_makes_tickets_all_the_same(queue: DirectoryQueue) -> None:
+    (queue.pool / ".blank").unlink()
+    [name] = names(1)
+    put(queue, name)
+    assert taken(queue) == [name]
+
+
+def test_when_events_were_missed_the_folder_is_read_again(tmp_path: Path) -> None:
+    queue = DirectoryQueue(tmp_path / "pool", KIND, sweep=3600)
+    try:
+        assert taken(queue) == []
+        assert queue._bell is not None
+        queue._bell.close()
+        [name] = names(1)
+        put(queue, name)
+        queue._bell._ringer.on_queue_overflow()
+        assert taken(queue, timeout=10) == [name]
+    finally:
+        queue.close()

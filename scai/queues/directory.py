@@ -6,6 +6,7 @@ client. Beside the tickets lie, hidden from a plain `ls`:
     .claimed/<session name>@<owner>   taken by that owner (one rename); gone when it has its verdict
     .owners/<owner>.lock, .json       flocked while the owner lives, see scai/owners.py
     .hold/<session name>              set aside; the text in it is the reason
+    .blank                            an empty file; our own tickets are further names of it
 
 A ticket is in exactly one of the three places. Renames need no flush: after a power cut a
 ticket stands at one of its two places, and both lead to a run.
@@ -18,6 +19,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,7 @@ log = logging.getLogger(__name__)
 
 CLAIMED = ".claimed"
 HOLD = ".hold"
+_BLANK = ".blank"
 # A dead owner's claims are to be back within 2 s, so idle claimers look this often, in seconds.
 _RECOVERY_PERIOD = 1.0
 _LONGEST_TURN = 0.5
@@ -81,6 +84,8 @@ class DirectoryQueue(JobQueue):
     def _make_folders(self) -> None:
         for folder in (self.pool, self._claimed, self._hold, self.pool / owners.FOLDER):
             folder.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            os.close(os.open(self.pool / _BLANK, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640))
 
     def _names(self, folder: Path) -> list[str]:
         """What lies in one of our folders; they are made anew when somebody removed them."""
@@ -100,14 +105,24 @@ class DirectoryQueue(JobQueue):
 
     def place(self, job: Job) -> Callable[[], None]:
         # An empty file cannot be half-written, so this one call is the commit point.
-        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         ticket = f"{self._folder}/{job.session}"
+        try:
+            # A further name of one empty file: making and removing a file of its own costs more.
+            os.link(f"{self._folder}/{_BLANK}", ticket)
+        except FileExistsError:
+            pass
+        except OSError:
+            self._make_ticket(ticket)
+        return partial(self._flush, ticket)
+
+    def _make_ticket(self, ticket: str) -> None:
+        """An empty file of its own, where there is no blank or it has as many names as can be."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             os.close(os.open(ticket, flags, 0o640))
         except FileNotFoundError:
             self._make_folders()
             os.close(os.open(ticket, flags, 0o640))
-        return partial(self._flush, ticket)
 
     def _flush(self, ticket: str) -> None:
         try:
@@ -145,6 +160,10 @@ class DirectoryQueue(JobQueue):
         self._backlog.tell(name)
         self._rung.set()
 
+    def _events_missed(self) -> None:
+        self._backlog.incomplete = True
+        self._rung.set()
+
     def listen_for_arrivals(self, ring: Callable[[], None]) -> None:
         """Call `ring`, from another thread, whenever a ticket arrives."""
         self._hear(lambda name: ring())
@@ -152,7 +171,7 @@ class DirectoryQueue(JobQueue):
     def _hear(self, ring: Callable[[str], None]) -> None:
         if self._bell is not None:
             self._bell.close()
-        self._bell = Doorbell(self.pool, ring, "arrivals")
+        self._bell = Doorbell(self.pool, ring, "arrivals", self._events_missed)
         # What came while nobody listened is in the folder only.
         self._backlog.incomplete = True
 
@@ -195,7 +214,7 @@ class DirectoryQueue(JobQueue):
     def _rename(self, name: str) -> Claim | None:
         taken = f"{self._folder}/{CLAIMED}/{name}@{self.owner.id}"
         try:
-            os.rename(f"{self._folder}/{name}", taken)
+            _move(f"{self._folder}/{name}", taken)
         except FileNotFoundError:
             return None  # another worker was faster
         return DirectoryClaim(self, Job(name, self.kind), taken)
@@ -258,7 +277,9 @@ class DirectoryQueue(JobQueue):
 
     def _return(self, claimed: str) -> bool:
         try:
-            os.rename(self._claimed / claimed, self.pool / claimed.partition("@")[0])
+            _move(
+                f"{self._folder}/{CLAIMED}/{claimed}", f"{self._folder}/{claimed.partition('@')[0]}"
+            )
         except FileNotFoundError:
             return False
         return True
@@ -320,3 +341,10 @@ class DirectoryClaim(Claim):
     def hold(self, reason: str) -> None:
         self._queue.set_aside(self.job.session, reason)
         self.done()
+
+
+def _move(source: str, target: str) -> None:
+    """Rename, also where both are names of one file: then rename(2) does nothing at all."""
+    os.rename(source, target)
+    with suppress(FileNotFoundError):
+        os.unlink(source)
