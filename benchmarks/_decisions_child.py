@@ -7,6 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from scai.queues.base import Job
 from scai.queues.directory import DirectoryQueue
 from scai.recognizer import Recognizer
 from scai.session import Session, Upload
+from scai.settings import ROOT
 from scai.worker import Worker
 
 AS_IT_IS = "as it is"
@@ -46,7 +48,10 @@ class Drained:
         if undo == OPENCV_PNG:
             pixels.png.available = lambda: False
         build = plugins.load("workers", kind).build
-        recognizer: Recognizer = build(cards.load_card(config, "default", kind), self._batch)
+        card = cards.load_card(config, "default", kind)
+        if undo != PLAIN_ENGINE:
+            card = replace(card, tuning=cards.Tuning(ROOT / ".cache" / "engines"))
+        recognizer: Recognizer = build(card, self._batch)
         if undo == FULL_SIZE:
             type(recognizer).needed_sides = property(lambda self: None)  # type: ignore[assignment]
         self._models = ModelCache(lambda section: recognizer)

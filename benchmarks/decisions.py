@@ -68,8 +68,7 @@ def _measure(
                 "folder": str(subject.photo.parent.resolve() / f"drained-{len(calls)}"),
                 "undo": undo,
             }
-            environment = {"SCAI_MEASURE": "off"} if undo == child.PLAIN_ENGINE else {}
-            started = Child("benchmarks._decisions_child", question, environment)
+            started = Child("benchmarks._decisions_child", question)
             open_children.callback(started.close)
             calls[undo] = partial(started.ask, {"count": jobs})
         found = interleaved(rounds, calls)

@@ -56,12 +56,14 @@ _PREDICTIONS = 5
 _OTHERS = "other programs, processors"
 
 Running = tuple[Address, int]
+# Below --out; the installations lie in "peers" of the default one and must stay.
+WORK = "peers-work"
 
 
 def run(rounds: int, quick: bool, out: Path, *, peer: tuple[str, ...] = ()) -> Report:
     """Measure; a peer that cannot be installed or does not start is told of, and left out."""
     report = Report("peers", f"SCAI and other servers, {CLIENTS} clients, MobileNetV2 224 float32")
-    work = out / "peers"
+    work = out / WORK
     subject = classification(work, None)
     measured = _Measured(report, subject, work, quick)
     contenders: dict[str, Callable[[], None]] = {SCAI: measured.scai}

@@ -23,7 +23,8 @@ _LATEST = 1e11
 class Task:
     """One job under way; `lock` is what it holds until its end, `times` are in milliseconds.
 
-    `tensor` is the picture as its model wants it, where the model was loaded in time to tell.
+    `tensor` is the picture as its model wants it, where the model was loaded in time to tell;
+    `abreast` how many pictures that model's engine runs side by side.
     """
 
     claim: Claim
@@ -32,6 +33,7 @@ class Task:
     lock: ExitStack
     picture: Picture | None = None
     tensor: Tensor | None = None
+    abreast: int = 1
     batch: int = 0
     times: dict[str, float] = field(default_factory=dict)
 

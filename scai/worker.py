@@ -250,6 +250,7 @@ class Worker:
         self._batches.hold(task.shown.nbytes)
         if recognizer:
             task.tensor = recognizer.prepare(task.shown)
+            task.abreast = max(1, recognizer.engine.plan.lanes)
 
     def _infer_all(self, draining: bool = False) -> None:
         """In the engine's thread: one batch after the other."""

@@ -138,3 +138,13 @@ def test_it_counts_sizes_and_reasons() -> None:
     batches.take(), batches.take()
     assert batches.sizes == {2: 1, 1: 1}
     assert batches.closed == {FULL: 1, FREE: 1}
+
+
+def test_a_batch_fills_what_the_engine_runs_side_by_side() -> None:
+    batches = Batches(largest=8)
+    tasks = [task() for _ in range(3)]
+    for one in tasks:
+        one.abreast = 2
+    fill(batches, *tasks)
+    assert batches.take() == Batch(tasks[:2], FREE)
+    assert batches.take() == Batch(tasks[2:], FREE)

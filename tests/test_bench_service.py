@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import peers, peers_install, service, soak
+from benchmarks import command, peers, peers_install, service, soak
 from benchmarks.load import closed_loop, open_loop
 from benchmarks.load_loop import Outcome, read_reply
 from benchmarks.load_talks import has_predictions, one_request, scai_talk
@@ -305,3 +305,9 @@ def test_a_soak_samples_every_process_until_its_end(tmp_path: Path) -> None:
     for role in ("supervisor", "portal", "classification worker"):
         assert report.row(f"{role}, RSS at the end").median > 10
         assert len(report.series[role]["x"]) >= 200
+
+
+def test_measuring_peers_leaves_their_installations_alone() -> None:
+    work = command.OUT / peers.WORK
+    assert not peers_install.FOLDER.is_relative_to(work)
+    assert not work.is_relative_to(peers_install.FOLDER)
