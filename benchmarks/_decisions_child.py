@@ -24,7 +24,7 @@ from scai.settings import ROOT
 from scai.worker import Worker
 
 AS_IT_IS = "as it is"
-ONE_AT_A_TIME = "no pipeline: one batch after the other"
+ONE_AT_A_TIME = "no pipeline, one batch after the other"
 NO_BATCHES = "no batches"
 FULL_SIZE = "JPEGs decoded at full size"
 PLAIN_ENGINE = "the engine's plain setting"

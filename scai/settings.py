@@ -100,7 +100,8 @@ class Settings:
     measure: str = _option(
         "on",
         "worker",
-        "on: try at a model's first load which engine and setting is the fastest; off: do not",
+        "on: try at the first start with a model which engine and setting is the fastest; "
+        "off: do not",
         choices=("on", "off"),
     )
     cachepath: Path = _option(

@@ -21,7 +21,9 @@ from scai.engines.base import PLAIN, ROOM, ModelFile, Plan, TensorSpec, example,
 from scai.errors import EngineError, UnsupportedModel
 from scai.measured import Measured
 from scai.measuring import check_same, matching
+from scai.settings import Settings
 from scai.tuning import Pictures, Trial
+from workers._main import tuning_of
 
 TFLITE = DIGITS / "digits.tflite"
 OTHERS = [Plan(1), Plan(2), Plan(2, whole=True), Plan(3, whole=True)]
@@ -396,6 +398,14 @@ def test_job_mode_uses_what_there_is_and_never_measures(counted, tmp_path: Path)
     # The engine that is faster once it runs starts later.
     assert load(tuning=job, batch=1)[:2] == ("litert", PLAIN)
     assert len(counted) == 2
+
+
+def test_only_the_model_that_a_worker_starts_with_is_measured(tmp_path: Path) -> None:
+    chosen = Settings(cachepath=tmp_path)
+    assert tuning_of(chosen, at_start=True) == Tuning(tmp_path, use=True, measure=True)
+    assert tuning_of(chosen, at_start=False) == Tuning(tmp_path, use=True, measure=False)
+    off = replace(chosen, measure="off")
+    assert tuning_of(off, at_start=True).use is False
 
 
 def test_job_mode_loads_nothing_for_images_that_come_together() -> None:

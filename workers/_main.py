@@ -105,11 +105,10 @@ def run(kind: str, build: Build, flags: Mapping[str, Any], image: Path | None = 
         def load(section: str) -> Recognizer:
             overrides = flags if section == default else {}
             card = cards.load_card(config, section, kind, overrides)
+            tuning = tuning_of(chosen, at_start=section == default and not one)
             return build(replace(card, tuning=tuning), batch)
 
-        # One picture is sooner recognised than an engine measured.
         one = image is not None or chosen.runningmode == "job"
-        tuning = cards.Tuning(chosen.cachepath, use=chosen.measure == "on", measure=not one)
         # Told that one picture comes at a time, an engine starts faster.
         batch = 1 if one else chosen.batch
         default = cards.resolve(config, chosen.usedconfig)
@@ -125,6 +124,15 @@ def run(kind: str, build: Build, flags: Mapping[str, Any], image: Path | None = 
     except OSError as error:
         click.echo(f"{kind}: {error.filename or 'the disk'}: {error.strerror}", err=True)
         sys.exit(EXIT_CONFIG)
+
+
+def tuning_of(chosen: Settings, *, at_start: bool) -> cards.Tuning:
+    """How a model is made faster: measured only when a resident worker starts with it.
+
+    Whoever asks for another model is waiting, and so is everybody behind: that model runs by what
+    was measured before, or by its engine's plain setting.
+    """
+    return cards.Tuning(chosen.cachepath, use=chosen.measure == "on", measure=at_start)
 
 
 def _one_file(recognizer: Recognizer, image: Path) -> int:
