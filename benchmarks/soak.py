@@ -73,11 +73,25 @@ class Samples:
 
     def growth(self, role: str, value: Callable[[Usage], float]) -> float:
         """The last samples' median less that of the first ones after the warm-up."""
+        begin, end = self._windows(role, value)
+        return statistics.median(end) - statistics.median(begin)
+
+    def leaked(self, role: str, value: Callable[[Usage], float]) -> float:
+        """The last samples' least value less that of the first ones after the warm-up.
+
+        For what comes and goes with the jobs in hand: only what never goes is counted.
+        """
+        begin, end = self._windows(role, value)
+        return min(end) - min(begin)
+
+    def _windows(
+        self, role: str, value: Callable[[Usage], float]
+    ) -> tuple[list[float], list[float]]:
+        """The samples just after the warm-up, and the last ones."""
         total = self.images[-1]
         curve = list(zip(self.images, self.curve(role, value), strict=True))
         begin = [y for x, y in curve if _WARM <= x / total <= _WARM + _WINDOW]
-        end = [y for x, y in curve if x / total >= 1 - _WINDOW]
-        return statistics.median(end) - statistics.median(begin)
+        return begin, [y for x, y in curve if x / total >= 1 - _WINDOW]
 
     def slope(self, role: str, value: Callable[[Usage], float]) -> float:
         """Growth for 100,000 images after the warm-up, by least squares."""
@@ -110,7 +124,8 @@ def run(
     report.notes.append(
         # Shares (PSS, USS) change with whoever else maps the same libraries.
         f"growth, of resident memory (RSS): the median of the last {_WINDOW:.0%} of the images "
-        f"less that of the {_WINDOW:.0%} after the first {_WARM:.0%}; the cleaner ran every "
+        f"less that of the {_WINDOW:.0%} after the first {_WARM:.0%}; of open files, which come "
+        "and go with the jobs in hand, the least of both; the cleaner ran every "
         f"{_ENVIRONMENT['SCAI_CLEANINTERVAL']} s and kept sessions for "
         f"{_ENVIRONMENT['SCAI_KEEPTIMEPERIOD']} s"
     )
@@ -151,7 +166,7 @@ def _conclude(report: Report, samples: Samples, role: str) -> None:
     report.add(f"{role}, RSS slope", f"MB per {_PER:,} images", samples.slope(role, resident))
     report.add(f"{role}, threads, growth", "", samples.growth(role, lambda used: used.threads))
     report.ratio(f"{role}, growth, MB", samples.growth(role, resident), *_GROWTH_MB, at_most=True)
-    files = samples.growth(role, lambda used: used.descriptors)
+    files = samples.leaked(role, lambda used: used.descriptors)
     report.ratio(f"{role}, growth, open files", files, *_GROWTH_FILES, at_most=True)
     for name, unit, value in (
         ("", "memory (RSS), MB", resident),

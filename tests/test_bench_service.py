@@ -218,6 +218,17 @@ def test_growth_and_slope_are_those_after_the_warm_up() -> None:
     assert samples.growth("portal", lambda used: used.rss) == pytest.approx(8.5, abs=0.1)
 
 
+def test_files_that_come_and_go_with_the_jobs_are_no_leak() -> None:
+    samples = Samples()
+    for images in range(1000, 100_001, 1000):
+        late = images > 50_000
+        in_hand = images // 1000 % (7 if late else 3)
+        samples.add(images, {"portal": Usage(descriptors=20 + in_hand)})
+    assert samples.leaked("portal", lambda used: used.descriptors) == 0
+    samples.used = [{"portal": Usage(descriptors=20 + i // 20)} for i in range(100)]
+    assert samples.leaked("portal", lambda used: used.descriptors) == 4
+
+
 @pytest.fixture
 def fake_pip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], Peer]:
     """A peer whose environment's Python is the given shell script."""
