@@ -122,17 +122,16 @@ class Batches:
         return ("", left) if left > 0 else (WAITED, None)
 
     def _group(self) -> list[Task]:
-        """The oldest task and those that can run with it.
-
-        As many as the engine runs side by side, or a multiple of it: the last ones of an odd batch
-        would leave a part of the engine idle, and are no later when they begin the next.
-        """
-        first = self._ready[0][1]
-        group = [task for _, task in self._ready if task.model == first.model][: self._largest]
-        odd = len(group) % first.abreast if len(group) > first.abreast else 0
-        return group[: len(group) - odd]
+        """The oldest task and those that can run with it."""
+        model = self._ready[0][1].model
+        return [task for _, task in self._ready if task.model == model][: self._largest]
 
     def _close(self, group: list[Task], why: str) -> Batch:
+        # A multiple of what the engine runs side by side: the last ones of an odd batch would leave
+        # a part of it idle, and are no later when they begin the next.
+        abreast = group[0].abreast
+        odd = len(group) % abreast if len(group) > abreast else 0
+        group = group[: len(group) - odd]
         chosen = {id(task) for task in group}
         self._ready = [entry for entry in self._ready if id(entry[1]) not in chosen]
         self.sizes[len(group)] += 1

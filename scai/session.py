@@ -141,8 +141,8 @@ class Session:
             if lock is not None:
                 os.close(lock)
                 lock = None
-            sync = partial(session._disk.sync_directory, root)
-            session._disk.together(sync, flush_ticket or _nothing)
+            flushes = [partial(session._disk.sync_directory, root), flush_ticket]
+            session._disk.together(*filter(None, flushes))
         except OSError:
             for left in (making, session.path):
                 shutil.rmtree(left, ignore_errors=True)
@@ -326,15 +326,19 @@ class Session:
         files = {_RECORD: to_json(final), _RESULT: to_json({"state": state, **verdict})}
         if picture is not None:
             files[_PICTURE] = picture
-        with self._disk.drafts(self.path, files) as place:
-            # The verdict must be on the disk before the record says so: a power cut between the
-            # two would leave a final state without its result.
-            for name in (_PICTURE, _RESULT):
-                if name in files:
-                    place(name)
-            self._disk.sync_directory(self.path)
-            place(_RECORD)
-            self._disk.sync_directory(self.path)
+        try:
+            with self._disk.drafts(self.path, files) as place:
+                # Before the record says so: a power cut must not leave it without a result.
+                for name in (_PICTURE, _RESULT):
+                    if name in files:
+                        place(name)
+                self._disk.sync_directory(self.path)
+                place(_RECORD)
+                self._disk.sync_directory(self.path)
+        except FileNotFoundError:
+            if self.path.is_dir():
+                raise
+            raise NotFound("no such session") from None  # removed since its record was read
         return True
 
     def age(self, now: float) -> float:
@@ -394,7 +398,3 @@ def _flock(folder: Path, patience: float = 0.0) -> int | None:
         raise
     os.close(descriptor)
     return None
-
-
-def _nothing() -> None:
-    pass

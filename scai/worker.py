@@ -121,14 +121,13 @@ class Worker:
         self._work(claims)
         return len(claims)
 
-    def run_session(self, name: str) -> bool:
-        """Job mode: run this one session, with or without a ticket. False if it is not free."""
+    def run_session(self, name: str) -> None:
+        """Job mode: run this one session, with or without a ticket, if it has no verdict yet."""
         claim = self._queue.claim_one(name)
         if claim is None and Session(self._sessions, name).state not in FINAL:
             claim = NoTicket(self._queue, name)
         if claim is not None:
             self._work([claim])
-        return True
 
     def _work(self, claims: list[Claim]) -> None:
         """Everything in the calling thread's time: nothing is left in hand at the end."""

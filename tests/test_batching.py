@@ -140,6 +140,15 @@ def test_it_counts_sizes_and_reasons() -> None:
     assert batches.closed == {FULL: 1, FREE: 1}
 
 
+def test_a_largest_size_that_is_no_multiple_of_it_still_closes_the_batch() -> None:
+    batches = Batches(largest=3, wait=60)
+    tasks = [task() for _ in range(4)]
+    for one in tasks:
+        one.abreast = 2
+    fill(batches, *tasks)
+    assert batches.take() == Batch(tasks[:2], FULL)
+
+
 def test_a_batch_fills_what_the_engine_runs_side_by_side() -> None:
     batches = Batches(largest=8)
     tasks = [task() for _ in range(3)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -229,3 +230,12 @@ def test_large_pictures_wait_for_memory_and_all_get_their_verdict(
     start()
     wait_until(lambda: complete(sessions))
     wait_until(lambda: worker._batches._held == 0)
+
+
+def test_a_session_that_is_removed_while_it_runs_ends_with_its_ticket(
+    worker: Worker, submit: Submit, engine: Watched, queue: DirectoryQueue
+) -> None:
+    session = submit()
+    engine.fail = lambda tensors: shutil.rmtree(session.path)
+    worker.step()
+    assert (len(queue), queue.claimed(), session.path.exists()) == (0, {}, False)
