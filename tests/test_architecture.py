@@ -28,6 +28,8 @@ LEVELS = [
         "scai.routes",
         "scai.processes",
         "scai.doorbell",
+        "scai.language",
+        "scai.csrf",
         "scai.queues.base",
         "scai.engines.base",
     },
@@ -44,6 +46,7 @@ LEVELS = [
         "scai.forms",
         "scai.depth",
         "scai.statics",
+        "scai.page",
     },
     {"scai.queues.*", "scai.engines.*", "scai.tuning"},
     {

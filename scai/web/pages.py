@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from flask import Blueprint, current_app, render_template, request
+from flask import Blueprint, current_app, request
 from flask.wrappers import Response
 
-from scai import __version__
+from scai import page
 from scai.routes import ROUTES, Routes
 from scai.service import Service
 from scai.settings import Settings
@@ -24,8 +24,9 @@ def blueprint(service: Service, settings: Settings) -> Blueprint:
 
     @pages.get("/")
     def home() -> Response:
-        page = render_template(
+        return page.render(
             "index.html",
+            "home",
             kinds=[_card(routes, service.models(routes.kind)) for routes in ROUTES],
             formats=FORMATS,
             accept=ACCEPT,
@@ -33,10 +34,7 @@ def blueprint(service: Service, settings: Settings) -> Blueprint:
             max_mb=f"{settings.max_upload_mb:g}",
             max_megapixels=f"{settings.max_megapixels:g}",
             origin=request.host_url.rstrip("/"),
-            version=__version__,
         )
-        # It names the files of one version of itself.
-        return Response(page, mimetype="text/html", headers={"Cache-Control": "no-cache"})
 
     @pages.get("/favicon.ico")
     def icon() -> Response:

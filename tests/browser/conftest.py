@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright import sync_api as playwright_api
 
 # A busy machine is no reason to fail: what never comes, never comes.
@@ -88,19 +89,19 @@ def watch(live: Any) -> Watch:
 
 @pytest.fixture
 def open_page(chromium: Any, live: Any, watch: Watch) -> Iterator[Callable[..., Any]]:
-    """Open the home page in a fresh context; keywords are the context's options.
+    """Open a page, the home page unless a path is given, in a fresh context with these options.
 
     Afterwards no console error, no policy violation and no request to another host may be left.
     """
     contexts: list[Any] = []
 
-    def open_(**options: Any) -> Any:
+    def open_(path: str = "/", **options: Any) -> Any:
         context = chromium.new_context(**options)
         contexts.append(context)
         context.add_init_script(_TELL_VIOLATIONS)
         page = context.new_page()
         watch.over(page)
-        page.goto(live.url)
+        page.goto(live.url + path)
         return page
 
     yield open_
@@ -114,3 +115,22 @@ def open_page(chromium: Any, live: Any, watch: Watch) -> Iterator[Callable[..., 
 def page(open_page: Callable[..., Any]) -> Any:
     """The home page in a window of ordinary size."""
     return open_page(viewport={"width": 1280, "height": 900})
+
+
+@pytest.fixture(scope="session")
+def accessible() -> Callable[[Any], None]:
+    """Fail when axe-core finds a serious or critical problem on the page as it is now."""
+    axe = Axe()
+
+    def check(page: Any) -> None:
+        # Transitions under way have colours that nobody chose.
+        page.evaluate("() => Promise.all(document.getAnimations().map((a) => a.finished))")
+        found = axe.run(page).response["violations"]
+        serious = [each for each in found if each["impact"] in ("serious", "critical")]
+        told = [
+            f"{each['id']}: {each['help']}: {[node['target'] for node in each['nodes'][:5]]}"
+            for each in serious
+        ]
+        assert told == []
+
+    return check
