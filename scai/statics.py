@@ -6,14 +6,18 @@ of the content stands in the path before all of them.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import mimetypes
 import re
 from pathlib import Path
 from typing import Any
 
-from flask import Flask
+from flask import Flask, request
 from flask.wrappers import Response
 
+# Text that is worth packing; pictures are packed already.
+_PACKED = (".css", ".js", ".json", ".svg")
 _MARK = re.compile(r"v-[0-9a-f]{12}/")
 
 
@@ -25,9 +29,16 @@ def serve_statics(app: Flask, folder: Path) -> None:
     """
     app.static_folder = str(folder)
     mark = f"v-{_digest(folder)}/"
+    packed = _packed(folder)
 
     def static(filename: str) -> Response:
-        response = app.send_static_file(_without_mark(filename))
+        name = _without_mark(filename)
+        if name in packed and "gzip" in request.accept_encodings:
+            response = _unpacked_by_browser(packed[name], name)
+        else:
+            response = app.send_static_file(name)
+        if name in packed:
+            response.headers["Vary"] = "Accept-Encoding"
         if filename.startswith(mark):
             response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
         return response
@@ -38,6 +49,23 @@ def serve_statics(app: Flask, folder: Path) -> None:
 
     app.add_url_rule("/static/<path:filename>", "static", static)
     app.url_defaults(add_mark)
+
+
+def _packed(folder: Path) -> dict[str, bytes]:
+    return {
+        str(file.relative_to(folder)): gzip.compress(file.read_bytes(), mtime=0)
+        for file in folder.rglob("*")
+        if file.suffix in _PACKED
+    }
+
+
+def _unpacked_by_browser(data: bytes, name: str) -> Response:
+    response = Response(data, mimetype=mimetypes.guess_type(name)[0])
+    response.headers["Content-Encoding"] = "gzip"
+    response.headers["Cache-Control"] = "no-cache"
+    response.set_etag(hashlib.sha256(data).hexdigest()[:32])
+    response.make_conditional(request)
+    return response
 
 
 def _without_mark(filename: str) -> str:

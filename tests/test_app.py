@@ -1,5 +1,6 @@
 """The application as a whole: headers, health, and what it must not load."""
 
+import gzip
 import re
 import subprocess
 import sys
@@ -43,6 +44,22 @@ def test_the_pages_files_may_be_kept_until_their_content_changes(site: Site) -> 
             with site.http.get(unsure) as asked:
                 assert (asked.status_code, asked.data) == (200, content)
                 assert asked.headers["Cache-Control"] == "no-cache"
+
+
+def test_text_goes_packed_to_those_who_take_it(site: Site) -> None:
+    plain = site.http.get("/static/scai.css", buffered=True)
+    packed = site.http.get("/static/scai.css", headers={"Accept-Encoding": "br, gzip"})
+    assert (plain.headers.get("Content-Encoding"), plain.headers["Vary"]) == (
+        None,
+        "Accept-Encoding",
+    )
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert packed.headers["Content-Type"] == plain.headers["Content-Type"]
+    assert len(packed.data) < len(plain.data) / 2
+    assert gzip.decompress(packed.data) == plain.data
+    assert packed.headers["ETag"] != plain.headers["ETag"]
+    known = {"Accept-Encoding": "gzip", "If-None-Match": packed.headers["ETag"]}
+    assert site.http.get("/static/scai.css", headers=known).status_code == 304
 
 
 def test_the_mark_of_the_files_changes_with_their_content(tmp_path: Path) -> None:
