@@ -33,6 +33,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         *["--install", "shapes", "--config", home / "usr" / "object_detection.config"],
     )
     assert code == 0, text
+    (home / "said.txt").write_text(text)
     return home
 
 
@@ -40,6 +41,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_detector_finds_what_it_learned_and_says_so(trained: Path) -> None:
     told = json.loads((trained / "out" / "card.json").read_text())
     assert told["classes"] == ["disc", "square"] and told["metrics"]["mAP@0.5"] > 0.6
+    lines = (trained / "said.txt").read_text().splitlines()
+    assert ["mAP@0.5", str(told["metrics"]["mAP@0.5"])] in [line.split() for line in lines]
     assert "--how_many_training_steps 120" in told["trained_with"]
     assert "--images" not in told["trained_with"] and str(trained) not in told["trained_with"]
     installed = trained / "usr" / "models" / "shapes"

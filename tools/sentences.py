@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import click
@@ -33,3 +33,9 @@ def one_sentence(stopped: str = "") -> Iterator[None]:
         if not stopped:
             raise
         raise click.ClickException(stopped) from None
+
+
+def figures(metrics: Mapping[str, object]) -> str:
+    """What was measured, a line for each figure, its name before it: for the end of a training."""
+    width = max(map(len, metrics), default=0)
+    return "\n".join(f"  {name:<{width}}  {value}" for name, value in metrics.items())

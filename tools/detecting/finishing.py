@@ -17,6 +17,7 @@ from tools.evaluation_report import Judged
 from tools.retraining import install
 from tools.retraining.folders import whole_folder
 from tools.scores import DetectorScores
+from tools.sentences import figures
 
 if TYPE_CHECKING:
     from tools.train_detector import Wishes
@@ -41,7 +42,7 @@ def write(wish: Wishes, found: Labelled, learned: Learned) -> str:
         facts = model_cards.described(folder, _files(folder, bool(wish.install_as)))
         card = describe(wish, found, learned, judged, facts)
         model_cards.write(card, folder)
-    click.echo(f"{wish.out}: {dict(card.metrics)}")
+    click.echo(f"{wish.out}, as the server answers:\n{figures(card.metrics)}")
     where = f"models/{wish.name}" if wish.install_as else wish.out.as_posix()
     return outputs.section(wish.name, where, lite, count, least)
 

@@ -9,6 +9,7 @@ from tools.retraining import card, install, measured, outputs, plots
 from tools.retraining.folders import whole_folder
 from tools.retraining.pictures import Pictures
 from tools.retraining.wishes import Learned, Wishes
+from tools.sentences import figures
 
 
 def write(wish: Wishes, found: Pictures, learned: Learned) -> str:
@@ -34,6 +35,6 @@ def write(wish: Wishes, found: Pictures, learned: Learned) -> str:
         facts = card.describe(wish, found, learned, metrics, items[0].split)
         files_facts = model_cards.described(folder, files)
         model_cards.write(model_cards.Card(**facts, files=files_facts), folder)
-    click.echo(f"{wish.out}: {metrics}")
+    click.echo(f"{wish.out}, as the server answers:\n{figures(metrics)}")
     where = f"models/{wish.name}" if wish.install_as else wish.out.as_posix()
     return outputs.section(wish.name, where, *values)
