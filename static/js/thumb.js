@@ -1,0 +1,31 @@
+// Small pictures of photos, for lists of them.
+
+const SIDE = 160; // px
+const LARGE = 100_000; // bytes
+// The browser reduces a large photo where it decodes it, beside the page, and not in it.
+const REDUCED = { resizeWidth: 2 * SIDE, resizeQuality: "medium" };
+
+let thumbs = Promise.resolve();
+
+/** A small upright picture of a photo, at most 160 px a side, or null; one is made at a time. */
+export function thumbOf(file) {
+  // Each photo is large once decoded, and a person may choose hundreds.
+  const mine = thumbs.then(() => drawn(file)).catch(() => null);
+  thumbs = mine;
+  return mine;
+}
+
+async function drawn(file) {
+  const bitmap = await createImageBitmap(file, file.size > LARGE ? REDUCED : {});
+  const scale = Math.min(1, SIDE / Math.max(bitmap.width, bitmap.height));
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.max(1, Math.round(bitmap.width * scale));
+  canvas.height = Math.max(1, Math.round(bitmap.height * scale));
+  const pen = canvas.getContext("2d");
+  pen.fillStyle = "#fff"; // JPEG knows no transparency
+  pen.fillRect(0, 0, canvas.width, canvas.height);
+  pen.imageSmoothingQuality = "high";
+  pen.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  bitmap.close();
+  return new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.8));
+}

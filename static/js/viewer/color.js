@@ -1,0 +1,44 @@
+// The colour of a label, the same as in the annotated picture (scai/annotate.py).
+
+const SATURATION = 0.9;
+const DARK_TEXT_FROM_LUMA = 140;
+
+/** CRC-32 of the text's UTF-8 bytes, as zlib counts it. */
+function crc32(text) {
+  let crc = 0xffffffff;
+  for (const byte of new TextEncoder().encode(text)) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit += 1) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
+  }
+  return (crc ^ 0xffffffff) >>> 0;
+}
+
+/** A half goes to the even neighbour, as in Python. */
+function round(value) {
+  const whole = Math.floor(value);
+  if (value - whole === 0.5) return whole + (whole % 2);
+  return Math.round(value);
+}
+
+/** Red, green, blue 0..255; the arithmetic of Python's colorsys, to the last digit. */
+function rgb(label) {
+  const number = crc32(label);
+  const hue = (number & 0xffff) / 0x10000;
+  const light = 0.45 + (0.15 * ((number >>> 16) & 0xff)) / 0xff;
+  const high = light <= 0.5 ? light * (1 + SATURATION) : light + SATURATION - light * SATURATION;
+  const low = 2 * light - high;
+  return [hue + 1 / 3, hue, hue - 1 / 3].map((turned) => {
+    const turn = turned - Math.floor(turned);
+    if (turn < 1 / 6) return round(255 * (low + (high - low) * turn * 6));
+    if (turn < 1 / 2) return round(255 * high);
+    if (turn < 2 / 3) return round(255 * (low + (high - low) * (2 / 3 - turn) * 6));
+    return round(255 * low);
+  });
+}
+
+/** {ground, ink}: a label's colour, and black or white, whichever is read more easily on it. */
+export function colorOf(label) {
+  const [red, green, blue] = rgb(label);
+  const dark = 0.299 * red + 0.587 * green + 0.114 * blue > DARK_TEXT_FROM_LUMA;
+  return { ground: `rgb(${red}, ${green}, ${blue})`, ink: dark ? "#000" : "#fff" };
+}

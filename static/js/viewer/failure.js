@@ -1,0 +1,50 @@
+// A recognition without a result: why, and what to do about it.
+
+import { el } from "../dom.js";
+import { t } from "../i18n.js";
+
+const OPERATOR = ["engine", "config", "unsupported_model", "worker_died"];
+
+function wordsOf(code) {
+  if (OPERATOR.includes(code)) {
+    return [
+      t("The model could not look at this photo."),
+      t("Send it again or choose another model. If it stays this way, tell the person who runs the server."),
+    ];
+  }
+  switch (code) {
+    case "bad_image":
+      return [
+        t("This picture could not be read."),
+        t("It may be damaged. Open it in a picture program, save it as JPEG or PNG and send that."),
+      ];
+    case "unsupported_format":
+      return [t("This file is not a picture SCAI can read."), t("Save it as JPEG or PNG and send that.")];
+    case "image_too_large":
+      return [t("This picture has too many pixels."), t("Make it smaller and send it again.")];
+    case "not_found":
+      return [
+        t("The server no longer knows this photo."),
+        t("Photos are removed after some time. Send it again."),
+      ];
+    default:
+      return [
+        t("Something went wrong on the server."),
+        t("Send the photo again. If it stays this way, tell the person who runs the server."),
+      ];
+  }
+}
+
+/** What happened, what to do, and the server's own sentence for whoever wants to know. */
+export function failure(answer) {
+  const [title, help] = wordsOf(answer.code);
+  const words = String(answer.error || answer.message || "");
+  const node = el(
+    "div",
+    { className: "problem view-problem" },
+    el("p", { className: "problem-title" }, title),
+    el("p", {}, help),
+  );
+  if (words) node.append(el("p", { className: "problem-detail" }, t("The server says: {words}", { words })));
+  return node;
+}

@@ -1,0 +1,64 @@
+// One way to reach objects, as rows or as boxes: pointer, keyboard, and one stop of the Tab key.
+
+const STEPS = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 };
+
+/**
+ * Make `nodes` (one for each object, in `box`) the options of a list box over `scene`.
+ * `onReach(index)` is called when the keyboard or a click gets to one.
+ */
+export function reachable(box, nodes, scene, onReach) {
+  const indexOf = (target) => {
+    const node = target instanceof Element ? target.closest("[data-index]") : null;
+    return node && box.contains(node) ? Number(node.dataset.index) : null;
+  };
+  const stop = { at: 0 };
+  const moveStop = (index) => {
+    nodes[stop.at]?.setAttribute("tabindex", "-1");
+    stop.at = index;
+    nodes[index]?.setAttribute("tabindex", "0");
+  };
+  const go = (index) => {
+    moveStop(index);
+    nodes[index].focus({ preventScroll: true });
+    onReach(index);
+  };
+  nodes.forEach((node, index) => {
+    node.dataset.index = String(index);
+    node.setAttribute("role", "option");
+    node.setAttribute("aria-selected", "false");
+    node.setAttribute("tabindex", "-1");
+  });
+  box.setAttribute("role", "listbox");
+  box.addEventListener("pointerover", (event) => scene.hover(indexOf(event.target)));
+  box.addEventListener("pointerout", (event) => scene.hover(indexOf(event.relatedTarget)));
+  box.addEventListener("focusin", (event) => scene.focus(indexOf(event.target)));
+  box.addEventListener("focusout", () => scene.focus(null));
+  box.addEventListener("click", (event) => {
+    const index = indexOf(event.target);
+    if (index === null) return;
+    scene.choose(scene.chosen === index ? null : index);
+    go(index);
+  });
+  box.addEventListener("keydown", (event) => {
+    const index = indexOf(event.target);
+    if (index === null || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key in STEPS) go(scene.next(index, STEPS[event.key]));
+    else if (event.key === "Home") go(scene.next(-1, 1));
+    else if (event.key === "End") go(scene.next(nodes.length, -1));
+    else if (event.key === "Escape") scene.choose(null);
+    else if (event.key === "Enter" || event.key === " ") {
+      scene.choose(scene.chosen === index ? null : index);
+    } else return;
+    event.preventDefault();
+  });
+  scene.on("shown", () => {
+    if (!scene.shown[stop.at]) moveStop(Math.max(0, scene.shown.indexOf(true)));
+  });
+  scene.on("chosen", () => {
+    for (const [index, node] of nodes.entries()) {
+      const chosen = String(index === scene.chosen);
+      if (node.getAttribute("aria-selected") !== chosen) node.setAttribute("aria-selected", chosen);
+    }
+  });
+  moveStop(0);
+}
