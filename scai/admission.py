@@ -65,6 +65,7 @@ class Admission:
             log.warning("session %s failed", session.name, exc_info=error)
             self._settle(claim, lambda: session.fail(reason))
             self._settle(claim, lambda: claim.hold(reason.message))
+            self._verdicts.note_failure(session, reason)
         finally:
             if task is None:
                 lock.close()

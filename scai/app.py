@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Flask
+from flask import Flask, request
 from flask.wrappers import Response
+from werkzeug.exceptions import HTTPException
 
-from scai import plugins
+from scai import page, plugins, refusals
 from scai.service import Service
 from scai.settings import ROOT, Settings
 from scai.statics import serve_statics
@@ -26,6 +27,18 @@ def create_app(service: Service, settings: Settings) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     for name in plugins.names("web"):
         app.register_blueprint(plugins.load("web", name).blueprint(service, settings))
+
+    @app.errorhandler(HTTPException)
+    def refuse(error: HTTPException) -> Response | HTTPException:
+        if error.code is None or error.code < 400:
+            return error  # a redirection
+        if not refusals.wants_page():
+            return refusals.as_json(error)
+        answer = page.render("error.html", "error", error.code, code=error.code)
+        for name, value in error.get_headers(request.environ):
+            if name == "Allow":
+                answer.headers[name] = value
+        return answer
 
     @app.after_request
     def secure(response: Response) -> Response:

@@ -133,7 +133,7 @@ def _measured(card: ModelCard, names: Sequence[str], model: ModelFile) -> Measur
         except (EngineError, OSError, ValueError) as error:
             log.warning("%s: cannot be measured, taken as it is: %s", card.where("ENGINE"), error)
             return None
-        measured.write(tuned.folder, key, found)
+        measured.write(tuned.folder, key, found, model.path)
     for name, why in found.refused.items():
         log.warning("%s: %s is not taken: %s", card.where("ENGINE"), name, why)
     return found

@@ -81,6 +81,26 @@ class Disk:
             for temporary in left.values():
                 _remove(temporary)
 
+    def append(self, path: Path, data: bytes) -> None:
+        """Write `data` behind what the file holds, and flush it; the caller alone writes there.
+
+        When that fails with OSError, the file is as it was, as far as the disk lets it be.
+        """
+        file = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            end = os.lseek(file, 0, os.SEEK_END)
+            try:
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(file, view) :]
+                if self.policy != "off":
+                    os.fsync(file)
+            except OSError:
+                os.ftruncate(file, end)
+                raise
+        finally:
+            os.close(file)
+
     def write(self, path: Path, data: bytes, *, durable: bool = True) -> None:
         """Write a file that nobody looks for yet, such as one in a directory not yet renamed."""
         self.write_all({os.fspath(path): data}, durable=durable)

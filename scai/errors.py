@@ -2,10 +2,14 @@
 
     ScaiError
     ├── BadRequest            400  a parameter is missing or makes no sense
-    │   └── BadImage          400  the bytes are not a picture we can read
-    │       ├── UnsupportedFormat  415  a picture format outside the allow-list, or no picture
-    │       └── ImageTooLarge      413  too many bytes or too many pixels
+    │   ├── BadImage          400  the bytes are not a picture we can read
+    │   │   ├── UnsupportedFormat  415  a picture format outside the allow-list, or no picture
+    │   │   └── ImageTooLarge      413  too many bytes or too many pixels
+    │   └── BadArchive        400  a ZIP, or a file in it, cannot or must not be unpacked
+    │       └── ArchiveTooLarge    413  too many files or bytes for one batch
     ├── NotFound              404  no such session, key, kind or model
+    ├── WrongMethod           405  this address does not take this method of HTTP
+    ├── InUse                 409  somebody works on the session; ask again when that is over
     ├── BadSession            500  a foreign client's session cannot be read
     ├── Busy                  503  the queue is full; come back after `retry_after` seconds
     ├── StorageFull           507  the disk refuses to keep the upload
@@ -77,11 +81,38 @@ class ImageTooLarge(BadImage):
     code = "image_too_large"
 
 
+class BadArchive(BadRequest):
+    """A ZIP, or a file in it, cannot or must not be unpacked."""
+
+    code = "bad_archive"
+
+
+class ArchiveTooLarge(BadArchive):
+    """Too many files or bytes for one batch; details name the limit and its setting."""
+
+    status = 413
+    code = "archive_too_large"
+
+
 class NotFound(ScaiError):
     """No such session, key, kind or model."""
 
     status = 404
     code = "not_found"
+
+
+class WrongMethod(ScaiError):
+    """This address does not take this method of HTTP."""
+
+    status = 405
+    code = "wrong_method"
+
+
+class InUse(ScaiError):
+    """Somebody works on the session just now; ask again when that is over."""
+
+    status = 409
+    code = "in_use"
 
 
 class BadSession(ScaiError):

@@ -15,9 +15,10 @@ import time
 from dataclasses import dataclass
 
 from scai.errors import ScaiError, WorkerDied
+from scai.journal import Entry, Journal
 from scai.processes import PARENT, how_it_ended
 from scai.queues.directory import DirectoryQueue
-from scai.session import Session
+from scai.session import Session, arrived
 from scai.settings import ROOT, Settings
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class JobRunner:
         self._queues = {
             kind: DirectoryQueue(settings.pool(kind), kind, doorbell=False) for kind in kinds
         }
+        self._journals = {kind: Journal(settings.pool(kind)) for kind in kinds}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._failing: dict[str, Failing] = {}
         self._stopping = False
@@ -115,8 +117,10 @@ class JobRunner:
                 if not ours:
                     claim.give_back()
                     return
-                session.fail(WorkerDied(reason))
+                died = WorkerDied(reason)
+                session.fail(died)
                 claim.hold(reason)
+                self._journals[kind].note(lambda: Entry.unstarted(died, arrived(name)))
         except (OSError, ScaiError) as error:
             log.error("session %s: %s", name, error)
             claim.give_back()
@@ -154,3 +158,5 @@ class JobRunner:
         for queue in self._queues.values():
             queue.recover()
             queue.close()
+        for journal in self._journals.values():
+            journal.close()

@@ -36,12 +36,22 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 
 @dataclass(frozen=True)
+class Tried:
+    """One engine with one plan that was timed: images/s, one at a time and in batches."""
+
+    engine: str
+    plan: str
+    single: float
+    many: float
+
+
+@dataclass(frozen=True)
 class Measured:
     """The engine and plan to take for a model, and why.
 
     `single` and `many` are images/s, one at a time and in batches of `batch`; `plain_single` and
     `plain_many` the same of `plain_engine` with the plain plan. `refused` tells, by engine, why
-    it is not to be taken. `date` is UTC, as ISO 8601.
+    it is not to be taken. `date` is UTC, as ISO 8601. `tried` are all that gave the right answers.
     """
 
     engine: str
@@ -54,6 +64,7 @@ class Measured:
     plain_many: float
     refused: Mapping[str, str] = field(default_factory=dict)
     date: str = field(default_factory=lambda: time.strftime(_DATE, time.gmtime()))
+    tried: tuple[Tried, ...] = ()
 
     def __str__(self) -> str:
         return (
@@ -79,6 +90,15 @@ class Measured:
             "plain_engine": self.plain_engine,
             "refused": dict(self.refused),
             "date": self.date,
+            "tried": [
+                {
+                    "engine": one.engine,
+                    "plan": one.plan,
+                    "single": round(one.single, 1),
+                    "batch": round(one.many, 1),
+                }
+                for one in self.tried
+            ],
         }
 
     @classmethod
@@ -107,6 +127,12 @@ class Measured:
             speeds[3],
             {str(name): str(why) for name, why in told["refused"].items()},
             date,
+            tuple(
+                Tried(
+                    str(one["engine"]), str(one["plan"]), float(one["single"]), float(one["batch"])
+                )
+                for one in told.get("tried", ())
+            ),
         )
 
 
@@ -145,12 +171,18 @@ def read(folder: Path, name: str, batch: int, *, any_batch: bool = False) -> Mea
     return None
 
 
-def write(folder: Path, name: str, measured: Measured) -> None:
-    """Keep a measurement; a disk that refuses is one line of the log."""
+def write(folder: Path, name: str, measured: Measured, of: Path | None = None) -> None:
+    """Keep a measurement; a disk that refuses is one line of the log.
+
+    `of` is the model's file or folder, noted for those who only show what was measured.
+    """
     file = _file(folder, name, measured.batch)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(measured.to_dict(), ensure_ascii=False, indent=1)
+        told = measured.to_dict()
+        if of is not None:
+            told["of"] = {"path": str(of.resolve()), "bytes": of.stat().st_size}
+        text = json.dumps(told, ensure_ascii=False, indent=1)
         Disk("off").publish(file, text.encode(), durable=False)
     except OSError as error:
         log.warning("%s: the measurement cannot be kept: %s", folder, error.strerror)

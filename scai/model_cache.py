@@ -42,6 +42,10 @@ class ModelCache:
         except ScaiError:
             return None
 
+    def engines(self) -> dict[str, str]:
+        """The engine of each model that is loaded, by section; from any thread."""
+        return {name: found.engine.name for name, found in list(self._loaded.items())}
+
     def get(self, section: str = "") -> Recognizer:
         """The recognizer of a section; "" is the default one."""
         name = self._name(section)

@@ -36,6 +36,25 @@ def tie_to(parent: int, how: signal.Signals) -> None:
         os.kill(os.getpid(), how)
 
 
+def memory(pid: int) -> int | None:
+    """Bytes of memory of a process on this machine; None when there is none such, or no /proc.
+
+    What it shares with others counts in parts where the kernel tells (PSS), else in full (RSS).
+    """
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+            for line in file:
+                if line.startswith("Pss:"):
+                    return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass  # somebody else's process, or an old kernel
+    try:
+        with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return None
+
+
 def how_it_ended(code: int) -> str:
     """An exit status of `subprocess` in words: "exit status 3", "killed by SIGKILL"."""
     if code >= 0:

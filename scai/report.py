@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scai.status import QueueStatus
+from scai.status import AGES, QueueStatus
 
 _BAR = 30
 
@@ -33,13 +33,14 @@ def result_table(shown: Mapping[str, Any]) -> str:
 
 
 def status_table(queues: list[QueueStatus]) -> str:
-    """One row a queue, then one row a worker."""
+    """One row a queue, the waiting jobs by age if there are any, then one row a worker."""
     lines = [f"{'queue':<24}{'waiting':>9}{'running':>9}{'on hold':>9}{'oldest':>10}"]
     for queue in queues:
         oldest = "-" if queue.oldest is None else human_age(queue.oldest)
         lines.append(
             f"{queue.kind:<24}{queue.waiting:>9}{queue.running:>9}{queue.held:>9}{oldest:>10}"
         )
+    lines += _age_table([queue for queue in queues if any(queue.ages)])
     for queue in queues:
         for worker in queue.workers:
             state = "ready" if worker.get("warm") else "loading"
@@ -51,6 +52,17 @@ def status_table(queues: list[QueueStatus]) -> str:
     if not any(queue.workers for queue in queues):
         lines.append("no workers are running")
     return "\n".join(lines)
+
+
+def _age_table(queues: list[QueueStatus]) -> list[str]:
+    """How many jobs have waited how long: "5 s" is those of 2 to 5 seconds."""
+    if not queues:
+        return []
+    heads = [f"{limit} s" for limit in AGES]
+    lines = [f"{'waiting for up to':<24}" + "".join(f"{head:>8}" for head in [*heads, "longer"])]
+    for queue in queues:
+        lines.append(f"{queue.kind:<24}" + "".join(f"{count or '.':>8}" for count in queue.ages))
+    return lines
 
 
 def _done(worker: Mapping[str, Any]) -> str:

@@ -1,4 +1,7 @@
-"""Which sessions may go: old enough, and neither waiting nor being worked on."""
+"""Which sessions may go: old enough, and neither waiting nor being worked on.
+
+A batch goes with the last of its sessions.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scai import spool
+from scai.batch import NAME as BATCH
+from scai.batch import Batch
 from scai.durable import Disk
 from scai.errors import NotFound
 from scai.queues.directory import DirectoryQueue
@@ -49,11 +54,15 @@ def purge(
     moment = time.time() if now is None else now
     done = Purge([], 0, 0)
     known = list(queues)
-    for name in sorted(_candidates(root, moment - keep)):
+    names = sorted(_candidates(root, moment - keep))
+    for name in names:
         if NAME.fullmatch(name):
             _consider(Session(root, name, disk=_disk), known, keep, moment, dry_run, done)
-        elif not dry_run:
+        elif not dry_run and not BATCH.fullmatch(name):
             _sweep(root / name, moment)
+    if not dry_run:
+        for name in filter(BATCH.fullmatch, names):
+            _forget(Batch(root, name, disk=_disk), keep, moment)
     return done
 
 
@@ -63,12 +72,16 @@ def _candidates(root: Path, changed: float) -> Iterator[str]:
         for entry in entries:
             if entry.name.startswith(_DEBRIS):
                 yield entry.name
-            elif NAME.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+            elif _ours(entry.name) and entry.is_dir(follow_symlinks=False):
                 try:
                     if entry.stat(follow_symlinks=False).st_mtime < changed:
                         yield entry.name
                 except FileNotFoundError:
                     pass  # another cleaner was faster
+
+
+def _ours(name: str) -> bool:
+    return bool(NAME.fullmatch(name) or BATCH.fullmatch(name))
 
 
 def _consider(
@@ -94,6 +107,19 @@ def _consider(
         return  # another cleaner was faster
     except OSError as error:
         log.warning("%s not removed: %s", session.name, error)
+
+
+def _forget(batch: Batch, keep: float, now: float) -> None:
+    """Remove a batch to which nothing was added for so long, and which has no session left."""
+    try:
+        with batch.lock(patience=0) as ours:
+            if ours and batch.age(now) > keep and batch.deserted():
+                batch.remove()
+                log.info("batch %s removed", batch.name)
+    except (NotFound, FileNotFoundError):
+        return  # another cleaner was faster
+    except OSError as error:
+        log.warning("%s not removed: %s", batch.name, error)
 
 
 def _sweep(debris: Path, now: float) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from scai import cards, plugins
 from scai.depth import Depth
 from scai.durable import Disk, spread, storage_error
-from scai.errors import BadRequest, Busy, ConfigError, NotFound
+from scai.errors import BadRequest, Busy, ConfigError, InUse, NotFound
+from scai.events import Follower, Stream
 from scai.images import SUFFIXES, Limits, probe
+from scai.places import Places
 from scai.queues.base import Job, JobQueue
 from scai.queues.directory import DirectoryQueue
 from scai.session import FINAL, Session, Upload
@@ -27,6 +29,8 @@ _RECHECK = 1.0
 _RECHECK_WITHOUT_EVENTS = 0.1
 # How long a client waits that finds too many waiting, in seconds. It asks again at once, and again.
 _SHORT_WAIT = 0.1
+# When a client that found no room to follow may try again, in seconds.
+_REST = 10
 _LONGEST_NAME = 255
 _NO_SESSION = "no available task, key or job"
 
@@ -44,6 +48,8 @@ class Service:
         self._waiters = Waiters(self._queues.values())
         self._waiting = threading.BoundedSemaphore(max(1, settings.threads * 3 // 4))
         self._depths = {kind: Depth(queue) for kind, queue in self._queues.items()}
+        self._places = {kind: Places(queue) for kind, queue in self._queues.items()}
+        self._follower = Follower(settings.sessionpath, self._waiters, self._places)
         self._models: dict[str, tuple[float, list[str]]] = {}
         settings.sessionpath.mkdir(parents=True, exist_ok=True)
         spread(settings.sessionpath)
@@ -111,6 +117,11 @@ class Service:
         log.info("session %s: %s %dx%d accepted", session.name, kind, info.width, info.height)
         return session
 
+    def check(self, kind: str, params: Mapping[str, str]) -> dict[str, str | float]:
+        """The parameters as `submit` would take them; raises as it would, whatever the picture."""
+        self._queue(kind)
+        return self._chosen(kind, params)
+
     def _chosen(self, kind: str, params: Mapping[str, str]) -> dict[str, str | float]:
         """The parameters that were given, checked and of their types."""
         chosen: dict[str, str | float] = {}
@@ -156,6 +167,35 @@ class Service:
             return session.result(record)
         return self.wait(session, wait)
 
+    def kind_of(self, name: str, key: str) -> str:
+        """The kind of the session of that name, if `key` opens it; else NotFound."""
+        session = Session(self.settings.sessionpath, name, disk=self._disk)
+        kind = str(session.record().get("job"))
+        if kind not in self._queues or not session.opens_with(key, kind):
+            raise NotFound(_NO_SESSION)
+        return kind
+
+    def place(self, kind: str, name: str) -> int | None:
+        """How many jobs wait before that session's, which waits; None in a very long queue."""
+        return self._places[kind].place(name)
+
+    def remove(self, kind: str, name: str, key: str) -> None:
+        """Remove a session, as `session` opens it, with all that it holds; it will never run.
+
+        Raises NotFound, and InUse while it is being recognised.
+        """
+        session = self.session(kind, name, key)
+        try:
+            with session.lock() as ours:
+                # Under its lock nobody begins to work on it.
+                if not ours or not self._queues[kind].withdraw(name):
+                    raise InUse("this photo is being recognised; remove it when that is over")
+                session.remove()
+        except FileNotFoundError:
+            raise NotFound(_NO_SESSION) from None  # the cleaner was faster
+        self._waiters.ring(name)
+        log.info("session %s removed by its client", name)
+
     def wait(self, session: Session, timeout: float) -> dict[str, Any]:
         """The session's result as soon as it is final, or as it is after `timeout` seconds.
 
@@ -181,6 +221,17 @@ class Service:
                     return result
                 pause = _RECHECK if self._waiters.informed else _RECHECK_WITHOUT_EVENTS
                 event.wait(min(left, pause))
+
+    def follow(self, asked: Iterable[tuple[str, str]]) -> Stream:
+        """What becomes of the sessions with these names and keys, for `max_wait` seconds at most.
+
+        Raises Busy with three quarters of the portal's threads waiting already. The stream must be
+        closed.
+        """
+        if not self._waiting.acquire(blocking=False):
+            raise Busy("too many wait already; ask for each result instead", retry_after=_REST)
+        events = self._follower.events(asked, self.settings.max_wait)
+        return Stream(events, self._waiting.release)
 
     def workers(self) -> dict[str, list[dict[str, Any]]]:
         """What the living workers of each kind told of themselves."""

@@ -57,6 +57,10 @@ class Settings:
     max_megapixels: float = _option(
         50.0, "portal", "largest picture in megapixels (10^6), judged from its header", low=0.001
     )
+    max_batch_photos: int = _option(1000, "portal", "most photos in one batch", low=1, high=100_000)
+    max_batch_mb: float = _option(
+        500.0, "portal", "largest ZIP in MB, as it is sent and when unpacked", low=0.001
+    )
     max_wait: float = _option(60.0, "portal", "longest long-poll in seconds", low=0.0)
 
     sessionpath: Path = _option(Path("session"), "queue", "folder of the sessions")
@@ -144,6 +148,11 @@ class Settings:
     def max_request_bytes(self) -> int:
         """The limit of a whole request in bytes: never less than one upload and its form."""
         return int(max(self.max_request_mb, self.max_upload_mb) * 1_000_000) + FORM_ROOM
+
+    @property
+    def max_batch_bytes(self) -> int:
+        """The limit of a ZIP in bytes, packed and unpacked."""
+        return int(self.max_batch_mb * 1_000_000)
 
     @property
     def max_pixels(self) -> int:

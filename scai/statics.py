@@ -33,7 +33,7 @@ def serve_statics(app: Flask, folder: Path) -> None:
 
     def static(filename: str) -> Response:
         name = _without_mark(filename)
-        if name in packed and "gzip" in request.accept_encodings:
+        if name in packed and request.accept_encodings["gzip"] > 0:
             response = _unpacked_by_browser(packed[name], name)
         else:
             response = app.send_static_file(name)

@@ -24,7 +24,7 @@ from scai.engines.base import (
     Plan,
 )
 from scai.errors import EngineError
-from scai.measured import Measured
+from scai.measured import Measured, Tried
 from scai.processes import PARENT, how_it_ended
 from scai.settings import ROOT
 
@@ -128,6 +128,11 @@ def choose(done: Sequence[Trial], engines: Sequence[str], batch: int) -> Measure
         plain_single=_speed(first.single),
         plain_many=_speed(first.many),
         refused=refused,
+        tried=tuple(
+            Tried(t.engine, str(t.plan), _speed(t.single), _speed(t.many))
+            for t in done
+            if t.single and t.many and t.refused in ("", "slower")
+        ),
     )
 
 

@@ -5,8 +5,48 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
 
 from scai.queues.base import JobQueue
+
+
+class _Ringable(Protocol):
+    def set(self) -> None: ...
+
+
+class Bell:
+    """Rung for any of several sessions; it remembers for which."""
+
+    def __init__(self) -> None:
+        self._rung: set[str] = set()
+        self._event = threading.Event()
+        self._lock = threading.Lock()
+
+    def ring(self, name: str) -> None:
+        """Wake whoever waits, for that session."""
+        with self._lock:
+            self._rung.add(name)
+            self._event.set()
+
+    def wait(self, timeout: float) -> set[str]:
+        """The sessions that it was rung for since the last wait; none after `timeout` seconds."""
+        self._event.wait(timeout)
+        with self._lock:
+            self._event.clear()
+            rung, self._rung = self._rung, set()
+        return rung
+
+
+@dataclass(eq=False)
+class _Named:
+    """What rings a bell for one session."""
+
+    bell: Bell
+    name: str
+
+    def set(self) -> None:
+        self.bell.ring(self.name)
 
 
 class Waiters:
@@ -19,27 +59,51 @@ class Waiters:
         self._queues = list(queues)
         self._lock = threading.Lock()
         self._arming = threading.Lock()
-        self._events: dict[str, list[threading.Event]] = {}
+        self._events: dict[str, list[_Ringable]] = {}
         self.informed = False
 
     @contextmanager
     def waiting_for(self, name: str) -> Iterator[threading.Event]:
         """An event that is set whenever the session's job left its queue."""
         event = threading.Event()
-        # Not under the lock that `_ring` takes: to listen anew ends a thread that may be ringing.
-        with self._arming:
-            self.informed = all([queue.listen(self._ring) for queue in self._queues])
-        with self._lock:
-            self._events.setdefault(name, []).append(event)
+        self._listen()
+        self._add(name, event)
         try:
             yield event
         finally:
-            with self._lock:
-                self._events[name].remove(event)
-                if not self._events[name]:
-                    del self._events[name]
+            self._drop(name, event)
 
-    def _ring(self, name: str) -> None:
+    @contextmanager
+    def waiting_for_any(self, names: Iterable[str]) -> Iterator[Bell]:
+        """A bell that is rung for each of these sessions whose job left its queue."""
+        bell = Bell()
+        self._listen()
+        named = [_Named(bell, name) for name in names]
+        for each in named:
+            self._add(each.name, each)
+        try:
+            yield bell
+        finally:
+            for each in named:
+                self._drop(each.name, each)
+
+    def _listen(self) -> None:
+        # Not under the lock that `ring` takes: to listen anew ends a thread that may be ringing.
+        with self._arming:
+            self.informed = all([queue.listen(self.ring) for queue in self._queues])
+
+    def _add(self, name: str, event: _Ringable) -> None:
+        with self._lock:
+            self._events.setdefault(name, []).append(event)
+
+    def _drop(self, name: str, event: _Ringable) -> None:
+        with self._lock:
+            self._events[name].remove(event)
+            if not self._events[name]:
+                del self._events[name]
+
+    def ring(self, name: str) -> None:
+        """Set the events of those who wait for that session."""
         with self._lock:
             for event in self._events.get(name, ()):
                 event.set()

@@ -26,6 +26,7 @@ from scai.durable import Disk
 from scai.errors import MISTAKE, ScaiError
 from scai.images import Limits
 from scai.inference import infer
+from scai.journal import Journal
 from scai.model_cache import ModelCache
 from scai.pixels import read_picture
 from scai.queues.base import Claim, JobQueue
@@ -48,7 +49,8 @@ class Worker:
     """Turns jobs of one queue into verdicts.
 
     batch: most pictures in one inference; batch_wait: seconds a batch may wait for more;
-    threads: for decoding, and as many again for writing; tell: is given facts for people
+    threads: for decoding, and as many again for writing; tell: is given facts for people;
+    journal: is told of each verdict, and closed at the end
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Worker:
         disk: Disk | None = None,
         threads: int = 2,
         tell: Callable[..., None] = lambda **facts: None,
+        journal: Journal | None = None,
     ) -> None:
         self._queue = queue
         self._models = models
@@ -74,7 +77,9 @@ class Worker:
         # Most of their time these wait for the disk.
         self._writers = ThreadPoolExecutor(2 * threads, thread_name_prefix="write")
         self._batches = Batches(batch, batch_wait)
-        self._verdicts = Verdicts(self._pause)
+        self._journal = journal
+        note = journal.note if journal is not None else lambda entry: None
+        self._verdicts = Verdicts(self._pause, note)
         self._admission = Admission(
             sessions, disk or Disk(), max_attempts, self._verdicts, self._pause
         )
@@ -114,6 +119,8 @@ class Worker:
         self._decoders.shutdown()
         self._writers.shutdown()
         self._queue.close()
+        if self._journal is not None:
+            self._journal.close()
 
     def step(self, timeout: float = 0.0) -> int:
         """Take at most one batch and leave each of its jobs with a verdict; how many there were."""
@@ -190,6 +197,8 @@ class Worker:
             done=self._done,
             batch_sizes={str(size): n for size, n in sorted(self._batches.sizes.items())},
             batches_closed=dict(self._batches.closed),
+            loaded=self._models.engines(),
+            unrecorded=self._journal.lost if self._journal is not None else 0,
         )
 
     def _pause(self, seconds: float) -> bool:

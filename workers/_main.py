@@ -21,6 +21,7 @@ from scai.durable import Disk
 from scai.engines.base import cores
 from scai.errors import BadImage, ConfigError, EngineError, ScaiError
 from scai.images import Limits
+from scai.journal import Journal
 from scai.model_cache import ModelCache
 from scai.pixels import read_picture
 from scai.processes import EXIT_CONFIG, die_with_parent
@@ -161,6 +162,7 @@ def _serve(kind: str, models: ModelCache, chosen: Settings, flags: Mapping[str, 
         disk=disk,
         threads=cores(),
         tell=lambda **facts: queue.owner.tell(**facts),
+        journal=Journal(pool),
     )
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -171,6 +173,8 @@ def _serve(kind: str, models: ModelCache, chosen: Settings, flags: Mapping[str, 
     try:
         if chosen.runningmode == "job":
             return _one_session(worker, chosen, flags["sessname"])
+        # Measuring and loading a model may take a minute: until then, it is seen to be on its way.
+        queue.owner.tell(kind=kind, warm=False)
         recognizer = models.get()
         queue.owner.tell(
             kind=kind,

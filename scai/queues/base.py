@@ -62,8 +62,19 @@ class JobQueue(ABC):
         """The job of that session if it waits, else None."""
 
     @abstractmethod
+    def withdraw(self, session: str) -> bool:
+        """Forget the job of that session; False, if somebody works on it and it stays.
+
+        The caller holds the session's lock, so that nobody begins to work on it meanwhile.
+        """
+
+    @abstractmethod
     def __len__(self) -> int:
         """How many jobs wait; claimed and held ones are not counted."""
+
+    @abstractmethod
+    def order(self, most: int) -> list[str] | None:
+        """The sessions whose jobs wait, oldest first; None when they are more than `most`."""
 
     @abstractmethod
     def held(self) -> dict[str, str]:

@@ -6,6 +6,7 @@ client. Beside the tickets lie, hidden from a plain `ls`:
     .claimed/<session name>@<owner>   taken by that owner (one rename); gone when it has its verdict
     .owners/<owner>.lock, .json       flocked while the owner lives, see scai/owners.py
     .hold/<session name>              set aside; the text in it is the reason
+    .journal/<minute>                 a line for each verdict, see scai/journal.py
     .blank                            an empty file; our own tickets are further names of it
 
 A ticket is in exactly one of the three places. Renames need no flush: after a power cut a
@@ -218,6 +219,29 @@ class DirectoryQueue(JobQueue):
         except FileNotFoundError:
             return None  # another worker was faster
         return DirectoryClaim(self, Job(name, self.kind), taken)
+
+    def withdraw(self, session: str) -> bool:
+        ticket = Path(f"{self._folder}/{session}")
+        ticket.unlink(missing_ok=True)
+        if self._is_claimed(session):
+            return False
+        ticket.unlink(missing_ok=True)  # given back between the two looks
+        self.forget(session)
+        return True
+
+    def order(self, most: int) -> list[str] | None:
+        names: list[str] = []
+        try:
+            with os.scandir(self.pool) as entries:
+                # No further than needed: reading a million names takes a second.
+                for entry in entries:
+                    if NAME.fullmatch(entry.name):
+                        names.append(entry.name)
+                        if len(names) > most:
+                            return None
+        except FileNotFoundError:
+            self._make_folders()
+        return sorted(names)
 
     def waiting(self) -> Iterable[str]:
         """The names of the waiting jobs, in no order; anything else in the folder is ignored."""

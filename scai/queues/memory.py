@@ -41,8 +41,20 @@ class MemoryQueue(JobQueue):
         self._claimed.add(name)
         return MemoryClaim(self, Job(name, self.kind))
 
+    def withdraw(self, session: str) -> bool:
+        with self._change:
+            self._waiting.discard(session)
+            if session in self._claimed:
+                return False
+            self._held.pop(session, None)
+            return True
+
     def __len__(self) -> int:
         return len(self._waiting)
+
+    def order(self, most: int) -> list[str] | None:
+        with self._change:
+            return sorted(self._waiting) if len(self._waiting) <= most else None
 
     def held(self) -> dict[str, str]:
         return dict(self._held)

@@ -12,28 +12,33 @@ from scai import page
 from scai.routes import ROUTES, Routes
 from scai.service import Service
 from scai.settings import Settings
+from scai.shelf import Model, Shelf
 
 # What scai.images accepts. Naming the formats makes a phone turn its own into one of them.
-FORMATS = "JPEG, PNG, WebP, BMP or GIF"
+FORMATS = "JPEG, PNG, WebP, BMP, GIF"
 ACCEPT = "image/jpeg,image/png,image/webp,image/bmp,image/gif"
+# A model that knows nothing else reads what is drawn on the pad.
+_DIGITS = set("0123456789")
 
 
 def blueprint(service: Service, settings: Settings) -> Blueprint:
     """The routes of the home page."""
     pages = Blueprint("pages", __name__)
+    shelf = Shelf(settings)
 
     @pages.get("/")
     def home() -> Response:
         return page.render(
             "index.html",
             "home",
-            kinds=[_card(routes, service.models(routes.kind)) for routes in ROUTES],
+            kinds=[_card(routes, service.models(routes.kind), shelf) for routes in ROUTES],
             formats=FORMATS,
             accept=ACCEPT,
             max_bytes=settings.max_upload_bytes,
             max_mb=f"{settings.max_upload_mb:g}",
             max_megapixels=f"{settings.max_megapixels:g}",
             origin=request.host_url.rstrip("/"),
+            known=current_app.view_functions,
         )
 
     @pages.get("/favicon.ico")
@@ -44,6 +49,12 @@ def blueprint(service: Service, settings: Settings) -> Blueprint:
     return pages
 
 
-def _card(routes: Routes, models: list[str]) -> dict[str, Any]:
-    """What the page has to know of one kind; `default` is "" when there are no models."""
-    return {**asdict(routes), "models": models, "default": models[0] if models else ""}
+def _card(routes: Routes, names: list[str], shelf: Shelf) -> dict[str, Any]:
+    """What the page has to know of one kind; the default model comes first.
+
+    `pad` is the model that reads digits drawn by hand, "" when there is none.
+    """
+    told = {model.name: model for model in shelf.models(routes.kind)}
+    models = [told.get(name, Model(routes.kind, name)) for name in names]
+    digits = [model.name for model in models if set(model.labels) == _DIGITS]
+    return {**asdict(routes), "models": models, "pad": digits[0] if digits else ""}

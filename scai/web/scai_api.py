@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, make_response, request, send_file
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException
 
 from scai.durable import storage_error
-from scai.errors import MISTAKE, BadRequest, ImageTooLarge, NotFound, ScaiError, UnsupportedFormat
-from scai.forms import Photo, body_of, form_of
+from scai.errors import MISTAKE, BadRequest, NotFound, ScaiError, UnsupportedFormat
+from scai.forms import BROKEN_UPLOAD, Photo, body_of, form_of, refusal, too_large
 from scai.images import SUFFIXES, mime_type
+from scai.refusals import as_json
 from scai.routes import ROUTES, Routes
 from scai.service import Service
 from scai.session import Session
@@ -28,7 +29,6 @@ log = logging.getLogger(__name__)
 # The seed's texts.
 NO_PICTURE = "please follow the api instruction"
 WRONG_FORMAT = "not supported file format (jpg, png)"
-BROKEN_UPLOAD = "upload process was error"
 NO_TASK = "no available task, key or job"
 
 USAGE = (
@@ -52,6 +52,8 @@ def blueprint(service: Service, settings: Settings) -> Blueprint:
     def unforeseen(error: Exception) -> Response:
         if isinstance(error, ScaiError):
             return _json(*_refusal(error))
+        if isinstance(error, HTTPException):
+            return as_json(error)  # a part of a picture that there is not
         log.error("%s %s", request.method, request.path, exc_info=error)
         if isinstance(error, OSError):
             return _json(*_refusal(storage_error(error)))
@@ -74,6 +76,14 @@ def _add(blueprint: Blueprint, routes: Routes, service: Service, settings: Setti
             return _json(service.result(routes.kind, task, key, wait), 200)
         except NotFound:
             return _json(*_refusal(NotFound(NO_TASK)))
+
+    def remove() -> Response:
+        task = request.args.get("task", "")
+        try:
+            service.remove(routes.kind, task, request.args.get("key", ""))
+        except NotFound:
+            return _json(*_refusal(NotFound(NO_TASK)))
+        return _json({"status": "success", "sessname": task}, 200)
 
     def input_image() -> Response:
         try:
@@ -100,6 +110,7 @@ def _add(blueprint: Blueprint, routes: Routes, service: Service, settings: Setti
 
     add(routes.upload, "upload", upload, ("GET", "POST", "PUT", "OPTIONS"))
     add(routes.result, "result", result)
+    add(routes.result, "remove", remove, ("DELETE",))
     add(routes.input, "input", input_image)
     add(routes.output, "output", output_image)
 
@@ -108,7 +119,7 @@ def _upload(service: Service, settings: Settings, kind: str) -> Response:
     try:
         answers = _taken(service, settings, kind)
     except HTTPException as error:
-        answers = [_refusal(_from_http(error, settings))]
+        answers = [_refusal(refusal(error, request, settings))]
     if len(answers) == 1:
         return _json(*answers[0])
     # Several photos stand or fall each by itself; the status is good when any was taken.
@@ -131,7 +142,7 @@ def _taken(service: Service, settings: Settings, kind: str) -> list[Answer]:
     if not request.content_length and "Transfer-Encoding" not in request.headers:
         return [_refusal(BadRequest(NO_PICTURE))]
     if (request.content_length or 0) > limit:
-        return [_refusal(_too_large(settings))]
+        return [_refusal(too_large(settings))]
     # Asking for form fields would read the body, which curl calls a form too.
     with body_of(request, folder, limit) as spool:
         photo = Photo(request.args.get("filename", ""), spool)
@@ -145,7 +156,7 @@ def _take(
     if _is_form() and not photo.name:
         return _refusal(BadRequest(BROKEN_UPLOAD))
     if photo.spool.too_large:
-        return _refusal(_too_large(settings))
+        return _refusal(too_large(settings))
     params = {name: given.get(name, "") for name in _PARAMETERS}
     try:
         session = service.submit(kind, photo.spool.picture, photo.name, params)
@@ -169,29 +180,6 @@ def _in_the_seeds_words(error: UnsupportedFormat, name: str) -> ScaiError:
     if name.lower().endswith(SUFFIXES) or not _is_form():
         return error
     return UnsupportedFormat(WRONG_FORMAT, **error.details)
-
-
-def _from_http(error: HTTPException, settings: Settings) -> ScaiError:
-    if not isinstance(error, RequestEntityTooLarge):
-        return BadRequest(BROKEN_UPLOAD, reason=error.description)
-    if (request.content_length or 0) > settings.max_request_bytes:
-        return ImageTooLarge(
-            f"expected at most {settings.max_request_mb:g} MB a request and "
-            f"{settings.max_upload_mb:g} MB a picture",
-            stage="upload",
-            limit=settings.max_request_bytes,
-            setting="max_request_mb",
-        )
-    return BadRequest("the form has too many or too long fields", stage="upload")
-
-
-def _too_large(settings: Settings) -> ImageTooLarge:
-    return ImageTooLarge(
-        f"expected at most {settings.max_upload_mb:g} MB a picture",
-        stage="upload",
-        limit=settings.max_upload_bytes,
-        setting="max_upload_mb",
-    )
 
 
 def _refusal(error: ScaiError) -> Answer:

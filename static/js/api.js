@@ -6,6 +6,8 @@ import { Problem, problemOf } from "./problem.js";
 const LONGEST_WAIT = 20; // seconds the server may hold one question
 const PATIENCE = 15; // seconds more before a silent connection counts as lost
 const SHORTEST_TURN = 500; // ms between two questions, should the server not hold them
+const MOST_QUESTIONS = 3; // at once: a browser has six connections, and uploads need some
+const CROWD_TURN = 20; // ms between two questions, for each photo that is asked for
 const LONGEST_PAUSE = 15000; // ms between two attempts while the connection is lost
 
 function parse(body) {
@@ -38,6 +40,24 @@ export function upload(url, form, { signal, onProgress }) {
   });
 }
 
+let asking = 0;
+let followed = 0;
+const queue = [];
+
+/** Do `act` as one of a few at a time. */
+async function inTurn(act, signal) {
+  if (asking < MOST_QUESTIONS) asking += 1;
+  else await new Promise((go) => queue.push(go));
+  try {
+    signal.throwIfAborted();
+    return await act();
+  } finally {
+    const next = queue.shift();
+    if (next) next();
+    else asking -= 1;
+  }
+}
+
 async function ask(url, wait, signal) {
   // One controller for both reasons to stop: AbortSignal.any is too new for phones in use.
   const either = new AbortController();
@@ -63,14 +83,25 @@ async function ask(url, wait, signal) {
  * `onState(state)` follows the server, `onTrouble()` is told of each lost connection. While the
  * photo is queued the questions are short, so that the step to "processing" is seen.
  */
-export async function follow(url, { signal, onState, onTrouble }) {
+export async function follow(url, options) {
+  followed += 1;
+  try {
+    return await asked(url, options);
+  } finally {
+    followed -= 1;
+  }
+}
+
+async function asked(url, { signal, onState, onTrouble }) {
   let wait = 1;
   let lost = 0;
   for (;;) {
     const start = performance.now();
     let reply = null;
     try {
-      reply = await ask(url, wait, signal);
+      // No question is held by the server while other photos wait for their turn to ask.
+      const held = () => ask(url, followed > MOST_QUESTIONS ? 0 : wait, signal);
+      reply = await inTurn(held, signal);
     } catch {
       signal.throwIfAborted();
     }
@@ -89,7 +120,8 @@ export async function follow(url, { signal, onState, onTrouble }) {
     }
     onState(answer.state);
     wait = answer.state === "processing" ? LONGEST_WAIT : Math.min(LONGEST_WAIT, 2 * wait);
-    const rest = SHORTEST_TURN - (performance.now() - start);
+    const turn = Math.max(SHORTEST_TURN, CROWD_TURN * followed);
+    const rest = turn - (performance.now() - start);
     if (rest > 0) await pause(rest, signal);
   }
 }

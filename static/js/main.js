@@ -1,13 +1,39 @@
-// The page: two cards, the true address in the examples, buttons to copy them.
+// The home page: its cards, what a reload left behind, and what belongs to no card alone.
 
 import { Card } from "./card.js";
-import { text } from "./text.js";
+import { kept } from "./home/kept.js";
 
 const { maxBytes, maxMb, maxMegapixels, formats } = document.querySelector(".cards").dataset;
 const limits = { bytes: Number(maxBytes), mb: maxMb, megapixels: maxMegapixels, formats };
 
+const before = kept();
+const cards = [];
+const all = () => cards.flatMap(({ photos }) => photos);
+for (const section of document.querySelectorAll(".card")) {
+  cards.push(new Card(section, limits, all));
+}
 document.documentElement.classList.add("js");
-for (const form of document.querySelectorAll(".card form")) new Card(form, limits);
+
+for (const card of cards) {
+  const sent = before.sent.filter(({ kind }) => kind === card.kind);
+  const unsent = before.unsent.filter((kind) => kind === card.kind).length;
+  if (sent.length > 0 || unsent > 0) card.restore(sent, unsent);
+}
+
+// A photo that is pasted goes to the card in use.
+let latest = cards[0];
+for (const card of cards) {
+  for (const event of ["pointerdown", "focusin", "drop"]) {
+    card.section.addEventListener(event, () => (latest = card));
+  }
+}
+window.addEventListener("paste", (event) => {
+  const files = event.clipboardData?.files ?? [];
+  if (files.length === 0) return;
+  event.preventDefault();
+  latest.take(files, { now: true });
+  latest.section.scrollIntoView({ block: "nearest" });
+});
 
 // A photo dropped beside a card must not replace the page.
 for (const event of ["dragover", "drop"]) {
@@ -16,14 +42,4 @@ for (const event of ["dragover", "drop"]) {
 
 for (const origin of document.querySelectorAll("[data-origin]")) {
   origin.textContent = location.origin;
-}
-
-for (const button of document.querySelectorAll(".copy")) {
-  button.hidden = !navigator.clipboard; // only there over https and on localhost
-  button.addEventListener("click", async () => {
-    const words = button.textContent;
-    await navigator.clipboard.writeText(button.parentElement.querySelector("code").textContent);
-    button.textContent = text.copied;
-    setTimeout(() => (button.textContent = words), 2000);
-  });
 }

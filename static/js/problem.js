@@ -1,14 +1,17 @@
 // What went wrong, as a value and as words with a way out.
 
 import { el } from "./dom.js";
-import { text } from "./text.js";
+import { t, tn } from "./i18n.js";
 
 const BY_STATUS = {
   400: "bad_request",
   404: "not_found",
+  409: "in_use",
   413: "image_too_large",
   415: "unsupported_format",
+  502: "network", // what a proxy says while the server restarts
   503: "busy",
+  504: "network",
   507: "storage_full",
 };
 const FOR_THE_OPERATOR = {
@@ -16,7 +19,13 @@ const FOR_THE_OPERATOR = {
   worker_died: "engine",
   config: "engine",
 };
-const NO_USE_TRYING = ["no_photo", "image_too_large", "unsupported_format", "bad_image"];
+const NO_USE_TRYING = [
+  "no_photo",
+  "image_too_large",
+  "unsupported_format",
+  "bad_image",
+  "unreadable",
+];
 
 /** An answer that is a no: `code` says which, `message` is the server's own sentence. */
 export class Problem extends Error {
@@ -24,6 +33,11 @@ export class Problem extends Error {
     super(message);
     this.code = code;
     this.retryAfter = retryAfter;
+  }
+
+  /** Whether the same photo may do better another time. */
+  get mayPass() {
+    return !NO_USE_TRYING.includes(this.code);
   }
 }
 
@@ -36,17 +50,72 @@ export function problemOf(status, answer, retryAfter = 0) {
   });
 }
 
+// By code: what happened, and what to do next. `limits` are the server's: mb, megapixels, formats.
+const WORDS = {
+  no_photo: () => [t("No photo chosen yet."), t("Choose one, or drop one on this card.")],
+  image_too_large: (limits) => [
+    t("This photo is too large."),
+    t("The limit is {mb} MB and {megapixels} megapixels. Make it smaller and try again.", limits),
+  ],
+  unsupported_format: (limits) => [
+    t("This file is not a picture SCAI can read."),
+    t("Choose a picture of one of these formats: {formats}.", limits),
+  ],
+  bad_image: () => [
+    t("This picture could not be read."),
+    t("It may be damaged. Open it in a picture program, save it as JPEG or PNG and try again."),
+  ],
+  unreadable: () => [
+    t("This file cannot be read any more."),
+    t("It may be a folder, or it was moved. Choose it again."),
+  ],
+  bad_request: () => [
+    t("The server did not understand this upload."),
+    t("Try another photo or another model."),
+  ],
+  busy: (limits, { retryAfter }) => [
+    t("The server has too much to do right now."),
+    retryAfter
+      ? tn(Math.ceil(retryAfter), "Try again in {n} second.", "Try again in {n} seconds.")
+      : t("Try again in a minute."),
+  ],
+  storage_full: () => [
+    t("The server has no room left for photos."),
+    t("Try again later, or tell the person who runs it."),
+  ],
+  not_found: () => [t("The server no longer knows this photo."), t("Send it again.")],
+  in_use: () => [
+    t("This photo is being recognised right now."),
+    t("Wait for its result, then try again."),
+  ],
+  network: () => [
+    t("The server could not be reached."),
+    t("Check your connection, then try again. Your photo is still here."),
+  ],
+  engine: () => [
+    t("The model could not look at this photo."),
+    t("Try again, or tell the person who runs the server."),
+  ],
+  unknown: () => [
+    t("Something went wrong on the server."),
+    t("Try again. If it stays this way, tell the person who runs the server."),
+  ],
+};
+
+/** [what happened, what to do next], in words. */
+export function wordsOf(problem, limits) {
+  return (WORDS[problem.code] ?? WORDS.unknown)(limits, problem);
+}
+
 /** Fill `box` (a live region) with the problem; `again` is offered where it may help. */
 export function showProblem(box, problem, limits, again) {
-  const say = text.problems[problem.code] ?? text.problems.unknown;
-  const [title, help] = say(limits, problem);
-  box.replaceChildren(
-    el("p", { className: "problem-title" }, title),
-    el("p", {}, help),
-  );
-  if (problem.message) box.append(el("p", { className: "problem-detail" }, problem.message));
-  if (!NO_USE_TRYING.includes(problem.code)) {
-    const button = el("button", { type: "button", className: "plain" }, text.tryAgain);
+  const [title, help] = wordsOf(problem, limits);
+  box.replaceChildren(el("p", { className: "problem-title" }, title), el("p", {}, help));
+  // The sentence of this refusal is the original server's, and names fewer formats than there are.
+  const detail = problem.code === "unsupported_format" ? "" : problem.message;
+  if (detail) box.append(el("p", { className: "problem-detail" }, detail));
+  if (again && problem.mayPass) {
+    const button = el("button", { type: "button", className: "plain" }, t("Try again"));
     button.addEventListener("click", again);
     box.append(button);
   }

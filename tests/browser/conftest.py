@@ -68,16 +68,24 @@ class Watch:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """One browser process for all tests."""
+def launch() -> Iterator[Callable[..., Any]]:
+    """Start a browser process, with further flags of Chromium's if any are given."""
     named = os.environ.get("SCAI_CHROMIUM")
     path = named or next((p for p in map(shutil.which, _NAMES) if p), None)
     if path is None:
         pytest.skip("no Chromium found: install one, or name it in SCAI_CHROMIUM")
     with playwright_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(_QUIET))
-        yield browser
-        browser.close()
+        yield lambda *flags: playwright.chromium.launch(
+            executable_path=path, args=[*_QUIET, *flags]
+        )
+
+
+@pytest.fixture(scope="session")
+def chromium(launch: Callable[..., Any]) -> Iterator[Any]:
+    """One browser process for all tests."""
+    browser = launch()
+    yield browser
+    browser.close()
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""The description of the API: one file for each group of operations."""
