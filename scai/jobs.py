@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 
 from scai.errors import ScaiError, WorkerDied
-from scai.journal import Entry, Journal
+from scai.figures.journal import Entry, Journal
 from scai.processes import PARENT, how_it_ended
 from scai.queues.directory import DirectoryQueue
 from scai.session import Session, arrived

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scai import spool
-from scai.batch import NAME as BATCH
-from scai.batch import Batch
+from scai.batches.batch import NAME as BATCH
+from scai.batches.batch import Batch
 from scai.durable import Disk
 from scai.errors import NotFound
 from scai.queues.directory import DirectoryQueue

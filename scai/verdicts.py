@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from scai.annotate import annotate
 from scai.errors import NotFound, ScaiError, WorkerDied
-from scai.journal import Entry
+from scai.figures.journal import Entry
 from scai.recognizer import Recognizer
 from scai.results import Classification, Result
 from scai.session import Session, arrived, attempts

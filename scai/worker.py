@@ -24,9 +24,9 @@ from scai.admission import Admission
 from scai.batching import Batches
 from scai.durable import Disk
 from scai.errors import MISTAKE, ScaiError
+from scai.figures.journal import Journal
 from scai.images import Limits
 from scai.inference import infer
-from scai.journal import Journal
 from scai.model_cache import ModelCache
 from scai.pixels import read_picture
 from scai.queues.base import Claim, JobQueue

@@ -20,8 +20,8 @@ from scai.service import Service
 @pytest.fixture(autouse=True)
 def look_always(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is told is a moment old at most; the tests are faster than that."""
-    monkeypatch.setattr("scai.batch_progress._PAUSE", 0.0)
-    monkeypatch.setattr("scai.batch_progress._PAUSE_ALL", 0.0)
+    monkeypatch.setattr("scai.batches.progress._PAUSE", 0.0)
+    monkeypatch.setattr("scai.batches.progress._PAUSE_ALL", 0.0)
 
 
 @pytest.fixture

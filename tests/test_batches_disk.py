@@ -13,8 +13,8 @@ import pytest
 from helpers import picture
 from inprocess import Site
 
-from scai.batch import Batch
-from scai.batches import Batches, Given
+from scai.batches.batch import Batch
+from scai.batches.service import Batches, Given
 from scai.durable import Disk
 from scai.errors import Busy, NotFound, ScaiError, StorageFull
 from scai.queues.directory import DirectoryQueue
@@ -169,7 +169,7 @@ def test_a_disk_that_fills_in_the_middle_keeps_what_it_has(
             raise OSError(28, "No space left on device")
         real(self, path, data)
 
-    monkeypatch.setattr("scai.batches._TOGETHER", 2)
+    monkeypatch.setattr("scai.batches.service._TOGETHER", 2)
     monkeypatch.setattr(Disk, "append", append)
     added = batches.add(progress, photos("a", "b", "c", "d", "e"), "p", last=True)
     assert [item.line["name"] for item in added.taken] == ["a", "b"]
@@ -227,7 +227,7 @@ def test_a_portion_beside_another_is_told_to_come_back(
     site: Site, batches: Batches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     progress = batches.create(KIND, {})
-    monkeypatch.setattr("scai.batch._PATIENCE", 0.0)
+    monkeypatch.setattr("scai.batches.batch._PATIENCE", 0.0)
     with progress.batch.lock(), pytest.raises(Busy) as caught:
         batches.add(progress, photos("a"))
     assert caught.value.details["retry_after"] == 2
@@ -304,7 +304,7 @@ def test_a_batch_to_which_photos_are_added_is_not_old(
 def test_what_a_batch_keeps_in_memory_is_bounded(
     site: Site, batches: Batches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scai.batches._MOST_BATCHES", 3)
+    monkeypatch.setattr("scai.batches.service._MOST_BATCHES", 3)
     made = [batches.create(KIND, {}) for _ in range(6)]
     assert len(batches._known) == 3
     for progress in made:

@@ -18,8 +18,8 @@ from PIL import Image
 @pytest.fixture(autouse=True)
 def look_always(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is told is a moment old at most; the tests are faster than that."""
-    monkeypatch.setattr("scai.batch_progress._PAUSE", 0.0)
-    monkeypatch.setattr("scai.batch_progress._PAUSE_ALL", 0.0)
+    monkeypatch.setattr("scai.batches.progress._PAUSE", 0.0)
+    monkeypatch.setattr("scai.batches.progress._PAUSE_ALL", 0.0)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Scales, bars and lines of the status page's charts."""
 
-from scai import charts
+from scai.figures import charts
 
 
 def test_scales_end_at_round_numbers_with_round_halves() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from scai.findings import findings
+from scai.figures.findings import findings
 
 NOW = 1_790_000_052.0
 IC, OD = "image_classification", "object_detection"

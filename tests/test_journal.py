@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from scai.errors import BadImage, ScaiError, WorkerDied
-from scai.hour import LastHour, per_minute, reasons, summary
-from scai.journal import FOLDER, KEPT, LONGEST_LINE, MINUTE, Entry, Journal
+from scai.figures.hour import LastHour, per_minute, reasons, summary
+from scai.figures.journal import FOLDER, KEPT, LONGEST_LINE, MINUTE, Entry, Journal
 from scai.settings import ROOT
 
 NOW = 1_790_000_040.0  # the begin of a minute
@@ -263,7 +263,7 @@ def test_a_turn_reads_a_bounded_part_the_latest_minutes_first(
 WRITER = """
 import sys, time
 from pathlib import Path
-from scai.journal import Entry, Journal
+from scai.figures.journal import Entry, Journal
 journal = Journal(Path(sys.argv[1]), lambda: float(sys.argv[2]))
 for number in range(2000):
     journal.note(lambda: Entry(float(sys.argv[2]), 10.0, model="m" * (number % 80)))

@@ -14,8 +14,8 @@ from helpers import KIND, wait_until
 from live import IC, Live, digit
 
 from scai import cards
-from scai.hour import LastHour, reasons, summary
-from scai.journal import FOLDER, Entry, Journal
+from scai.figures.hour import LastHour, reasons, summary
+from scai.figures.journal import FOLDER, Entry, Journal
 from scai.model_cache import ModelCache
 from scai.queues.base import Job
 from scai.queues.directory import DirectoryQueue
@@ -49,7 +49,7 @@ def _file_in_the_way(journal: Journal, pool: Path, patch: pytest.MonkeyPatch) ->
 
 def _full(journal: Journal, pool: Path, patch: pytest.MonkeyPatch) -> None:
     # The journal's disk only: the verdict's own writing is another module's.
-    patch.setattr("scai.journal.os", _Os())
+    patch.setattr("scai.figures.journal.os", _Os())
 
 
 def _bug(journal: Journal, pool: Path, patch: pytest.MonkeyPatch) -> None:

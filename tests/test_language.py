@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from werkzeug.datastructures import LanguageAccept
 
-from scai import language, openapi, page
+from scai import language, page
+from scai.description import openapi
 from scai.language import Words
 from scai.settings import ROOT
 

@@ -17,12 +17,13 @@ from flask.testing import FlaskClient
 from helpers import picture, wait_until
 from inprocess import Site
 
-from scai import cards, plugins, speeds
+from scai import cards, plugins
 from scai.app import create_app
 from scai.engines.base import PLAIN, Plan
 from scai.measured import Measured, Tried, write
 from scai.model_cache import ModelCache
-from scai.model_notes import Notes
+from scai.models import speeds
+from scai.models.model_notes import Notes
 from scai.queues.memory import MemoryQueue
 from scai.routes import ROUTES
 from scai.service import Service

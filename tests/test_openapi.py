@@ -17,9 +17,9 @@ from helpers import picture
 from inprocess import Site
 from werkzeug.routing import Rule
 
-from scai import openapi, snippets
 from scai.app import create_app
-from scai.operations import Operation
+from scai.description import openapi, snippets
+from scai.description.operations import Operation
 from scai.routes import ROUTES
 from scai.web.events import MOST
 

@@ -17,8 +17,8 @@ from flask.testing import FlaskClient
 from scai import processes
 from scai.app import create_app
 from scai.errors import BadImage, ScaiError, WorkerDied
-from scai.journal import Entry, Journal
-from scai.overview import Overview
+from scai.figures.journal import Entry, Journal
+from scai.figures.overview import Overview
 from scai.owners import Owner
 from scai.queues.base import Job
 from scai.queues.directory import DirectoryQueue
@@ -153,7 +153,7 @@ def test_a_long_queue_is_read_more_seldom(
         clock.now += 0.5
         return queue_status(queue, now)
 
-    monkeypatch.setattr("scai.overview.queue_status", slow)
+    monkeypatch.setattr("scai.figures.overview.queue_status", slow)
     overview.read()
     wait_in(settings, IC, 1)
     clock.now += 40

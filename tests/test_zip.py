@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import pytest
 
+from scai.batches.unpacking import RATIO, Unpacking
 from scai.errors import ArchiveTooLarge, BadArchive
-from scai.unpacking import RATIO, Unpacking
 
 MANY, LARGE = 20, 10_000_000
 

@@ -20,8 +20,8 @@ from scai import cards, logs, settings
 from scai.durable import Disk
 from scai.engines.base import cores
 from scai.errors import BadImage, ConfigError, EngineError, ScaiError
+from scai.figures.journal import Journal
 from scai.images import Limits
-from scai.journal import Journal
 from scai.model_cache import ModelCache
 from scai.pixels import read_picture
 from scai.processes import EXIT_CONFIG, die_with_parent

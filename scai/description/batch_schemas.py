@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scai.operations import Schema, number, record, ref, rows, text, whole, yes_no
+from scai.description.operations import Schema, number, record, ref, rows, text, whole, yes_no
 from scai.routes import ROUTES
 
 STATES = ["waiting", "processing", "complete", "failure", "removed", "refused"]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scai.description.batch_schemas import SCHEMAS, STATES
-from scai.errors import MISTAKE, ArchiveTooLarge, BadRequest, Busy, NotFound, ScaiError, StorageFull
-from scai.operations import (
+from scai.description.operations import (
     A_KEY,
     A_TASK,
     KEY,
@@ -18,6 +17,7 @@ from scai.operations import (
     problem,
     ref,
 )
+from scai.errors import MISTAKE, ArchiveTooLarge, BadRequest, Busy, NotFound, ScaiError, StorageFull
 from scai.routes import ROUTES
 from scai.settings import MOST_RESULTS
 

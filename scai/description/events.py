@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from scai.errors import BadRequest, Busy
-from scai.operations import (
+from scai.description.operations import (
     SESSION,
     Answer,
     Group,
@@ -15,6 +14,7 @@ from scai.operations import (
     rows,
     text,
 )
+from scai.errors import BadRequest, Busy
 
 MOST = 64
 _TASK, _KEY = SESSION

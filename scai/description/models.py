@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from scai.errors import NotFound
-from scai.operations import (
+from scai.description.operations import (
     Answer,
     Group,
     Operation,
@@ -18,6 +17,7 @@ from scai.operations import (
     whole,
     yes_no,
 )
+from scai.errors import NotFound
 from scai.routes import ROUTES
 
 _KINDS = [routes.kind for routes in ROUTES]

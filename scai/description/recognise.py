@@ -4,16 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from scai.errors import (
-    MISTAKE,
-    BadRequest,
-    Busy,
-    ImageTooLarge,
-    ScaiError,
-    StorageFull,
-    UnsupportedFormat,
-)
-from scai.operations import (
+from scai.description.operations import (
     A_KEY,
     A_TASK,
     KEY,
@@ -29,6 +20,15 @@ from scai.operations import (
     refusal,
     rows,
     text,
+)
+from scai.errors import (
+    MISTAKE,
+    BadRequest,
+    Busy,
+    ImageTooLarge,
+    ScaiError,
+    StorageFull,
+    UnsupportedFormat,
 )
 from scai.routes import ROUTES, Routes
 from scai.settings import MOST_RESULTS

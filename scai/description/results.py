@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from scai.errors import MISTAKE, InUse, NotFound, ScaiError
-from scai.operations import (
+from scai.description.operations import (
     A_TASK,
     SESSION,
     Answer,
@@ -18,6 +17,7 @@ from scai.operations import (
     text,
     whole,
 )
+from scai.errors import MISTAKE, InUse, NotFound, ScaiError
 from scai.routes import ROUTES, Routes
 
 _STATES = ["initialization", "processing", "complete", "failure"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scai import __version__
-from scai.operations import (
+from scai.description.operations import (
     Answer,
     Group,
     Operation,

@@ -6,7 +6,7 @@ client. Beside the tickets lie, hidden from a plain `ls`:
     .claimed/<session name>@<owner>   taken by that owner (one rename); gone when it has its verdict
     .owners/<owner>.lock, .json       flocked while the owner lives, see scai/owners.py
     .hold/<session name>              set aside; the text in it is the reason
-    .journal/<minute>                 a line for each verdict, see scai/journal.py
+    .journal/<minute>                 a line for each verdict, see scai/figures/journal.py
     .blank                            an empty file; our own tickets are further names of it
 
 A ticket is in exactly one of the three places. Renames need no flush: after a power cut a

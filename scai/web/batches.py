@@ -11,10 +11,10 @@ from flask.wrappers import Response
 from werkzeug.exceptions import HTTPException
 
 from scai import csrf, page
-from scai.batch_forms import Handed, handed
-from scai.batch_progress import Item, Progress
-from scai.batch_table import table
-from scai.batches import Added, Batches
+from scai.batches.forms import Handed, handed
+from scai.batches.progress import Item, Progress
+from scai.batches.service import Added, Batches
+from scai.batches.table import table
 from scai.durable import storage_error
 from scai.errors import MISTAKE, BadRequest, NotFound, ScaiError
 from scai.routes import ROUTES

@@ -8,8 +8,9 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from scai import openapi, page, snippets
-from scai.operations import FILES, Answer, Operation, Value
+from scai import page
+from scai.description import openapi, snippets
+from scai.description.operations import FILES, Answer, Operation, Value
 from scai.service import Service
 from scai.settings import Settings
 

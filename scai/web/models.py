@@ -10,12 +10,13 @@ from typing import Any
 from flask import Blueprint, jsonify, request
 from flask.wrappers import Response
 
-from scai import page, plugins, shelf
+from scai import page, plugins
 from scai.errors import NotFound, ScaiError
-from scai.model_notes import Metric
+from scai.models import shelf
+from scai.models.model_notes import Metric
+from scai.models.shelf import Model, Shelf
 from scai.service import Service
 from scai.settings import ROOT, Settings
-from scai.shelf import Model, Shelf
 
 # Photos of the project's own to try models with, as far as they are there.
 _SAMPLES = ("frog", "numbers", "blood")

@@ -9,10 +9,10 @@ from flask import Blueprint, current_app, request
 from flask.wrappers import Response
 
 from scai import page
+from scai.models.shelf import Model, Shelf
 from scai.routes import ROUTES, Routes
 from scai.service import Service
 from scai.settings import Settings
-from scai.shelf import Model, Shelf
 
 # What scai.images accepts. Naming the formats makes a phone turn its own into one of them.
 FORMATS = "JPEG, PNG, WebP, BMP, GIF"

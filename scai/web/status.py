@@ -8,8 +8,9 @@ from typing import Any
 from flask import Blueprint, jsonify
 from flask.wrappers import Response
 
-from scai import charts, page
-from scai.overview import Overview
+from scai import page
+from scai.figures import charts
+from scai.figures.overview import Overview
 from scai.service import Service
 from scai.settings import Settings
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from scai import __version__
 from scai.description import batches, events, models, recognise, results, status
-from scai.operations import OPENED_BY, Answer, Group, Operation, Schema, Value, ref
+from scai.description.operations import OPENED_BY, Answer, Group, Operation, Schema, Value, ref
 from scai.routes import ROUTES
 from scai.settings import Settings
 

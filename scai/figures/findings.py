@@ -31,7 +31,7 @@ _THE_PICTURES_OWN = ("bad_image", "unsupported_format", "image_too_large", "bad_
 
 
 def findings(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What stands out in the document of scai/overview.py; [] when all is well.
+    """What stands out in the document of scai/figures/overview.py; [] when all is well.
 
     Each has `code`, `level` and, where they apply, `kind` and numbers.
     """

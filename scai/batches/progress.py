@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from scai.batch import Batch, is_taken
+from scai.batches.batch import Batch, is_taken
 from scai.errors import BadSession, NotFound
 from scai.session import FINAL, Session
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scai.journal import FOLDER, MINUTE, Entry
+from scai.figures.journal import FOLDER, MINUTE, Entry
 
 MINUTES = 60
 # After its end, a minute may still get lines from those who were late, in seconds.

@@ -14,8 +14,8 @@ from itertools import islice
 from typing import Any
 
 from scai import __version__, plugins
-from scai.findings import findings
-from scai.hour import LastHour, Minute, per_minute, reasons, summary
+from scai.figures.findings import findings
+from scai.figures.hour import LastHour, Minute, per_minute, reasons, summary
 from scai.processes import memory
 from scai.queues.directory import DirectoryQueue
 from scai.settings import Settings

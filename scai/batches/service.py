@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scai.batch import Batch, is_taken
-from scai.batch_progress import REFUSED, REMOVED, Item, Progress
+from scai.batches.batch import Batch, is_taken
+from scai.batches.progress import REFUSED, REMOVED, Item, Progress
 from scai.durable import Disk, storage_error
 from scai.errors import BadRequest, Busy, InUse, NotFound, ScaiError
 from scai.service import Service

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from scai.errors import BadSession, NotFound
-from scai.model_notes import number, text
+from scai.models.model_notes import number, text
 from scai.records import read_object
 
 _FILE = re.compile(r"[0-9a-f]{32}-\d{1,4}\.json")

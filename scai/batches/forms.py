@@ -16,12 +16,12 @@ from typing import BinaryIO
 from flask import Request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from scai.batches import Given
+from scai.batches.service import Given
+from scai.batches.unpacking import Entry, Unpacking
 from scai.errors import ArchiveTooLarge, BadArchive, BadRequest, ScaiError
 from scai.forms import BROKEN_UPLOAD, Form, Photo, body_of, form_of, too_large
 from scai.settings import FORM_ROOM, Settings
 from scai.spool import Spool
-from scai.unpacking import Entry, Unpacking
 
 PHOTO = "photo"
 ARCHIVE = "archive"

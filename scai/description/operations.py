@@ -1,7 +1,7 @@
 """What the description of the API is made of: groups of operations, their values and answers.
 
-Sentences may hold the server's own numbers by name, such as "{max_mb}"; `scai.openapi` fills them
-in. Words between backquotes are code. Paths are written as OpenAPI writes them: /batches/{id}.
+Sentences may hold the server's own numbers by name, such as "{max_mb}"; `openapi` fills them in.
+Words between backquotes are code. Paths are written as OpenAPI writes them: /batches/{id}.
 """
 
 from __future__ import annotations

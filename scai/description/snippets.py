@@ -10,7 +10,7 @@ import re
 import shlex
 from urllib.parse import quote
 
-from scai.operations import FILES, Operation, Value
+from scai.description.operations import FILES, Operation, Value
 
 _PLAIN = re.compile(r"[A-Za-z0-9@=._/:-]+")
 # Longer texts get lines of their own; characters.

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from scai import cards, labels, model_notes, speeds
+from scai import cards, labels
 from scai.cards import ModelCard
 from scai.errors import ConfigError
-from scai.model_notes import Metric, Notes, Plot, text
+from scai.models import model_notes, speeds
+from scai.models.model_notes import Metric, Notes, Plot, text
 from scai.settings import Settings
 
 log = logging.getLogger(__name__)

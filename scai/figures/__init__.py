@@ -1,0 +1,1 @@
+"""How it goes: the journal of verdicts, the last hour, and what they mean."""

@@ -1,0 +1,1 @@
+"""What the portal tells of models, from their cards, files and measurements."""
