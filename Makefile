@@ -8,6 +8,8 @@
 PYTHON ?=
 export PYTHON
 BIN := .venv/bin
+# A file's tests stay together: they share servers.
+side_by_side := -n auto --maxprocesses 4 --dist loadfile
 
 # What is not given here comes from SCAI_... in the environment, usr/scai.config or the defaults.
 given = $(if $(filter command,$(firstword $(origin $(1)))),--$(2) "$($(1))")
@@ -20,10 +22,10 @@ run: setup
 
 test: setup-dev check
 	@sh requirements/browser.sh
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(side_by_side)
 
 quick: setup-dev
-	@$(BIN)/python -m pytest -m "not slow" -q
+	@$(BIN)/python -m pytest -m "not slow" -q $(side_by_side)
 
 check: setup-dev
 	@$(BIN)/ruff format --check .
