@@ -1,6 +1,6 @@
 """How good the two shipped digit models are, measured on the files that ship.
 
-python -m tools.measure_digits usr/models/digits --data ../shared/data/mnist.zip
+python -m tools.measure_digits usr/models/digits --data mnist.zip
 """
 
 import json

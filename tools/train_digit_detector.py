@@ -1,6 +1,6 @@
 """Train `digit-detector`, which finds and reads handwritten digits on a page.
 
-python -m tools.train_digit_detector --data ../shared/data/mnist.zip --out usr/models/digit-detector
+python -m tools.train_digit_detector --data mnist.zip --out usr/models/digit-detector
 """
 
 import os

@@ -1,6 +1,6 @@
 """Train `digits`, the handwritten-digit classifier that ships with SCAI.
 
-python -m tools.train_digits --data ../shared/data/mnist.zip --out usr/models/digits
+python -m tools.train_digits --data mnist.zip --out usr/models/digits
 """
 
 import os
