@@ -3,6 +3,7 @@
 # make quick  the tests that take less than a minute
 # make check  formatting, lint, types, import directions
 # make bench  set up and measure how fast SCAI is here (2 h; benchmarks/README.md)
+# make screenshots  photograph every page anew for docs/portal.md
 # make lock   pin the newest packages anew (needs uv)
 
 PYTHON ?=
@@ -14,7 +15,7 @@ side_by_side := -n auto --maxprocesses 4 --dist loadfile
 # What is not given here comes from SCAI_... in the environment, usr/scai.config or the defaults.
 given = $(if $(filter command,$(firstword $(origin $(1)))),--$(2) "$($(1))")
 
-.PHONY: run test quick check bench setup setup-dev lock clean
+.PHONY: run test quick check bench screenshots setup setup-dev lock clean
 
 run: setup
 	@exec $(BIN)/scai up $(call given,HOST,host) $(call given,PORT,port) \
@@ -35,6 +36,10 @@ check: setup-dev
 
 bench: setup
 	@$(BIN)/scai bench all
+
+screenshots: setup-dev
+	@sh requirements/browser.sh
+	@$(BIN)/python -m tools.take_screenshots
 
 setup:
 	@sh requirements/install.sh runtime

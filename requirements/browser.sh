@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install a Chromium for the browser tests when there is none and we may; else say so and go on.
-for name in chromium chromium-browser google-chrome; do
+for name in chromium chromium-browser google-chrome google-chrome-stable; do
     if command -v $name >/dev/null 2>&1; then exit 0; fi
 done
 as_root=

@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
 import os
 import re
 import time
@@ -24,7 +25,11 @@ from typing import IO, Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from scai.errors import BadSession, NotFound
+from scai.records import to_bytes
 from scai.session import Session
+from scai.spreadsheets import harmless
+
+log = logging.getLogger(__name__)
 
 FOLDER = "scai-history"
 COLUMNS = (
@@ -35,8 +40,6 @@ _CHUNK = 256 * 1024
 _LONGEST_STEM = 60  # characters
 _STRANGE = re.compile(r"[^\w.()+ -]+")
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,5}")
-# A spreadsheet takes text that begins so for a formula (OWASP, CSV Injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _OLDEST = time.mktime((1980, 1, 2, 0, 0, 0, 0, 0, -1))  # a ZIP knows no earlier time
 
 
@@ -70,6 +73,8 @@ def archive(asked: Iterable[Asked], find: Find) -> Iterator[bytes]:
                 yield from _session(zipped, sink, session, row)
             except (NotFound, BadSession):
                 pass  # it may go at any moment; what was written of it stays
+            except OSError as error:
+                log.error("a photo is missing from an archive: %s", error)
             rows.append(row)
         zipped.writestr(_info("summary.csv", time.time(), ZIP_DEFLATED), summary(rows))
     yield sink.take()
@@ -94,7 +99,7 @@ def _session(
             row["annotated"] = f"annotated/{stem}.png"
             yield from _copy(zipped, sink, str(row["annotated"]), moment, picture)
     row["result"] = f"results/{stem}.json"
-    text = json.dumps(result, ensure_ascii=False, indent=1) + "\n"
+    text = to_bytes(json.dumps(result, ensure_ascii=False, indent=1) + "\n")
     zipped.writestr(_info(str(row["result"]), moment, ZIP_DEFLATED), text)
     yield sink.take()
 
@@ -141,7 +146,8 @@ def clean(name: str) -> str:
 
 def _told(result: Mapping[str, Any], moment: float) -> dict[str, object]:
     """The columns of the summary that come from a session's result."""
-    found = [each for each in result.get("predictions") or [] if isinstance(each, dict)]
+    found = result.get("predictions")
+    found = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
     counts: dict[str, int] = {}
     for each in found:
         label = str(each.get("label", ""))
@@ -166,15 +172,8 @@ def summary(rows: Iterable[Mapping[str, object]]) -> bytes:
     table = csv.writer(text)
     table.writerow(COLUMNS)
     for row in rows:
-        table.writerow([_harmless(row.get(column, "")) for column in COLUMNS])
+        table.writerow([harmless(row.get(column, "")) for column in COLUMNS])
     return text.getvalue().encode("utf-8-sig", "replace")
-
-
-def _harmless(value: object) -> object:
-    text = str(value).replace("\0", "")
-    if isinstance(value, int | float):
-        return value
-    return "'" + text if text.startswith(_FORMULA) else text
 
 
 class _Sink(io.RawIOBase):

@@ -49,7 +49,9 @@ class ScaiError(Exception):
     @staticmethod
     def from_dict(data: dict[str, Any]) -> ScaiError:
         """The error that `to_dict` described; an unknown code becomes a plain ScaiError."""
-        details = {k: v for k, v in data.items() if k not in ("error", "code")}
+        # Anybody may have written it: no detail may take the place of an argument.
+        taken = ("error", "code", "self", "message")
+        details = {k: v for k, v in data.items() if k not in taken}
         kind = _by_code().get(str(data.get("code")), ScaiError)
         return kind(str(data.get("error", "")), **details)
 

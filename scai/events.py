@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scai.durable import storage_error
 from scai.errors import NotFound, ScaiError
 from scai.places import Places
 from scai.session import FINAL, Session
 from scai.waiters import Waiters
 
+_NO_SESSION = "no available task, key or job"
 # How often states and places are looked at, in seconds. Verdicts are told of by the queues.
 _LOOK = 1.0
 _LOOK_WITHOUT_EVENTS = 0.25
@@ -93,6 +95,8 @@ class Follower:
                 followed[name] = self._opened(name, key)
             except ScaiError as error:
                 yield _gone(name, error)
+            except OSError as error:
+                yield _gone(name, storage_error(error))
         with self._waiters.waiting_for_any(followed) as bell:
             # Waiting began before the first look, so no verdict falls between the two.
             rung, look_at, beat_at = set(followed), self._clock(), self._clock() + _BEAT
@@ -116,7 +120,7 @@ class Follower:
         session = Session(self._sessions, name)
         kind = str(session.record().get("job"))
         if kind not in self._places or not session.opens_with(key, kind):
-            raise NotFound("no available task, key or job")
+            raise NotFound(_NO_SESSION)
         return _Followed(session, kind)
 
     def _look(
@@ -153,4 +157,6 @@ class Follower:
 
 
 def _gone(name: str, error: ScaiError) -> Event:
+    if isinstance(error, NotFound):
+        error = NotFound(_NO_SESSION)  # a wrong key is not to be told from no session
     return Event("gone", {"task": name, **error.to_dict()})

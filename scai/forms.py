@@ -83,6 +83,16 @@ def form_of(
             left.close()
 
 
+def fields_of(request: Request, most: int = 500_000) -> Mapping[str, str]:
+    """The fields of a form that has no files, of at most `most` bytes.
+
+    Raises RequestEntityTooLarge for a longer one, however it says its length: Werkzeug reads a form
+    without a length into memory up to the limit for uploads.
+    """
+    request.max_content_length = request.max_form_memory_size = most
+    return request.form
+
+
 @contextmanager
 def body_of(request: Request, folder: Path, limit: int) -> Iterator[Spool]:
     """The body of a request as a picture; reading ends when it is longer than `limit` bytes."""

@@ -9,6 +9,17 @@ import time
 from typing import TextIO
 
 
+def one_line(message: str) -> str:
+    """The message with whatever could end a line or command a terminal as Python writes it.
+
+    Addresses and names in it come from strangers.
+    """
+    text = message.strip()
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 class JsonLines(logging.Formatter):
     """One JSON object a line: ts (seconds), level, program, logger, message, and a traceback."""
 
@@ -22,7 +33,7 @@ class JsonLines(logging.Formatter):
             "level": record.levelname,
             "program": self._program,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": one_line(record.getMessage()),
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
@@ -39,7 +50,7 @@ class Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         level = "" if record.levelno == logging.INFO else f"{record.levelname}: "
-        line = f"{clock} {self._program:<22} {level}{record.getMessage()}"
+        line = f"{clock} {self._program:<22} {level}{one_line(record.getMessage())}"
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return line

@@ -34,7 +34,7 @@ def _finite(text: str) -> float:
 
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
-_decode = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite).decode
+decode = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite).decode
 
 
 def to_json(value: Mapping[str, Any]) -> bytes:
@@ -50,6 +50,28 @@ def to_bytes(text: str) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
+def finite(value: object) -> float:
+    """`value`, a number or a text of one, as a number that JSON can hold. Raises ValueError."""
+    if not isinstance(value, int | float | str):
+        raise ValueError("expected a number")
+    try:
+        number = float(value)
+    except OverflowError as error:
+        raise ValueError("expected a smaller number") from error
+    if not math.isfinite(number):
+        raise ValueError("expected a finite number")
+    return number
+
+
+def plain(descriptor: int, path: str) -> int:
+    """The open `descriptor` of a plain file; raises BadSession, having closed that of another."""
+    # Before Python makes a file of it: of a folder it makes none, and leaves it open.
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise BadSession(f"{os.path.basename(path)} must be a plain file")
+
+
 def read_object(path: str) -> dict[str, Any]:
     """The JSON object in a file that anybody may have written.
 
@@ -63,14 +85,12 @@ def read_object(path: str) -> dict[str, Any]:
         if error.errno in NOT_THERE:
             raise NotFound("no such session") from None
         raise
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise BadSession(f"{os.path.basename(path)} must be a plain file")
+    with os.fdopen(plain(descriptor, path), "rb") as file:
         data = file.read(_LONGEST_RECORD + 1)
     if len(data) > _LONGEST_RECORD:
         raise BadSession(f"{os.path.basename(path)} is longer than {_LONGEST_RECORD} bytes")
     try:
-        value = _decode(data.decode(json.detect_encoding(data), "surrogatepass"))
+        value = decode(data.decode(json.detect_encoding(data), "surrogatepass"))
     except (ValueError, RecursionError) as error:
         raise BadSession(f"{os.path.basename(path)} is not JSON: {str(error)[:100]}") from error
     if not isinstance(value, dict):

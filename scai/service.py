@@ -9,17 +9,18 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from scai import cards, plugins
+from scai import plugins
+from scai.choices import Choices
 from scai.depth import Depth
 from scai.durable import Disk, spread, storage_error
-from scai.errors import BadRequest, Busy, ConfigError, InUse, NotFound
+from scai.errors import Busy, InUse, NotFound
 from scai.events import Follower, Stream
 from scai.images import SUFFIXES, Limits, probe
 from scai.places import Places
 from scai.queues.base import Job, JobQueue
 from scai.queues.directory import DirectoryQueue
 from scai.session import FINAL, Session, Upload
-from scai.settings import MOST_RESULTS, Settings
+from scai.settings import Settings
 from scai.waiters import Waiters
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class Service:
         self._depths = {kind: Depth(queue) for kind, queue in self._queues.items()}
         self._places = {kind: Places(queue) for kind, queue in self._queues.items()}
         self._follower = Follower(settings.sessionpath, self._waiters, self._places)
-        self._models: dict[str, tuple[float, list[str]]] = {}
+        self._choices = Choices(settings)
         settings.sessionpath.mkdir(parents=True, exist_ok=True)
         spread(settings.sessionpath)
 
@@ -61,25 +62,7 @@ class Service:
 
     def models(self, kind: str) -> list[str]:
         """The models a client may choose by name, the default one first; aliases are left out."""
-        file = self.settings.models_file(kind)
-        try:
-            changed = file.stat().st_mtime
-        except OSError:
-            return []
-        known = self._models.get(kind)
-        if known is None or known[0] != changed:
-            known = self._models[kind] = (changed, self._read_models(file))
-        return list(known[1])
-
-    def _read_models(self, file: Path) -> list[str]:
-        try:
-            targets = {name: cards.resolve(file, name) for name in cards.sections(file)}
-        except ConfigError as error:
-            log.error("%s", error.message)
-            return []
-        default = targets.get(self.settings.usedconfig)
-        names = [name for name, target in targets.items() if name == target]
-        return sorted(names, key=lambda name: name != default)
+        return self._choices.models(kind)
 
     def submit(
         self,
@@ -96,7 +79,7 @@ class Service:
         NotFound, BadRequest, BadImage, Busy or StorageFull.
         """
         queue = self._queue(kind)
-        chosen = self._chosen(kind, params or {})
+        chosen = self._choices.checked(kind, params or {})
         info = probe(picture, self._limits)
         self._refuse_when_full(kind)
         name = _base_name(filename)
@@ -120,25 +103,7 @@ class Service:
     def check(self, kind: str, params: Mapping[str, str]) -> dict[str, str | float]:
         """The parameters as `submit` would take them; raises as it would, whatever the picture."""
         self._queue(kind)
-        return self._chosen(kind, params)
-
-    def _chosen(self, kind: str, params: Mapping[str, str]) -> dict[str, str | float]:
-        """The parameters that were given, checked and of their types."""
-        chosen: dict[str, str | float] = {}
-        if params.get("model"):
-            self._check_model(kind, params["model"])
-            chosen["model"] = params["model"]
-        if params.get("threshold"):
-            chosen["threshold"] = _number("threshold", params["threshold"], float, 0, 1)
-        if params.get("top_k"):
-            chosen["top_k"] = _number("top_k", params["top_k"], int, 1, MOST_RESULTS)
-        return chosen
-
-    def _check_model(self, kind: str, name: str) -> None:
-        known = [*self.models(kind), self.settings.usedconfig]
-        if name not in known:
-            there = ", ".join(known[:-1]) or "none"
-            raise BadRequest(f"no model {name[:60]!r}; there are: {there}")
+        return self._choices.checked(kind, params)
 
     def _refuse_when_full(self, kind: str) -> None:
         if not self._depths[kind].room(self.settings.max_waiting):
@@ -257,17 +222,6 @@ class Service:
         """Stop listening and let go of the queues."""
         for queue in self._queues.values():
             queue.close()
-
-
-def _number(name: str, text: str, kind: type[int] | type[float], low: float, high: float) -> float:
-    """`text` as a number; raises BadRequest when it is none or not between `low` and `high`."""
-    try:
-        value = kind(text)
-    except ValueError:
-        value = float("nan")
-    if not low <= value <= high:
-        raise BadRequest(f"{name}: expected a number from {low} to {high}, got {text[:40]!r}")
-    return value
 
 
 def _base_name(filename: str) -> str:

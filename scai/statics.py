@@ -25,19 +25,22 @@ def serve_statics(app: Flask, folder: Path) -> None:
     """Serve the files of `folder` below /static/, and let `url_for` give their marked addresses.
 
     Under an address without the mark, or with that of another version, a browser has to ask each
-    time whether its copy is still the same. The folder is read once.
+    time whether its copy is still the same. The mark is that of the folder as it is now.
     """
     app.static_folder = str(folder)
     mark = f"v-{_digest(folder)}/"
-    packed = _packed(folder)
+    texts = _texts(folder)
+    packed: dict[str, bytes] = {}  # by name, from when it was first asked for
 
     def static(filename: str) -> Response:
         name = _without_mark(filename)
-        if name in packed and request.accept_encodings["gzip"] > 0:
+        if name in texts and request.accept_encodings["gzip"] > 0:
+            if name not in packed:
+                packed[name] = gzip.compress((folder / name).read_bytes(), mtime=0)
             response = _unpacked_by_browser(packed[name], name)
         else:
             response = app.send_static_file(name)
-        if name in packed:
+        if name in texts:
             response.headers["Vary"] = "Accept-Encoding"
         if filename.startswith(mark):
             response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
@@ -51,12 +54,8 @@ def serve_statics(app: Flask, folder: Path) -> None:
     app.url_defaults(add_mark)
 
 
-def _packed(folder: Path) -> dict[str, bytes]:
-    return {
-        str(file.relative_to(folder)): gzip.compress(file.read_bytes(), mtime=0)
-        for file in folder.rglob("*")
-        if file.suffix in _PACKED
-    }
+def _texts(folder: Path) -> set[str]:
+    return {str(file.relative_to(folder)) for file in folder.rglob("*") if file.suffix in _PACKED}
 
 
 def _unpacked_by_browser(data: bytes, name: str) -> Response:

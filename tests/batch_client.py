@@ -7,6 +7,7 @@ import io
 import zipfile
 from typing import Any
 
+import pytest
 from flask.testing import FlaskClient
 from helpers import picture
 from inprocess import Site
@@ -70,3 +71,15 @@ def zipped(*files: tuple[str, bytes]) -> bytes:
         for name, data in files:
             archive.writestr(name, data)
     return out.getvalue()
+
+
+@pytest.fixture(autouse=True)
+def look_always(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is told is a moment old at most; the tests are faster than that."""
+    monkeypatch.setattr("scai.batches.progress._PAUSE", 0.0)
+    monkeypatch.setattr("scai.batches.progress._PAUSE_ALL", 0.0)
+
+
+@pytest.fixture
+def client(site: Site) -> Client:
+    return Client(site)

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from flask import Flask
 from helpers import KIND, SHARED, picture
 from inprocess import Site
+from jinja2.bccache import Bucket, BytecodeCache
 
 from scai.queues.directory import DirectoryQueue
 from scai.session import Session, Upload
@@ -22,6 +24,23 @@ from scai.session import Session, Upload
 _cache = tempfile.TemporaryDirectory(prefix="scai-cache-")
 atexit.register(_cache.cleanup)
 os.environ |= {"SCAI_MEASURE": "off", "SCAI_CACHEPATH": _cache.name}
+
+
+class Compiled(BytecodeCache):
+    """Compiled templates, kept for the next application: hundreds of tests make one each."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._kept:
+            bucket.bytecode_from_string(self._kept[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._kept[bucket.key] = bucket.bytecode_to_string()
+
+
+Flask.jinja_options = {"bytecode_cache": Compiled()}
 
 
 @pytest.fixture(autouse=True)

@@ -33,3 +33,13 @@ def wait_until(condition: Callable[[], object], seconds: float = 20.0, what: str
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what or condition}"
         pause.wait(0.01)
+
+
+class Clock:
+    """A clock that a test turns by hand: `now` is what it shows, in seconds."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now

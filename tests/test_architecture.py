@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,8 @@ LEVELS = [
         "scai.backlog",
         "scai.records",
         "scai.spool",
-        "scai.batches.unpacking",
-        "scai.batches.table",
+        "scai.spreadsheets",
+        "scai.batches.zip_list",
         "scai.settings",
         "scai.logs",
         "scai.labels",
@@ -44,6 +45,8 @@ LEVELS = [
         "scai.engines.base",
     },
     {
+        "scai.batches.table",
+        "scai.batches.unpacking",
         "scai.cards",
         "scai.images",
         "scai.pixels",
@@ -72,6 +75,7 @@ LEVELS = [
         "scai.description.openapi",
         "scai.tuning",
         "scai.models.speeds",
+        "scai.choices",
     },
     {
         "scai.archive",
@@ -80,9 +84,12 @@ LEVELS = [
         "scai.model_cache",
         "scai.service",
         "scai.batches.progress",
+        "scai.batches.adding",
         "scai.batches.service",
         "scai.batches.forms",
+        "scai.models.model",
         "scai.models.shelf",
+        "scai.models.telling",
         "scai.worker",
         "scai.admission",
         "scai.batching",
@@ -121,11 +128,16 @@ NEIGHBOURS = {
     ("scai.inference", "scai.task"),
     ("scai.verdicts", "scai.task"),
     ("scai.figures.overview", "scai.status"),
+    ("scai.models.shelf", "scai.models.model"),
+    ("scai.models.telling", "scai.models.model"),
     ("scai.description.batches", "scai.description.batch_schemas"),
     ("scai.cli", "scai.portal"),
+    ("scai.batches.adding", "scai.batches.progress"),
+    ("scai.batches.adding", "scai.service"),
+    ("scai.batches.service", "scai.batches.adding"),
     ("scai.batches.service", "scai.batches.progress"),
     ("scai.batches.service", "scai.service"),
-    ("scai.batches.forms", "scai.batches.service"),
+    ("scai.batches.forms", "scai.batches.adding"),
 }
 RUNTIME_LIBRARIES = {
     "openvino": {"scai/engines/openvino.py"},
@@ -147,6 +159,7 @@ def module(file: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@cache
 def imports(file: Path) -> set[str]:
     found: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text())):

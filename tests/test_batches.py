@@ -7,6 +7,7 @@ import io
 import os
 import re
 
+import batch_client
 import pytest
 from batch_client import BLACK, IC, WHITE, Client, zipped
 from helpers import picture
@@ -16,17 +17,7 @@ from scai.app import create_app
 from scai.routes import ROUTES
 from scai.service import Service
 
-
-@pytest.fixture(autouse=True)
-def look_always(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is told is a moment old at most; the tests are faster than that."""
-    monkeypatch.setattr("scai.batches.progress._PAUSE", 0.0)
-    monkeypatch.setattr("scai.batches.progress._PAUSE_ALL", 0.0)
-
-
-@pytest.fixture
-def client(site: Site) -> Client:
-    return Client(site)
+client, look_always = batch_client.client, batch_client.look_always
 
 
 def test_photos_become_one_batch_and_get_their_verdicts(client: Client) -> None:

@@ -13,8 +13,9 @@ import pytest
 from helpers import picture
 from inprocess import Site
 
+from scai.batches.adding import Given
 from scai.batches.batch import Batch
-from scai.batches.service import Batches, Given
+from scai.batches.service import Batches
 from scai.durable import Disk
 from scai.errors import Busy, NotFound, ScaiError, StorageFull
 from scai.queues.directory import DirectoryQueue
@@ -169,7 +170,7 @@ def test_a_disk_that_fills_in_the_middle_keeps_what_it_has(
             raise OSError(28, "No space left on device")
         real(self, path, data)
 
-    monkeypatch.setattr("scai.batches.service._TOGETHER", 2)
+    monkeypatch.setattr("scai.batches.adding._TOGETHER", 2)
     monkeypatch.setattr(Disk, "append", append)
     added = batches.add(progress, photos("a", "b", "c", "d", "e"), "p", last=True)
     assert [item.line["name"] for item in added.taken] == ["a", "b"]

@@ -9,22 +9,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+import batch_client
 import pytest
 from batch_client import BLACK, IC, OD, WHITE, Answer, Client
-from inprocess import Site
 from PIL import Image
 
-
-@pytest.fixture(autouse=True)
-def look_always(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is told is a moment old at most; the tests are faster than that."""
-    monkeypatch.setattr("scai.batches.progress._PAUSE", 0.0)
-    monkeypatch.setattr("scai.batches.progress._PAUSE_ALL", 0.0)
-
-
-@pytest.fixture
-def client(site: Site) -> Client:
-    return Client(site)
+client, look_always = batch_client.client, batch_client.look_always
 
 
 def test_the_document_tells_only_what_changed(client: Client) -> None:
@@ -116,7 +106,7 @@ def test_the_table_has_boxes(client: Client) -> None:
     assert found and all(float(row["x_max"]) > float(row["x_min"]) for row in found)
 
 
-@pytest.mark.parametrize("name", ["=1+1.jpg", "+x.jpg", "-x.jpg", "@x.jpg"])
+@pytest.mark.parametrize("name", ["=1+1.jpg", "+x.jpg", "-x.jpg", "@x.jpg", "＝x.jpg"])
 def test_the_table_has_no_formula(client: Client, name: str) -> None:
     batch = client.create((name, WHITE))
     assert rows(client, batch)[0]["name"] == f"'{name}"

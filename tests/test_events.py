@@ -1,4 +1,4 @@
-"""Streams of events and the removal of sessions, over HTTP but without a network."""
+"""Streams of events, over HTTP but without a network; and one over a real one."""
 
 from __future__ import annotations
 
@@ -9,63 +9,27 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
+import streams
 from helpers import KIND, picture, wait_until
 from inprocess import Site
 from live import Live, digit
+from streams import Answer, Folder, asked, events, query, remove
 
 import scai.events
 import scai.places
-from scai.events import Event, Follower
+from scai.events import Event
 from scai.places import MOST, Places
 from scai.queues.base import Job
 from scai.queues.directory import DirectoryQueue
 from scai.queues.memory import MemoryQueue
-from scai.routes import ROUTES, Routes
+from scai.routes import ROUTES
 from scai.service import Service
-from scai.session import Session, Upload
-from scai.waiters import Waiters
 
 IC, OD = ROUTES
-Answer = dict[str, Any]
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    site = Site(tmp_path)
-    yield site
-    site.close()
-
-
-def query(*answers: Answer) -> list[tuple[str, str]]:
-    pairs = [(("task", each["sessname"]), ("key", each["sesskey"])) for each in answers]
-    return [part for pair in pairs for part in pair]
-
-
-def events(site: Site, *answers: Answer) -> Iterator[tuple[str, Answer]]:
-    """Name and data of each event as it comes; the stream is left when this is closed."""
-    response = site.http.get("/events", query_string=query(*answers), buffered=False)
-    assert response.status_code == 200
-    assert response.mimetype == "text/event-stream"
-    assert response.headers["Cache-Control"] == "no-store"
-    assert response.headers["X-Accel-Buffering"] == "no"
-    try:
-        parts = iter(response.response)
-        assert next(parts).startswith(b"retry: ")
-        for part in parts:
-            name, data = bytes(part).decode().rstrip("\n").split("\n")
-            yield name.removeprefix("event: "), json.loads(data.removeprefix("data: "))
-    finally:
-        response.close()
-
-
-def remove(site: Site, routes: Routes, answer: Answer, **other: str) -> tuple[int, Answer]:
-    given = {"task": answer["sessname"], "key": answer["sesskey"], **other}
-    response = site.http.delete(routes.result, query_string=given)
-    return response.status_code, response.get_json()
+folder = streams.folder
 
 
 def test_the_states_come_first_then_each_result_then_the_end(site: Site, often: None) -> None:
@@ -179,25 +143,6 @@ def test_a_refused_stream_says_when_to_come_back(site: Site) -> None:
     assert refused.get_json()["code"] == "busy"
 
 
-class Folder:
-    """Sessions in a directory queue with file events, followed without HTTP."""
-
-    def __init__(self, folder: Path) -> None:
-        self.root = folder / "session"
-        self.queue = DirectoryQueue(folder / "pool", KIND)
-        self.now = 0.0
-        places = {KIND: Places(self.queue)}
-        self.follower = Follower(self.root, Waiters([self.queue]), places)
-
-    def session(self) -> Session:
-        return Session.create(
-            self.root,
-            KIND,
-            Upload(picture(), ".jpg", "a.jpg"),
-            enqueue=lambda session: self.queue.place(Job(session.name, KIND)),
-        )
-
-
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Streams look at states and give signs of life more often than real ones."""
@@ -205,17 +150,6 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scai.events, "_LOOK_WITHOUT_EVENTS", 0.05)
     monkeypatch.setattr(scai.events, "_BEAT", 0.1)
     monkeypatch.setattr(scai.places, "_GOOD_FOR", 0.05)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Folder]:
-    folder = Folder(tmp_path)
-    yield folder
-    folder.queue.close()
-
-
-def asked(*sessions: Session) -> list[tuple[str, str]]:
-    return [(each.name, each.first_record["key"]) for each in sessions]
 
 
 def test_a_verdict_wakes_the_stream_by_its_event(folder: Folder) -> None:
@@ -305,100 +239,6 @@ def test_a_very_long_queue_tells_no_places(kind: str, tmp_path: Path) -> None:
     assert queue.order(3) is None
     assert MOST >= 1000
     queue.close()
-
-
-def test_removing_takes_the_ticket_first_so_that_it_never_runs(site: Site) -> None:
-    answer, other = site.post(IC, picture()), site.post(IC, picture())
-    assert remove(site, IC, answer) == (200, {"status": "success", "sessname": answer["sessname"]})
-    assert len(site.queues[IC.kind]) == 1
-    assert not (site.settings.sessionpath / answer["sessname"]).exists()
-    assert site.get(IC.result, answer)["code"] == "not_found"
-    site.workers[IC.kind].step()
-    assert site.get(IC.result, other)["state"] == "complete"
-    assert site.queues[IC.kind].held() == {}
-
-
-@pytest.mark.parametrize("routes", ROUTES, ids=lambda routes: routes.kind)
-def test_removing_what_is_final(site: Site, routes: Routes) -> None:
-    answer = site.post(routes, picture())
-    site.workers[routes.kind].step()
-    assert remove(site, routes, answer)[0] == 200
-    assert remove(site, routes, answer)[0] == 404
-    assert list(site.settings.sessionpath.iterdir()) == []
-
-
-@pytest.mark.parametrize("wrong", [{"key": "0" * 40}, {"key": ""}, {"task": "../session"}], ids=str)
-def test_removing_needs_the_key(site: Site, wrong: Answer) -> None:
-    answer = site.post(IC, picture())
-    status, refused = remove(site, IC, answer, **wrong)
-    assert (status, refused["code"], refused["status"]) == (404, "not_found", "error")
-    assert remove(site, OD, answer)[0] == 404
-    assert site.get(IC.result, answer)["state"] == "initialization"
-
-
-def test_what_is_being_recognised_is_not_removed(site: Site) -> None:
-    answer = site.post(IC, picture())
-    session = Session(site.settings.sessionpath, answer["sessname"])
-    (claim,) = site.queues[IC.kind].claim(1, 0)
-    with session.lock():
-        status, refused = remove(site, IC, answer)
-    assert (status, refused["code"]) == (409, "in_use")
-    # Claimed, but not locked yet: the worker is on its way to it.
-    assert remove(site, IC, answer)[0] == 409
-    claim.give_back()
-    site.workers[IC.kind].step()
-    assert site.get(IC.result, answer)["state"] == "complete"
-    assert remove(site, IC, answer)[0] == 200
-
-
-def test_removing_never_follows_a_link(site: Site, tmp_path: Path) -> None:
-    answer = site.post(IC, picture())
-    session = site.settings.sessionpath / answer["sessname"]
-    elsewhere = tmp_path / "elsewhere"
-    session.rename(elsewhere)
-    session.symlink_to(elsewhere)
-    assert remove(site, IC, answer)[0] == 404
-    session.unlink()
-    elsewhere.rename(session)
-    precious = tmp_path / "precious"
-    precious.mkdir()
-    (precious / "file").write_text("keep")
-    (session / "link").symlink_to(precious)
-    assert remove(site, IC, answer)[0] == 200
-    assert (precious / "file").read_text() == "keep"
-
-
-def test_a_held_job_is_removed_with_its_hold_file(folder: Folder) -> None:
-    session = folder.session()
-    claim = folder.queue.claim_one(session.name)
-    assert claim is not None
-    assert not folder.queue.withdraw(session.name)
-    claim.hold("for a person")
-    assert folder.queue.withdraw(session.name)
-    assert folder.queue.held() == {}
-
-
-def test_workers_and_removals_that_race_leave_nothing_half(site: Site) -> None:
-    site.service.settings = replace(site.settings, max_waiting=1000)
-    answers = [site.post(IC, picture()) for _ in range(40)]
-    statuses: list[int] = []
-
-    def remove_all() -> None:
-        statuses.extend(remove(site, IC, answer)[0] for answer in answers)
-
-    remover = threading.Thread(target=remove_all)
-    remover.start()
-    worker = site.workers[IC.kind]
-    wait_until(lambda: worker.step() == 0 and not remover.is_alive())
-    remover.join()
-    for status, answer in zip(statuses, answers, strict=True):
-        assert status in (200, 409)
-        result = site.get(IC.result, answer)
-        assert result.get("state" if status == 409 else "code") == (
-            "complete" if status == 409 else "not_found"
-        )
-    assert site.queues[IC.kind].held() == {}
-    assert len(site.queues[IC.kind]) == 0
 
 
 def open_stream(live: Live, answer: Answer) -> requests.Response:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from helpers import Clock
 
 from scai.errors import BadImage, ScaiError, WorkerDied
 from scai.figures.hour import LastHour, per_minute, reasons, summary
@@ -18,17 +19,9 @@ from scai.settings import ROOT
 NOW = 1_790_000_040.0  # the begin of a minute
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOW)
 
 
 @pytest.fixture

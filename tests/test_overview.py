@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from helpers import Clock
 
 from scai import processes
 from scai.app import create_app
@@ -32,19 +33,10 @@ NOW = 1_790_000_052.0
 IC, OD = "image_classification", "object_detection"
 
 
-class Clock:
-    """Both clocks: the time of day and the one that only goes on."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    """Both clocks: the time of day and the one that only goes on."""
+    return Clock(NOW)
 
 
 @pytest.fixture

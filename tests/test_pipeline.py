@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import KIND, picture, wait_until
-from test_worker import Watched, died_while_running
+from watched import Watched, died_while_running
 
 from scai import cards
 from scai.model_cache import ModelCache

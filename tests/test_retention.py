@@ -156,30 +156,36 @@ def test_two_cleaners_and_uploads_at_once_remove_each_old_session_once(
     assert all(session.path.exists() for session in fresh)
 
 
-@pytest.mark.parametrize("flag", ["--keeptimeperiod", "--keeptimeperoid"])
-def test_the_program_cleans_once_and_tells(tmp_path: Path, new_session: Make, flag: str) -> None:
+def clean(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the cleaner in `folder`, so that no mistake finds sessions of somebody's own."""
+    command = [sys.executable, str(ROOT / "clean.py"), *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def test_the_program_cleans_once_and_tells(tmp_path: Path, new_session: Make) -> None:
     old = aged(new_session(), 3)
-
-    def clean(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, str(ROOT / "clean.py"), *arguments],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-        )
-
     path = f"--sessionpath={old.path.parent}"
-    done = clean(path, f"{flag}=2d", "--dry-run")
+    done = clean(tmp_path, path, "--keeptimeperiod=2d", "--dry-run")
     assert f"would remove {old.name}" in done.stdout and old.path.exists()
-    done = clean(path, flag, "172800")
+    # the original's spelling
+    done = clean(tmp_path, path, "--keeptimeperoid", "172800")
     assert f"removed {old.name}" in done.stdout
     assert "1 sessions older than 2 d removed" in done.stdout
     assert not old.path.exists()
-    done = clean("--sessionpath=nowhere")
-    assert done.returncode == 1
-    assert done.stderr == "scai: nowhere: no such folder; name it with --sessionpath\n"
-    done = clean(path, f"{flag}=soon")
-    assert done.returncode == 78 and "expected a number" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "sentence"),
+    [
+        (["--sessionpath=no/where"], 1, "no/where: no such folder; name it with --sessionpath\n"),
+        (["--keeptimeperoid=soon"], 78, "expected a number"),
+    ],
+)
+def test_the_program_says_what_is_wrong(
+    tmp_path: Path, arguments: list[str], status: int, sentence: str
+) -> None:
+    done = clean(tmp_path, *arguments)
+    assert done.returncode == status and sentence in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import KIND, picture
+from watched import Watched, died_while_running
 
 from scai import cards
 from scai.errors import EngineError
 from scai.model_cache import ModelCache
 from scai.queues.base import Job
 from scai.queues.directory import DirectoryQueue
-from scai.recognizer import Options, Recognizer
+from scai.recognizer import Recognizer
 from scai.session import Session, new_name
 from scai.worker import Worker
 from workers.image_classification import build
@@ -30,30 +31,6 @@ def config(tmp_path: Path) -> Path:
     section = "ENGINE = fake\nLABELS = labels.txt\n"
     file.write_text(f"[default]\n{section}\n[other]\n{section}TOP_K = 1\n")
     return file
-
-
-class Watched:
-    """A recognizer that records the batches it is given, and fails as told."""
-
-    def __init__(self, real: Recognizer) -> None:
-        self.card, self.engine, self.max_batch = real.card, real.engine, real.max_batch
-        self.needed_sides, self.prepare = real.needed_sides, real.prepare
-        self._real = real
-        self.batches: list[int] = []
-        self.fail: Callable[[Sequence[np.ndarray]], None] = lambda tensors: None
-
-    def run_prepared(
-        self,
-        tensors: Sequence[np.ndarray],
-        sizes: Sequence[tuple[int, int]],
-        options: Sequence[Options],
-    ) -> list:
-        self.batches.append(len(tensors))
-        self.fail(tensors)
-        return self._real.run_prepared(tensors, sizes, options)
-
-    def close(self) -> None:
-        self._real.close()
 
 
 @pytest.fixture
@@ -78,11 +55,6 @@ def submit(new_session: Make, queue: DirectoryQueue) -> Make:
         return session
 
     return submit
-
-
-def died_while_running(session: Session, times: int) -> None:
-    record = session.record() | {"attempts": times, "state": "processing"}
-    (session.path / "process.json").write_text(json.dumps(record))
 
 
 def test_a_job_gets_its_verdict_and_its_ticket_goes(

@@ -24,11 +24,11 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from scai.durable import Disk
-from scai.errors import NotFound
-from scai.records import NOT_THERE, read_object, to_bytes, to_json
+from scai.errors import BadSession, NotFound
+from scai.records import NOT_THERE, decode, plain, read_object, to_bytes, to_json
 from scai.session import NAME as SESSION
 from scai.session import new_name
 
@@ -39,6 +39,8 @@ _ITEMS = "items.jsonl"
 _NO_BATCH = "no available batch or key"
 # How long a client waits for another that adds to the same batch, in seconds.
 _PATIENCE = 5.0
+# Far above any list of ours, in bytes; a foreign program might write anything.
+_LONGEST_LIST = 200_000_000
 _NAP = 0.02
 
 
@@ -138,7 +140,7 @@ class Batch:
         """
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         path = self.path / _ITEMS
-        with open(path, "rb") as file:
+        with self._listed() as file:
             cut_short = file.seek(0, 2) > 0 and file.seek(-1, 2) >= 0 and file.read(1) != b"\n"
         self._disk.append(path, to_bytes(f"\n{text}" if cut_short else text))
 
@@ -147,17 +149,29 @@ class Batch:
 
         A file that is shorter than `start` gives a place before it. Raises NotFound.
         """
-        try:
-            with open(self.path / _ITEMS, "rb", opener=_no_link) as file:
-                size = file.seek(0, 2)
-                if size < start:
-                    return [], size
-                file.seek(start)
-                data = file.read(size - start)
-        except FileNotFoundError:
-            raise NotFound(_NO_BATCH) from None
+        with self._listed() as file:
+            size = file.seek(0, 2)
+            if size < start:
+                return [], size
+            if size - start > _LONGEST_LIST:
+                raise NotFound(_NO_BATCH)
+            file.seek(start)
+            data = file.read(size - start)
         data = data[: data.rfind(b"\n") + 1]
         return [line for line in map(_line, data.split(b"\n")) if line], start + len(data)
+
+    def _listed(self) -> IO[bytes]:
+        """The open list. Raises NotFound where there is none, or no plain file."""
+        path = f"{os.fspath(self.path)}/{_ITEMS}"
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            return os.fdopen(plain(os.open(path, flags), path), "rb")
+        except BadSession:
+            raise NotFound(_NO_BATCH) from None
+        except OSError as error:
+            if error.errno in NOT_THERE:
+                raise NotFound(_NO_BATCH) from None
+            raise
 
     def age(self, now: float) -> float:
         """Seconds since anything was added. Raises NotFound."""
@@ -189,8 +203,8 @@ def is_taken(line: Mapping[str, Any]) -> bool:
 def _line(data: bytes) -> dict[str, Any] | None:
     """A line as an object; None for one that is none of ours."""
     try:
-        line = json.loads(data)
-    except ValueError:
+        line = decode(data.decode())
+    except (ValueError, RecursionError):
         return None
     if not isinstance(line, dict):
         return None
@@ -213,7 +227,3 @@ def _locked(folder: int, deadline: float) -> bool:
             if time.monotonic() >= deadline:
                 return False
             time.sleep(_NAP)
-
-
-def _no_link(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -16,10 +16,10 @@ from typing import BinaryIO
 from flask import Request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from scai.batches.service import Given
+from scai.batches.adding import Given
 from scai.batches.unpacking import Entry, Unpacking
 from scai.errors import ArchiveTooLarge, BadArchive, BadRequest, ScaiError
-from scai.forms import BROKEN_UPLOAD, Form, Photo, body_of, form_of, too_large
+from scai.forms import BROKEN_UPLOAD, Form, Photo, body_of, fields_of, form_of, too_large
 from scai.settings import FORM_ROOM, Settings
 from scai.spool import Spool
 
@@ -93,7 +93,7 @@ def _form(request: Request, settings: Settings) -> Iterator[Form]:
         with form_of(request, PHOTO, folder, settings.max_upload_bytes, {ARCHIVE: most}) as form:
             yield form
     else:
-        yield Form(request.form.to_dict())
+        yield Form(dict(fields_of(request).items()))
 
 
 def _is_there(file: Photo) -> bool:

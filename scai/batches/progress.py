@@ -17,6 +17,7 @@ from typing import Any
 
 from scai.batches.batch import Batch, is_taken
 from scai.errors import BadSession, NotFound
+from scai.records import finite
 from scai.session import FINAL, Session
 
 # Seconds between two looks at the sessions, and between two at all of them.
@@ -26,6 +27,8 @@ _PAUSE_ALL = 5.0
 _SURE = 64
 # Most labels of one item: a picture has a few, a page full of digits has ten.
 _MOST_LABELS = 20
+# No number of a change has so many digits.
+_LONG = 20
 
 WAITING, PROCESSING, REMOVED, REFUSED = "waiting", "processing", "removed", "refused"
 STATES = (WAITING, PROCESSING, *FINAL, REMOVED, REFUSED)
@@ -176,7 +179,8 @@ class Progress:
         """
         with self._lock:
             epoch, _, number = cursor.partition("-")
-            seen = int(number) if epoch == self._epoch and number.isdecimal() else 0
+            ours = epoch == self._epoch and number.isdecimal() and len(number) < _LONG
+            seen = int(number) if ours else 0
             changed = [item for item in self.items if item.changed > seen]
             changed.sort(key=lambda item: item.changed)
             shown = changed[:most]
@@ -202,7 +206,7 @@ def _short(result: Mapping[str, Any]) -> dict[str, Any]:
     found = result.get("predictions")
     found = [p for p in found if isinstance(p, dict)] if isinstance(found, list) else []
     for prediction in found:
-        name, score = str(prediction.get("label", "")), prediction.get("score", 0)
+        name, score = str(prediction.get("label", "")), _score(prediction)
         known = labels.setdefault(name, {"label": name, "score": score, "count": 0})
         known["count"] += 1
     return {
@@ -213,13 +217,21 @@ def _short(result: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _score(prediction: Mapping[str, Any]) -> float:
+    try:
+        return finite(prediction.get("score"))
+    except ValueError:
+        return 0.0  # a foreign worker's
+
+
 def _work(result: Mapping[str, Any]) -> float | None:
     """Milliseconds that the photo took: decoding, its share of its batch's inference, drawing."""
     timing, together = result.get("timing"), result.get("batch", 1)
     if not isinstance(timing, dict):
         return None
     try:
-        own = float(timing.get("decode_ms", 0)) + float(timing.get("draw_ms", 0))
-        return round(own + float(timing.get("infer_ms", 0)) / float(max(1, together)), 1)
-    except (TypeError, ValueError):
+        own = finite(timing.get("decode_ms", 0)) + finite(timing.get("draw_ms", 0))
+        share = finite(timing.get("infer_ms", 0)) / max(1.0, finite(together))
+        return round(finite(own + share), 1)
+    except ValueError:
         return None

@@ -1,8 +1,4 @@
-"""A batch as a table in CSV: a row for each prediction, and one for each photo without any.
-
-Spreadsheets run what begins like a formula, and names and labels come from strangers: such a text
-gets a quote in front (OWASP CSV Injection).
-"""
+"""A batch as a table in CSV: a row for each prediction, and one for each photo without any."""
 
 from __future__ import annotations
 
@@ -11,9 +7,10 @@ import io
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from scai.spreadsheets import harmless
+
 _BOX = ("x_min", "y_min", "x_max", "y_max")
 COLUMNS = ("name", "state", "model", "rank", "label", "score", *_BOX, "error", "task")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 # Without it, spreadsheets take UTF-8 for something else.
 _MARK = "\ufeff"
 # Rows sent together.
@@ -27,28 +24,24 @@ def table(items: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> Itera
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
     for number, (item, verdict) in enumerate(items, 1):
-        writer.writerows(_rows(item, verdict))
+        writer.writerows([harmless(cell) for cell in row] for row in _rows(item, verdict))
         if number % _TOGETHER == 0:
             yield _drained(out)
     yield _drained(out)
 
 
 def _rows(item: Mapping[str, Any], verdict: Mapping[str, Any]) -> Iterator[list[object]]:
-    found = verdict.get("predictions") or [{}]
-    name, task = _safe(item["name"]), item.get("task", "")
-    model, error = _safe(item.get("model", "")), _safe(item.get("error", ""))
-    for rank, prediction in enumerate(found, 1):
-        box = prediction.get("box") or {}
-        place = [box.get(side, "") for side in _BOX]
-        label, score = _safe(prediction.get("label", "")), prediction.get("score", "")
+    found = verdict.get("predictions")
+    # Of a foreign worker, everything may be of any type.
+    found = [p for p in found if isinstance(p, dict)] if isinstance(found, list) else []
+    name, task = item["name"], item.get("task", "")
+    model, error = item.get("model", ""), item.get("error", "")
+    for rank, prediction in enumerate(found or [{}], 1):
+        box = prediction.get("box")
+        place = [box.get(side, "") if isinstance(box, dict) else "" for side in _BOX]
+        label, score = prediction.get("label", ""), prediction.get("score", "")
         numbered = rank if prediction else ""
         yield [name, item["state"], model, numbered, label, score, *place, error, task]
-
-
-def _safe(text: object) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    text = str(text)
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _drained(out: io.StringIO) -> bytes:

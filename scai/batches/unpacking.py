@@ -1,36 +1,29 @@
 """ZIP files from strangers: looked through before anything is unpacked, and doubted while it is.
 
-The list at the end of the file is read entry by entry, so that a list of millions costs no memory.
 Names are only shown and never become paths. What an entry holds is counted as it comes out; what
-the header says of it is a claim, and a wrong one is the end of that entry. Format: APPNOTE.TXT 6.3.
+the header says of it is a claim, and a wrong one is the end of that entry.
 """
 
 from __future__ import annotations
 
-import errno
 import re
 import stat
-import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import BinaryIO
 
+from scai.batches import zip_list
+from scai.batches.zip_list import Record
 from scai.errors import ArchiveTooLarge, BadArchive
 
-_END = struct.Struct("<4s4H2LH")
-_END64_PLACE = struct.Struct("<4sLQL")
-_END64 = struct.Struct("<4sQ2H2L4Q")
-_ENTRY = struct.Struct("<4s6H3L5H2L")
-_LOCAL = struct.Struct("<4s5H3L2H")
-# The longest comment behind the end of the list.
-_LONGEST_COMMENT = 65535
-_IN_EXTRA, _NO_16, _NO_32 = 1, 0xFFFF, 0xFFFFFFFF
 _STORED, _DEFLATED = 0, 8
-# Bits of an entry's flags: encrypted, strongly encrypted, hidden names; and "the name is UTF-8".
-_ENCRYPTED, _UTF8 = 0x2041, 0x0800
+# Bits of an entry's flags: encrypted, strongly encrypted, hidden names.
+_ENCRYPTED = 0x2041
 
+# The end of a name that is kept, in characters: a hostile list is nothing but names.
+_LONGEST_NAME = 1000
 _CHUNK = 64 * 1024
 # What is smaller may be packed as tightly as it likes, in bytes.
 _HARMLESS = 1_000_000
@@ -42,7 +35,6 @@ _ENTRIES_A_PICTURE, _ENTRIES_BESIDES = 4, 100
 _QUIET_FOLDERS = ("__macosx", ".git", "@eadir")
 _QUIET_FILES = (".ds_store", "thumbs.db", "desktop.ini")
 _ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".jar", ".iso")
-_NO_ZIP = "this is not a ZIP file, or it is damaged"
 
 
 @dataclass(frozen=True)
@@ -56,14 +48,6 @@ class Entry:
     crc: int = 0
     start: int = 0
     method: int = _STORED
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where the list of entries stands in the file, in bytes."""
-
-    start: int
-    size: int
 
 
 class Unpacking:
@@ -80,35 +64,18 @@ class Unpacking:
         self._unpacked = 0
         self.entries: list[Entry] = []
         spans: list[tuple[int, int]] = []
-        place = _place(file)
-        for raw, name, extra in _listed(file, place):
+        place = zip_list.place_of(file)
+        for record in zip_list.records(file, place):
             if len(spans) >= _ENTRIES_A_PICTURE * most + _ENTRIES_BESIDES:
                 raise _too_many(most)
-            entry, span = self._entry(raw, name, extra)
-            spans.append(span)
-            if not _quiet(entry.name):
-                self.entries.append(entry)
+            spans.append((record.offset, record.start + record.packed))
+            if not _quiet(record.name):
+                self.entries.append(_entry(record))
             if len(self.entries) > most:
                 raise _too_many(most)
         _check_apart(spans, place.start)
         if sum(entry.size for entry in self.entries if not entry.refused) > limit:
             raise self._too_large()
-
-    def _entry(
-        self, raw: tuple[int, ...], name: bytes, extra: bytes
-    ) -> tuple[Entry, tuple[int, int]]:
-        """The entry that a record of the list tells of, and the bytes that it takes."""
-        made, _, flags, method, _, _, crc, packed, size, *_, outside, offset = raw
-        size, packed, offset = _with_extra(extra, size, packed, offset)
-        head = _read(self._file, offset, _LOCAL.size)
-        signature, _, inside_flags, *_, name_size, extra_size = _LOCAL.unpack(head)
-        if signature != b"PK\x03\x04":
-            raise BadArchive(_NO_ZIP)
-        start = offset + _LOCAL.size + name_size + extra_size
-        shown = _decoded(name, flags)
-        mode = outside >> 16 if made >> 8 == 3 or stat.S_ISLNK(outside >> 16) else 0
-        refused = _refused(shown, flags | inside_flags, method, mode)
-        return Entry(shown, refused, packed, size, crc, start, method), (offset, start + packed)
 
     def read(self, entry: Entry) -> Iterator[bytes]:
         """What the entry holds, piece by piece.
@@ -138,7 +105,7 @@ class Unpacking:
         at, end = entry.start, entry.start + entry.packed
         try:
             while at < end and not (inflate and inflate.eof):
-                data = _read(self._file, at, min(_CHUNK, end - at))
+                data = zip_list.read(self._file, at, min(_CHUNK, end - at))
                 at += len(data)
                 if inflate is None:
                     yield data
@@ -165,94 +132,10 @@ def _too_many(most: int) -> ArchiveTooLarge:
     )
 
 
-def _read(file: BinaryIO, start: int, size: int) -> bytes:
-    """Exactly these bytes; raises BadArchive when the file has them not."""
-    try:
-        file.seek(start)
-        data = file.read(size)
-    except (OverflowError, ValueError) as error:
-        raise BadArchive(_NO_ZIP) from error
-    except OSError as error:
-        if error.errno == errno.EINVAL:  # a place that no file has
-            raise BadArchive(_NO_ZIP) from error
-        raise
-    if len(data) != size:
-        raise BadArchive(_NO_ZIP)
-    return data
-
-
-def _place(file: BinaryIO) -> _Place:
-    """Where the list is, by the record at the end of the file."""
-    length = file.seek(0, 2)
-    tail_start = max(0, length - _END.size - _LONGEST_COMMENT)
-    tail = _read(file, tail_start, length - tail_start)
-    at = tail.rfind(b"PK\x05\x06")
-    while at >= 0:
-        if at + _END.size <= len(tail):
-            record = _END.unpack_from(tail, at)
-            if at + _END.size + record[7] == len(tail):
-                return _checked(file, record, tail_start + at)
-        at = tail.rfind(b"PK\x05\x06", 0, at)
-    raise BadArchive(_NO_ZIP)
-
-
-def _checked(file: BinaryIO, record: tuple[int, ...], end: int) -> _Place:
-    _, disk, first_disk, _, count, size, start, _ = record
-    if disk not in (0, _NO_16) or first_disk not in (0, _NO_16):
-        raise BadArchive("a ZIP in several parts cannot be read; send it in one")
-    if _NO_16 in (count, disk) or _NO_32 in (size, start):
-        size, start, end = _place64(file, size, start, end)
-    if start + size > end:
-        raise BadArchive(_NO_ZIP)
-    return _Place(start, size)
-
-
-def _place64(file: BinaryIO, size: int, start: int, end: int) -> tuple[int, int, int]:
-    """Size and start of the list and where it must end, in a ZIP of the large form."""
-    at = end - _END64_PLACE.size
-    head = _read(file, at, _END64_PLACE.size) if at >= 0 else b""
-    if not head.startswith(b"PK\x06\x07"):
-        return size, start, end  # a ZIP of the small form that is full
-    _, _, place, _ = _END64_PLACE.unpack(head)
-    record = _END64.unpack(_read(file, place, _END64.size))
-    if record[0] != b"PK\x06\x06":
-        raise BadArchive(_NO_ZIP)
-    return record[8], record[9], min(place, end)
-
-
-def _listed(file: BinaryIO, place: _Place) -> Iterator[tuple[tuple[int, ...], bytes, bytes]]:
-    """The fixed part, the name and the extra part of each record of the list."""
-    at, end = place.start, place.start + place.size
-    while at < end:
-        raw = _ENTRY.unpack(_read(file, at, _ENTRY.size))
-        if raw[0] != b"PK\x01\x02":
-            raise BadArchive(_NO_ZIP)
-        name_size, extra_size, comment_size = raw[10:13]
-        at += _ENTRY.size
-        rest = _read(file, at, name_size + extra_size)
-        at += name_size + extra_size + comment_size
-        if at > end:
-            raise BadArchive(_NO_ZIP)
-        yield raw[1:], rest[:name_size], rest[name_size:]
-
-
-def _with_extra(extra: bytes, size: int, packed: int, offset: int) -> tuple[int, int, int]:
-    """Those of the three that did not fit into their fields stand in the extra part."""
-    numbers = iter(())
-    while len(extra) >= 4:
-        kind, length = struct.unpack_from("<2H", extra)
-        if kind == _IN_EXTRA:
-            data = extra[4 : 4 + length]
-            numbers = iter(struct.unpack(f"<{len(data) // 8}Q", data[: len(data) // 8 * 8]))
-            break
-        extra = extra[4 + length :]
-    try:
-        size, packed, offset = [
-            next(numbers) if value == _NO_32 else value for value in (size, packed, offset)
-        ]
-    except (StopIteration, RuntimeError) as error:
-        raise BadArchive(_NO_ZIP) from error
-    return size, packed, offset
+def _entry(record: Record) -> Entry:
+    refused = _refused(record.name, record.flags, record.method, record.mode)
+    sizes = (record.packed, record.size, record.crc, record.start, record.method)
+    return Entry(record.name[-_LONGEST_NAME:], refused, *sizes)
 
 
 def _check_apart(spans: list[tuple[int, int]], end: int) -> None:
@@ -260,13 +143,6 @@ def _check_apart(spans: list[tuple[int, int]], end: int) -> None:
     for (_, before), (start, _) in pairwise(sorted([*spans, (end, end)])):
         if before > start:
             raise BadArchive("files of this ZIP lie over each other; no honest one does that")
-
-
-def _decoded(name: bytes, flags: int) -> str:
-    try:
-        return name.decode("utf-8")  # many programs write it without saying so
-    except UnicodeDecodeError:
-        return name.decode("utf-8" if flags & _UTF8 else "cp437", "replace")
 
 
 def _quiet(name: str) -> bool:

@@ -8,14 +8,13 @@ from __future__ import annotations
 import math
 import os
 import re
-import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scai.errors import BadSession, NotFound
-from scai.records import read_object
+from scai.records import plain, read_object
 
 NAME = "card.json"
 # The longest of each, in characters or entries.
@@ -193,10 +192,10 @@ def _plain_file(folder: Path, name: str, most: int) -> tuple[bytes, str] | None:
     """The first `most` bytes of a plain file and its mark; None for a link, a pipe, a giant."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        with open(os.open(folder / name, flags), "rb") as file:
+        with os.fdopen(plain(os.open(folder / name, flags), name), "rb") as file:
             told = os.fstat(file.fileno())
-            if not stat.S_ISREG(told.st_mode) or told.st_size > _MOST_BYTES:
+            if told.st_size > _MOST_BYTES:
                 return None
             return file.read(most), f"{told.st_mtime_ns:x}-{told.st_size:x}"
-    except OSError:
+    except (BadSession, OSError):
         return None

@@ -106,13 +106,6 @@ def without_folder(sentence: str, path: Path | None) -> str:
     return sentence
 
 
-def bytes_of(graph: Path) -> int:
-    """The size of a model's file, or of all files of its folder. Raises OSError."""
-    if not graph.is_dir():
-        return graph.stat().st_size
-    return sum(file.stat().st_size for file in graph.rglob("*") if file.is_file())
-
-
 def _tried(told: object) -> list[dict[str, Any]]:
     found = []
     for one in told[:_MOST_TRIED] if isinstance(told, list) else ():

@@ -10,10 +10,11 @@ from flask import Blueprint, jsonify, make_response, redirect, request, url_for
 from flask.wrappers import Response
 from werkzeug.exceptions import HTTPException
 
-from scai import csrf, page
+from scai import choices, csrf, page
+from scai.batches.adding import Added
 from scai.batches.forms import Handed, handed
 from scai.batches.progress import Item, Progress
-from scai.batches.service import Added, Batches
+from scai.batches.service import Batches
 from scai.batches.table import table
 from scai.durable import storage_error
 from scai.errors import MISTAKE, BadRequest, NotFound, ScaiError
@@ -23,7 +24,6 @@ from scai.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_PARAMETERS = ("model", "threshold", "top_k")
 _LONGEST_PORTION = 100
 # Items of one answer, and rows of one page for browsers without scripts.
 _MOST_TOLD, _ROWS = 500, 100
@@ -44,9 +44,8 @@ def blueprint(service: Service, settings: Settings) -> Blueprint:
         if kind not in service.kinds:
             known = " or ".join(service.kinds)
             raise BadRequest(f"kind: expected {known}, got {kind[:60]!r}")
-        params = {name: upload.fields.get(name, "") for name in _PARAMETERS}
         expected = upload.number("expected", settings.max_batch_photos)
-        progress = batches.create(kind, params, expected)
+        progress = batches.create(kind, choices.given(upload.fields), expected)
         last = bool(upload.photos) and not upload.says("open")
         return progress, batches.add(progress, upload.photos, _part(upload), last=last)
 

@@ -10,6 +10,7 @@ from flask.wrappers import Response
 
 from scai.errors import BadRequest, ScaiError
 from scai.events import Event
+from scai.records import to_bytes
 from scai.service import Service
 from scai.settings import Settings
 
@@ -52,7 +53,8 @@ def _asked() -> list[tuple[str, str]]:
     return list(zip(tasks, keys, strict=True))
 
 
-def _encoded(events: Iterable[Event]) -> Iterator[str]:
-    yield f"retry: {_RETRY}\n\n"
+def _encoded(events: Iterable[Event]) -> Iterator[bytes]:
+    yield f"retry: {_RETRY}\n\n".encode()
     for event in events:
-        yield f"event: {event.name}\ndata: {json.dumps(event.data, ensure_ascii=False)}\n\n"
+        data = json.dumps(event.data, ensure_ascii=False)
+        yield to_bytes(f"event: {event.name}\ndata: {data}\n\n")

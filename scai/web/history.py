@@ -15,6 +15,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from scai import csrf, page
 from scai.archive import Asked, archive
 from scai.errors import BadRequest, ScaiError
+from scai.forms import fields_of
 from scai.routes import ROUTES
 from scai.service import Service
 from scai.settings import Settings
@@ -34,9 +35,9 @@ def blueprint(service: Service, settings: Settings) -> Blueprint:
 
     @history.post("/history/export")
     def export() -> Response:
-        request.max_form_memory_size = _LONGEST_FORM
-        csrf.check(request.form.get(csrf.FIELD))
-        asked = _asked(request.form.get("photos", ""))
+        form = fields_of(request, _LONGEST_FORM)
+        csrf.check(form.get(csrf.FIELD))
+        asked = _asked(form.get("photos", ""))
         answer = Response(archive(asked, service.session), mimetype="application/zip")
         name = time.strftime("scai-history-%Y%m%d-%H%M.zip")
         answer.headers["Content-Disposition"] = f"attachment; filename={name}"

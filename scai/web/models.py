@@ -12,9 +12,10 @@ from flask.wrappers import Response
 
 from scai import page, plugins
 from scai.errors import NotFound, ScaiError
-from scai.models import shelf
+from scai.models import telling
+from scai.models.model import Model
 from scai.models.model_notes import Metric
-from scai.models.shelf import Model, Shelf
+from scai.models.shelf import Shelf
 from scai.service import Service
 from scai.settings import ROOT, Settings
 
@@ -72,12 +73,7 @@ def blueprint(service: Service, settings: Settings) -> Blueprint:
         # With its mark in the address, what comes under that address never changes.
         marked = request.args.get("v") == mark
         rule = "public, max-age=31536000, immutable" if marked else "no-cache"
-        response = _may_be_kept(Response(data, mimetype="image/png"), rule)
-        # A browser that shows a picture alone lays it out with styles of its own.
-        response.headers["Content-Security-Policy"] = (
-            "default-src 'none'; style-src 'unsafe-inline'"
-        )
-        return response
+        return _may_be_kept(Response(data, mimetype="image/png"), rule)
 
     return models
 
@@ -86,8 +82,8 @@ def _told(
     found: Shelf, kind: str, workers: list[dict[str, Any]]
 ) -> Iterable[tuple[Model, dict[str, Any]]]:
     for model in found.models(kind):
-        at_work = shelf.running(model, workers)
-        yield model, shelf.told(model, found.speed(model, at_work), at_work)
+        at_work = telling.running(model, workers)
+        yield model, telling.told(model, found.speed(model, at_work), at_work)
 
 
 def _on_the_page(

@@ -9,13 +9,13 @@ from flask import Blueprint, current_app, request
 from flask.wrappers import Response
 
 from scai import page
-from scai.models.shelf import Model, Shelf
+from scai.models.model import Model
+from scai.models.shelf import Shelf
 from scai.routes import ROUTES, Routes
 from scai.service import Service
 from scai.settings import Settings
 
 # What scai.images accepts. Naming the formats makes a phone turn its own into one of them.
-FORMATS = "JPEG, PNG, WebP, BMP, GIF"
 ACCEPT = "image/jpeg,image/png,image/webp,image/bmp,image/gif"
 # A model that knows nothing else reads what is drawn on the pad.
 _DIGITS = set("0123456789")
@@ -32,7 +32,6 @@ def blueprint(service: Service, settings: Settings) -> Blueprint:
             "index.html",
             "home",
             kinds=[_card(routes, service.models(routes.kind), shelf) for routes in ROUTES],
-            formats=FORMATS,
             accept=ACCEPT,
             max_bytes=settings.max_upload_bytes,
             max_mb=f"{settings.max_upload_mb:g}",

@@ -10,10 +10,11 @@ from flask import Blueprint, make_response, redirect, request, url_for
 from flask.wrappers import Response
 from werkzeug.exceptions import HTTPException
 
-from scai import csrf, page
+from scai import choices, csrf, page
 from scai.durable import storage_error
 from scai.errors import BadRequest, NotFound, ScaiError
-from scai.forms import Form, Photo, form_of, refusal, too_large
+from scai.forms import Form, Photo, fields_of, form_of, refusal, too_large
+from scai.records import finite
 from scai.routes import ROUTES
 from scai.service import Service
 from scai.session import FINAL
@@ -26,7 +27,6 @@ MOST = 64
 # Seconds before a page without scripts looks again: soon, but for photos far behind in the queue.
 _SOON, _LATER = 2, 8
 _FAR_BEHIND = 30
-_PARAMETERS = ("model", "threshold", "top_k")
 _SIDES = ("x_min", "y_min", "x_max", "y_max")
 _BY_KIND = {routes.kind: routes for routes in ROUTES}
 
@@ -58,10 +58,11 @@ def blueprint(service: Service, settings: Settings) -> Blueprint:
         return _answer(taken, refused)
 
     def remove() -> Response:
-        task, key = request.form.get("task", ""), request.form.get("key", "")
+        form = fields_of(request)
+        task, key = form.get("task", ""), form.get("key", "")
         error: ScaiError | None = None
         try:
-            csrf.check(request.form.get(csrf.FIELD))
+            csrf.check(form.get(csrf.FIELD))
             service.remove(service.kind_of(task, key), task, key)
         except NotFound:
             return _page("photo.html", 404, photo=_unknown("", ""))
@@ -125,8 +126,8 @@ def _submitted(
     kind = fields.get("kind", "")
     if kind not in service.kinds:
         raise BadRequest(f"kind: expected one of {', '.join(service.kinds)}, got {kind[:40]!r}")
-    params = {name: fields.get(name, "") for name in _PARAMETERS}
-    session = service.submit(kind, photo.spool.picture, photo.name, params)
+    picture = photo.spool.picture
+    session = service.submit(kind, picture, photo.name, choices.given(fields))
     return session.name, session.first_record["key"]
 
 
@@ -172,9 +173,9 @@ def _found(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
     found = []
     for row in rows if isinstance(rows, list) else []:
         try:
-            score = float(row["score"])
+            score = finite(row["score"])
             sides = _SIDES if "box" in row else ()
-            box = {side: round(float(row["box"][side])) for side in sides}
+            box = {side: round(finite(row["box"][side])) for side in sides}
             found.append({"label": str(row["label"]), "score": score, "box": box})
         except (KeyError, TypeError, ValueError):
             continue

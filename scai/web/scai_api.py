@@ -14,6 +14,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, make_response, request, send_file
 from werkzeug.exceptions import HTTPException
 
+from scai import choices
 from scai.durable import storage_error
 from scai.errors import MISTAKE, BadRequest, NotFound, ScaiError, UnsupportedFormat
 from scai.forms import BROKEN_UPLOAD, Photo, body_of, form_of, refusal, too_large
@@ -37,7 +38,6 @@ USAGE = (
 )
 # Bodies of these types are text unless they turn out to be a picture: curl calls any body a form.
 _FORM_TYPES = ("application/x-www-form-urlencoded", "application/json", "text/plain")
-_PARAMETERS = ("model", "threshold", "top_k")
 
 Answer = tuple[dict[str, Any], int]
 
@@ -88,15 +88,15 @@ def _add(blueprint: Blueprint, routes: Routes, service: Service, settings: Setti
     def input_image() -> Response:
         try:
             return _picture(_asked(service, routes.kind).input_path)
-        except NotFound:
+        except (NotFound, FileNotFoundError):
             return _no_picture()
 
     def output_image() -> Response:
         try:
             path = _asked(service, routes.kind).picture_path
-        except NotFound:
-            path = None
-        return _picture(path) if path else _no_picture()
+            return _picture(path) if path else _no_picture()
+        except (NotFound, FileNotFoundError):
+            return _no_picture()
 
     def add(rule: str | None, name: str, view: Any, methods: tuple[str, ...] = ("GET",)) -> None:
         if rule is not None:
@@ -150,15 +150,15 @@ def _taken(service: Service, settings: Settings, kind: str) -> list[Answer]:
 
 
 def _take(
-    service: Service, settings: Settings, kind: str, photo: Photo, given: Mapping[str, str]
+    service: Service, settings: Settings, kind: str, photo: Photo, fields: Mapping[str, str]
 ) -> Answer:
     """Submit one picture; the answer to it and its status."""
     if _is_form() and not photo.name:
         return _refusal(BadRequest(BROKEN_UPLOAD))
     if photo.spool.too_large:
         return _refusal(too_large(settings))
-    params = {name: given.get(name, "") for name in _PARAMETERS}
     try:
+        params = choices.given(fields)
         session = service.submit(kind, photo.spool.picture, photo.name, params)
     except UnsupportedFormat as error:
         return _refusal(_in_the_seeds_words(error, photo.name))

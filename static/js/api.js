@@ -2,6 +2,7 @@
 
 import { pause } from "./dom.js";
 import { Problem, problemOf } from "./problem.js";
+import { turns } from "./turns.js";
 
 const LONGEST_WAIT = 20; // seconds the server may hold one question
 const PATIENCE = 15; // seconds more before a silent connection counts as lost
@@ -40,23 +41,8 @@ export function upload(url, form, { signal, onProgress }) {
   });
 }
 
-let asking = 0;
+const inTurn = turns(MOST_QUESTIONS);
 let followed = 0;
-const queue = [];
-
-/** Do `act` as one of a few at a time. */
-async function inTurn(act, signal) {
-  if (asking < MOST_QUESTIONS) asking += 1;
-  else await new Promise((go) => queue.push(go));
-  try {
-    signal.throwIfAborted();
-    return await act();
-  } finally {
-    const next = queue.shift();
-    if (next) next();
-    else asking -= 1;
-  }
-}
 
 async function ask(url, wait, signal) {
   // One controller for both reasons to stop: AbortSignal.any is too new for phones in use.

@@ -33,3 +33,6 @@ export function pause(ms, signal) {
     if (signal.aborted) stop();
   });
 }
+
+/** Let the page do what is waiting, in the middle of long work. */
+export const breath = () => new Promise((go) => setTimeout(go));

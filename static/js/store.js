@@ -6,6 +6,8 @@
 // Nothing here throws: without a database, as in some private windows, entries last as long as the
 // page.
 
+import { note, noted, strike } from "./journal.js";
+
 export { thumbOf } from "./thumb.js";
 
 const MOST = 2000; // entries; the oldest make room
@@ -175,19 +177,29 @@ async function put(record) {
   }
 }
 
-/** Keep one photo that was submitted; what is known of that task already stays as it is. */
-export function add({ kind, task, key, name = "", time = Date.now(), ...more }) {
-  return inTurn(async () => {
-    const thumb = await packed(more.thumb);
-    const record = { ...BLANK, ...short(more), kind, task, key, name, time, thumb };
-    try {
-      await put(record);
-    } catch {
-      if (!memory.has(task)) memory.set(task, record);
-    }
-    announce({ what: "add", task });
-  });
+async function keep(record) {
+  const { task } = record;
+  try {
+    await put(record);
+  } catch {
+    if (!memory.has(task)) memory.set(task, record);
+  }
+  strike(task);
+  announce({ what: "add", task });
 }
+
+/**
+ * Keep one photo that was submitted; what is known of that task already stays as it is. It is kept
+ * even if the page is left before this resolves.
+ */
+export function add({ kind, task, key, name = "", time = Date.now(), ...more }) {
+  const record = { ...BLANK, ...short(more), kind, task, key, name, time };
+  note(record);
+  return inTurn(async () => keep({ ...record, thumb: await packed(more.thumb) }));
+}
+
+// What a page before this one noted, and was left too soon to keep.
+const arrears = Promise.all(noted().map((record) => inTurn(() => keep(record))));
 
 /** Change fields of an entry, if it is there. */
 export function update(task, changes) {
@@ -205,6 +217,7 @@ export function update(task, changes) {
 
 /** Forget one photo here; the server is not told. */
 export function remove(task) {
+  strike(task);
   return inTurn(async () => {
     memory.delete(task);
     await tried("readwrite", (photos) => settled(photos.delete(task)));
@@ -214,6 +227,7 @@ export function remove(task) {
 
 /** The entry of a task, or null. */
 export async function get(task) {
+  await arrears;
   const record = await tried("readonly", (photos) => settled(photos.get(task)), null);
   const found = record ?? memory.get(task);
   return found ? unpacked(found) : null;
@@ -221,6 +235,7 @@ export async function get(task) {
 
 /** Every entry, newest first. */
 export async function all() {
+  await arrears;
   const records = await tried("readonly", (photos) => settled(photos.getAll()), []);
   const known = new Set(records.map(({ task }) => task));
   const found = [...records, ...[...memory.values()].filter(({ task }) => !known.has(task))];
@@ -230,6 +245,7 @@ export async function all() {
 
 /** Forget everything here; the server is not told. */
 export function clear() {
+  for (const { task } of noted()) strike(task);
   return inTurn(async () => {
     memory.clear();
     await tried("readwrite", (photos) => settled(photos.clear()));

@@ -236,3 +236,46 @@ def test_a_thousand_photos_make_a_light_page(open_page: Open, page: Any) -> None
     expect(page.locator("#pager [role=status]")).to_have_text("51 to 100 of 1,000")
     page.get_by_role("searchbox", name="Name").fill("photo 1000")
     assert column(page, 2) == ["photo 1000.png"]
+
+
+# Each look at the size of a file takes a while, as it does for files of a real disk.
+SLOW_SIZES = """() => {
+  window.looks = window.turns = 0;
+  const { get } = Object.getOwnPropertyDescriptor(Blob.prototype, "size");
+  Object.defineProperty(Blob.prototype, "size", { configurable: true, get() {
+    window.looks += 1;
+    for (const start = performance.now(); performance.now() - start < 4; );
+    return get.call(this);
+  } });
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = () => { window.turns += 1; port2.postMessage(0); };
+  port2.postMessage(0);
+}"""
+
+
+def test_many_files_are_looked_at_in_slices_and_may_be_started_meanwhile(page: Any) -> None:
+    page.evaluate(SLOW_SIZES)
+    told = page.evaluate(
+        """async (bytes) => {
+          const transfer = new DataTransfer();
+          for (let n = 0; n < 40; n++) {
+            const [name, type] = [`${n}.png`, { type: "image/png" }];
+            transfer.items.add(new File([new Uint8Array(bytes)], name, type));
+          }
+          const input = document.getElementById("photos");
+          input.files = transfer.files;
+          window.turns = 0;
+          input.dispatchEvent(new Event("change"));
+          document.getElementById("go").click();
+          document.getElementById("go").click();
+          const chosen = document.getElementById("chosen");
+          while (chosen.hidden) await new Promise((go) => setTimeout(go));
+          return { turns: window.turns, looks: window.looks };
+        }""",
+        list(digit("3")),
+    )
+    assert told["turns"] > 3
+    assert told["looks"] == 40
+    expect_done(page)
+    expect(rows(page)).to_have_count(40)
+    assert page.evaluate("() => JSON.parse(localStorage.getItem('scai.batches')).length") == 1

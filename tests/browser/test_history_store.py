@@ -35,6 +35,20 @@ def test_what_is_added_is_there_after_a_reload_newest_first(page: Any) -> None:
     }
 
 
+def test_an_entry_outlives_a_page_that_is_left_at_once(page: Any) -> None:
+    with page.expect_navigation():
+        page.evaluate(
+            f"""async (entries) => {{
+              const {{ add }} = await {STORE};
+              for (const entry of entries) add(entry);
+              location.reload();
+            }}""",
+            [entry(1), entry(2), entry(3)],
+        )
+    assert [each["name"] for each in kept(page)] == ["3.jpg", "2.jpg", "1.jpg"]
+    assert page.evaluate("() => localStorage.length") == 0
+
+
 def test_an_entry_changes_and_goes(page: Any) -> None:
     add(page, entry(1), entry(2))
     page.evaluate(

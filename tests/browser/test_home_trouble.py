@@ -132,6 +132,37 @@ def test_a_full_queue_is_waited_out(page: Any, watch: Any) -> None:
     expect_state(page, CLASSIFY, "done")
 
 
+def test_a_full_queue_of_one_kind_holds_up_no_other(page: Any, watch: Any) -> None:
+    watch.allow.append("the server responded with a status of 503")
+    full = {"status": "error", "code": "busy", "error": "the queue is full", "retry_after": 600}
+    page.route(UPLOAD, lambda route: route.fulfill(status=503, json=full))
+    choose(page, CLASSIFY, *[upload(f"{n}.png", THREE) for n in range(4)])
+    submit(page, CLASSIFY)
+    expect(rows(page, CLASSIFY, "held")).to_have_count(4)
+    recognise(page, DETECT, upload("three.png", THREE))
+    expect(rows(page, CLASSIFY, "held")).to_have_count(4)
+
+
+def test_a_verdict_of_its_own_tells_that_there_is_room_again(page: Any, watch: Any) -> None:
+    watch.allow.append("the server responded with a status of 503")
+    full = {"status": "error", "code": "busy", "error": "the queue is full", "retry_after": 600}
+    held: list[Any] = []
+
+    def answer(route: Any) -> None:
+        held.append(route)
+        if len(held) == 2:
+            route.fulfill(status=503, json=full)
+        elif len(held) > 2:
+            route.continue_()
+
+    page.route(UPLOAD, answer)
+    choose(page, CLASSIFY, upload("one.png", THREE), upload("two.png", THREE))
+    submit(page, CLASSIFY)
+    expect(rows(page, CLASSIFY, "held")).to_have_count(1)
+    held[0].continue_()
+    expect(rows(page, CLASSIFY, "done")).to_have_count(2, timeout=VERDICT_MS)
+
+
 def test_without_a_connection_it_says_so_and_goes_on_by_itself(page: Any, watch: Any) -> None:
     watch.allow.append("ERR_INTERNET_DISCONNECTED")
     # What is needed to send is there by now, as on a page that was used before.

@@ -361,7 +361,10 @@ def test_axe_finds_nothing_serious(
     stage: Callable[..., Any], accessible: Callable[[Any], None], scheme: str, forced: str
 ) -> None:
     page = stage(color_scheme=scheme, forced_colors=forced)
-    show(page, OD.kind, detection(*FOUR))
+    digits = [found(str(n), 0.44, 95 * n, 430, 95 * n + 60, 490) for n in range(10)]
+    show(page, OD.kind, detection(*FOUR, *digits))
+    expect(page.locator(".view-tag:visible")).to_have_count(14)
+    accessible(page)
     page.get_by_role("button", name="dog").click()
     page.locator(".view-row").first.click()
     accessible(page)

@@ -33,7 +33,7 @@ from viewing import (
     show,
 )
 
-from scai.annotate import color
+from scai.annotate import color, ink_on
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -172,8 +172,11 @@ def test_tables_are_read_by_programs_and_run_by_none(bare: Any) -> None:
 
 def test_colours_are_those_of_the_annotated_picture(bare: Any) -> None:
     labels = ["", "7", "person", "貓", "🐱", HOSTILE, *(f"label {i}" for i in range(200))]
-    shown = [call(bare, "colorOf", label)["ground"] for label in labels]
-    assert shown == [f"rgb{color(label)}" for label in labels]
+    shown = [call(bare, "colorOf", label) for label in labels]
+    inks = {(0, 0, 0): "#000", (255, 255, 255): "#fff"}
+    assert shown == [
+        {"ground": f"rgb{color(label)}", "ink": inks[ink_on(color(label))]} for label in labels
+    ]
 
 
 @pytest.fixture

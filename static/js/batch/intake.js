@@ -16,6 +16,7 @@ export class Intake {
     this.form = part("intake");
     this.box = part("chosen");
     this.chosen = null;
+    this.taking = null; // promise of what was chosen, while it is looked at
     this.onStart = onStart;
     for (const input of this.inputs) {
       input.addEventListener("change", () => this.take(fromInput(input)));
@@ -71,10 +72,12 @@ export class Intake {
     });
   }
 
-  take(files) {
+  async take(files) {
     if (files.length === 0) return;
     this.complain("");
-    const chosen = sorted(files, this.limits);
+    const taking = (this.taking = sorted(files, this.limits));
+    const chosen = await taking;
+    if (this.taking !== taking) return; // something else was chosen meanwhile
     const { photos, archive, left } = chosen;
     this.chosen = photos.length || archive ? chosen : null;
     this.box.hidden = part("unchoose").hidden = false;
@@ -94,8 +97,8 @@ export class Intake {
   }
 
   list(files, left) {
-    const rows = files.slice(0, LISTED).map(({ file, name }) =>
-      el("li", {}, el("span", { className: "label" }, name), " ", el("span", { className: "number quiet" }, size(file.size))),
+    const rows = files.slice(0, LISTED).map(({ name, size: bytes }) =>
+      el("li", {}, el("span", { className: "label" }, name), " ", el("span", { className: "number quiet" }, size(bytes))),
     );
     const out = left.slice(0, LISTED).map(({ name, why }) =>
       el("li", { className: "left" }, el("span", { className: "label" }, name), " ", el("span", { className: "quiet" }, why)),
@@ -106,14 +109,16 @@ export class Intake {
   }
 
   clear() {
-    this.chosen = null;
+    this.chosen = this.taking = null;
     for (const input of this.inputs) input.value = "";
     this.box.hidden = part("unchoose").hidden = true;
     this.complain("");
     this.inputs[0].focus();
   }
 
-  start() {
+  async start() {
+    await this.taking;
+    if (part("go").disabled) return; // pressed twice meanwhile
     if (!this.chosen) {
       this.complain(t("Nothing is chosen yet."), t("Choose a folder, photos or a ZIP first, or drop them."));
       return;

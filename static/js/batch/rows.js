@@ -1,7 +1,8 @@
 // One photo of a batch in words: its state, its answer, its best score.
 
-import { percent, t, tn } from "../i18n.js";
+import { lang, percent, t, tn } from "../i18n.js";
 import { KINDS } from "../kinds.js";
+import { titleOf } from "../viewer/failure.js";
 
 const NAMED = 3; // labels in one line
 
@@ -18,8 +19,9 @@ export const STATES = {
 const shownLabel = (label) => String(label).trim() || t("(no name)");
 
 /** The answer in one line; for photos without one, the reason. */
-export function lineOf(kind, { state, labels = [], objects = 0, error = "" }) {
-  if (error) return error;
+export function lineOf(kind, { state, labels = [], objects = 0, error = "", code = "" }) {
+  // The server gives its reasons in English, and more exactly than the code alone tells.
+  if (error) return (lang !== "en" && titleOf(code)) || error;
   if (state !== "complete") return "";
   if (labels.length === 0) return t("Nothing found");
   if (!KINDS[kind].output) return shownLabel(labels[0].label);

@@ -39,7 +39,7 @@ export async function send(url, { photos, archive }, { signal, onProgress, onAns
     form.append("portion", random());
     if (i === portions.length - 1) form.append("last", "1");
     for (const { file, name } of files) form.append(isZip ? "archive" : "photo", file, name);
-    const size = portion.reduce((sum, { file }) => sum + file.size, 0);
+    const size = portion.reduce((sum, photo) => sum + photo.size, 0);
     const onPart = (part) => onProgress(arrived + part * size);
     const answer = await delivered(url, form, { signal, onPart, onTrouble });
     arrived += size;
@@ -60,12 +60,12 @@ function cut(photos) {
   const portions = [];
   let size = Infinity;
   for (const photo of photos) {
-    if (size + photo.file.size > LARGEST || portions.at(-1)?.length >= MOST) {
+    if (size + photo.size > LARGEST || portions.at(-1)?.length >= MOST) {
       portions.push([]);
       size = 0;
     }
     portions.at(-1).push(photo);
-    size += photo.file.size;
+    size += photo.size;
   }
   return portions;
 }

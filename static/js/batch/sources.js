@@ -1,10 +1,12 @@
 // What a person hands in: a folder, files, a ZIP, or any of them dropped; sorted into what is sent
 // and what is left out, with the reason.
 
+import { breath } from "../dom.js";
 import { t } from "../i18n.js";
 
 const PICTURE = /\.(jpe?g|jfif|png|webp|bmp|gif)$/i;
 const TYPES = ["image/jpeg", "image/png", "image/webp", "image/bmp", "image/gif"];
+const SLICE = 10; // ms of work before the page has its turn
 const ZIP = /\.zip$/i;
 // Notes of operating systems, which nobody chose on purpose.
 const QUIET = /(^|\/)(\.[^/]*|Thumbs\.db|desktop\.ini|__MACOSX\/.*)$/i;
@@ -45,29 +47,36 @@ async function walk(entry, found) {
 }
 
 /**
- * Sort `files` by what can be sent: {photos, archive, left, bytes}. `left` are those left out,
- * [{name, why}]; `limits` are the server's: photos, bytes of one photo, photo_mb, mb of a ZIP.
+ * Sort `files` by what can be sent: {photos, archive, left, bytes}, where a photo is {file, name,
+ * size}. `left` are those left out, [{name, why}]; `limits` are the server's: photos, bytes of one
+ * photo, photo_mb, mb of a ZIP. Of thousands of files it looks at a few at a time.
  */
-export function sorted(files, limits) {
+export async function sorted(files, limits) {
   const chosen = { photos: [], archive: null, left: [], bytes: 0 };
   const leave = (name, why) => chosen.left.push({ name, why });
   // One collator for all: thousands of comparisons that each make their own take a second.
   const { compare } = new Intl.Collator(undefined, { numeric: true });
   const named = [...files].sort((a, b) => compare(a.name, b.name));
+  let begun = performance.now();
   for (const { file, name } of named) {
     if (QUIET.test(name)) continue;
+    if (performance.now() - begun > SLICE) {
+      await breath();
+      begun = performance.now();
+    }
+    const { size } = file; // the browser looks at the disk whenever it is asked for this
     if (ZIP.test(name)) {
       if (chosen.archive) leave(name, t("one ZIP at a time"));
-      else if (file.size > 1e6 * limits.mb) leave(name, t("larger than {mb} MB", { mb: limits.mb }));
-      else chosen.archive = { file, name };
+      else if (size > 1e6 * limits.mb) leave(name, t("larger than {mb} MB", { mb: limits.mb }));
+      else chosen.archive = { file, name, size };
     } else if (!PICTURE.test(name) && !TYPES.includes(file.type)) leave(name, t("not a picture"));
-    else if (file.size > limits.bytes) {
+    else if (size > limits.bytes) {
       leave(name, t("larger than {mb} MB", { mb: limits.photo_mb }));
     } else if (chosen.photos.length >= limits.photos) {
       leave(name, t("beyond the limit of a batch"));
-    } else chosen.photos.push({ file, name });
+    } else chosen.photos.push({ file, name, size });
   }
-  for (const { file } of chosen.photos) chosen.bytes += file.size;
-  chosen.bytes += chosen.archive?.file.size ?? 0;
+  for (const { size } of chosen.photos) chosen.bytes += size;
+  chosen.bytes += chosen.archive?.size ?? 0;
   return chosen;
 }

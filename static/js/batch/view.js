@@ -179,10 +179,11 @@ export class View {
   }
 
   /** Send those of the newly chosen files that are not here yet. */
-  goOn(input) {
-    const here = new Set([...this.items.values()].map(({ name }) => name));
-    const chosen = sorted(fromInput(input), this.limits);
+  async goOn(input) {
+    const files = fromInput(input);
     input.value = "";
+    const chosen = await sorted(files, this.limits);
+    const here = new Set([...this.items.values()].map(({ name }) => name));
     chosen.photos = chosen.photos.filter(({ name }) => !here.has(name));
     if (chosen.photos.length || chosen.archive) this.send(chosen);
     else this.leave();

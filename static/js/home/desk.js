@@ -7,22 +7,31 @@ import { lang } from "../i18n.js";
 import { KINDS } from "../kinds.js";
 import { Problem } from "../problem.js";
 import * as store from "../store.js";
+import { turns } from "../turns.js";
 import { load } from "./load.js";
 
 const AT_ONCE = 4; // uploads
 const LONGEST_PAUSE = 15000; // ms between two attempts while the connection is lost
 const FULL_PAUSE = 30; // seconds, when a full server does not say how long
+const ROOM_PAUSE = 2000; // ms until it is asked again once it has finished one of ours
 
-const queue = [];
-let uploads = 0;
-let fullUntil = 0; // ms since 1970
+// One line for each kind, as on the server: where one is full, the other still goes on.
+const lines = new Map();
+const inTurn = turns(AT_ONCE);
+
+function lineOf({ kind }) {
+  // fullUntil: ms since 1970
+  if (!lines.has(kind)) lines.set(kind, { queue: [], uploads: 0, fullUntil: 0 });
+  return lines.get(kind);
+}
 
 /** Send a photo with its options and follow it; whatever became of it before is forgotten. */
 export function send(photo) {
   const signal = begin(photo);
   photo.begin("queued");
-  queue.push({ photo, signal });
-  pump();
+  const line = lineOf(photo);
+  line.queue.push({ photo, signal });
+  pump(line);
 }
 
 /** Follow a photo that the server has already. */
@@ -51,17 +60,17 @@ function begin(photo) {
   return photo.run.signal;
 }
 
-function pump() {
-  while (uploads < AT_ONCE && queue.length > 0) {
-    const { photo, signal } = queue.shift();
+function pump(line) {
+  while (line.uploads < AT_ONCE && line.queue.length > 0) {
+    const { photo, signal } = line.queue.shift();
     if (signal.aborted) continue;
-    uploads += 1;
+    line.uploads += 1;
     attempt(photo, signal, async () => {
       await deliver(photo, signal);
       attempt(photo, signal, () => attend(photo, signal));
     }).finally(() => {
-      uploads -= 1;
-      pump();
+      line.uploads -= 1;
+      pump(line);
     });
   }
 }
@@ -88,18 +97,19 @@ async function deliver(photo, signal) {
 
 // Sends until the server takes it or refuses it for good.
 async function accepted(photo, form, signal) {
+  const once = () => {
+    photo.set({ state: "uploading", part: 0 });
+    const onProgress = (part) => photo.set({ part });
+    return upload(KINDS[photo.kind].upload, form, { signal, onProgress });
+  };
   for (let lost = 0; ; ) {
     await room(photo, signal);
-    photo.set({ state: "uploading", part: 0 });
     try {
-      return await upload(KINDS[photo.kind].upload, form, {
-        signal,
-        onProgress: (part) => photo.set({ part }),
-      });
+      return await inTurn(once, signal);
     } catch (error) {
       signal.throwIfAborted();
       if (error.code === "busy") {
-        fullUntil = Date.now() + 1000 * (error.retryAfter || FULL_PAUSE);
+        lineOf(photo).fullUntil = Date.now() + 1000 * (error.retryAfter || FULL_PAUSE);
       } else if (error.code === "network") {
         lost += 1;
         photo.set({ state: "offline" });
@@ -112,10 +122,11 @@ async function accepted(photo, form, signal) {
 }
 
 async function room(photo, signal) {
-  while (Date.now() < fullUntil) {
-    const again = new Intl.DateTimeFormat(lang, { timeStyle: "medium" }).format(fullUntil);
+  const line = lineOf(photo);
+  while (Date.now() < line.fullUntil) {
+    const again = new Intl.DateTimeFormat(lang, { timeStyle: "medium" }).format(line.fullUntil);
     photo.set({ state: "held", again });
-    await pause(fullUntil - Date.now(), signal);
+    await pause(Math.min(ROOM_PAUSE, line.fullUntil - Date.now()), signal);
   }
 }
 
@@ -129,6 +140,8 @@ async function keep(photo) {
 async function attend(photo, signal) {
   const { kind, task } = photo;
   const answer = await verdict(photo, signal);
+  const line = lineOf(photo);
+  line.fullUntil = Math.min(line.fullUntil, Date.now() + ROOM_PAUSE);
   const { summaryOf } = await load(() => import("../viewer.js"));
   signal.throwIfAborted();
   photo.set({ state: "done", answer, summary: summaryOf(kind, answer) });

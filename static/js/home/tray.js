@@ -72,6 +72,10 @@ export class Tray {
     if (focused) next.firstElementChild.focus();
   }
 
+  focus(photo) {
+    this.rows.get(photo)?.button.focus({ preventScroll: true });
+  }
+
   choose(photo) {
     for (const [each, { button }] of this.rows) {
       button.tabIndex = each === photo ? 0 : -1;

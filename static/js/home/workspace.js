@@ -192,6 +192,7 @@ export class Workspace {
     const sums = tally(this.photos);
     const full = sums.all > 0 || this.ways.current !== "photos";
     const grows = full && this.section.dataset.state === "empty";
+    const [offered, at] = [!this.submit.hidden, document.activeElement];
     this.section.dataset.state = stateOf(full, sums);
     if (grows) this.come();
     this.section.querySelector(".shown").hidden = !full;
@@ -207,7 +208,13 @@ export class Workspace {
     this.view.show(this.chosen, this.ways.hint);
     if (sums.all > 1 && this.busy && !sums.underWay) this.say(sums.sentence);
     this.busy = sums.underWay > 0;
+    if (grows || (offered && this.submit.hidden)) this.keepFocus(at);
     keep(this.all);
+  }
+
+  /** What had the focus may be put away by what came of it: the chosen photo's row is next. */
+  keepFocus(at) {
+    if (this.section.contains(at) && !at.checkVisibility()) this.tray.focus(this.chosen);
   }
 
   /** Into sight: as a workspace the card may have moved below another one. */

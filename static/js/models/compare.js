@@ -8,7 +8,7 @@ import { Side } from "./side.js";
 export class Compare {
   constructor(panel) {
     const { maxBytes, mb, megapixels } = panel.dataset;
-    this.limits = { bytes: Number(maxBytes), mb, megapixels, formats: "JPEG, PNG, WebP, BMP, GIF" };
+    this.limits = { bytes: Number(maxBytes), mb, megapixels, formats: t("JPEG, PNG, WebP, BMP or GIF") };
     this.panel = panel;
     this.form = panel.querySelector(".compare-form");
     this.input = this.form.elements.photo;

@@ -1,7 +1,8 @@
 // The colour of a label, the same as in the annotated picture (scai/annotate.py).
 
 const SATURATION = 0.9;
-const DARK_TEXT_FROM_LUMA = 140;
+// From this luminance on black stands out more than white does (WCAG 2, contrast).
+const DARK_TEXT_FROM = 0.179;
 
 /** CRC-32 of the text's UTF-8 bytes, as zlib counts it. */
 function crc32(text) {
@@ -36,9 +37,18 @@ function rgb(label) {
   });
 }
 
+/** How much light a colour gives off, 0 to 1: the relative luminance of WCAG 2. */
+function luminance(color) {
+  const [red, green, blue] = color.map((level) => {
+    const part = level / 255;
+    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+}
+
 /** {ground, ink}: a label's colour, and black or white, whichever is read more easily on it. */
 export function colorOf(label) {
-  const [red, green, blue] = rgb(label);
-  const dark = 0.299 * red + 0.587 * green + 0.114 * blue > DARK_TEXT_FROM_LUMA;
-  return { ground: `rgb(${red}, ${green}, ${blue})`, ink: dark ? "#000" : "#fff" };
+  const ground = rgb(label);
+  const dark = luminance(ground) >= DARK_TEXT_FROM;
+  return { ground: `rgb(${ground.join(", ")})`, ink: dark ? "#000" : "#fff" };
 }

@@ -35,6 +35,12 @@ function wordsOf(code) {
   }
 }
 
+/** What happened, in a line; "" for a code that has no words of its own. */
+export function titleOf(code) {
+  const [title] = wordsOf(code);
+  return title === wordsOf("")[0] ? "" : title;
+}
+
 /** What happened, what to do, and the server's own sentence for whoever wants to know. */
 export function failure(answer) {
   const [title, help] = wordsOf(answer.code);

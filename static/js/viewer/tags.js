@@ -26,7 +26,9 @@ export function place(tags, scene, size, room) {
     if (free) taken.push(free);
     const { left, top } = free || spots[0];
     tags[index].classList.toggle("crowded", !free);
-    tags[index].style.transform = `translate(${left}px, ${top}px)`;
+    // In parts of the canvas, so that they stay with their boxes on paper, too.
+    tags[index].style.left = `${(100 * left) / room.width}%`;
+    tags[index].style.top = `${(100 * top) / room.height}%`;
   });
 }
 

@@ -1,0 +1,148 @@
+"""One model as its section, its folder and its card tell of it, read without opening it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scai import cards, labels
+from scai.cards import ModelCard
+from scai.errors import ConfigError
+from scai.models import model_notes, speeds
+from scai.models.model_notes import Metric, Notes, Plot, text
+
+_MOST_LABELS = 1000
+_LONGEST_LABEL, _LONGEST_LABEL_FILE = 200, 4_000_000
+_FORMATS = {
+    ".tflite": "TensorFlow Lite",
+    ".pb": "TensorFlow graph",
+    ".onnx": "ONNX",
+    ".keras": "Keras",
+    ".xml": "OpenVINO",
+}
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model as the files tell of it; sizes in bytes and pixels.
+
+    `folder` is where its plots lie, None if it has no folder of its own; `problem` is one sentence
+    when its section is wrong, and then the rest is empty. `sources` are what it was read from.
+    """
+
+    kind: str
+    name: str
+    default: bool = False
+    aliases: tuple[str, ...] = ()
+    problem: str = ""
+    notes: Notes = field(default_factory=lambda: Notes({}, False))
+    graph: Path | None = None
+    format: str = ""
+    engine: str = ""
+    folder: Path | None = None
+    labels: tuple[str, ...] = ()
+    width: int | None = None
+    height: int | None = None
+    resize: str = ""
+    metrics: tuple[Metric, ...] = ()
+    files: tuple[tuple[str, int], ...] = ()
+    plots: tuple[Plot, ...] = ()
+    sources: tuple[Path, ...] = ()
+
+    def picture(self, name: str) -> tuple[bytes, str] | None:
+        """Content and mark of the plot of that name; None when it is not one of `plots`."""
+        if self.folder is None or name not in [plot.name for plot in self.plots]:
+            return None
+        return model_notes.plot_bytes(self.folder, name)
+
+
+def read(kind: str, file: Path, name: str, default: bool, aliases: tuple[str, ...]) -> Model:
+    """The model of the section `name` of `file`; with its `problem` where that is wrong."""
+    try:
+        card = cards.load_card(file, name, kind)
+        known = _labels(card)
+    except ConfigError as error:
+        return Model(kind, name, default, aliases, problem=short(error, file))
+    folder = _folder(card)
+    notes = Notes.read(folder) if folder else Notes({}, False)
+    sources = [path for path in (file, card.graph, card.labels, folder) if path]
+    if folder is not None:
+        sources.append(folder / model_notes.NAME)
+    if not known:
+        known = tuple(model_notes.texts(notes.told.get("classes"), _LONGEST_LABEL, _MOST_LABELS))
+    return Model(
+        kind,
+        name,
+        default,
+        aliases,
+        notes=notes,
+        graph=card.graph,
+        format=_format(card),
+        engine="" if card.engine == cards.AUTO else card.engine,
+        folder=folder,
+        labels=known,
+        width=card.input_width or notes.size("width"),
+        height=card.input_height or notes.size("height"),
+        resize=card.resize,
+        metrics=tuple(notes.metrics(known)),
+        files=tuple(_files(card, folder, notes)),
+        plots=tuple(model_notes.plots(folder, notes)) if folder else (),
+        sources=tuple(sources),
+    )
+
+
+def _labels(card: ModelCard) -> tuple[str, ...]:
+    """What it can tell apart, in the order of the label file. Raises ConfigError."""
+    if card.labels is None:
+        return ()
+    if card.labels.stat().st_size > _LONGEST_LABEL_FILE:
+        raise ConfigError(f"{card.where('LABELS')}: expected labels, got a file of many megabytes")
+    found = labels.read(card.labels)
+    shown = (text(found[number], _LONGEST_LABEL) for number in sorted(found))
+    return tuple(label for label in shown if label)
+
+
+def _folder(card: ModelCard) -> Path | None:
+    """The folder that a model's notes and plots lie in."""
+    if card.graph is None:
+        return None
+    around = [card.graph] if card.graph.is_dir() else []
+    around.append(card.graph.parent)
+    return next((folder for folder in around if (folder / model_notes.NAME).is_file()), around[-1])
+
+
+def _format(card: ModelCard) -> str:
+    if card.graph is None:
+        return ""
+    if card.graph.is_dir() or card.graph.name == "saved_model.pb":
+        return "TensorFlow SavedModel"
+    return _FORMATS.get(card.graph.suffix.lower(), card.graph.suffix)
+
+
+def _files(card: ModelCard, folder: Path | None, notes: Notes) -> Iterable[tuple[str, int]]:
+    """Name and bytes of the model's own files, the one that runs first."""
+    if card.graph is not None:
+        try:
+            yield text(card.graph.name, 120), _bytes_of(card.graph)
+        except OSError:
+            return
+    if folder is None:
+        return
+    for name in notes.named_files():
+        path = folder / name
+        shown_above = path == card.graph or path.suffix == ".png"
+        if not shown_above and path.is_file() and not path.is_symlink():
+            yield name, path.stat().st_size
+
+
+def _bytes_of(graph: Path) -> int:
+    """The size of a model's file, or of all files of its folder. Raises OSError."""
+    if not graph.is_dir():
+        return graph.stat().st_size
+    return sum(file.stat().st_size for file in graph.rglob("*") if file.is_file())
+
+
+def short(error: ConfigError, file: Path) -> str:
+    """The sentence without the folders of this server."""
+    return text(speeds.without_folder(error.message, file), 500)
