@@ -14,10 +14,12 @@ from helpers import KIND, picture, wait_until
 from watched import Watched, died_while_running
 
 from scai import cards
+from scai.batching import Batches
 from scai.model_cache import ModelCache
 from scai.queues.base import Job
 from scai.queues.directory import DirectoryQueue
 from scai.session import Session
+from scai.task import Task
 from scai.worker import Worker
 from workers.image_classification import build
 
@@ -121,13 +123,25 @@ def test_the_next_pictures_are_decoded_while_the_engine_runs(
 
 
 def test_a_batch_gathers_while_the_engine_runs(
-    start: Callable[[], object], submit: Submit, gate: Gate, engine: Watched
+    start: Callable[[], object],
+    submit: Submit,
+    gate: Gate,
+    engine: Watched,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    decoded = []
+    put = Batches.put
+
+    def seen(batches: Batches, task: Task) -> None:
+        put(batches, task)
+        decoded.append(task)
+
+    monkeypatch.setattr(Batches, "put", seen)
     first = submit()
     start()
     assert gate.inside.wait(20)
     others = [submit() for _ in range(3)]
-    wait_until(lambda: all(s.state == "processing" for s in others), what="decoded")
+    wait_until(lambda: len(decoded) == 4, what="decoded")
     gate.open()
     wait_until(lambda: complete([first, *others]))
     assert engine.batches == [1, 3]
