@@ -34,111 +34,9 @@ _MOST_LABELS = 20
 def blueprint(service: Service, settings: Settings) -> Blueprint:
     """The routes over one service."""
     routes = Blueprint("batches", __name__)
-    batches = Batches(service, settings)
-
-    def asked(name: str) -> Progress:
-        return batches.open(name, request.args.get("key", ""))
-
-    def made(upload: Handed) -> tuple[Progress, Added]:
-        kind = upload.fields.get("kind", "")
-        if kind not in service.kinds:
-            known = " or ".join(service.kinds)
-            raise BadRequest(f"kind: expected {known}, got {kind[:60]!r}")
-        expected = upload.number("expected", settings.max_batch_photos)
-        progress = batches.create(kind, choices.given(upload.fields), expected)
-        last = bool(upload.photos) and not upload.says("open")
-        return progress, batches.add(progress, upload.photos, _part(upload), last=last)
-
-    @routes.post("/batches")
-    def create() -> Response:
-        with handed(request, settings) as upload:
-            return _added(*made(upload), made=True)
-
-    @routes.post("/batches/<id>/photos")
-    def add(id: str) -> Response:
-        progress = asked(id)
-        with handed(request, settings) as upload:
-            added = batches.add(progress, upload.photos, _part(upload), last=upload.says("last"))
-        return _added(progress, added)
-
-    @routes.get("/batches/<id>")
-    def document(id: str) -> Response:
-        most = min(_MOST_TOLD, _whole(request.args.get("limit"), _MOST_TOLD) or _MOST_TOLD)
-        wait = float(_whole(request.args.get("wait"), 0))
-        cursor = request.args.get("after", "")
-        return _json(batches.document(asked(id), cursor, wait, most))
-
-    @routes.get("/batches/<id>.csv")
-    def as_table(id: str) -> Response:
-        progress = asked(id)
-        rows = ((item.told(), verdict) for item, verdict in batches.results(progress))
-        answer = Response(table(rows), mimetype="text/csv")
-        answer.headers["Content-Disposition"] = f'attachment; filename="{id[:19]}.csv"'
-        answer.headers["Cache-Control"] = "no-store"
-        return answer
-
-    @routes.delete("/batches/<id>")
-    def remove(id: str) -> Response:
-        done = batches.remove(asked(id))
-        if not done["in_work"]:
-            return _json({"status": "success", **done})
-        sentence = "some photos are being recognised; remove the batch when that is over"
-        return _json({"status": "error", "error": sentence, "code": "in_use", **done}, 409)
-
-    def form(status: int = 200, **values: Any) -> Response:
-        kinds = [{"kind": r.kind, "models": service.models(r.kind)} for r in ROUTES]
-        limits = {
-            "photos": settings.max_batch_photos,
-            "mb": f"{settings.max_batch_mb:g}",
-            "bytes": settings.max_upload_bytes,
-            "photo_mb": f"{settings.max_upload_mb:g}",
-            "megapixels": f"{settings.max_megapixels:g}",
-        }
-        given = {"batch": None, "error": "", "refused": [], **values}
-        return page.render("batch.html", "batch", status, kinds=kinds, limits=limits, **given)
-
-    def show() -> Response:
-        name = request.args.get("id", "")
-        if not name:
-            return form()
-        try:
-            progress = asked(name)
-        except NotFound:
-            return form(404, gone=True)
-        if "plain" not in request.args:
-            return form(batch=progress.batch.name)
-        told = _all_of(batches, progress)
-        first = min(_whole(request.args.get("from"), 0), max(0, len(told["items"]) - 1))
-        rows = told["items"][first : first + _ROWS]
-        kind = {each.kind: each for each in ROUTES}[told["kind"]]
-        return page.render(
-            "batch_plain.html",
-            "batch",
-            told=told,
-            rows=rows,
-            first=first,
-            step=_ROWS,
-            labels=_labels(told["items"], of_parts=bool(kind.output)),
-            routes=kind,
-        )
-
-    def submit() -> Response:
-        try:
-            with handed(request, settings) as upload:
-                csrf.check(upload.fields.get(csrf.FIELD))
-                if not upload.photos:
-                    raise BadRequest("choose a ZIP or some photos first")
-                progress, added = made(upload)
-        except ScaiError as error:
-            return form(error.status, error=error.message)
-        if not added.taken:
-            name, why = added.refused[0]
-            return form(why.status, error=f"{name}: {why.message}")
-        query = {"id": progress.batch.name, "key": progress.head["key"], "plain": "1"}
-        return make_response(redirect(url_for("batches.page", **query), 303))
-
-    routes.add_url_rule("/batch", "page", show)
-    routes.add_url_rule("/batch", "submit", submit, methods=["POST"])
+    desk = _Desk(service, settings)
+    _for_programs(routes, desk)
+    _for_people(routes, desk)
 
     @routes.errorhandler(Exception)
     def unforeseen(error: Exception) -> Response:
@@ -152,6 +50,131 @@ def blueprint(service: Service, settings: Settings) -> Blueprint:
         return _refused(storage_error(error) if isinstance(error, OSError) else ScaiError(MISTAKE))
 
     return routes
+
+
+class _Desk:
+    """What the routes do alike."""
+
+    def __init__(self, service: Service, settings: Settings) -> None:
+        self.service, self.settings = service, settings
+        self.batches = Batches(service, settings)
+
+    def asked(self, name: str) -> Progress:
+        """The batch of that name, if the request has its key. Raises NotFound."""
+        return self.batches.open(name, request.args.get("key", ""))
+
+    def made(self, upload: Handed) -> tuple[Progress, Added]:
+        """A new batch with what was handed in. Raises BadRequest."""
+        kind = upload.fields.get("kind", "")
+        if kind not in self.service.kinds:
+            known = " or ".join(self.service.kinds)
+            raise BadRequest(f"kind: expected {known}, got {kind[:60]!r}")
+        expected = upload.number("expected", self.settings.max_batch_photos)
+        progress = self.batches.create(kind, choices.given(upload.fields), expected)
+        last = bool(upload.photos) and not upload.says("open")
+        return progress, self.batches.add(progress, upload.photos, _part(upload), last=last)
+
+    def form(self, status: int = 200, **values: Any) -> Response:
+        """The page: a form that starts a batch, and the place where scripts show one."""
+        settings = self.settings
+        kinds = [{"kind": r.kind, "models": self.service.models(r.kind)} for r in ROUTES]
+        limits = {
+            "photos": settings.max_batch_photos,
+            "mb": f"{settings.max_batch_mb:g}",
+            "bytes": settings.max_upload_bytes,
+            "photo_mb": f"{settings.max_upload_mb:g}",
+            "megapixels": f"{settings.max_megapixels:g}",
+        }
+        given = {"batch": None, "error": "", "refused": [], **values}
+        return page.render("batch.html", "batch", status, kinds=kinds, limits=limits, **given)
+
+    def plain(self, progress: Progress) -> Response:
+        """The batch as a page that needs no scripts."""
+        told = _all_of(self.batches, progress)
+        first = min(_whole(request.args.get("from"), 0), max(0, len(told["items"]) - 1))
+        kind = {each.kind: each for each in ROUTES}[told["kind"]]
+        return page.render(
+            "batch_plain.html",
+            "batch",
+            told=told,
+            rows=told["items"][first : first + _ROWS],
+            first=first,
+            step=_ROWS,
+            labels=_labels(told["items"], of_parts=bool(kind.output)),
+            routes=kind,
+        )
+
+
+def _for_programs(routes: Blueprint, desk: _Desk) -> None:
+    batches, settings = desk.batches, desk.settings
+
+    @routes.post("/batches")
+    def create() -> Response:
+        with handed(request, settings) as upload:
+            return _added(*desk.made(upload), made=True)
+
+    @routes.post("/batches/<id>/photos")
+    def add(id: str) -> Response:
+        progress = desk.asked(id)
+        with handed(request, settings) as upload:
+            added = batches.add(progress, upload.photos, _part(upload), last=upload.says("last"))
+        return _added(progress, added)
+
+    @routes.get("/batches/<id>")
+    def document(id: str) -> Response:
+        most = min(_MOST_TOLD, _whole(request.args.get("limit"), _MOST_TOLD) or _MOST_TOLD)
+        wait = float(_whole(request.args.get("wait"), 0))
+        cursor = request.args.get("after", "")
+        return _json(batches.document(desk.asked(id), cursor, wait, most))
+
+    @routes.get("/batches/<id>.csv")
+    def as_table(id: str) -> Response:
+        progress = desk.asked(id)
+        rows = ((item.told(), verdict) for item, verdict in batches.results(progress))
+        answer = Response(table(rows), mimetype="text/csv")
+        answer.headers["Content-Disposition"] = f'attachment; filename="{id[:19]}.csv"'
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
+
+    @routes.delete("/batches/<id>")
+    def remove(id: str) -> Response:
+        done = batches.remove(desk.asked(id))
+        if not done["in_work"]:
+            return _json({"status": "success", **done})
+        sentence = "some photos are being recognised; remove the batch when that is over"
+        return _json({"status": "error", "error": sentence, "code": "in_use", **done}, 409)
+
+
+def _for_people(routes: Blueprint, desk: _Desk) -> None:
+    def show() -> Response:
+        name = request.args.get("id", "")
+        if not name:
+            return desk.form()
+        try:
+            progress = desk.asked(name)
+        except NotFound:
+            return desk.form(404, gone=True)
+        if "plain" in request.args:
+            return desk.plain(progress)
+        return desk.form(batch=progress.batch.name)
+
+    def submit() -> Response:
+        try:
+            with handed(request, desk.settings) as upload:
+                csrf.check(upload.fields.get(csrf.FIELD))
+                if not upload.photos:
+                    raise BadRequest("choose a ZIP or some photos first")
+                progress, added = desk.made(upload)
+        except ScaiError as error:
+            return desk.form(error.status, error=error.message)
+        if not added.taken:
+            name, why = added.refused[0]
+            return desk.form(why.status, error=f"{name}: {why.message}")
+        query = {"id": progress.batch.name, "key": progress.head["key"], "plain": "1"}
+        return make_response(redirect(url_for("batches.page", **query), 303))
+
+    routes.add_url_rule("/batch", "page", show)
+    routes.add_url_rule("/batch", "submit", submit, methods=["POST"])
 
 
 def _part(upload: Handed) -> str:
