@@ -96,27 +96,37 @@ def watch(live: Any) -> Watch:
 
 
 @pytest.fixture
-def open_page(chromium: Any, live: Any, watch: Watch) -> Iterator[Callable[..., Any]]:
-    """Open a page, the home page unless a path is given, in a fresh context with these options.
+def opener(live: Any, watch: Watch) -> Iterator[Callable[[Any], Callable[..., Any]]]:
+    """A browser -> a function that opens a page, the home page unless a path is given.
 
-    Afterwards no console error, no policy violation and no request to another host may be left.
+    Each in a fresh context with the options given. Afterwards no console error, no policy violation
+    and no request to another host may be left.
     """
     contexts: list[Any] = []
 
-    def open_(path: str = "/", **options: Any) -> Any:
-        context = chromium.new_context(**options)
-        contexts.append(context)
-        context.add_init_script(_TELL_VIOLATIONS)
-        page = context.new_page()
-        watch.over(page)
-        page.goto(live.url + path)
-        return page
+    def opens(browser: Any) -> Callable[..., Any]:
+        def open_(path: str = "/", **options: Any) -> Any:
+            context = browser.new_context(**options)
+            contexts.append(context)
+            context.add_init_script(_TELL_VIOLATIONS)
+            page = context.new_page()
+            watch.over(page)
+            page.goto(live.url + path)
+            return page
 
-    yield open_
+        return open_
+
+    yield opens
     for context in contexts:
         context.close()
     assert watch.unexpected() == []
     assert watch.strangers == []
+
+
+@pytest.fixture
+def open_page(chromium: Any, opener: Callable[[Any], Callable[..., Any]]) -> Callable[..., Any]:
+    """Open a page as `opener` says, in the browser of all tests."""
+    return opener(chromium)
 
 
 @pytest.fixture

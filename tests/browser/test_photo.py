@@ -52,22 +52,9 @@ def scriptless(launch: Callable[..., Any]) -> Iterator[Any]:
 
 
 @pytest.fixture
-def open_plain(scriptless: Any, live: Any, watch: Any) -> Iterator[Callable[..., Any]]:
+def open_plain(scriptless: Any, opener: Callable[[Any], Callable[..., Any]]) -> Callable[..., Any]:
     """As `open_page`, in the browser without scripts."""
-    contexts: list[Any] = []
-
-    def open_(path: str = "/", **options: Any) -> Any:
-        contexts.append(scriptless.new_context(**options))
-        page = contexts[-1].new_page()
-        watch.over(page)
-        page.goto(live.url + path)
-        return page
-
-    yield open_
-    for context in contexts:
-        context.close()
-    assert watch.unexpected() == []
-    assert watch.strangers == []
+    return opener(scriptless)
 
 
 def address(*answers: dict[str, Any]) -> str:
