@@ -290,7 +290,7 @@ def test_tags_can_be_hidden_and_never_cover_each_other(stage: Callable[..., Any]
     show(page, OD.kind, detection(*FOUR, *crowd))
     tags = page.locator(".view-tag:visible")
     expect(tags.first).to_contain_text("cat")
-    page.evaluate("() => Promise.all(document.getAnimations().map((a) => a.finished))")
+    page.evaluate("() => Promise.allSettled(document.getAnimations().map((a) => a.finished))")
     expect(page.locator(".view-tag.crowded")).not_to_have_count(0)
     shown = [rectangle(tag) for tag in tags.all()]
     for i, one in enumerate(shown):
