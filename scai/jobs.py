@@ -31,8 +31,9 @@ _GRACE = 2.0
 
 @dataclass
 class Failing:
-    """A session whose process ended without taking its ticket: how often, and when to try again."""
+    """A session whose process failed: its kind, how often it did, and when to try again."""
 
+    kind: str
     times: int = 0
     due: float = 0.0
 
@@ -47,8 +48,10 @@ class JobRunner:
             kind: DirectoryQueue(settings.pool(kind), kind, doorbell=False) for kind in kinds
         }
         self._journals = {kind: Journal(settings.pool(kind)) for kind in kinds}
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._running: dict[str, tuple[str, subprocess.Popen[bytes]]] = {}
         self._failing: dict[str, Failing] = {}
+        # The oldest waiting session of each kind, where it has been asked for.
+        self._heads: dict[str, str] = {}
         self._stopping = False
 
     def run(self) -> None:
@@ -73,34 +76,70 @@ class JobRunner:
     def step(self) -> int:
         """Reap what has ended, start what waits; how many processes run now."""
         self._reap()
-        waiting = sorted(
-            (name, kind) for kind, queue in self._queues.items() for name in queue.waiting()
-        )
-        for name, kind in waiting:
-            if len(self._running) >= self._settings.max_jobs:
-                break
-            failing = self._failing.get(name, Failing())
-            if failing.times >= self._settings.max_attempts:
+        if len(self._running) < self._settings.max_jobs:
+            for queue in self._queues.values():
+                queue.look()
+        while len(self._running) < self._settings.max_jobs and (found := self._oldest()):
+            name, kind = found
+            failing = self._failing.get(name)
+            if failing is not None and failing.times >= self._settings.max_attempts:
                 self._give_up(name, kind)
-            elif name not in self._running and failing.due <= time.monotonic():
-                self._running[name] = self._start(name, kind)
+            else:
+                self._running[name] = kind, self._start(name, kind)
         return len(self._running)
 
-    def _reap(self) -> None:
-        for name, process in list(self._running.items()):
-            code = process.poll()
-            if code is None:
+    def _oldest(self) -> tuple[str, str] | None:
+        """The oldest session that may be started now, and its kind; it is not told again soon."""
+        for kind in self._queues:
+            self._fill_head(kind)
+        waiting = [(name, kind) for kind, name in self._heads.items()]
+        found = min(waiting + self._due(), default=None)
+        if found in waiting:
+            del self._heads[found[1]]
+        elif found is not None:
+            self._failing[found[0]].due = time.monotonic() + _FIRST_PAUSE
+        return found
+
+    def _fill_head(self, kind: str) -> None:
+        queue = self._queues[kind]
+        if not queue.waits(self._heads.get(kind, "")):
+            self._heads.pop(kind, None)  # somebody else took it
+        while kind not in self._heads and (name := queue.next_waiting()) is not None:
+            # Those that failed have a time of their own.
+            if name not in self._running and name not in self._failing:
+                self._heads[kind] = name
+
+    def _due(self) -> list[tuple[str, str]]:
+        """The failing sessions that wait for another try, and may have it."""
+        found = []
+        for name, failing in list(self._failing.items()):
+            if name in self._running or failing.due > time.monotonic():
                 continue
+            queue = self._queues[failing.kind]
+            if queue.waits(name):
+                found.append((name, failing.kind))
+            elif not queue.has(name):
+                del self._failing[name]
+        return found
+
+    def _reap(self) -> None:
+        ended = [
+            (name, kind, code)
+            for name, (kind, process) in self._running.items()
+            if (code := process.poll()) is not None
+        ]
+        for name, kind, code in ended:
             del self._running[name]
-            self._failing.pop(name, None) if code == 0 else self._failed(name, code)
+            self._failing.pop(name, None) if code == 0 else self._failed(name, kind, code)
+        if ended:
             for queue in self._queues.values():
                 queue.recover()
 
-    def _failed(self, name: str, code: int) -> None:
+    def _failed(self, name: str, kind: str, code: int) -> None:
         log.warning("process of session %s: %s", name, how_it_ended(code))
+        failing = self._failing.setdefault(name, Failing(kind))
         if code < 0:
             return  # killed: its attempt was counted when it began
-        failing = self._failing.setdefault(name, Failing())
         failing.times += 1
         failing.due = time.monotonic() + _FIRST_PAUSE * 2**failing.times
 
@@ -146,10 +185,11 @@ class JobRunner:
         self._rung.set()
 
     def _end(self) -> None:
-        for process in self._running.values():
+        processes = [process for _, process in self._running.values()]
+        for process in processes:
             process.terminate()
         deadline = time.monotonic() + _GRACE
-        for process in self._running.values():
+        for process in processes:
             try:
                 process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:

@@ -167,7 +167,31 @@ class DirectoryQueue(JobQueue):
 
     def listen_for_arrivals(self, ring: Callable[[], None]) -> None:
         """Call `ring`, from another thread, whenever a ticket arrives."""
-        self._hear(lambda name: ring())
+
+        def arrived(name: str) -> None:
+            self._backlog.tell(name)
+            ring()
+
+        self._hear(arrived)
+
+    def look(self) -> None:
+        """Read the folder if it is time, so that `next_waiting` knows what no event told."""
+        with self._taking:
+            self._refresh()
+
+    def next_waiting(self) -> str | None:
+        """The oldest waiting session, which is not claimed, only not told again until the next
+        reading of the folder or its next arrival; None when no further one is known.
+        """
+        with self._taking:
+            while (name := self._backlog.take()) is not None:
+                if self.waits(name):
+                    return name
+        return None
+
+    def waits(self, session: str) -> bool:
+        """Whether that session's ticket stands in the folder."""
+        return os.path.exists(f"{self._folder}/{session}")
 
     def _hear(self, ring: Callable[[str], None]) -> None:
         if self._bell is not None:
@@ -258,8 +282,7 @@ class DirectoryQueue(JobQueue):
     def has(self, session: str) -> bool:
         """Whether that session waits or is being worked on."""
         # The ticket twice, for one that is given back between the two looks is at neither place.
-        ticket = f"{self._folder}/{session}"
-        return os.path.exists(ticket) or self._is_claimed(session) or os.path.exists(ticket)
+        return self.waits(session) or self._is_claimed(session) or self.waits(session)
 
     def _is_claimed(self, session: str) -> bool:
         return any(name.startswith(session) for name in self._names(self._claimed))
