@@ -183,6 +183,25 @@ def test_a_command_with_bad_data_ends_with_code_2(tmp_path):
     assert result.exit_code == 2 and "no such file" in result.output
 
 
+def test_what_a_detector_found_is_drawn_by_class_and_as_a_curve(tmp_path):
+    # Given two pages with a 0 and a 7, of which the 7 is found on the first page only
+    from tools import digit_plots, measure_digits
+    from tools.average_precision import Picture
+
+    boxes, classes = np.array([[0.0, 0, 9, 9], [20, 0, 29, 9]]), np.array([0, 7])
+    first = Picture(boxes, classes, boxes, classes, np.array([0.9, 0.8]))
+    second = Picture(boxes, classes, boxes[:1], classes[:1], np.array([0.7]))
+    # When it is judged and drawn
+    scores = measure_digits.scores_of([first, second])
+    digit_plots.found(tmp_path, "reader", scores)
+    # Then it is judged by class, and both diagrams lie there
+    by_digit = scores.per_class()
+    assert by_digit["0"] == pytest.approx(1.0) and by_digit["7"] == pytest.approx(0.5, abs=0.01)
+    assert by_digit["3"] is None
+    for file in digit_plots.FOUND:
+        assert (tmp_path / file).read_bytes().startswith(b"\x89PNG")
+
+
 def card(directory: Path) -> model_cards.Card:
     (directory / "labels.txt").write_text("0\n1\n")
     return model_cards.Card(

@@ -5,9 +5,11 @@ from pathlib import Path
 from tools import digit_classifier, evaluation_plots
 from tools.detecting.diary import Diary
 from tools.retraining import measured, outputs, pictures, plots
+from tools.scores import DetectorScores
 
 CLASSIFIER = ("curves.png", "confusion.png", "classes.png", "pr.png", "reliability.png")
-DETECTOR = ("curves.png",)
+FOUND = ("classes.png", "precision-recall.png")
+DETECTOR = ("curves.png", *FOUND)
 
 
 def classifier(folder: Path, name: str, data: Path, diary: Diary) -> None:
@@ -20,6 +22,12 @@ def classifier(folder: Path, name: str, data: Path, diary: Diary) -> None:
 
 
 def detector(folder: Path, diary: Diary) -> None:
-    """Write DETECTOR into the model's folder."""
+    """Write curves.png into the model's folder."""
     figure = evaluation_plots.learning_curves({"loss": (diary.step, diary.loss)})
     evaluation_plots.save(figure, folder / "curves.png")
+
+
+def found(folder: Path, name: str, scores: DetectorScores) -> None:
+    """Write FOUND into the folder, of the scores of a detector."""
+    evaluation_plots.save(evaluation_plots.per_class([(name, scores)]), folder / FOUND[0])
+    evaluation_plots.save(evaluation_plots.precision_recall(name, scores), folder / FOUND[1])

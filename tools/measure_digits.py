@@ -16,6 +16,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from tools import (  # noqa: E402
     average_precision,
+    coco_precision,
     detector_targets,
     digit_classifier,
     digit_photos,
@@ -23,6 +24,7 @@ from tools import (  # noqa: E402
     exported,
     mnist_zip,
 )
+from tools.scores import DetectorScores  # noqa: E402
 
 PHOTO_SEED = 4711
 SCENE_SEED = 4712
@@ -34,13 +36,14 @@ OUTPUTS = ["num_detections", "detection_boxes", "detection_scores", "detection_c
 @click.command()
 @click.argument("model", type=Path)
 @click.option("--data", type=Path, required=True, help="The MNIST zip.")
-def main(model: Path, data: Path) -> None:
+@click.option("--plots", type=Path, help="Draw what a detector found into this folder.")
+def main(model: Path, data: Path, plots: Path | None) -> None:
     """Print the metrics of MODEL, the directory of the digit classifier or detector, as JSON."""
     digits = mnist_zip.load(data, "test")
     if (model / "digits.pb").exists():
         metrics = classifier(model, digits)
     elif (model / "frozen_inference_graph.pb").exists():
-        metrics = detector(model, digits)
+        metrics = detector(model, digits, plots)
     else:
         raise mnist_zip.BadInput(f"{model}: holds neither digits.pb nor a frozen detector.")
     click.echo(json.dumps(metrics, indent=2))
@@ -76,19 +79,30 @@ def test_scenes(digits: mnist_zip.DigitSet, count: int = SCENES) -> list[digit_s
     return [composer.scene(np.random.default_rng((SCENE_SEED, i))) for i in range(count)]
 
 
-def detector(model: Path, digits: mnist_zip.DigitSet) -> dict[str, float]:
-    """Mean average precision of both files on pages of test digits, and what it looks like."""
+def detector(
+    model: Path, digits: mnist_zip.DigitSet, plots: Path | None = None
+) -> dict[str, float]:
+    """Mean average precision of both files on pages of test digits, and what it looks like.
+
+    With `plots`, diagrams of what the frozen graph found are written into that folder.
+    """
     scenes = test_scenes(digits)
     frozen = exported.frozen(model / "frozen_inference_graph.pb", "image_tensor", OUTPUTS)
     lite = exported.litert(model / "digit_detector.tflite")
     by_frozen = [seen_by_frozen(frozen, scene) for scene in scenes]
     by_lite = [seen_by_lite(lite, scene) for scene in scenes]
+    by_coco = scores_of(by_frozen)
+    if plots is not None:
+        from tools import digit_plots  # loads the drawing libraries, which numbers do not need
+
+        digit_plots.found(plots, "digit-detector", by_coco)
     precision, recall = average_precision.at_threshold(by_frozen, SURE)
     side = digit_scenes.NETWORK_SIDE
     square = np.zeros((1, side, side, 3), np.uint8)
     metrics = {
         "map_50": average_precision.mean(by_frozen, 10),
         "map_75": average_precision.mean(by_frozen, 10, overlap=0.75),
+        "map_50_coco": coco_precision.mean(by_coco.curves, 0.5),
         "map_50_tflite": average_precision.mean(by_lite, 10),
         f"precision_at_{SURE}": precision,
         f"recall_at_{SURE}": recall,
@@ -99,6 +113,16 @@ def detector(model: Path, digits: mnist_zip.DigitSet) -> dict[str, float]:
         "one_core_ms_tensorflow": busy_milliseconds(frozen, square),
         "one_core_ms_litert": busy_milliseconds(lite, square),
     }
+
+
+def scores_of(pictures: list[average_precision.Picture]) -> DetectorScores:
+    """What was found in pictures, every box of which counts, by COCO's measure."""
+    scenes = []
+    for picture in pictures:
+        none = np.zeros(len(picture.boxes), bool)
+        scenes.append(coco_precision.Scene(**vars(picture), ignored=none, crowd=none))
+    curves = tuple(coco_precision.curve(scenes, place) for place in range(len(mnist_zip.DIGITS)))
+    return DetectorScores(mnist_zip.DIGITS, curves)
 
 
 def seen_by_frozen(run: exported.Run, scene: digit_scenes.Scene) -> average_precision.Picture:

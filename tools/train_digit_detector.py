@@ -115,7 +115,7 @@ def describe(
         classes=mnist_zip.DIGITS,
         input=outputs.described_input(LITE, side),
         output=outputs.described_output(LITE, detector_graph.Suppression()),
-        metrics=measure_digits.detector(out, test_set),
+        metrics=measure_digits.detector(out, test_set, out),
         measured_with=f"python -m tools.measure_digits {where} --data {data}",
         trained_with=model_cards.commands(
             f"python -m tools.train_digit_detector --data {data} --out {where}", legs
