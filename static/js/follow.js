@@ -2,7 +2,8 @@
 //
 // Where streams are refused or held back (a proxy, a busy server), each photo is asked for by
 // itself instead, and a stream is tried again later. Nothing is lost between two streams: each one
-// begins with how things are.
+// begins with how things are. A page that nobody sees only glances now and then, for a browser has
+// six connections to a server, and many tabs may be open.
 
 import { follow as ask } from "./api.js";
 import { address } from "./kinds.js";
@@ -14,6 +15,8 @@ const TURN = 3000; // ms of such a turn
 const TOGETHER = 300; // ms between two streams, while photos come and go
 const SILENCE = 10000; // ms without a word, though the server gives a sign of life every second
 const REFUSAL = 20000; // ms until a stream is tried again after one was refused
+const GLANCE = 1000; // ms of a stream of a page that nobody sees
+const REST = 5000; // ms between two of them
 const LONGEST_PAUSE = 15000; // ms between two attempts while the connection is lost
 
 const inHand = new Set();
@@ -22,6 +25,7 @@ let carried = new Set(); // the tasks in the open stream
 let openedAt = -Infinity;
 let heardAt = 0; // 0: the open stream has not said anything yet
 let refusedUntil = 0;
+let restingUntil = 0;
 let failures = 0;
 let timer = null;
 let timerAt = Infinity;
@@ -95,8 +99,23 @@ function act() {
     else refused();
     return;
   }
+  if (document.hidden) {
+    glance(now);
+    return;
+  }
   if (!source || isStale(now)) open(now);
   plan(TURN);
+}
+
+/** In a page that nobody sees: one look at how things are, then a rest without a connection. */
+function glance(now) {
+  if (source && heardAt && now - openedAt >= GLANCE) {
+    close();
+    restingUntil = now + REST;
+  } else if (!source && now >= restingUntil) {
+    open(now);
+  }
+  plan(source ? GLANCE : restingUntil - now);
 }
 
 /** Whether the open stream should make room for photos that it does not carry. */
@@ -196,6 +215,10 @@ async function poll(one) {
 }
 
 window.addEventListener("online", () => plan(0));
+document.addEventListener("visibilitychange", () => {
+  restingUntil = 0;
+  plan(0);
+});
 // A page in the browser's memory holds no connection; brought back, it goes on.
 window.addEventListener("pagehide", close);
 window.addEventListener("pageshow", (event) => event.persisted && plan(0));

@@ -9,13 +9,12 @@ import os
 import re
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from live import IC, OD, Live, digit
+from live import IC, OD, Live, digit, kill
 from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -75,7 +74,8 @@ def settled(page: Any, count: int) -> dict[str, list[str]]:
 
 @pytest.fixture
 def asleep(live: Any) -> Iterator[None]:
-    """The workers of classification do nothing."""
+    """The workers of classification do nothing, and nothing waits for them yet."""
+    live.wait_idle()
     pids = live.pids("workers.image_classification")
     assert pids
     for pid in pids:
@@ -165,6 +165,7 @@ def test_without_scripts_a_photo_is_removed_by_keyboard(
 ) -> None:
     sent = live.post(IC.upload, digit("3"))
     live.result(IC.result, sent)
+    live.wait_idle()  # a photo in the hand of its worker is not removed
     page = open_plain(address(sent))
     page.locator(".photo-remove summary").focus()
     page.keyboard.press("Enter")
@@ -242,6 +243,42 @@ def test_many_photos_are_followed_over_one_stream_at_a_time(
     assert len(news) == 120
     assert polls == []
     assert all(url.count("task=") <= 48 for url in streams)
+
+
+def test_a_page_that_nobody_sees_keeps_no_stream_and_misses_nothing(
+    open_page: Callable[..., Any], live: Any, asleep: None
+) -> None:
+    page = open_page()
+    page.evaluate(
+        """() => {
+          window.streams = [];
+          window.EventSource = class extends EventSource {
+            constructor(url) {
+              super(url);
+              window.streams.push(this);
+            }
+          };
+          window.show = (shown) => {
+            Object.defineProperty(document, "hidden", { configurable: true, value: !shown });
+            document.dispatchEvent(new Event("visibilitychange"));
+          };
+        }"""
+    )
+    streaming = "() => window.streams.filter((one) => one.readyState === 1).length === 1"
+    at_rest = "() => window.streams.every((one) => one.readyState === 2)"
+    sent = live.post(IC.upload, digit("3"))
+    page.evaluate(FOLLOW, given(IC.kind, sent))
+    page.wait_for_function(streaming)
+    # Out of sight, the stream ends; in sight again, there is one.
+    page.evaluate("() => window.show(false)")
+    page.wait_for_function(at_rest)
+    page.evaluate("() => window.show(true)")
+    page.wait_for_function(streaming)
+    # What happens while it is out of sight is seen by a look now and then.
+    page.evaluate("() => window.show(false)")
+    page.wait_for_function(at_rest)
+    wake(live)
+    assert settled(page, 1)[sent["sessname"]][-1].startswith("answer complete")
 
 
 def test_photos_behind_many_that_stand_still_get_their_results(
@@ -345,9 +382,7 @@ def wake_and_stop(live: Live) -> None:
     # Listed while there is a parent to list them from: one that is stopped outlives it.
     pids = live.all_pids()
     os.killpg(live.process.pid, signal.SIGKILL)
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    kill(pids)
     live.stop()
 
 
