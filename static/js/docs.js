@@ -26,8 +26,11 @@ function opened(made) {
 
 /** Photos sent from here stand in the history as all others do. */
 async function keep({ kind, task, key, file }) {
-  const { add, thumbOf } = await import("./store.js");
-  await add({ kind, task, key, name: file.name, time: Date.now(), thumb: await thumbOf(file) });
+  const { add, thumbOf, update } = await import("./store.js");
+  // At once: the page may be left before the small picture is made.
+  await add({ kind, task, key, name: file.name, time: Date.now() });
+  const thumb = await thumbOf(file);
+  if (thumb) await update(task, { thumb });
 }
 
 async function fromHistory() {

@@ -79,7 +79,8 @@ export class View {
           this.later();
         },
         onAnswer: ({ state, counts }) => {
-          if (this.told) Object.assign(this.told, { state, counts });
+          // That all is done is for the document to say, which has the answers for the table.
+          if (this.told && state !== "complete") Object.assign(this.told, { state, counts });
           hurry();
         },
         onTrouble: (code) => this.trouble(TROUBLE[code] ?? ""),
