@@ -48,7 +48,7 @@ def no_thread_leaks() -> Iterator[None]:
     """A test that leaves a thread behind fails: watchers and pools must be closed."""
     before = set(threading.enumerate())
     yield
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         left = [t for t in threading.enumerate() if t not in before and not t.daemon]
         if not left:

@@ -10,6 +10,8 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +73,26 @@ class Live:
         return [line for line in list(self.log) if re.search(pattern, line)]
 
     def wait_ready(self) -> Live:
-        wait_until(lambda: self.said("is ready at") or self.process.poll() is not None, 60, "ready")
+        wait_until(
+            lambda: self.said("is ready at") or self.process.poll() is not None, 120, "ready"
+        )
         assert self.process.poll() is None, "\n".join(self.log)
         return self
+
+    def wait_idle(self) -> None:
+        """Until no photo waits or is in work: those of tests before do not show any more."""
+
+        def left() -> bool:
+            # A ticket goes from the first folder to the second, so they are read in this order.
+            folders = [each for pool in self.pools.values() for each in (pool, pool / ".claimed")]
+            return any(
+                not name.startswith(".")
+                for folder in folders
+                if folder.is_dir()
+                for name in os.listdir(folder)
+            )
+
+        wait_until(lambda: not left(), 60, "the queues are empty")
 
     def pids(self, of: str) -> list[int]:
         """Processes below the supervisor whose command line holds `of`."""
@@ -99,7 +118,7 @@ class Live:
         query = {"task": answer["sessname"], "key": answer["sesskey"], "wait": str(wait)}
         return dict(requests.get(self.url + path, params=query, timeout=wait + 30).json())
 
-    def stop(self, how: int = signal.SIGTERM, seconds: float = 10) -> int:
+    def stop(self, how: int = signal.SIGTERM, seconds: float = 30) -> int:
         """End it and return its exit status; fails when a process is left."""
         pids = self.all_pids()
         if self.process.poll() is None:
@@ -112,16 +131,25 @@ class Live:
             self._reader.join(10)
             if self.process.stdout is not None:
                 self.process.stdout.close()
-        wait_until(lambda: not any(alive(pid) for pid in pids), 5, "no process left")
+        wait_until(lambda: not any(alive(pid) for pid in pids), 20, "no process left")
         return code
 
 
+def kill(pids: Iterable[int]) -> None:
+    """End processes at once; one that ended with its parent is no error."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
 def children_of(pid: int) -> list[int]:
-    try:
-        tasks = Path(f"/proc/{pid}/task").iterdir()
-        return [int(c) for task in tasks for c in (task / "children").read_text().split()]
-    except OSError:
-        return []
+    found: list[int] = []
+    with suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            # A thread that ends meanwhile must not hide the children of the others.
+            with suppress(OSError):
+                found += map(int, (task / "children").read_text().split())
+    return found
 
 
 def command_line(pid: int) -> str:

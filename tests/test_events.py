@@ -152,7 +152,12 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scai.places, "_GOOD_FOR", 0.05)
 
 
-def test_a_verdict_wakes_the_stream_by_its_event(folder: Folder) -> None:
+def test_a_verdict_wakes_the_stream_by_its_event(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # However long the verdict takes here, nothing else is told meanwhile.
+    monkeypatch.setattr(scai.events, "_LOOK", 60)
+    monkeypatch.setattr(scai.events, "_BEAT", 60)
     session, other = folder.session(), folder.session()
     stream = folder.follower.events(asked(session, other), 60)
     assert [next(stream).name for _ in range(2)] == ["state", "state"]
@@ -276,7 +281,7 @@ def test_a_real_server_sends_each_event_at_once_and_frees_the_threads_of_who_lea
         assert b"event: state" in last.iter_lines()
         for pid in workers:
             os.kill(pid, signal.SIGCONT)
-        assert live.stop() == 0
+        assert live.stop(seconds=10) == 0
     finally:
         live.stop()
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 from helpers import picture, wait_until
-from live import IC, OBJECTS, OD, Live, alive, digit
+from live import IC, OBJECTS, OD, Live, alive, digit, kill
 
 from scai.durable import Disk
 from scai.queues.base import Job
@@ -94,8 +94,7 @@ def test_a_killed_portal_comes_back_and_has_lost_nothing_it_answered(own: Live) 
     [worker] = own.pids("workers.image_classification")
     os.kill(worker, signal.SIGSTOP)
     answer = own.post(IC.upload, picture())
-    for pid in own.pids("index.py"):
-        os.kill(pid, signal.SIGKILL)
+    kill(own.pids("index.py"))
     os.kill(worker, signal.SIGCONT)
 
     wait_until(lambda: answers(own), 20, "the portal is back")
@@ -163,9 +162,10 @@ def swallow(running: Live, answer: dict) -> None:
 
 def test_a_portal_whose_port_was_taken_meanwhile_comes_back(own: Live) -> None:
     [main, _] = own.pids("index.py")
-    os.kill(main, signal.SIGSTOP)  # so that it cannot be restarted before we have the port
-    for pid in own.pids("index.py")[::-1]:
-        os.kill(pid, signal.SIGKILL)
+    # So that neither it nor its child is started again before we have the port.
+    os.kill(own.process.pid, signal.SIGSTOP)
+    os.kill(main, signal.SIGSTOP)
+    kill(own.pids("index.py")[::-1])
     taken = socket.socket()
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
@@ -177,8 +177,11 @@ def test_a_portal_whose_port_was_taken_meanwhile_comes_back(own: Live) -> None:
         return True
 
     try:
-        wait_until(bound, 5)
-        taken.listen()
+        try:
+            wait_until(bound)
+            taken.listen()
+        finally:
+            os.kill(own.process.pid, signal.SIGCONT)
         wait_until(lambda: own.said("portal died .exit status 78"), 20)
     finally:
         taken.close()
@@ -196,7 +199,8 @@ def test_a_job_whose_process_cannot_begin_is_given_up(tmp_path: Path) -> None:
         result = running.result(IC.result, answer, wait=30)
         assert result["state"] == "failure"
         assert "3 processes could not begin to run it" in result["message"]
-        assert len(running.said("process of session .* exit status 78")) == 3
+        # The log comes by a pipe of its own, perhaps later than the answer.
+        wait_until(lambda: len(running.said("process of session .* exit status 78")) == 3)
     finally:
         assert running.stop() == 0
 
@@ -204,7 +208,7 @@ def test_a_job_whose_process_cannot_begin_is_given_up(tmp_path: Path) -> None:
 def test_a_stopped_job_process_is_no_orphan(tmp_path: Path) -> None:
     running = Live(tmp_path, "--runningmode", "job", **fake_models(tmp_path)).wait_ready()
     answer = running.post(IC.upload, picture())
-    wait_until(lambda: running.pids(answer["sessname"]), 10)
+    wait_until(lambda: running.pids(answer["sessname"]))
     for pid in running.pids(answer["sessname"]):
         os.kill(pid, signal.SIGSTOP)
     assert running.stop(seconds=10) == 0

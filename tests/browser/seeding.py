@@ -82,6 +82,9 @@ def open_list(open_page: Open, *entries: dict[str, Any], **options: Any) -> Any:
     expect(page.locator("#nothing")).to_be_visible()
     add(page, *entries)
     expect(page.locator(".photo")).to_have_count(min(120, len(entries)))
+    # No question is under way any more that a deletion would leave without an answer, and no
+    # card is drawn anew in the hand of the test.
+    expect(page.locator(".verdict.pending")).to_have_count(0)
     return page
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import requests
 from batching import choose, column, expect_done, folder_of, rows, start, zip_of
-from live import digit
+from helpers import wait_until
+from live import digit, kill
 from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -49,6 +50,7 @@ def test_a_lost_answer_doubles_nothing(page: Any, tmp_path: Path) -> None:
 
 
 def test_a_reload_in_the_middle_goes_on_watching(page: Any, live: Any, tmp_path: Path) -> None:
+    live.wait_idle()
     [worker] = live.pids("workers.image_classification")
     choose(page, "folder", folder_of(tmp_path, *"0123456789"))
     os.kill(worker, signal.SIGSTOP)
@@ -111,8 +113,7 @@ def test_a_portal_that_dies_in_the_middle_is_waited_for(
     choose(page, "folder", folder_of(tmp_path, *"0123456789" * 3))
     start(page)
     expect(rows(page)).not_to_have_count(0)
-    for pid in live.pids("index.py"):
-        os.kill(pid, signal.SIGKILL)
+    kill(live.pids("index.py"))
     expect_done(page)
     expect(rows(page)).to_have_count(30)
     assert column(page, 3) == ["done"] * 30
@@ -121,13 +122,12 @@ def test_a_portal_that_dies_in_the_middle_is_waited_for(
 def test_a_full_server_is_waited_for(page: Any, watch: Any) -> None:
     watch.allow.append("status of 503")
     busy = {"status": "error", "error": "full", "code": "busy", "retry_after": 1}
-    told: list[bool] = []
+    seen: list[bool] = []
 
     def full(route: Any) -> None:
-        if told:
+        if seen:
             route.continue_()
         else:
-            told.append(True)
             route.fulfill(status=503, json=busy)
 
     page.route(SENDING, full)
@@ -135,6 +135,7 @@ def test_a_full_server_is_waited_for(page: Any, watch: Any) -> None:
     choose(page, "photos", [photo])
     start(page)
     expect(page.locator("#trouble")).to_contain_text("busy")
+    seen.append(True)
     expect_done(page)
     expect(page.locator("#trouble")).to_be_hidden()
 
@@ -221,7 +222,7 @@ def test_the_keyboard_is_enough(page: Any, tmp_path: Path) -> None:
     expect(page.locator("#opened .view")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.locator("#opened")).to_be_hidden()
-    assert page.locator(".opener").first.evaluate("node => node === document.activeElement")
+    expect(page.locator(".opener").first).to_be_focused()
 
 
 def test_without_scripts_a_form_leads_to_a_page_with_the_table(open_page: Open) -> None:
@@ -230,13 +231,17 @@ def test_without_scripts_a_form_leads_to_a_page_with_the_table(open_page: Open) 
     choose(page, "archive", {"name": "a.zip", "mimeType": "application/zip", "buffer": data})
     page.get_by_role("button", name="Start the batch").click()
     expect(page.locator("h1")).to_have_text("2 photos in this batch")
-    for _ in range(60):
-        again = page.get_by_role("link", name="Look again")
-        if again.count() == 0:
-            break
-        again.click()
+
+    def is_done() -> bool:
+        if "done" in page.locator("tbody tr").first.inner_text():
+            return True
+        with page.expect_navigation():
+            page.get_by_role("link", name="Look again").click()
+        return False
+
+    wait_until(is_done, 60, "the verdict")
+    expect(page.get_by_role("link", name="Look again")).to_have_count(0)
     expect(page.locator("tbody tr")).to_have_count(2)
-    expect(page.locator("tbody tr").first).to_contain_text("done")
     expect(page.locator("tbody tr").last).to_contain_text("refused")
     with page.expect_download():
         page.get_by_role("link", name="Download CSV").click()

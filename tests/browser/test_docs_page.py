@@ -91,8 +91,8 @@ def test_a_photo_is_tried_from_upload_to_picture_and_deleted(docs: Any) -> None:
     expect(result.locator("input[name=task]")).to_have_value(answer["sessname"])
     drawn = tried(docs, "#get-objectdetection-odres-odresimg")
     drawn.get_by_role("button", name="Send").click()
+    expect(drawn.locator(".came img")).to_have_js_property("naturalWidth", 200)
     expect(drawn.locator(".came img")).to_be_visible()
-    assert drawn.locator(".came img").evaluate("(img) => img.naturalWidth") == 200
 
     gone = tried(docs, "#delete-objectdetection-odres")
     gone.get_by_role("button", name="Send").click()

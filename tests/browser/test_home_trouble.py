@@ -26,6 +26,7 @@ from homely import (
     submit,
     upload,
 )
+from live import Live, kill
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -117,11 +118,11 @@ def test_all_that_failed_are_tried_again_at_once(page: Any, watch: Any) -> None:
 def test_a_full_queue_is_waited_out(page: Any, watch: Any) -> None:
     watch.allow.append("the server responded with a status of 503")
     full = {"status": "error", "code": "busy", "error": "the queue is full", "retry_after": 2}
-    answers = [full]
+    seen: list[bool] = []
 
     def answer(route: Any) -> None:
-        if answers:
-            route.fulfill(status=503, json=answers.pop(), headers={"Retry-After": "2"})
+        if not seen:
+            route.fulfill(status=503, json=full, headers={"Retry-After": "2"})
         else:
             route.continue_()
 
@@ -129,6 +130,7 @@ def test_a_full_queue_is_waited_out(page: Any, watch: Any) -> None:
     choose(page, CLASSIFY, upload("three.png", THREE))
     submit(page, CLASSIFY)
     expect(rows(page, CLASSIFY, "held")).to_contain_text("The queue is full. Tries again at")
+    seen.append(True)
     expect_state(page, CLASSIFY, "done")
 
 
@@ -167,6 +169,7 @@ def test_without_a_connection_it_says_so_and_goes_on_by_itself(page: Any, watch:
     watch.allow.append("ERR_INTERNET_DISCONNECTED")
     # What is needed to send is there by now, as on a page that was used before.
     recognise(page, CLASSIFY, upload("first.png", THREE))
+    expect(shown(page, CLASSIFY).locator(".view")).to_be_visible()
     page.context.set_offline(True)
     choose(page, CLASSIFY, upload("second.png", THREE))
     submit(page, CLASSIFY)
@@ -226,8 +229,6 @@ def test_after_a_reload_the_photo_can_still_go_to_another_model(page: Any) -> No
 @pytest.fixture
 def own(tmp_path: Path, chromium: Any) -> Iterator[tuple[Any, Any]]:
     """An installation of this test alone, and a page of it."""
-    from live import Live
-
     running = Live(tmp_path).wait_ready()
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
@@ -247,8 +248,7 @@ def test_a_restart_of_the_server_in_the_middle_is_survived(own: tuple[Any, Any])
     choose(page, CLASSIFY, *[upload(f"{n}.png", THREE) for n in range(6)])
     submit(page, CLASSIFY)
     expect(rows(page, CLASSIFY, "waiting").first).to_be_visible(timeout=VERDICT_MS)
-    for pid in server.pids("index.py"):
-        os.kill(pid, signal.SIGKILL)  # the supervisor starts another one
+    kill(server.pids("index.py"))  # the supervisor starts another one
     for pid in server.pids("workers.image_classification"):
         os.kill(pid, signal.SIGCONT)
     expect(rows(page, CLASSIFY, "done")).to_have_count(6, timeout=VERDICT_MS)

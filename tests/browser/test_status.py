@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,10 +33,12 @@ def photos(page: Any) -> int:
 def slow_page(open_page: Callable[..., Any]) -> Any:
     """The status page with a clock that only the test moves."""
     page = open_page("/version")
-    page.clock.install()
+    # Stopped before the page is there: no question may be under way while its time jumps.
+    page.clock.install(time="2030-01-01")
+    page.clock.pause_at("2030-01-01T00:00:01")
     page.goto(page.url.replace("/version", "/status"))
     expect(page.locator("#pause")).to_be_visible()
-    page.clock.pause_at("2030-01-01")
+    page.clock.run_for(2100)
     expect(page.locator("html")).to_have_attribute("data-live", re.compile("."))
     return page
 
@@ -48,16 +51,35 @@ def turn(page: Any) -> None:
     expect(root).not_to_have_attribute("data-live", before)
 
 
+def within_a_minute(act: Callable[[], None]) -> None:
+    """Do `act`, and once more if a minute ended in its midst: what it looks at is of one minute."""
+    begun = time.time() // 60
+    try:
+        act()
+    except AssertionError:
+        if time.time() // 60 == begun:
+            raise
+        act()
+
+
 def test_a_photo_shows_without_a_reload(open_page: Callable[..., Any], live: Any) -> None:
+    live.wait_idle()
     page = open_page("/status")
+    # Figures are up to a second old: by now they have all that was before.
+    expect(page.locator("html")).to_have_attribute("data-live", re.compile("."))
     before = photos(page)
     page.evaluate("() => { window.same = true; }")
     recognise(live)
     expect(page.locator("#tile-failures")).not_to_contain_text(f"of {before:,} photo")
     assert photos(page) == before + 1
-    expect(page.locator(f"{QUEUE} .bar.running")).to_have_attribute("d", re.compile("^M59"))
-    expect(page.locator(f"{QUEUE} .readout")).to_contain_text("This minute: ")
-    expect(page.locator(f"{QUEUE} .readout")).to_contain_text("median")
+
+    def shows() -> None:
+        recognise(live)
+        expect(page.locator(f"{QUEUE} .bar.running")).to_have_attribute("d", re.compile("^M59"))
+        expect(page.locator(f"{QUEUE} .readout")).to_contain_text("This minute: ")
+        expect(page.locator(f"{QUEUE} .readout")).to_contain_text("median")
+
+    within_a_minute(shows)
     assert page.evaluate("() => window.same")
 
 
@@ -109,14 +131,18 @@ def test_what_the_reader_does_outlives_an_update(slow_page: Any, live: Any) -> N
     turn(slow_page)
     summary = slow_page.locator(f"{QUEUE} summary")
     summary.click()
-    before = photos(slow_page)
-    recognise(live)
-    # Figures are up to a second old.
-    while photos(slow_page) == before:
-        turn(slow_page)
+
+    def shows() -> None:
+        before = photos(slow_page)
+        recognise(live)
+        # Figures are up to a second old.
+        while photos(slow_page) == before:
+            turn(slow_page)
+        expect(slow_page.locator(f"{QUEUE} tbody tr").first).to_contain_text("this minute")
+
+    within_a_minute(shows)
     expect(slow_page.locator(f"{QUEUE} details")).to_have_attribute("open", "")
     expect(summary).to_be_focused()
-    expect(slow_page.locator(f"{QUEUE} tbody tr").first).to_contain_text("this minute")
 
 
 def test_nothing_is_asked_while_nobody_looks(slow_page: Any) -> None:

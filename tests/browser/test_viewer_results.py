@@ -249,6 +249,7 @@ def address(sent: dict[str, Any]) -> str:
 def test_the_page_of_a_waiting_photo_turns_into_the_view(
     open_page: Callable[..., Any], live: Any
 ) -> None:
+    live.wait_idle()
     pids = live.pids("workers.image_classification")
     assert pids
     for pid in pids:

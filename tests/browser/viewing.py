@@ -88,12 +88,32 @@ def rectangle(locator: Any) -> tuple[float, float, float, float]:
     )
 
 
+def resize(page: Any, width: int, height: int) -> None:
+    """Give the window another size, and wait until the page has answered to it."""
+    page.set_viewport_size({"width": width, "height": height})
+    page.wait_for_function("(width) => innerWidth === width", arg=width)
+    # Observers of sizes are told at the end of the first of these pictures.
+    page.evaluate(
+        "() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))"
+    )
+
+
 def boxes_lie_right(page: Any, predictions: list[dict[str, Any]], width: int, height: int) -> None:
     """Fail unless each box is where its numbers say, by less than a pixel of the screen."""
     expect(page.locator(".view-line")).to_have_count(len(predictions))
-    left, top, right, bottom = rectangle(page.locator(".view-photo"))
-    for index, prediction in enumerate(predictions):
-        line = page.locator(f".view-box[data-index='{index}'] .view-line")
+    # All at one moment: between two of them the photo may be scrolled.
+    (left, top, right, bottom), *lines = page.evaluate(
+        """(count) => {
+          const boxes = Array.from({ length: count }, (_, n) => `[data-index="${n}"] .view-line`);
+          return [".view-photo", ...boxes.map((box) => `.view-box${box}`)].map((each) => {
+            const { left, top, right, bottom } =
+              document.querySelector(each).getBoundingClientRect();
+            return [left, top, right, bottom];
+          });
+        }""",
+        len(predictions),
+    )
+    for prediction, shown in zip(predictions, lines, strict=True):
         box = prediction["box"]
         expected = (
             left + box["x_min"] / width * (right - left),
@@ -101,7 +121,6 @@ def boxes_lie_right(page: Any, predictions: list[dict[str, Any]], width: int, he
             left + box["x_max"] / width * (right - left),
             top + box["y_max"] / height * (bottom - top),
         )
-        shown = rectangle(line)
         assert all(abs(a - b) < 1 for a, b in zip(shown, expected, strict=True)), (shown, expected)
 
 
@@ -119,5 +138,6 @@ __all__ = [
     "found",
     "picture",
     "rectangle",
+    "resize",
     "show",
 ]
