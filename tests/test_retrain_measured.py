@@ -105,3 +105,29 @@ def test_the_diagrams_are_drawn(tmp_path: Path) -> None:
     assert told["accuracy (test)"] == pytest.approx(2 / 3, abs=1e-4)
     assert told["average precision of cat"] == 1.0
     assert "recall of never seen" not in told and "average precision of never seen" not in told
+
+
+@pytest.mark.slow
+def test_a_training_that_goes_on_is_measured_by_its_own_looks(tmp_path: Path) -> None:
+    # Given a finished training, the best of whose looks lies far back
+    import tensorflow as tf
+
+    from tools.retraining import scratch
+    from tools.retraining.schedule import History, Schedule
+
+    checkpoint, plan = tmp_path / "state.npz", Schedule(steps=10, patience=3)
+    pixels = tf.keras.Input((8,))
+    model = tf.keras.Model(pixels, tf.keras.layers.Dense(2)(pixels))
+    first = scratch._Learner(model, plan, checkpoint, None, None)
+    first.step = 10
+    first.history = History([10], [1.0], [1, 2, 3, 4], [0.9, 0.5, 0.6, 0.7])
+    assert first.no_better()
+    first.save()
+    # When it goes on for longer
+    second = scratch._Learner(model, plan, checkpoint, None, None)
+    second.restore()
+    # Then it ends early only when its own looks get no better
+    assert not second.no_better()
+    second.history.validation += [0.6, 0.5, 0.4, 0.3]
+    assert second.no_better()
+    assert second.history.validation[0] == 0.9

@@ -80,6 +80,7 @@ class _Learner:
         self.history = History()
         self.begin = self.told = self.kept = time.monotonic()
         self._measured = 0.0  # progress at the last validation
+        self._looked = 0  # validations before this training was resumed
         self._curve = checkpoint.with_suffix(".curve.json")
         self._saved = Checkpoint(
             checkpoint, [*model.weights, *optimizer.variables, *self.mean, self.spent]
@@ -90,6 +91,7 @@ class _Learner:
         self.step = self._saved.restore()
         if self.step:
             self.history = History.read(self._curve)
+            self._looked = len(self.history.validation)
 
     def seconds(self) -> float:
         return float(self.spent.numpy()) + time.monotonic() - self.begin
@@ -136,8 +138,11 @@ class _Learner:
         self.history.validated.append(self.step)
 
     def no_better(self) -> bool:
-        """Whether the best validation lies `patience` validations back."""
-        seen, patience = self.history.validation, self.plan.patience
+        """Whether the best validation since it was resumed lies `patience` validations back.
+
+        A finished training that goes on for longer learns fast again, and is worse at first.
+        """
+        seen, patience = self.history.validation[self._looked :], self.plan.patience
         return bool(patience and seen) and int(np.argmax(seen[::-1])) >= patience
 
     def save(self) -> None:
