@@ -137,6 +137,72 @@ def test_a_network_from_scratch_is_served_the_same_from_each_file(tmp_path: Path
     assert np.ptp([score for _, score in answers]) < 0.02, answers
 
 
+@pytest.mark.slow
+def test_two_networks_answer_together(tmp_path: Path) -> None:
+    # Given a small network of an earlier training
+    import tensorflow as tf
+
+    from tools import exported
+
+    data, first = shapes(tmp_path / "data"), tmp_path / "first"
+    pixels = tf.keras.Input((32, 32, 3))
+    seen = tf.keras.layers.GlobalMaxPooling2D()(tf.keras.layers.Conv2D(2, 3)(pixels))
+    earlier = tf.keras.Model(pixels, tf.keras.layers.Softmax()(seen))
+    first.mkdir()
+    earlier.save(first / "first.keras")
+    (first / "labels.txt").write_text("circle\nsquare\n")
+    # When another one is learned that is to answer with it
+    given = ("--image_dir", data, "--from-scratch", "--epochs", 1, "--batch_size", 32)
+    code, text = said(
+        *given,
+        *("--checkpoint", tmp_path / "check.npz", "--ensemble", first / "first.keras"),
+        *("--out", tmp_path / "both"),
+    )
+    assert code == 0, text
+    # Then the .tflite is as good as the whole, and differs from the network alone
+    whole = tf.keras.models.load_model(tmp_path / "both" / "both.keras", compile=False)
+    some = np.random.default_rng(1).uniform(-1, 1, (1, 32, 32, 3)).astype(np.float32)
+    members = [whole.get_layer(f"member_{n}") for n in range(2)]
+    told = np.mean([np.log(member(some)) for member in members], axis=0)
+    answer = np.asarray(whole(some))
+    assert (answer.argmax(1) == told.argmax(1)).all()
+    np.testing.assert_allclose(members[1](some), earlier(some), atol=1e-6)
+    [got] = exported.litert(tmp_path / "both" / "both.tflite")(some)
+    np.testing.assert_allclose(got, answer, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("labels", "side", "sentence"),
+    [
+        (None, 32, "labels.txt beside it"),
+        ("square\ncircle\n", 32, "its classes are others"),
+        ("circle\nsquare\n", 40, "expected pictures of 32 pixels"),
+        ("circle\nsquare\n", None, "Keras cannot read it"),
+    ],
+)
+def test_a_network_that_cannot_answer_along_is_told_before_anything_is_learned(
+    tmp_path: Path, labels: str | None, side: int | None, sentence: str
+) -> None:
+    import tensorflow as tf
+
+    file = tmp_path / "first.keras"
+    if labels is not None:
+        (tmp_path / "labels.txt").write_text(labels)
+    if side is None:
+        file.write_bytes(b"no network")
+    else:
+        pixels = tf.keras.Input((side, side, 3))
+        tf.keras.Model(pixels, tf.keras.layers.GlobalMaxPooling2D()(pixels)).save(file)
+    data, checkpoint = shapes(tmp_path / "data", 20), tmp_path / "check.npz"
+    code, text = said(
+        *("--image_dir", data, "--from-scratch", "--out", tmp_path / "both"),
+        *("--checkpoint", checkpoint, "--ensemble", file),
+    )
+    assert code != 0 and sentence in text and "Traceback" not in text
+    assert not checkpoint.exists() and not (tmp_path / "both").exists()
+
+
 def test_a_folder_appears_whole_or_the_old_one_stays(tmp_path: Path) -> None:
     out = tmp_path / "out"
     with folders.whole_folder(out) as part:

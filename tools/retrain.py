@@ -59,6 +59,12 @@ _STOPPED = (
 )
 @click.option("--class_weights/--no-class_weights", default=True, help="Rare classes count more.")
 @click.option("--mirror", is_flag=True, help="From scratch: the answer also sees the mirror image.")
+@click.option(
+    "--ensemble",
+    type=Path,
+    multiple=True,
+    help="From scratch: the .keras of an earlier training, whose answers count as much.",
+)
 @click.option("--bfloat16", is_flag=True, help="From scratch: faster on processors that have it.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all chance.")
 @click.option("--resume", is_flag=True, help="From scratch: go on from the checkpoint.")
@@ -108,6 +114,8 @@ def check(wish: Wishes) -> None:
     """Refuse early what could not be done after an hour of learning. Raises BadData."""
     if bool(wish.base) == wish.scratch:
         raise BadData("expected either --base or --from-scratch.")
+    if wish.ensemble and not wish.scratch:
+        raise BadData("--ensemble goes with --from-scratch.")
     if not install.NAME.fullmatch(wish.name):
         raise BadData(f"--out {wish.out}: expected a name of letters, digits, - and _.")
     if wish.out.exists() and not wish.force:

@@ -25,12 +25,19 @@ def learn(wish: Wishes, found: Pictures) -> Learned:
     check = pictures.load(found, found.of("validation"), side)
     found.tell_broken()
     found.check_learnable(labels)
+    members = [joined.member(file, found.classes, side) for file in wish.ensemble]
     weights = head.class_weights(labels, len(found.classes), wish.class_weights)
     tf.keras.utils.set_random_seed(wish.seed)
     model, history = _trained(wish, images, labels, check, weights)
     seen = check[0].astype(np.float32) / 127.5 - 1
     served, whole = joined.with_mirror(model, side, wish.mirror, (seen, check[1]))
     summary = f"A residual network for pictures of {side} pixels, learned from nothing."
+    if members:
+        served, whole = joined.ensemble([whole, *members], (seen, check[1]))
+        summary = (
+            f"{len(members) + 1} residual networks for pictures of {side} pixels, learned from "
+            "nothing; they answer together."
+        )
     curves = {"loss": (history.step, history.loss)}
     if history.validation:
         curves["accuracy (validation)"] = (history.validated, history.validation)

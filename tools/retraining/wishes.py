@@ -38,6 +38,7 @@ class Wishes:
     batch_size: int
     class_weights: bool
     mirror: bool
+    ensemble: tuple[Path, ...]
     bfloat16: bool
     seed: int
     resume: bool
