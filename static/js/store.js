@@ -8,7 +8,7 @@
 
 import { note, noted, strike } from "./journal.js";
 
-export { thumbOf } from "./thumb.js";
+export { thumbFirst, thumbOf } from "./thumb.js";
 
 const MOST = 2000; // entries; the oldest make room
 const MOST_LABELS = 20; // of one entry

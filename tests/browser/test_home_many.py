@@ -23,6 +23,21 @@ COUNT_UPLOADS = """() => {
     return send.apply(this, values);
   };
 }"""
+# Asks for the small pictures of five photos, and then for that of the last one first.
+ASK_FOR_FIVE = """async (photo) => {
+  const { thumbFirst, thumbOf } = await import("/static/js/thumb.js");
+  const files = [0, 1, 2, 3, 4].map((n) => new File([new Uint8Array(photo)], `${n}.png`));
+  const made = [];
+  const all = files.map((file) => thumbOf(file).then(({ type }) => made.push([file.name, type])));
+  thumbFirst(files[4]);
+  await Promise.all(all);
+  return made;
+}"""
+
+
+def test_the_small_picture_that_is_looked_at_is_made_before_the_others(page: Any) -> None:
+    made = page.evaluate(ASK_FOR_FIVE, list(THREE))
+    assert made == [[f"{n}.png", "image/jpeg"] for n in (0, 4, 1, 2, 3)]
 
 
 def test_two_hundred_photos_all_get_their_verdict(page: Any) -> None:

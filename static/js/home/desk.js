@@ -168,10 +168,11 @@ async function verdict(photo, signal) {
   }
 }
 
-/** A small picture of a photo, or null; it is made once. */
-export function thumbnailOf(photo) {
+/** A small picture of a photo, or null; it is made once, and soon where it is `seen`. */
+export function thumbnailOf(photo, seen = false) {
   photo.thumbnail ??= photo.file
     ? store.thumbOf(photo.file)
     : store.get(photo.task).then((entry) => entry?.thumb ?? null);
+  if (seen) store.thumbFirst(photo.file);
   return photo.thumbnail;
 }

@@ -27,7 +27,7 @@ export class Workspace {
     this.tray = new Tray(find(".tray-list"), limits, {
       onChoose: (photo) => this.choose(photo),
       onRemove: (photo) => this.remove(photo),
-      thumbnailOf: async (photo) => (await desk()).thumbnailOf(photo),
+      thumbnailOf: async (photo) => (await desk()).thumbnailOf(photo, true),
     });
     this.view = new View(find(".shown"), limits, {
       again: (photo) => this.start([photo]),
