@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._child import serve
-from scai import cards, pixels, plugins
+from scai import cards, pixels, plugins, settings
 from scai.durable import Disk
 from scai.images import Limits
 from scai.model_cache import ModelCache
@@ -50,7 +50,7 @@ class Drained:
         build = plugins.load("workers", kind).build
         card = cards.load_card(config, "default", kind)
         if undo != PLAIN_ENGINE:
-            card = replace(card, tuning=cards.Tuning(ROOT / ".cache" / "engines"))
+            card = replace(card, tuning=cards.Tuning(ROOT / settings.load().cachepath))
         recognizer: Recognizer = build(card, self._batch)
         if undo == FULL_SIZE:
             type(recognizer).needed_sides = property(lambda self: None)  # type: ignore[assignment]

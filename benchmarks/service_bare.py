@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._child import serve
+from scai import settings
 from scai.cards import CLASSIFICATION, ModelCard, Tuning, load_card
 from scai.engines.base import cores
 from scai.pixels import Picture, read_picture
@@ -36,7 +37,7 @@ class Bare:
     def __init__(self, kind: str, config: Path, photo: Path) -> None:
         self._kind = kind
         # As the worker loads it: with the setting that was measured to be the fastest.
-        tuned = Tuning(ROOT / ".cache" / "engines")
+        tuned = Tuning(ROOT / settings.load().cachepath)
         self._card = dataclasses.replace(load_card(config, "default", kind), tuning=tuned)
         self._data = photo.read_bytes()
         self._shared = self._build(self._card, _BATCH)
