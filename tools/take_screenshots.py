@@ -108,6 +108,8 @@ def keep(page: Page, file: Path) -> None:
     page.add_style_tag(content="* { content-visibility: visible !important; }")
     page.evaluate("() => { for (const img of document.images) img.loading = 'eager'; }")
     page.wait_for_function("() => [...document.images].every((img) => img.complete)")
+    # Loaded is not painted: pictures may be decoded later than the page around them.
+    page.evaluate("() => Promise.allSettled([...document.images].map((img) => img.decode()))")
     shot = Image.open(io.BytesIO(page.screenshot(full_page=True, animations="disabled")))
     shot.crop((0, 0, shot.width, min(shot.height, _TALLEST))).save(
         file, "WEBP", quality=_QUALITY, method=6
