@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import batch_client
 import pytest
 from batch_client import IC, OD, WHITE, Client
 from helpers import picture
@@ -23,6 +24,8 @@ from scai.records import read_object
 from scai.retention import purge
 from scai.routes import ROUTES
 from scai.session import Session
+
+client, look_always = batch_client.client, batch_client.look_always
 
 ROUTE = {routes.kind: routes for routes in ROUTES}
 HUGE = 10**400  # JSON may hold it, and no float can
@@ -42,18 +45,6 @@ STRANGE: list[Any] = [
     [{"label": "a", "score": 0.5, "box": "no"}],
     [{"label": "a", "score": 0.5, "box": {"x_min": "inf", "y_min": HUGE, "x_max": 1, "y_max": 1}}],
 ]
-
-
-@pytest.fixture(autouse=True)
-def look_always(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is told of a batch is a moment old at most; the tests are faster than that."""
-    monkeypatch.setattr("scai.batches.progress._PAUSE", 0.0)
-    monkeypatch.setattr("scai.batches.progress._PAUSE_ALL", 0.0)
-
-
-@pytest.fixture
-def client(site: Site) -> Client:
-    return Client(site)
 
 
 def written(site: Site, task: str, **verdict: Any) -> None:
