@@ -10,6 +10,7 @@ import fcntl
 import json
 import logging
 import os
+import re
 import secrets
 import socket
 import time
@@ -26,10 +27,11 @@ log = logging.getLogger(__name__)
 
 
 class Owner:
-    """This process as the owner of claims. `id` has no '@' and no '/'."""
+    """This process as the owner of claims. `id` has no '@', no '+' and no '/'."""
 
     def __init__(self, pool: Path) -> None:
-        self.id = f"{socket.gethostname().split('.')[0]}-{os.getpid()}-{secrets.token_hex(4)}"
+        host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname().partition(".")[0])
+        self.id = f"{host}-{os.getpid()}-{secrets.token_hex(4)}"
         self._folder = pool / FOLDER
         self._folder.mkdir(parents=True, exist_ok=True)
         self._facts: dict[str, Any] = {"pid": os.getpid(), "started": round(time.time(), 3)}

@@ -42,6 +42,7 @@ LEVELS = [
         "scai.description.operations",
         "scai.refusals",
         "scai.queues.base",
+        "scai.queues._claims",
         "scai.engines.base",
     },
     {
@@ -130,6 +131,7 @@ NEIGHBOURS = {
     ("scai.figures.overview", "scai.status"),
     ("scai.models.shelf", "scai.models.model"),
     ("scai.models.telling", "scai.models.model"),
+    ("scai.queues._claims", "scai.queues.base"),
     ("scai.description.batches", "scai.description.batch_schemas"),
     ("scai.cli", "scai.portal"),
     ("scai.batches.adding", "scai.batches.progress"),

@@ -16,7 +16,8 @@ from helpers import KIND, wait_until
 from queueing import claim_all, names, put, taken
 
 from scai import owners
-from scai.queues.base import Job
+from scai.durable import Disk
+from scai.queues.base import Claim, Job
 from scai.queues.directory import DirectoryQueue
 
 
@@ -322,7 +323,9 @@ def test_a_second_ticket_for_a_claimed_job_does_not_stay_when_the_claim_comes_ba
     assert (list(queue.waiting()), queue.claimed()) == ([name], {})
 
 
-def test_a_second_ticket_claimed_by_the_same_worker_is_gone(queue: DirectoryQueue) -> None:
+def test_a_second_ticket_claimed_by_the_same_worker_is_a_claim_of_its_own(
+    queue: DirectoryQueue,
+) -> None:
     [name] = names(1)
     put(queue, name)
     first = queue.claim_one(name)
@@ -331,7 +334,88 @@ def test_a_second_ticket_claimed_by_the_same_worker_is_gone(queue: DirectoryQueu
     assert first is not None and second is not None
     assert list(queue.waiting()) == []
     second.done()
+    assert list(queue.claimed()) == [name]
+    first.done()
     assert not queue.claimed()
+
+
+def test_a_job_claimed_again_while_it_is_given_back_is_not_lost(
+    queue: DirectoryQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread of the same worker claims the ticket as soon as the rename has moved it."""
+    [name] = names(1)
+    put(queue, name)
+    first = queue.claim_one(name)
+    assert first is not None
+    second: list[Claim | None] = []
+    rename = os.rename
+
+    def rename_then_claim(source: str, target: str) -> None:
+        rename(source, target)
+        monkeypatch.setattr(os, "rename", rename)
+        second.append(queue.claim_one(name))
+
+    monkeypatch.setattr(os, "rename", rename_then_claim)
+    first.give_back()
+    assert second[0] is not None
+    assert (len(queue), list(queue.claimed())) == (0, [name])
+    second[0].give_back()
+    assert (list(queue.waiting()), queue.claimed()) == ([name], {})
+
+
+def test_a_ticket_put_while_the_same_job_is_claimed_stays(
+    queue: DirectoryQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [name] = names(1)
+    put(queue, name)
+    rename = os.rename
+
+    def rename_then_put(source: str, target: str) -> None:
+        rename(source, target)
+        put(queue, name)
+
+    monkeypatch.setattr(os, "rename", rename_then_put)
+    claim = queue.claim_one(name)
+    assert claim is not None
+    assert (list(queue.waiting()), list(queue.claimed())) == ([name], [name])
+
+
+def test_a_claim_that_ended_touches_no_later_claim_of_the_same_job(queue: DirectoryQueue) -> None:
+    [name] = names(1)
+    put(queue, name)
+    first = queue.claim_one(name)
+    assert first is not None
+    first.give_back()
+    second = queue.claim_one(name)
+    assert second is not None
+    first.done()
+    first.give_back()
+    assert (len(queue), list(queue.claimed())) == (0, [name])
+
+
+def test_a_failed_flush_leaves_a_ticket_that_waited_before(tmp_path: Path) -> None:
+    [waiting, new] = names(2)
+    disk = Disk()
+    queue = DirectoryQueue(tmp_path / "pool", KIND, doorbell=False, disk=disk)
+    put(queue, waiting)
+
+    def broken(path: Path) -> None:
+        raise OSError("input/output error")
+
+    disk.sync_directory = broken  # type: ignore[method-assign]
+    for name in (waiting, new):
+        with pytest.raises(OSError, match="input/output error"):
+            put(queue, name)
+    assert list(queue.waiting()) == [waiting]
+    queue.close()
+
+
+def test_claims_named_by_an_earlier_release_come_back(queue: DirectoryQueue) -> None:
+    [name] = names(1)
+    (queue.pool / ".claimed" / f"{name}@host-1-abcd").touch()
+    assert queue.claimed() == {name: "host-1-abcd"}
+    assert queue.recover() == 1
+    assert list(queue.waiting()) == [name]
 
 
 def test_without_its_blank_file_a_queue_makes_tickets_all_the_same(queue: DirectoryQueue) -> None:

@@ -3,7 +3,8 @@
 This is SCAI's public protocol: whoever makes a session directory and touches a ticket is a
 client. Beside the tickets lie, hidden from a plain `ls`:
 
-    .claimed/<session name>@<owner>   taken by that owner (one rename); gone when it has its verdict
+    .claimed/<session name>@<owner>+<number>   claimed by that owner (one rename); removed when the
+                                      job has its verdict. No two claims ever have the same name
     .owners/<owner>.lock, .json       flocked while the owner lives, see scai/owners.py
     .hold/<session name>              set aside; the text in it is the reason
     .journal/<minute>                 a line for each verdict, see scai/figures/journal.py
@@ -11,10 +12,15 @@ client. Beside the tickets lie, hidden from a plain `ls`:
 
 A ticket is in exactly one of the three places. Renames need no flush: after a power cut a
 ticket stands at one of its two places, and both lead to a run.
+
+A name that somebody else may hold is never unlinked. Each claim has a name of its own, so whoever
+holds the claim, or buries its dead owner, alone removes it. A ticket may be claimed, given back and
+claimed again at any moment; only `withdraw` and a `place` that failed remove one.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import threading
@@ -29,6 +35,7 @@ from scai import owners
 from scai.backlog import Backlog
 from scai.doorbell import Doorbell
 from scai.durable import Disk
+from scai.queues._claims import DirectoryClaim, session_and_owner
 from scai.queues.base import Claim, Job, JobQueue
 from scai.session import NAME
 
@@ -75,6 +82,7 @@ class DirectoryQueue(JobQueue):
         self._rung = threading.Event()
         self._owner: owners.Owner | None = None
         self._owning = threading.Lock()
+        self._claim_numbers = itertools.count(1)
         self._taking = threading.Lock()
         self._backlog = Backlog(NAME.fullmatch)
         self._listed_at = -float("inf")
@@ -111,25 +119,33 @@ class DirectoryQueue(JobQueue):
             # A further name of one empty file: making and removing a file of its own costs more.
             os.link(f"{self._folder}/{_BLANK}", ticket)
         except FileExistsError:
-            pass
+            return partial(self._flush, ticket, ours=False)
         except OSError:
-            self._make_ticket(ticket)
-        return partial(self._flush, ticket)
+            return partial(self._flush, ticket, ours=self._make_ticket(ticket))
+        return partial(self._flush, ticket, ours=True)
 
-    def _make_ticket(self, ticket: str) -> None:
-        """An empty file of its own, where there is no blank or it has as many names as can be."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    def _make_ticket(self, ticket: str) -> bool:
+        """Create an empty file of its own; False when the ticket was there already.
+
+        For a queue folder without a blank, or with a blank that has as many names as can be.
+        """
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             os.close(os.open(ticket, flags, 0o640))
+        except FileExistsError:
+            return False
         except FileNotFoundError:
             self._make_folders()
             os.close(os.open(ticket, flags, 0o640))
+        return True
 
-    def _flush(self, ticket: str) -> None:
+    def _flush(self, ticket: str, *, ours: bool) -> None:
+        """Flush the queue folder. When that fails, remove the ticket if this call made it."""
         try:
             self._disk.sync_directory(self.pool)
         except OSError:
-            Path(ticket).unlink(missing_ok=True)
+            if ours:
+                Path(ticket).unlink(missing_ok=True)
             raise
 
     def claim(self, limit: int, timeout: float) -> list[Claim]:
@@ -237,12 +253,14 @@ class DirectoryQueue(JobQueue):
         return self._rename(session)
 
     def _rename(self, name: str) -> Claim | None:
-        taken = f"{self._folder}/{CLAIMED}/{name}@{self.owner.id}"
+        # The number makes the name new, so rename(2) always moves the ticket: where the target is
+        # another name of the same file, it would do nothing.
+        taken = f"{self._folder}/{CLAIMED}/{name}@{self.owner.id}+{next(self._claim_numbers)}"
         try:
-            _move(f"{self._folder}/{name}", taken)
+            os.rename(f"{self._folder}/{name}", taken)
         except FileNotFoundError:
             return None  # another worker was faster
-        return DirectoryClaim(self, Job(name, self.kind), taken)
+        return DirectoryClaim(Job(name, self.kind), taken, self._return, self.set_aside)
 
     def withdraw(self, session: str) -> bool:
         ticket = Path(f"{self._folder}/{session}")
@@ -276,8 +294,8 @@ class DirectoryQueue(JobQueue):
 
     def claimed(self) -> dict[str, str]:
         """Session names that are being worked on, each with the id of its owner."""
-        pairs = (name.partition("@") for name in self._names(self._claimed))
-        return {session: owner for session, _, owner in pairs if NAME.fullmatch(session)}
+        pairs = map(session_and_owner, self._names(self._claimed))
+        return {session: owner for session, owner in pairs if NAME.fullmatch(session)}
 
     def has(self, session: str) -> bool:
         """Whether that session waits or is being worked on."""
@@ -311,7 +329,7 @@ class DirectoryQueue(JobQueue):
         """Put the claims of dead owners back; how many there were."""
         by_owner: dict[str, list[str]] = {name: [] for name in owners.known(self.pool)}
         for name in self._names(self._claimed):
-            by_owner.setdefault(name.partition("@")[2], []).append(name)
+            by_owner.setdefault(session_and_owner(name)[1], []).append(name)
         if self._owner is not None:
             by_owner.pop(self._owner.id, None)
         count = 0
@@ -323,12 +341,16 @@ class DirectoryQueue(JobQueue):
         return count
 
     def _return(self, claimed: str) -> bool:
+        """Let a claimed job wait again; False when the claim was gone."""
+        claim = f"{self._folder}/{CLAIMED}/{claimed}"
         try:
-            _move(
-                f"{self._folder}/{CLAIMED}/{claimed}", f"{self._folder}/{claimed.partition('@')[0]}"
-            )
+            os.rename(claim, f"{self._folder}/{session_and_owner(claimed)[0]}")
         except FileNotFoundError:
             return False
+        # Where a client has put the ticket anew, both are names of one file, and rename(2) did
+        # nothing. The claim's name is this claim's alone, so no later claim can be hit.
+        with suppress(FileNotFoundError):
+            os.unlink(claim)
         return True
 
     def _recover_now_and_then(self) -> bool:
@@ -360,38 +382,7 @@ class DirectoryQueue(JobQueue):
         self._bell = self._done_bell = None
         if self._owner is not None:
             for name in self._names(self._claimed):
-                if name.endswith("@" + self._owner.id):
+                if session_and_owner(name)[1] == self._owner.id:
                     self._return(name)
             self._owner.close()
             self._owner = None
-
-
-class DirectoryClaim(Claim):
-    """A ticket under `.claimed/`. Its removal is what rings the portal's doorbell."""
-
-    def __init__(self, queue: DirectoryQueue, job: Job, file: str) -> None:
-        self.job = job
-        self._queue = queue
-        self._file = file
-
-    def done(self) -> None:
-        try:
-            os.unlink(self._file)
-        except FileNotFoundError:
-            pass
-        except (IsADirectoryError, PermissionError):
-            log.warning("%s is not a file; left where it is", self._file)
-
-    def give_back(self) -> None:
-        self._queue._return(os.path.basename(self._file))
-
-    def hold(self, reason: str) -> None:
-        self._queue.set_aside(self.job.session, reason)
-        self.done()
-
-
-def _move(source: str, target: str) -> None:
-    """Rename, also where both are names of one file: then rename(2) does nothing at all."""
-    os.rename(source, target)
-    with suppress(FileNotFoundError):
-        os.unlink(source)
