@@ -32,14 +32,14 @@ check: setup-dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -q tests/test_architecture.py
+	@$(BIN)/lint-imports --no-logo --no-cache
 
 bench: setup
 	@$(BIN)/scai bench all
 
 screenshots: setup-dev
 	@sh requirements/browser.sh
-	@$(BIN)/python -m tools.take_screenshots
+	@$(BIN)/python -m tools.artwork.screenshots
 
 setup:
 	@sh requirements/install.sh runtime

@@ -6,13 +6,13 @@ from typing import Any
 def __getattr__(name: str) -> Any:
     # Made when a WSGI server asks for it: importing this file has no effect on the disk.
     if name == "app":
-        from scai.portal import application
+        from scai.programs.portal import application
 
         return application()
     raise AttributeError(name)
 
 
 if __name__ == "__main__":
-    from scai.cli import portal
+    from scai.cli.main import portal
 
     portal()

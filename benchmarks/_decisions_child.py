@@ -12,16 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._child import serve
-from scai import cards, pixels, plugins, settings
-from scai.durable import Disk
-from scai.images import Limits
-from scai.model_cache import ModelCache
+from scai import plugins, settings
+from scai.models import cards
+from scai.pictures import pixels
+from scai.pictures.header import Limits
 from scai.queues.base import Job
 from scai.queues.directory import DirectoryQueue
-from scai.recognizer import Recognizer
-from scai.session import Session, Upload
+from scai.recognition.loaded_models import ModelCache
+from scai.recognition.recognizer import Recognizer
 from scai.settings import ROOT
-from scai.worker import Worker
+from scai.storage.disk import Disk
+from scai.storage.session import Session, Upload
+from scai.worker.pipeline import Worker
 
 AS_IT_IS = "as it is"
 ONE_AT_A_TIME = "no pipeline, one batch after the other"

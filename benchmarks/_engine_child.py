@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks._child import serve, timed
-from scai import choose, plugins
-from scai.cards import AUTO, CLASSIFICATION, ModelCard, Tuning, load_card
+from scai import plugins
 from scai.engines.base import TensorSpec, example
+from scai.models.cards import AUTO, CLASSIFICATION, ModelCard, Tuning, load_card
+from scai.recognition import loading
 
 Call = Callable[[NDArray[np.generic]], object]
 # What a resident worker is told: the most images that come at once.
@@ -49,9 +50,9 @@ def load(question: dict[str, Any]) -> dict[str, Any]:
         card = ModelCard(CLASSIFICATION, graph, graph.name, graph=graph)
     if question["engine"] == AUTO:
         tuned = replace(card, tuning=Tuning(Path(question["tuning"])))
-        engine = choose.load_engine(tuned, batch=_BATCH)
+        engine = loading.load_engine(tuned, batch=_BATCH)
     else:
-        model = choose.model_file(card, question["engine"], 0, _BATCH)
+        model = loading.model_file(card, question["engine"], 0, _BATCH)
         engine = plugins.load("engines", question["engine"]).Engine(model)
     _call, _spec = engine.infer, engine.input
     return {"is": engine.describe(), "took": time.perf_counter() - started}

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._child import serve
-from scai.durable import Disk
 from scai.queues.base import Job
 from scai.queues.directory import DirectoryQueue
-from scai.session import new_name
+from scai.storage.disk import Disk
+from scai.storage.session import new_name
 
 KIND = "image_classification"
 BATCH = 8

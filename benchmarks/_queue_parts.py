@@ -25,12 +25,12 @@ from benchmarks._child import Child
 from benchmarks._photo import photo
 from benchmarks._queue_child import BATCH, KIND
 from benchmarks.harness import Report, interleaved, percentile
-from scai.durable import POLICIES, Disk
+from scai.jobs.retention import purge
 from scai.queues.base import Job
 from scai.queues.directory import DirectoryQueue
-from scai.retention import purge
-from scai.session import FINAL, Session, Upload, new_name
 from scai.settings import ROOT
+from scai.storage.disk import POLICIES, Disk
+from scai.storage.session import FINAL, Session, Upload, new_name
 
 THREADS = (1, 4, 16)
 PROCESSES = (1, 2, 4)

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from benchmarks._photo import photo
-from scai.durable import Disk
-from scai.session import Session, Upload, new_name
+from scai.storage.disk import Disk
+from scai.storage.session import Session, Upload, new_name
 
 KIND = "image_classification"
 

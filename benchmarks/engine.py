@@ -18,8 +18,8 @@ from benchmarks._child import Child
 from benchmarks._models import mobilenet
 from benchmarks.harness import Report, interleaved, progress
 from scai import plugins
-from scai.cards import AUTO, CLASSIFICATION, DETECTION, ModelCard, load_card
-from scai.choose import file_kind
+from scai.models.cards import AUTO, CLASSIFICATION, DETECTION, ModelCard, load_card
+from scai.recognition.loading import file_kind
 from scai.settings import ROOT
 
 BATCHES = (1, 8)

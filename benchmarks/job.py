@@ -22,11 +22,11 @@ import click
 
 from benchmarks._photo import photo
 from benchmarks.harness import Report, file_system, interleaved, progress
-from scai.durable import Disk
 from scai.queues.base import Job
 from scai.queues.directory import DirectoryQueue
-from scai.session import FINAL, Session, Upload
 from scai.settings import ROOT
+from scai.storage.disk import Disk
+from scai.storage.session import FINAL, Session, Upload
 
 KIND = "image_classification"
 JOB, RESIDENT = "job mode, process start to verdict", "resident worker, ticket to verdict"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
-from scai.routes import ROUTES, Routes
+from scai.kinds import ROUTES, Routes
 
 _BOUNDARY = b"----------------8f1c5d0e2b7a"
 # How long one long-poll waits, and the pause after one that was answered too early, in seconds.

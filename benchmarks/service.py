@@ -24,7 +24,7 @@ from benchmarks.load_talks import Talk, has_predictions, scai_talk
 from benchmarks.service_inputs import Subject, classification, detection
 from benchmarks.service_setup import about, alone, bare_loop, site, warning
 from benchmarks.service_site import Site, Usage, processor_seconds
-from scai.cards import CLASSIFICATION
+from scai.models.cards import CLASSIFICATION
 
 OPTIONS = [
     click.Option(

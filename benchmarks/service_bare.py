@@ -18,11 +18,11 @@ from typing import Any
 
 from benchmarks._child import serve
 from scai import settings
-from scai.cards import CLASSIFICATION, ModelCard, Tuning, load_card
 from scai.engines.base import cores
-from scai.pixels import Picture, read_picture
-from scai.recognizer import NONE, Recognizer, Tensor
-from scai.results import Result
+from scai.models.cards import CLASSIFICATION, ModelCard, Tuning, load_card
+from scai.pictures.pixels import Picture, read_picture
+from scai.recognition.recognizer import NONE, Recognizer, Tensor
+from scai.recognition.results import Result
 from scai.settings import ROOT
 
 _BATCH = 8
@@ -169,7 +169,7 @@ class Bare:
             return
         import cv2
 
-        from scai.annotate import draw
+        from scai.recognition.annotate import draw
 
         drawn = draw(picture.pixels, result, self._card.line_thickness, self._card.max_boxes)
         done, _ = cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))

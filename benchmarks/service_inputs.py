@@ -9,7 +9,7 @@ import click
 
 from benchmarks._models import mobilenet
 from benchmarks._photo import photo
-from scai.cards import CLASSIFICATION, DETECTION
+from scai.models.cards import CLASSIFICATION, DETECTION
 from scai.settings import ROOT
 
 # A detector of photos, where one is at hand.

@@ -21,7 +21,7 @@ from benchmarks.load_talks import has_predictions, scai_talk
 from benchmarks.service_inputs import Subject
 from benchmarks.service_setup import site
 from benchmarks.service_site import Site, Usage
-from scai.cards import CLASSIFICATION
+from scai.models.cards import CLASSIFICATION
 from scai.settings import ROOT
 
 OPTIONS = [

@@ -10,8 +10,8 @@ from typing import Any
 import requests
 
 from scai.errors import ScaiError
-from scai.routes import ROUTES, Routes
-from scai.session import FINAL
+from scai.kinds import ROUTES, Routes
+from scai.storage.session import FINAL
 
 # One long-poll, in seconds, and what may pass beyond it before the server counts as gone.
 _POLL = 20

@@ -1,6 +1,6 @@
 """The one registry: a file in a plug-in folder is a variant, its name is its key.
 
-Kinds of plug-in: "queues", "engines", "web" (folders of this package) and "workers" (the
+Kinds of plug-in: "queues", "engines", "routes" (folders of this package) and "workers" (the
 kinds of recognition, beside this package). Listing names imports nothing.
 """
 
@@ -16,7 +16,7 @@ _PACKAGE = Path(__file__).resolve().parent
 _FOLDERS = {
     "queues": ("scai.queues", _PACKAGE / "queues"),
     "engines": ("scai.engines", _PACKAGE / "engines"),
-    "web": ("scai.web", _PACKAGE / "web"),
+    "routes": ("scai.web.routes", _PACKAGE / "web" / "routes"),
     "workers": ("workers", _PACKAGE.parent / "workers"),
 }
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from helpers import KIND, SHARED, picture
-from inprocess import Site
 from jinja2.bccache import Bucket, BytecodeCache
+from support.helpers import KIND, SHARED, picture
+from support.inprocess import Site
 
 from scai.queues.directory import DirectoryQueue
-from scai.session import Session, Upload
+from scai.storage.session import Session, Upload
 
 # Engines keep to their plain settings, also in the processes that tests start, unless a test of
 # measuring says otherwise; what they compile goes when the tests end.
@@ -68,7 +68,7 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
     """One real installation with the bundled models, shared by the tests that leave it alive."""
-    from live import Live
+    from support.live import Live
 
     running = Live(tmp_path_factory.mktemp("live"))
     try:

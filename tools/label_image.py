@@ -14,14 +14,14 @@ from typing import Any
 import click
 
 from scai import plugins, settings
-from scai.cards import AUTO, CLASSIFICATION, OVERRIDES, ModelCard, load_card
 from scai.errors import BadImage
-from scai.pixels import decode
-from scai.recognizer import Options
-from scai.results import Classification
-from tools import model_choice
-from tools.mnist_zip import BadInput
-from tools.sentences import one_sentence
+from scai.models.cards import AUTO, CLASSIFICATION, OVERRIDES, ModelCard, load_card
+from scai.pictures.pixels import decode
+from scai.recognition.recognizer import Options
+from scai.recognition.results import Classification
+from tools.common import model_choice
+from tools.common.errors import one_sentence
+from tools.datasets.mnist import BadInput
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

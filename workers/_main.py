@@ -16,20 +16,21 @@ from typing import Any
 
 import click
 
-from scai import cards, logs, settings
-from scai.durable import Disk
+from scai import logs, settings
 from scai.engines.base import cores
 from scai.errors import BadImage, ConfigError, EngineError, ScaiError
-from scai.figures.journal import Journal
-from scai.images import Limits
-from scai.model_cache import ModelCache
-from scai.pixels import read_picture
+from scai.models import cards
+from scai.monitoring.journal import Journal
+from scai.pictures.header import Limits
+from scai.pictures.pixels import read_picture
 from scai.processes import EXIT_CONFIG, die_with_parent
 from scai.queues.directory import DirectoryQueue
-from scai.recognizer import Recognizer
-from scai.session import FINAL, Session
+from scai.recognition.loaded_models import ModelCache
+from scai.recognition.recognizer import Recognizer
 from scai.settings import Settings
-from scai.worker import Worker
+from scai.storage.disk import Disk
+from scai.storage.session import FINAL, Session
+from scai.worker.pipeline import Worker
 
 log = logging.getLogger(__name__)
 

@@ -15,14 +15,22 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from scai import labels
-from scai.cards import AUTO, CLASSIFICATION, ModelCard
-from scai.choose import load_engine
 from scai.engines.base import EngineBase
 from scai.errors import ConfigError
-from scai.pixels import resize
-from scai.recognizer import NONE, Options, Pixels, Recognizer, Tensor, as_input, input_sides
-from scai.results import Classification
+from scai.models import labels
+from scai.models.cards import AUTO, CLASSIFICATION, ModelCard
+from scai.pictures.pixels import resize
+from scai.recognition.loading import load_engine
+from scai.recognition.recognizer import (
+    NONE,
+    Options,
+    Pixels,
+    Recognizer,
+    Tensor,
+    as_input,
+    input_sides,
+)
+from scai.recognition.results import Classification
 from workers._main import options, run, start
 
 log = logging.getLogger(__name__)

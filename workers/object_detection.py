@@ -21,14 +21,14 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from scai import labels
-from scai.cards import DETECTION, ModelCard
-from scai.choose import load_engine
 from scai.engines.base import EngineBase, TensorSpec, output_index
 from scai.errors import ConfigError
-from scai.pixels import fit_within, letterbox_inner, resize
-from scai.recognizer import NONE, Options, Pixels, Recognizer, Tensor, as_input
-from scai.results import Detections
+from scai.models import labels
+from scai.models.cards import DETECTION, ModelCard
+from scai.pictures.pixels import fit_within, letterbox_inner, resize
+from scai.recognition.loading import load_engine
+from scai.recognition.recognizer import NONE, Options, Pixels, Recognizer, Tensor, as_input
+from scai.recognition.results import Detections
 from workers._main import options, run, start
 
 log = logging.getLogger(__name__)

@@ -98,7 +98,8 @@ class EngineBase(ABC):
     """A loaded model. Warm (one inference done where shapes are known) when constructed.
 
     `plan` is how it shares its threads. `measured` is what was measured of this model when the
-    plan was chosen, ready for JSON (see scai/measured.py), and empty when nothing was.
+    plan was chosen, ready for JSON (see scai/recognition/speed_records.py), and empty when
+    nothing was.
 
     Construction raises UnsupportedModel when this engine cannot read the model and ConfigError
     when a named layer or the file does not exist.

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scai import cards, labels
-from scai.cards import ModelCard
 from scai.errors import ConfigError
-from scai.models import model_notes, speeds
-from scai.models.model_notes import Metric, Notes, Plot, text
+from scai.models import cards, labels, speeds
+from scai.models import notes as model_notes
+from scai.models.cards import ModelCard
+from scai.models.notes import Metric, Notes, Plot, text
 
 _MOST_LABELS = 1000
 _LONGEST_LABEL, _LONGEST_LABEL_FILE = 200, 4_000_000

@@ -12,9 +12,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from scai import cards
 from scai.errors import ConfigError
-from scai.models import speeds
+from scai.models import cards, speeds
 from scai.models.model import Model, read, short
 from scai.settings import Settings
 

@@ -1,4 +1,4 @@
-"""How fast models were when engines were tried (scai/measured.py), for those who only show it.
+"""Recorded speeds of models, read for display. scai/recognition/speed_records.py writes them.
 
 The portal reads these small files without loading an engine or NumPy. They lie in a folder that
 anybody with a shell may fill, so they are read with distrust.
@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from scai.errors import BadSession, NotFound
-from scai.models.model_notes import number, text
-from scai.records import read_object
+from scai.models.notes import number, text
+from scai.storage.json_files import read_object
 
 _FILE = re.compile(r"[0-9a-f]{32}-\d{1,4}\.json")
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")

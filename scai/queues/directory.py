@@ -5,9 +5,9 @@ client. Beside the tickets lie, hidden from a plain `ls`:
 
     .claimed/<session name>@<owner>+<number>   claimed by that owner (one rename); removed when the
                                       job has its verdict. No two claims ever have the same name
-    .owners/<owner>.lock, .json       flocked while the owner lives, see scai/owners.py
+    .owners/<owner>.lock, .json       flocked while the owner lives, see scai/queues/_owners.py
     .hold/<session name>              set aside; the text in it is the reason
-    .journal/<minute>                 a line for each verdict, see scai/figures/journal.py
+    .journal/<minute>                 a line for each verdict, see scai/monitoring/journal.py
     .blank                            an empty file; our own tickets are further names of it
 
 A ticket is in exactly one of the three places. Renames need no flush: after a power cut a
@@ -31,13 +31,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from scai import owners
-from scai.backlog import Backlog
-from scai.doorbell import Doorbell
-from scai.durable import Disk
+from scai.queues import _owners
+from scai.queues._backlog import Backlog
 from scai.queues._claims import DirectoryClaim, session_and_owner
+from scai.queues._doorbell import Doorbell
 from scai.queues.base import Claim, Job, JobQueue
-from scai.session import NAME
+from scai.storage.disk import Disk
+from scai.storage.session import NAME
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class DirectoryQueue(JobQueue):
         self._done_bell: Doorbell | None = None
         self._woken = False
         self._rung = threading.Event()
-        self._owner: owners.Owner | None = None
+        self._owner: _owners.Owner | None = None
         self._owning = threading.Lock()
         self._claim_numbers = itertools.count(1)
         self._taking = threading.Lock()
@@ -91,7 +91,7 @@ class DirectoryQueue(JobQueue):
         self._make_folders()
 
     def _make_folders(self) -> None:
-        for folder in (self.pool, self._claimed, self._hold, self.pool / owners.FOLDER):
+        for folder in (self.pool, self._claimed, self._hold, self.pool / _owners.FOLDER):
             folder.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
             os.close(os.open(self.pool / _BLANK, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640))
@@ -105,11 +105,11 @@ class DirectoryQueue(JobQueue):
             return []
 
     @property
-    def owner(self) -> owners.Owner:
+    def owner(self) -> _owners.Owner:
         """This process as a claimer; comes into being at its first use."""
         with self._owning:
             if self._owner is None:
-                self._owner = owners.Owner(self.pool)
+                self._owner = _owners.Owner(self.pool)
             return self._owner
 
     def place(self, job: Job) -> Callable[[], None]:
@@ -313,7 +313,7 @@ class DirectoryQueue(JobQueue):
         return found
 
     def workers(self) -> list[dict[str, Any]]:
-        return owners.living(self.pool)
+        return _owners.living(self.pool)
 
     def listen(self, ring: Callable[[str], None]) -> bool:
         if self._done_bell is None or self._done_bell.lost:
@@ -327,14 +327,14 @@ class DirectoryQueue(JobQueue):
 
     def recover(self) -> int:
         """Put the claims of dead owners back; how many there were."""
-        by_owner: dict[str, list[str]] = {name: [] for name in owners.known(self.pool)}
+        by_owner: dict[str, list[str]] = {name: [] for name in _owners.known(self.pool)}
         for name in self._names(self._claimed):
             by_owner.setdefault(session_and_owner(name)[1], []).append(name)
         if self._owner is not None:
             by_owner.pop(self._owner.id, None)
         count = 0
         for owner, names in by_owner.items():
-            with owners.burial(self.pool, owner) as dead:
+            with _owners.burial(self.pool, owner) as dead:
                 if dead:
                     count += sum(self._return(name) for name in names)
                     log.warning("owner %s is gone; %d of its jobs wait again", owner, len(names))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from scai.page import MENU
+from scai.web.page import MENU
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from batching import choose, column, expect_done, folder_of, rows, start, zip_of
-from live import digit
 from playwright.sync_api import expect
+from support.browser_batching import choose, column, expect_done, folder_of, rows, start, zip_of
+from support.live import digit
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import requests
-from batching import choose, column, expect_done, folder_of, rows, start, zip_of
-from helpers import wait_until
-from live import digit, kill
 from playwright.sync_api import expect
+from support.browser_batching import choose, column, expect_done, folder_of, rows, start, zip_of
+from support.helpers import wait_until
+from support.live import digit, kill
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import requests
-from live import digit
 from playwright.sync_api import expect
+from support.live import digit
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

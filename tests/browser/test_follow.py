@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import following
 import pytest
-from following import FOLLOW, given, settled, wake
-from live import IC, OD, Live, digit, kill
+from support import browser_following
+from support.browser_following import FOLLOW, given, settled, wake
+from support.live import IC, OD, Live, digit, kill
 
-asleep = following.asleep
+asleep = browser_following.asleep
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

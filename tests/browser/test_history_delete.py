@@ -6,9 +6,9 @@ import shutil
 from typing import Any
 
 import pytest
-from live import Live
 from playwright.sync_api import expect
-from seeding import IC, OD, Open, card, kept, names, open_list, sent
+from support.browser_seeding import IC, OD, Open, card, kept, names, open_list, sent
+from support.live import Live
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live import Live
 from playwright.sync_api import expect
-from seeding import (
+from support.browser_seeding import (
     DAY_MS,
     IC,
     OD,
@@ -29,6 +28,7 @@ from seeding import (
     open_list,
     sent,
 )
+from support.live import Live
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from seeding import STORE, add, kept
+from support.browser_seeding import STORE, add, kept
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

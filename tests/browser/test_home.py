@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from homely import (
+from playwright.sync_api import expect
+from support.browser_homely import (
     CLASSIFY,
     DETECT,
     THREE,
@@ -26,7 +27,6 @@ from homely import (
     submit,
     upload,
 )
-from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

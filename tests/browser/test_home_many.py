@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 import pytest
-from homely import CLASSIFY, THREE, card, choose, rows, shown, submit, upload
 from playwright.sync_api import expect
+from support.browser_homely import CLASSIFY, THREE, card, choose, rows, shown, submit, upload
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Watch
-from homely import (
+from PIL import Image
+from playwright.sync_api import expect
+from support.browser_homely import (
     CLASSIFY,
     DETECT,
     THREE,
@@ -26,9 +27,8 @@ from homely import (
     submit,
     upload,
 )
-from live import Live, kill
-from PIL import Image
-from playwright.sync_api import expect
+from support.browser_watch import Watch
+from support.live import Live, kill
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

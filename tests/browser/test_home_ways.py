@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from homely import (
+from playwright.sync_api import expect
+from support.browser_homely import (
     CLASSIFY,
     DETECT,
     SEVEN,
@@ -22,7 +23,6 @@ from homely import (
     shown,
     transfer,
 )
-from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live import Live, digit
 from playwright.sync_api import expect
+from support.live import Live, digit
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

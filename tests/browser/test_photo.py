@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import following
 import pytest
-from following import VERDICT_MS, wake
-from live import IC, OD, digit
 from playwright.sync_api import expect
+from support import browser_following
+from support.browser_following import VERDICT_MS, wake
+from support.live import IC, OD, digit
 
-asleep = following.asleep
+asleep = browser_following.asleep
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

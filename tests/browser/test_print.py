@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from homely import CLASSIFY, DETECT, TWO_DIGITS, card, recognise, shown, upload
 from playwright.sync_api import expect
+from support.browser_homely import CLASSIFY, DETECT, TWO_DIGITS, card, recognise, shown, upload
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live import IC, Live, digit, free_port
 from playwright.sync_api import expect
+from support.live import IC, Live, digit, free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

@@ -17,10 +17,9 @@ from urllib.parse import urlencode
 
 import numpy as np
 import pytest
-from live import digit
 from PIL import Image
 from playwright.sync_api import expect
-from viewing import (
+from support.browser_viewing import (
     FOUR,
     HOSTILE,
     IC,
@@ -32,8 +31,9 @@ from viewing import (
     rectangle,
     show,
 )
+from support.live import digit
 
-from scai.annotate import color, ink_on
+from scai.recognition.annotate import color, ink_on
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

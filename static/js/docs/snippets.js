@@ -1,4 +1,4 @@
-// An operation as a line for a shell and as a program in Python; scai/description/snippets.py writes the same.
+// An operation as a line for a shell and as a program in Python; scai/web/openapi/snippets.py writes the same.
 //
 // `operation` is what the page tells of it: method, path, values [{name, place, file, required,
 // example}], bodies, type, save. `given` maps the names of values to texts, or to arrays of the

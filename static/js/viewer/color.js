@@ -1,4 +1,4 @@
-// The colour of a label, the same as in the annotated picture (scai/annotate.py).
+// The colour of a label, the same as in the annotated picture (scai/recognition/annotate.py).
 
 const SATURATION = 0.9;
 // From this luminance on black stands out more than white does (WCAG 2, contrast).

@@ -1,0 +1,1 @@
+"""The `scai` command: one file per command, found by its name."""

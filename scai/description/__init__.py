@@ -1,1 +1,0 @@
-"""The description of the API: one file for each group of operations."""

@@ -1,0 +1,1 @@
+"""Collections of photos that a user uploads and follows as one."""

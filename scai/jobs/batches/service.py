@@ -1,0 +1,157 @@
+"""What HTTP may ask of batches, without HTTP: make one, add photos, look at it, remove it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from scai.errors import Busy, InUse, NotFound, ScaiError
+from scai.jobs.batches.adding import Added, Adding, Given
+from scai.jobs.batches.progress import REFUSED, REMOVED, Item, Progress
+from scai.jobs.service import JobService
+from scai.settings import Settings
+from scai.storage.batch import Batch
+from scai.storage.disk import Disk, storage_error
+from scai.storage.session import FINAL, Session
+
+log = logging.getLogger(__name__)
+
+# Items kept in memory, of all batches, some kilobyte each; the batch asked for last always is.
+_MOST_ITEMS = 20_000
+_MOST_BATCHES = 200
+# Longest pause of a client that waits for its batch, in seconds, before it is looked at again.
+_TURN = 1.0
+
+
+class Batches:
+    """The batches of one service."""
+
+    def __init__(self, service: JobService, settings: Settings, disk: Disk | None = None) -> None:
+        self._service = service
+        self._settings = settings
+        self._root = settings.sessionpath
+        self._disk = disk or Disk(settings.durability)
+        self._lock = threading.Lock()
+        self._known: OrderedDict[str, Progress] = OrderedDict()
+
+    def create(self, kind: str, params: Mapping[str, str], expected: int = 0) -> Progress:
+        """A new batch, open and empty. Raises as JobService.submit does for these parameters."""
+        chosen = self._service.check(kind, params)
+        try:
+            batch = Batch.create(self._root, kind, chosen, expected=expected, disk=self._disk)
+        except OSError as error:
+            raise storage_error(error) from error
+        log.info("batch %s: %s", batch.name, kind)
+        return self._progress(batch, batch.head())
+
+    def open(self, name: str, key: str) -> Progress:
+        """The batch of that name, if `key` opens it, as it stands in its files. Raises NotFound."""
+        batch = Batch(self._root, name, disk=self._disk)
+        try:
+            head = batch.opened_with(key)
+            if head.get("kind") not in self._service.kinds:
+                raise NotFound("no available batch or key")
+            progress = self._progress(batch, head)
+            progress.read()
+        except NotFound:
+            self._forget(name)
+            raise
+        return progress
+
+    def _progress(self, batch: Batch, head: Mapping[str, Any]) -> Progress:
+        with self._lock:
+            known = self._known.pop(batch.name, None) or Progress(batch, head)
+            self._known[batch.name] = known
+            while len(self._known) > 1 and (
+                len(self._known) > _MOST_BATCHES
+                or sum(map(len, self._known.values())) > _MOST_ITEMS
+            ):
+                self._known.popitem(last=False)
+            return known
+
+    def _forget(self, name: str) -> None:
+        with self._lock:
+            self._known.pop(name, None)
+
+    def add(
+        self, progress: Progress, photos: Iterable[Given], part: str = "", *, last: bool = False
+    ) -> Added:
+        """Take photos into a batch; what is taken when this returns will get its verdict.
+
+        `part` is the client's name for this portion. With `last`, the batch is closed, unless some
+        of the photos may be sent again. Raises Busy while another portion is being added.
+        """
+        with progress.batch.lock() as ours:
+            if not ours:
+                raise Busy("photos are being added to this batch; try again soon", retry_after=2)
+            progress.read()
+            adding = Adding(self._service, self._settings, progress, part)
+            for photo in photos:
+                adding.take(photo)
+            adding.write([{"closed": True}] if last and not adding.added.stopped else [])
+            return adding.added
+
+    def document(self, progress: Progress, cursor: str, wait: float, most: int) -> dict[str, Any]:
+        """What changed since `cursor`, as soon as anything did, or after `wait` seconds."""
+        progress.look()
+        told = progress.since(cursor, most)
+        left = min(wait, self._settings.max_wait)
+        while left > 0 and not told["items"] and told["state"] == "running":
+            item = progress.oldest_unfinished()
+            if item is None:
+                break
+            turn = min(left, _TURN)
+            self._wait_for(item, turn)
+            left -= turn
+            progress.look(at_once=True)
+            told = progress.since(cursor, most)
+        return told
+
+    def _wait_for(self, item: Item, seconds: float) -> None:
+        try:
+            self._service.wait(Session(self._root, item.line["task"]), seconds)
+        except ScaiError:
+            pass  # it is gone or cannot be read, and the next look will say so
+
+    def results(self, progress: Progress) -> Iterator[tuple[Item, dict[str, Any]]]:
+        """Each item with the whole verdict of its session; {} where there is none."""
+        progress.look(at_once=True)
+        for item in list(progress.items):
+            verdict: dict[str, Any] = {}
+            if item.state in FINAL:
+                try:
+                    verdict = Session(self._root, item.line["task"]).result()
+                except (ScaiError, OSError):
+                    pass
+            yield item, verdict
+
+    def remove(self, progress: Progress) -> dict[str, Any]:
+        """Remove the batch and its sessions: how many, and the tasks that are in work and stay.
+
+        With any that stay, the batch stays too, closed; it can be removed when they are done.
+        """
+        with progress.batch.lock() as ours:
+            if not ours:
+                raise Busy("photos are being added to this batch; try again soon", retry_after=2)
+            progress.read()
+            removed, in_work = 0, []
+            for item in progress.items:
+                if item.state in (REFUSED, REMOVED):
+                    continue
+                line = item.line
+                try:
+                    self._service.remove(progress.head["kind"], line["task"], line["key"])
+                    removed += 1
+                except NotFound:
+                    pass
+                except InUse:
+                    in_work.append(line["task"])
+            if not in_work:
+                progress.batch.remove()
+                self._forget(progress.batch.name)
+            elif not progress.closed:
+                progress.batch.append([{"closed": True}])
+            return {"removed": removed, "in_work": in_work}

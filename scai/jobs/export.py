@@ -1,0 +1,196 @@
+"""Photos, pictures and results of many sessions as one ZIP that grows while it is being sent.
+
+    scai-history/summary.csv          a row for each photo, also for those that are gone
+    scai-history/photos/0001-cat.jpg  as it was sent
+    scai-history/annotated/0001-cat.png
+    scai-history/results/0001-cat.json
+
+Names are made here; of a client's file name, letters, digits and a few signs are left.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import logging
+import os
+import re
+import time
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
+
+from scai.errors import BadSession, NotFound
+from scai.storage.csv_safety import harmless
+from scai.storage.json_files import to_bytes
+from scai.storage.session import Session
+
+log = logging.getLogger(__name__)
+
+FOLDER = "scai-history"
+COLUMNS = (
+    "number,name,kind,task,submitted,state,model,label,score,found,labels,error,photo,annotated,result"
+).split(",")
+
+_CHUNK = 256 * 1024
+_LONGEST_STEM = 60  # characters
+_STRANGE = re.compile(r"[^\w.()+ -]+")
+_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,5}")
+_OLDEST = time.mktime((1980, 1, 2, 0, 0, 0, 0, 0, -1))  # a ZIP knows no earlier time
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A photo that somebody wants; `name` is theirs for it, told where the server has none."""
+
+    kind: str
+    task: str
+    key: str
+    name: str = ""
+
+
+Find = Callable[[str, str, str], Session]
+
+
+def archive(asked: Iterable[Asked], find: Find) -> Iterator[bytes]:
+    """The ZIP in pieces of about 256 kB, so memory stays flat whatever it holds.
+
+    `find(kind, task, key)` gives the session or raises NotFound; one that is not found, whatever
+    the reason, is a row "gone" in the summary and nothing else. Pictures are stored as they are.
+    """
+    sink = _Sink()
+    rows: list[dict[str, object]] = []
+    with ZipFile(sink, "w") as zipped:
+        for number, each in enumerate(asked, 1):
+            row: dict[str, object] = {"number": number, "name": each.name}
+            row |= {"kind": each.kind, "task": each.task, "state": "gone"}
+            try:
+                session = find(each.kind, each.task, each.key)
+                yield from _session(zipped, sink, session, row)
+            except (NotFound, BadSession):
+                pass  # it may go at any moment; what was written of it stays
+            except OSError as error:
+                log.error("a photo is missing from an archive: %s", error)
+            rows.append(row)
+        zipped.writestr(_info("summary.csv", time.time(), ZIP_DEFLATED), summary(rows))
+    yield sink.take()
+
+
+def _session(
+    zipped: ZipFile, sink: _Sink, session: Session, row: dict[str, object]
+) -> Iterator[bytes]:
+    """Write one session's files and fill its row in. Raises NotFound when it is gone."""
+    record = session.record()
+    result = session.result(record)
+    moment = _moment(record)
+    with _opened(session.input_of(record)) as photo:
+        suffix = Path(photo.name).suffix
+        stem = f"{row['number']:04d}-{clean(str(record.get('filename', '')))}".rstrip("-")
+        row |= _told(result, moment)
+        row["photo"] = f"photos/{stem}{suffix if _SUFFIX.fullmatch(suffix) else ''}"
+        yield from _copy(zipped, sink, str(row["photo"]), moment, photo)
+    drawn = session.picture_path
+    if drawn is not None:
+        with _opened(drawn) as picture:
+            row["annotated"] = f"annotated/{stem}.png"
+            yield from _copy(zipped, sink, str(row["annotated"]), moment, picture)
+    row["result"] = f"results/{stem}.json"
+    text = to_bytes(json.dumps(result, ensure_ascii=False, indent=1) + "\n")
+    zipped.writestr(_info(str(row["result"]), moment, ZIP_DEFLATED), text)
+    yield sink.take()
+
+
+def _copy(
+    zipped: ZipFile, sink: _Sink, name: str, moment: float, file: IO[bytes]
+) -> Iterator[bytes]:
+    info = _info(name, moment, ZIP_STORED)
+    info.file_size = os.fstat(file.fileno()).st_size
+    with zipped.open(info, "w") as entry:
+        while data := file.read(_CHUNK):
+            entry.write(data)
+            yield sink.take()
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """The file, which stays readable when its session is removed. Raises NotFound."""
+    try:
+        return open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW))
+    except OSError:
+        raise NotFound("no such session") from None
+
+
+def _info(name: str, moment: float, how: int) -> ZipInfo:
+    info = ZipInfo(f"{FOLDER}/{name}", time.localtime(max(moment, _OLDEST))[:6])
+    info.compress_type = how
+    info.external_attr = 0o644 << 16
+    return info
+
+
+def _moment(record: Mapping[str, Any]) -> float:
+    created = record.get("created")
+    return float(created) if isinstance(created, int | float) and 0 < created < 4e9 else _OLDEST
+
+
+def clean(name: str) -> str:
+    """A client's file name without its suffix, as a part of a name that every system takes."""
+    stem = re.split(r"[/\\]", name)[-1]
+    suffix = Path(stem).suffix
+    stem = stem.removesuffix(suffix) if _SUFFIX.fullmatch(suffix) else stem
+    stem = _STRANGE.sub("_", unicodedata.normalize("NFC", stem))
+    return stem[:_LONGEST_STEM].strip(" ._-")
+
+
+def _told(result: Mapping[str, Any], moment: float) -> dict[str, object]:
+    """The columns of the summary that come from a session's result."""
+    found = result.get("predictions")
+    found = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+    counts: dict[str, int] = {}
+    for each in found:
+        label = str(each.get("label", ""))
+        counts[label] = counts.get(label, 0) + 1
+    best = found[0] if found else {}
+    return {
+        "name": result.get("filename", ""),
+        "submitted": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment)),
+        "state": result.get("state", ""),
+        "model": result.get("model", ""),
+        "label": best.get("label", ""),
+        "score": best.get("score", ""),
+        "found": len(found) if "predictions" in result else "",
+        "labels": "; ".join(f"{label} ×{n}" if n > 1 else label for label, n in counts.items()),
+        "error": result.get("error", ""),
+    }
+
+
+def summary(rows: Iterable[Mapping[str, object]]) -> bytes:
+    """The rows as CSV for spreadsheets: UTF-8 with its mark, and no text that is a formula."""
+    text = io.StringIO()
+    table = csv.writer(text)
+    table.writerow(COLUMNS)
+    for row in rows:
+        table.writerow([harmless(row.get(column, "")) for column in COLUMNS])
+    return text.getvalue().encode("utf-8-sig", "replace")
+
+
+class _Sink(io.RawIOBase):
+    """What ZipFile writes, until it is taken away; it cannot seek, as a connection cannot."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._pieces.append(bytes(data))
+        return len(data)
+
+    def take(self) -> bytes:
+        """All that was written since the last time."""
+        taken = b"".join(self._pieces)
+        self._pieces.clear()
+        return taken

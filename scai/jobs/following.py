@@ -1,0 +1,162 @@
+"""Many sessions followed at once: what becomes of each, told as it happens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scai.errors import NotFound, ScaiError
+from scai.jobs.places import Places
+from scai.jobs.waiters import Waiters
+from scai.storage.disk import storage_error
+from scai.storage.session import FINAL, Session
+
+_NO_SESSION = "no available task, key or job"
+# How often states and places are looked at, in seconds. Verdicts are told of by the queues.
+_LOOK = 1.0
+_LOOK_WITHOUT_EVENTS = 0.25
+# After so many seconds of silence a sign of life is given. Who has left is found out by it, and
+# pages leave often: each time photos come, they open another stream.
+_BEAT = 1.0
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened.
+
+    state   {"task", "state", "place"}: a session waits or is being recognised; `place` is how many
+            wait before it, None where that is not known or it does not wait
+    result  the final result of a session, and "task"
+    gone    {"task", "code", "error"}: there is no such session for that key, or no more
+    beat    {}: nothing happened for a while
+    end     {}: no session is left to follow
+    """
+
+    name: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+class Stream:
+    """The events of one follower. Whoever takes it must `close` it, also when it was never read."""
+
+    def __init__(self, events: Iterator[Event], release: Callable[[], None]) -> None:
+        self._events = events
+        self._release = release
+        self._closed = False
+
+    def __iter__(self) -> Iterator[Event]:
+        return self
+
+    def __next__(self) -> Event:
+        return next(self._events)
+
+    def close(self) -> None:
+        """Let go of what the stream holds. Harmless when called twice."""
+        if not self._closed:
+            self._closed = True
+            self._release()
+
+
+@dataclass
+class _Followed:
+    session: Session
+    kind: str
+    told: tuple[str, int | None] = ("", None)
+
+
+class Follower:
+    """Follows sessions of the folder `sessions`; `places` are those of each kind's queue."""
+
+    def __init__(
+        self,
+        sessions: Path,
+        waiters: Waiters,
+        places: Mapping[str, Places],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._sessions = sessions
+        self._waiters = waiters
+        self._places = places
+        self._clock = clock
+
+    def events(self, asked: Iterable[tuple[str, str]], seconds: float) -> Iterator[Event]:
+        """What becomes of the sessions `asked` for by name and key, for `seconds` at most.
+
+        Each one's present state comes first. After "end" nothing comes; without it, time was up.
+        """
+        end = self._clock() + seconds
+        followed: dict[str, _Followed] = {}
+        for name, key in dict(asked).items():
+            try:
+                followed[name] = self._opened(name, key)
+            except ScaiError as error:
+                yield _gone(name, error)
+            except OSError as error:
+                yield _gone(name, storage_error(error))
+        with self._waiters.waiting_for_any(followed) as bell:
+            # Waiting began before the first look, so no verdict falls between the two.
+            rung, look_at, beat_at = set(followed), self._clock(), self._clock() + _BEAT
+            while followed:
+                for event in self._look(followed, rung, everywhere=self._clock() >= look_at):
+                    beat_at = self._clock() + _BEAT
+                    yield event
+                now = self._clock()
+                if not followed or now >= end:
+                    break
+                if now >= look_at:
+                    look_at = now + (_LOOK if self._waiters.informed else _LOOK_WITHOUT_EVENTS)
+                if now >= beat_at:
+                    beat_at = now + _BEAT
+                    yield Event("beat")
+                rung = bell.wait(max(0.0, min(end, look_at) - self._clock()))
+        if not followed:
+            yield Event("end")
+
+    def _opened(self, name: str, key: str) -> _Followed:
+        session = Session(self._sessions, name)
+        kind = str(session.record().get("job"))
+        if kind not in self._places or not session.opens_with(key, kind):
+            raise NotFound(_NO_SESSION)
+        return _Followed(session, kind)
+
+    def _look(
+        self, followed: dict[str, _Followed], rung: set[str], *, everywhere: bool
+    ) -> Iterator[Event]:
+        """The news of those that the bell rang for, or of all; final ones are followed no more."""
+        for name in [name for name in followed if everywhere or name in rung]:
+            event = self._news(followed[name], read=name in rung)
+            if event is None:
+                continue
+            if event.name != "state":
+                del followed[name]
+            yield event
+
+    def _news(self, one: _Followed, *, read: bool) -> Event | None:
+        """What is new of one session; without `read`, one that waits is not looked at itself."""
+        places, name = self._places[one.kind], one.session.name
+        state = "initialization"
+        if read or not places.waits(name):
+            try:
+                record = one.session.record()
+                state = str(record.get("state", state))
+                if state in FINAL:
+                    return Event("result", {**one.session.result(record), "task": name})
+            except ScaiError as error:
+                return _gone(name, error)
+            except OSError:
+                return None  # the disk may be better at the next look
+        now = (state, places.place(name) if state == "initialization" else None)
+        if now == one.told:
+            return None
+        one.told = now
+        return Event("state", {"task": name, "state": state, "place": now[1]})
+
+
+def _gone(name: str, error: ScaiError) -> Event:
+    if isinstance(error, NotFound):
+        error = NotFound(_NO_SESSION)  # a wrong key is not to be told from no session
+    return Event("gone", {"task": name, **error.to_dict()})

@@ -1,0 +1,135 @@
+"""Which sessions may go: old enough, and neither waiting nor being worked on.
+
+A batch goes with the last of its sessions.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from scai.errors import NotFound
+from scai.queues.directory import DirectoryQueue
+from scai.storage import upload_spool
+from scai.storage.batch import NAME as BATCH
+from scai.storage.batch import Batch
+from scai.storage.disk import Disk
+from scai.storage.session import NAME, Session
+
+log = logging.getLogger(__name__)
+_disk = Disk("off")
+
+# What a crash can leave behind in the session folder, and when it is surely nobody's, in seconds.
+_DEBRIS = (".new-", ".gone-", upload_spool.PREFIX)
+_DEBRIS_AGE = 3600.0
+
+
+@dataclass
+class Purge:
+    """What a purge did: names removed, bytes freed, names kept because they are alive."""
+
+    removed: list[str]
+    freed: int
+    alive: int
+
+
+def purge(
+    root: Path,
+    queues: Iterable[DirectoryQueue],
+    keep: float,
+    *,
+    now: float | None = None,
+    dry_run: bool = False,
+) -> Purge:
+    """Remove the sessions in `root` whose directory last changed more than `keep` seconds ago.
+
+    Links and strange names are left alone. Safe beside uploads, workers and another purge: a
+    session is removed only under its lock, and only while no queue knows it.
+    """
+    moment = time.time() if now is None else now
+    done = Purge([], 0, 0)
+    known = list(queues)
+    names = sorted(_candidates(root, moment - keep))
+    for name in names:
+        if NAME.fullmatch(name):
+            _consider(Session(root, name, disk=_disk), known, keep, moment, dry_run, done)
+        elif not dry_run and not BATCH.fullmatch(name):
+            _sweep(root / name, moment)
+    if not dry_run:
+        for name in filter(BATCH.fullmatch, names):
+            _forget(Batch(root, name, disk=_disk), keep, moment)
+    return done
+
+
+def _candidates(root: Path, changed: float) -> Iterator[str]:
+    """Names of folders that last changed before that moment, and of debris."""
+    with os.scandir(root) as entries:
+        for entry in entries:
+            if entry.name.startswith(_DEBRIS):
+                yield entry.name
+            elif _ours(entry.name) and entry.is_dir(follow_symlinks=False):
+                try:
+                    if entry.stat(follow_symlinks=False).st_mtime < changed:
+                        yield entry.name
+                except FileNotFoundError:
+                    pass  # another cleaner was faster
+
+
+def _ours(name: str) -> bool:
+    return bool(NAME.fullmatch(name) or BATCH.fullmatch(name))
+
+
+def _consider(
+    session: Session,
+    queues: list[DirectoryQueue],
+    keep: float,
+    now: float,
+    dry_run: bool,
+    done: Purge,
+) -> None:
+    try:
+        with session.lock(patience=0) as ours:
+            # Asked again under the lock: it may have been waiting, run and finished meanwhile.
+            if not ours or any(q.has(session.name) for q in queues) or session.age(now) <= keep:
+                done.alive += 1
+                return
+            done.freed += session.size() if dry_run else session.remove()
+            done.removed.append(session.name)
+            if not dry_run:
+                for queue in queues:
+                    queue.forget(session.name)
+    except (NotFound, FileNotFoundError):
+        return  # another cleaner was faster
+    except OSError as error:
+        log.warning("%s not removed: %s", session.name, error)
+
+
+def _forget(batch: Batch, keep: float, now: float) -> None:
+    """Remove a batch to which nothing was added for so long, and which has no session left."""
+    try:
+        with batch.lock(patience=0) as ours:
+            if ours and batch.age(now) > keep and batch.deserted():
+                batch.remove()
+                log.info("batch %s removed", batch.name)
+    except (NotFound, FileNotFoundError):
+        return  # another cleaner was faster
+    except OSError as error:
+        log.warning("%s not removed: %s", batch.name, error)
+
+
+def _sweep(debris: Path, now: float) -> None:
+    """Remove what a crash left: a folder, or the file of an upload that did not come to its end."""
+    try:
+        if now - debris.lstat().st_mtime <= _DEBRIS_AGE:
+            return
+        if debris.name.startswith(upload_spool.PREFIX):
+            debris.unlink()
+        else:
+            shutil.rmtree(debris, ignore_errors=True)
+    except OSError as error:
+        log.warning("%s not removed: %s", debris.name, error)

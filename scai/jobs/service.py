@@ -1,0 +1,246 @@
+"""What HTTP may ask for, without HTTP: submit a picture, look at a session, wait for a verdict."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from scai import plugins
+from scai.errors import Busy, InUse, NotFound
+from scai.jobs.depth import Depth
+from scai.jobs.following import Follower, Stream
+from scai.jobs.places import Places
+from scai.jobs.waiters import Waiters
+from scai.models.client_options import Choices
+from scai.pictures.header import SUFFIXES, Limits, probe
+from scai.queues.base import Job, JobQueue
+from scai.queues.directory import DirectoryQueue
+from scai.settings import Settings
+from scai.storage.disk import Disk, spread, storage_error
+from scai.storage.session import FINAL, Session, Upload
+
+log = logging.getLogger(__name__)
+
+# A wait looks at the disk itself now and then, in seconds: events are only hints.
+_RECHECK = 1.0
+_RECHECK_WITHOUT_EVENTS = 0.1
+# How long a client waits that finds too many waiting, in seconds. It asks again at once, and again.
+_SHORT_WAIT = 0.1
+# When a client that found no room to follow may try again, in seconds.
+_REST = 10
+_LONGEST_NAME = 255
+_NO_SESSION = "no available task, key or job"
+
+
+class JobService:
+    """The only door for the routes. Starts no thread before somebody waits."""
+
+    def __init__(
+        self, settings: Settings, queues: Mapping[str, JobQueue], *, disk: Disk | None = None
+    ) -> None:
+        self.settings = settings
+        self._queues = dict(queues)
+        self._disk = disk or Disk(settings.durability)
+        self._limits = Limits(settings.max_upload_bytes, settings.max_pixels)
+        self._waiters = Waiters(self._queues.values())
+        self._waiting = threading.BoundedSemaphore(max(1, settings.threads * 3 // 4))
+        self._depths = {kind: Depth(queue) for kind, queue in self._queues.items()}
+        self._places = {kind: Places(queue) for kind, queue in self._queues.items()}
+        self._follower = Follower(settings.sessionpath, self._waiters, self._places)
+        self._choices = Choices(settings)
+        settings.sessionpath.mkdir(parents=True, exist_ok=True)
+        spread(settings.sessionpath)
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of recognition on offer."""
+        return list(self._queues)
+
+    def models(self, kind: str) -> list[str]:
+        """The models a client may choose by name, the default one first; aliases are left out."""
+        return self._choices.models(kind)
+
+    def submit(
+        self,
+        kind: str,
+        picture: bytes | Path,
+        filename: str,
+        params: Mapping[str, str] | None = None,
+    ) -> Session:
+        """Take a picture in; when this returns, it is on stable storage and will get a verdict.
+
+        `picture` is its bytes, or a file in the session folder, which is moved away. `filename` is
+        the client's and is only shown, never used as a path. `params` may hold, as text, "model",
+        a section name; "threshold", the least score 0..1; "top_k", the most results. Raises
+        NotFound, BadRequest, BadImage, Busy or StorageFull.
+        """
+        queue = self._queue(kind)
+        chosen = self._choices.checked(kind, params or {})
+        info = probe(picture, self._limits)
+        self._refuse_when_full(kind)
+        name = _base_name(filename)
+        data, file = (picture, None) if isinstance(picture, bytes) else (b"", picture)
+        upload = Upload(data, _suffix(name, info.suffix), name, file)
+        try:
+            session = Session.create(
+                self.settings.sessionpath,
+                kind,
+                upload,
+                params=chosen,
+                enqueue=lambda session: queue.place(Job(session.name, kind)),
+                disk=self._disk,
+            )
+        except OSError as error:
+            log.error("upload not stored: %s", error)
+            raise storage_error(error) from error
+        log.info("session %s: %s %dx%d accepted", session.name, kind, info.width, info.height)
+        return session
+
+    def check(self, kind: str, params: Mapping[str, str]) -> dict[str, str | float]:
+        """The parameters as `submit` would take them; raises as it would, whatever the picture."""
+        self._queue(kind)
+        return self._choices.checked(kind, params)
+
+    def _refuse_when_full(self, kind: str) -> None:
+        if not self._depths[kind].room(self.settings.max_waiting):
+            raise Busy("the queue is full; try again in a minute", retry_after=60)
+
+    def _queue(self, kind: str) -> JobQueue:
+        try:
+            return self._queues[kind]
+        except KeyError:
+            raise NotFound(f"no kind of recognition named {kind!r}") from None
+
+    def session(self, kind: str, name: str, key: str) -> Session:
+        """The session of that name if `key` opens it and it is of that kind; else NotFound."""
+        session = Session(self.settings.sessionpath, name, disk=self._disk)
+        if not session.opens_with(key, kind):
+            raise NotFound(_NO_SESSION)
+        return session
+
+    def result(self, kind: str, name: str, key: str, wait: float) -> dict[str, Any]:
+        """What clients may see of a session, as `session` opens it; waits as `wait` does."""
+        session = Session(self.settings.sessionpath, name, disk=self._disk)
+        record = session.keyed_record(key, kind)
+        if record is None:
+            raise NotFound(_NO_SESSION)
+        if not wait > 0 or record.get("state") in FINAL:
+            return session.result(record)
+        return self.wait(session, wait)
+
+    def kind_of(self, name: str, key: str) -> str:
+        """The kind of the session of that name, if `key` opens it; else NotFound."""
+        session = Session(self.settings.sessionpath, name, disk=self._disk)
+        kind = str(session.record().get("job"))
+        if kind not in self._queues or not session.opens_with(key, kind):
+            raise NotFound(_NO_SESSION)
+        return kind
+
+    def place(self, kind: str, name: str) -> int | None:
+        """How many jobs wait before that session's, which waits; None in a very long queue."""
+        return self._places[kind].place(name)
+
+    def remove(self, kind: str, name: str, key: str) -> None:
+        """Remove a session, as `session` opens it, with all that it holds; it will never run.
+
+        Raises NotFound, and InUse while it is being recognised.
+        """
+        session = self.session(kind, name, key)
+        try:
+            with session.lock() as ours:
+                # Under its lock nobody begins to work on it.
+                if not ours or not self._queues[kind].withdraw(name):
+                    raise InUse("this photo is being recognised; remove it when that is over")
+                session.remove()
+        except FileNotFoundError:
+            raise NotFound(_NO_SESSION) from None  # the cleaner was faster
+        self._waiters.ring(name)
+        log.info("session %s removed by its client", name)
+
+    def wait(self, session: Session, timeout: float) -> dict[str, Any]:
+        """The session's result as soon as it is final, or as it is after `timeout` seconds.
+
+        With three quarters of the portal's threads waiting already, a tenth of a second at most.
+        """
+        if not self._waiting.acquire(blocking=False):
+            # The threads that are left are for uploads and for those who do not wait. Answered at
+            # once, such a client would ask again and again, and take the processor from them.
+            return self._wait(session, min(timeout, _SHORT_WAIT))
+        try:
+            return self._wait(session, min(timeout, self.settings.max_wait))
+        finally:
+            self._waiting.release()
+
+    def _wait(self, session: Session, timeout: float) -> dict[str, Any]:
+        deadline = time.monotonic() + timeout
+        with self._waiters.waiting_for(session.name) as event:
+            while True:
+                event.clear()
+                result = session.result()
+                left = deadline - time.monotonic()
+                if result.get("state") in FINAL or left <= 0:
+                    return result
+                pause = _RECHECK if self._waiters.informed else _RECHECK_WITHOUT_EVENTS
+                event.wait(min(left, pause))
+
+    def follow(self, asked: Iterable[tuple[str, str]]) -> Stream:
+        """What becomes of the sessions with these names and keys, for `max_wait` seconds at most.
+
+        Raises Busy with three quarters of the portal's threads waiting already. The stream must be
+        closed.
+        """
+        if not self._waiting.acquire(blocking=False):
+            raise Busy("too many wait already; ask for each result instead", retry_after=_REST)
+        events = self._follower.events(asked, self.settings.max_wait)
+        return Stream(events, self._waiting.release)
+
+    def workers(self) -> dict[str, list[dict[str, Any]]]:
+        """What the living workers of each kind told of themselves."""
+        return {kind: queue.workers() for kind, queue in self._queues.items()}
+
+    def staffed(self) -> bool:
+        """Whether every upload would be taken up at once."""
+        if self.settings.runningmode == "job":
+            return True
+        return all(any(w.get("warm") for w in found) for found in self.workers().values())
+
+    def writable(self) -> bool:
+        """Whether the disk takes a small file now."""
+        trial = self.settings.sessionpath / f".ready-{threading.get_ident()}"
+        try:
+            trial.write_bytes(b"x" * 4096)
+            trial.unlink()
+        except OSError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Stop listening and let go of the queues."""
+        for queue in self._queues.values():
+            queue.close()
+
+
+def _base_name(filename: str) -> str:
+    """The last part of a client's file name, of either system's form, printable characters only."""
+    last = PureWindowsPath(PurePosixPath(filename).name).name
+    return "".join(c for c in last if c.isprintable())[:_LONGEST_NAME]
+
+
+def _suffix(name: str, by_content: str) -> str:
+    """The client's suffix, in its own case, when it is one of a picture; else the content's."""
+    own = Path(name).suffix
+    return own if own.lower() in SUFFIXES else by_content
+
+
+def build(settings: Settings) -> JobService:
+    """The service over the directory queues of the settings."""
+    disk = Disk(settings.durability)
+    queues = {
+        kind: DirectoryQueue(settings.pool(kind), kind, disk=disk)
+        for kind in plugins.names("workers")
+    }
+    return JobService(settings, queues, disk=disk)

@@ -1,0 +1,84 @@
+"""What a person should know of the server's state, from its figures: in codes, worst first.
+
+disk_full     bad   uploads will soon be refused
+no_worker     bad   nobody works on a kind
+full          bad   so many jobs of a kind wait that uploads are refused
+stalled       bad   jobs wait, a worker is there, and nothing is finished
+disk_low      warn  the disk fills up
+starting      warn  a kind's workers still load their model
+behind        warn  the oldest job of a kind waits long
+failing       warn  jobs failed lately for reasons that are not the pictures'
+held          note  jobs were set aside for a person to look at
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+LEVELS = ("good", "note", "warn", "bad")
+
+_GB = 1_000_000_000
+# Below this nothing is safe; below a share of the disk and some gigabytes it is time to act.
+_DISK_FULL = _GB // 2
+_DISK_LOW, _DISK_LOW_SHARE, _DISK_LOW_MOST = 2 * _GB, 0.05, 10 * _GB
+# Seconds that a job may wait before anybody needs to know, and without a verdict while jobs wait.
+_LONG_WAIT = 60
+_STALLED = 300
+_LATELY = 600
+# Failures that the picture is to blame for.
+_THE_PICTURES_OWN = ("bad_image", "unsupported_format", "image_too_large", "bad_request")
+
+
+def findings(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What stands out in the document of scai/monitoring/overview.py; [] when all is well.
+
+    Each has `code`, `level` and, where they apply, `kind` and numbers.
+    """
+    found = [*_of_the_disk(document)]
+    for queue in document["queues"]:
+        found += _of_a_queue(queue, document)
+    found += _of_failures(document)
+    return sorted(found, key=lambda finding: -LEVELS.index(finding["level"]))
+
+
+def _of_the_disk(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    disk = document["disk"]
+    if disk is None:
+        return
+    free, total = disk["free_bytes"], disk["total_bytes"]
+    low = max(_DISK_LOW, min(_DISK_LOW_SHARE * total, _DISK_LOW_MOST))
+    if free < _DISK_FULL:
+        yield {"code": "disk_full", "level": "bad", "free_bytes": free}
+    elif free < low and free < total / 2:
+        yield {"code": "disk_low", "level": "warn", "free_bytes": free}
+
+
+def _of_a_queue(queue: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    kind, waiting, oldest = queue["kind"], queue["waiting"], queue["oldest_s"] or 0
+    resident = document["settings"]["runningmode"] == "runtime"
+    warm = any(worker["state"] != "loading" for worker in queue["workers"])
+    quiet = document["time"] - queue["last_verdict"] if queue["last_verdict"] else float("inf")
+    if resident and not queue["workers"]:
+        yield {"code": "no_worker", "level": "bad", "kind": kind, "waiting": waiting}
+    elif resident and not warm:
+        yield {"code": "starting", "level": "warn", "kind": kind, "waiting": waiting}
+    elif waiting and oldest > _STALLED and quiet > _STALLED:
+        yield {"code": "stalled", "level": "bad", "kind": kind, "oldest_s": oldest}
+    elif oldest > _LONG_WAIT:
+        rate = queue["per_minute"]
+        minutes = waiting / rate if rate else None
+        yield {"code": "behind", "level": "warn", "kind": kind, "oldest_s": oldest} | (
+            {} if minutes is None else {"clear_s": round(60 * minutes)}
+        )
+    if waiting >= document["settings"]["max_waiting"]:
+        yield {"code": "full", "level": "bad", "kind": kind, "waiting": waiting}
+    if queue["held"]:
+        yield {"code": "held", "level": "note", "kind": kind, "count": queue["held"]}
+
+
+def _of_failures(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    groups = [each for each in document["failures"] if each["code"] not in _THE_PICTURES_OWN]
+    if any(document["time"] - group["last"] < _LATELY for group in groups):
+        count = sum(group["count"] for group in groups)
+        yield {"code": "failing", "level": "warn", "count": count}

@@ -1,0 +1,229 @@
+"""The whole state of the server in one document: what /status.json tells and the page shows.
+
+However many people look, the folders are read once a second at most, and a long queue more seldom.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from itertools import islice
+from typing import Any
+
+from scai import __version__, plugins
+from scai.monitoring.findings import findings
+from scai.monitoring.last_hour import LastHour, Minute, per_minute, reasons, summary
+from scai.monitoring.queue_status import QueueStatus, by_age, held_reasons, queue_status
+from scai.processes import memory
+from scai.queues.directory import DirectoryQueue
+from scai.settings import Settings
+
+# A document is good for this long in seconds; a queue's state for so many times as reading took.
+_GOOD_FOR = 1.0
+_REST = 100
+# The kernel looks at every page of a process to tell its memory: seconds between two looks.
+_MEMORY_GOOD_FOR = 10.0
+# Sessions are counted one by one, up to here, where the file system does not keep the number.
+_MOST_SESSIONS = 10_000
+_MOST_FAILURES = 30
+_SETTINGS = ("runningmode", "durability", "keeptimeperiod", "max_waiting", "batch", "max_jobs")
+
+
+class Overview:
+    """The state of the installation of these settings. Safe between threads."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Callable[[], float] = time.time,
+        ticks: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._ticks = ticks
+        self._began = ticks()
+        self._reading = threading.Lock()
+        self._document: dict[str, Any] | None = None
+        self._read_at = -float("inf")
+        self._memory = _Memory(ticks)
+        self._queues = [_Queue(settings, kind, clock, ticks) for kind in plugins.names("workers")]
+
+    def read(self) -> dict[str, Any]:
+        """The document of docs/api.md, at most a second old. Not to be changed by the caller."""
+        # Those who come while somebody reads get the last one; the very first ones wait for it.
+        if self._reading.acquire(blocking=self._document is None):
+            try:
+                if self._document is None or self._ticks() - self._read_at >= _GOOD_FOR:
+                    self._document = self._make()
+                    self._read_at = self._ticks()
+            finally:
+                self._reading.release()
+        assert self._document is not None
+        return self._document
+
+    def _make(self) -> dict[str, Any]:
+        now = self._clock()
+        queues, failures, minutes = [], [], []
+        for queue in self._queues:
+            own = queue.hour.minutes()
+            queues.append(queue.to_dict(own, now, self._memory))
+            minutes += own
+            failures += [{"kind": queue.kind, **vars(group)} for group in reasons(own)]
+        failures.sort(key=lambda group: (-group["count"], -group["last"]))
+        document: dict[str, Any] = {
+            "time": round(now, 3),
+            "version": __version__,
+            "uptime_s": round(self._ticks() - self._began, 1),
+            "settings": {name: getattr(self._settings, name) for name in _SETTINGS},
+            "waiting": sum(queue["waiting"] for queue in queues),
+            "running": sum(queue["running"] for queue in queues),
+            "held": sum(queue["held"] for queue in queues),
+            "per_minute": round(sum(queue["per_minute"] for queue in queues), 1),
+            "hour": summary(minutes),
+            "queues": queues,
+            "failures": failures[:_MOST_FAILURES],
+            "portal": {"pid": os.getpid(), "memory_bytes": self._memory.of(os.getpid())},
+            "disk": _disk(self._settings),
+        }
+        found = findings(document)
+        level = found[0]["level"] if found else "good"
+        return {"level": level, "findings": found, **document}
+
+
+class _Queue:
+    """One queue: its last hour, and its folder, which is read more seldom the longer that takes."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        kind: str,
+        clock: Callable[[], float],
+        ticks: Callable[[], float],
+    ) -> None:
+        self.kind = kind
+        self.hour = LastHour(settings.pool(kind), clock)
+        self._pool = settings.pool(kind)
+        self._ticks = ticks
+        self._queue: DirectoryQueue | None = None
+        self._state = QueueStatus(kind)
+        self._read_at = -float("inf")
+        self._took = 0.0
+
+    def _status(self, now: float) -> QueueStatus:
+        if self._ticks() - self._read_at < _REST * self._took:
+            return self._state
+        started = self._ticks()
+        try:
+            # Looking makes no folders: where there is none, nothing waits.
+            if self._queue is None and self._pool.is_dir():
+                self._queue = DirectoryQueue(self._pool, self.kind, doorbell=False)
+            if self._queue is not None:
+                self._state = queue_status(self._queue, now)
+        except OSError:
+            pass  # the folder is out of order just now; the portal's log says so at each upload
+        self._read_at = self._ticks()
+        self._took = self._read_at - started
+        return self._state
+
+    def to_dict(self, minutes: list[Minute], now: float, memory: _Memory) -> dict[str, Any]:
+        """The queue's part of the document."""
+        state = self._status(now)
+        busy: dict[str, int] = {}
+        if state.workers and self._queue is not None:
+            for owner in self._queue.claimed().values():
+                busy[owner] = busy.get(owner, 0) + 1
+        last = [minute for minute in minutes if minute.count]
+        return {
+            "kind": self.kind,
+            "waiting": state.waiting,
+            "running": state.running,
+            "held": state.held,
+            "oldest_s": state.oldest,
+            "ages": by_age(state.ages),
+            "per_minute": per_minute(minutes, now),
+            "last_verdict": last[-1].start if last else None,
+            "hour": summary(minutes),
+            "minutes": [minute.to_dict() for minute in minutes],
+            "workers": [
+                _worker(facts, busy.get(str(facts.get("id")), 0), now, memory)
+                for facts in state.workers
+                if "kind" in facts
+            ],
+            "holds": held_reasons(self._pool) if state.held else [],
+        }
+
+
+class _Memory:
+    """The memory of processes, looked at now and then."""
+
+    def __init__(self, ticks: Callable[[], float]) -> None:
+        self._ticks = ticks
+        self._known: dict[int, int | None] = {}
+        self._read_at = -float("inf")
+
+    def of(self, pid: int) -> int | None:
+        """Bytes; None when it cannot be told."""
+        if self._ticks() - self._read_at > _MEMORY_GOOD_FOR:
+            self._known.clear()
+            self._read_at = self._ticks()
+        if pid not in self._known:
+            self._known[pid] = memory(pid)
+        return self._known[pid]
+
+
+def _worker(facts: Mapping[str, Any], in_hand: int, now: float, memory: _Memory) -> dict[str, Any]:
+    """What a living worker told of itself, in known types, and what is seen of it from here."""
+    identity, pid = str(facts.get("id", "")), _number(facts, "pid")
+    here = identity.startswith(f"{socket.gethostname().split('.')[0]}-{pid}-")
+    state = "loading" if not facts.get("warm") else "busy" if in_hand else "idle"
+    return {
+        "id": identity,
+        "pid": pid,
+        "state": state,
+        "in_hand": in_hand,
+        "model": str(facts.get("model", "")),
+        "engine": str(facts.get("engine", "")),
+        "plan": str(facts.get("plan", "")),
+        "batch": _number(facts, "batch"),
+        "done": _number(facts, "done"),
+        "batch_sizes": _counts(facts.get("batch_sizes")),
+        "batches_closed": _counts(facts.get("batches_closed")),
+        "unrecorded": _number(facts, "unrecorded"),
+        "age_s": round(max(0.0, now - _number(facts, "started")), 1),
+        "memory_bytes": memory.of(pid) if here and pid else None,
+    }
+
+
+def _number(facts: Mapping[str, Any], name: str) -> int:
+    value = facts.get(name)
+    return int(value) if isinstance(value, (int, float)) and 0 <= value < 1e12 else 0
+
+
+def _counts(value: object) -> dict[str, int]:
+    if not isinstance(value, dict):
+        return {}
+    return {str(name)[:20]: _number(value, name) for name in islice(value, 256)}
+
+
+def _disk(settings: Settings) -> dict[str, Any] | None:
+    """Room on the disk of the sessions, and how many they are; None when that cannot be told."""
+    folder = settings.sessionpath
+    try:
+        found = os.statvfs(folder)
+        # A directory has a link for each one in it, on most file systems.
+        links = os.stat(folder).st_nlink
+        sessions = links - 2
+        if links < 3:
+            with os.scandir(folder) as entries:
+                sessions = sum(1 for _ in islice(entries, _MOST_SESSIONS))
+    except OSError:
+        return None
+    return {
+        "free_bytes": found.f_bavail * found.f_frsize,
+        "total_bytes": found.f_blocks * found.f_frsize,
+        "sessions": sessions,
+        "sessions_capped": links < 3 and sessions >= _MOST_SESSIONS,
+    }

@@ -1,0 +1,1 @@
+"""Pictures: what may come in, how it becomes pixels, and PNG."""

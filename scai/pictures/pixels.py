@@ -1,0 +1,275 @@
+"""Bytes to upright pixels, and pixels to the size a model wants.
+
+Everything here is (h, w, 3) uint8 RGB unless said otherwise. Plain JPEG goes the fast way
+through OpenCV; what OpenCV gets wrong (CMYK, palettes, transparency, 16 bits, turned PNG and
+WebP, files cut off) goes through Pillow.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from scai.errors import BadImage
+from scai.pictures import png
+from scai.pictures.header import (
+    DEFAULT_LIMITS,
+    MAX_SIDE_PIXELS,
+    ImageInfo,
+    Limits,
+    open_as,
+    probe,
+    translated,
+)
+
+# OpenCV reads these once, when it is loaded; its own defaults are 2^20 a side.
+for _name, _limit in (
+    ("WIDTH", MAX_SIDE_PIXELS),
+    ("HEIGHT", MAX_SIDE_PIXELS),
+    ("PIXELS", MAX_SIDE_PIXELS * MAX_SIDE_PIXELS),
+):
+    os.environ.setdefault(f"OPENCV_IO_MAX_IMAGE_{_name}", str(_limit))
+
+import cv2  # noqa: E402
+
+Pixels = NDArray[np.uint8]
+
+METHODS = ("bilinear", "area", "tf1", "letterbox")
+PADDING_GREY = 128
+_EXIF_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# Divisor of both sides -> OpenCV's bit for it, the strongest first.
+_REDUCED = (
+    (8, cv2.IMREAD_REDUCED_GRAYSCALE_8),
+    (4, cv2.IMREAD_REDUCED_GRAYSCALE_4),
+    (2, cv2.IMREAD_REDUCED_GRAYSCALE_2),
+)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded photo.
+
+    `pixels`: (h, w, 3) uint8 RGB, upright, perhaps reduced. `width`, `height`: pixels of the
+    whole upright picture, which boxes and verdicts speak of. `orientation`: the EXIF orientation
+    1..8 that it was stored in.
+    """
+
+    pixels: Pixels
+    width: int
+    height: int
+    orientation: int = 1
+
+
+def decode(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Pixels:
+    """The whole picture in `data`, upright; see `read_picture`."""
+    return read_picture(data, limits).pixels
+
+
+def read_picture(
+    data: bytes, limits: Limits = DEFAULT_LIMITS, least: tuple[int, int] | None = None
+) -> Picture:
+    """The picture in `data`, turned upright.
+
+    With `least`, a height and width in pixels, a plain JPEG may come reduced to a half, a quarter
+    or an eighth as long as no upright side gets shorter than that; it is decoded so much faster.
+    Transparency is laid on white; of several frames the first is taken. Raises what `probe`
+    raises, and BadImage(stage="decode") for data that is damaged or cut off.
+    """
+    info = probe(data, limits)
+    with translated("decode", info.format):
+        # Some OpenCV versions fill up a JPEG that was cut off with grey and say nothing. One
+        # that ends with its end marker was not cut; the others are for Pillow, which is strict.
+        if info.format == "JPEG" and info.mode in ("RGB", "L") and data.endswith(b"\xff\xd9"):
+            picture = _decode_with_opencv(data, info, least)
+            if picture is not None:
+                return picture
+        pixels, orientation = _decode_with_pillow(data, info.format)
+    return Picture(pixels, pixels.shape[1], pixels.shape[0], orientation)
+
+
+def _decode_with_opencv(
+    data: bytes, info: ImageInfo, least: tuple[int, int] | None
+) -> Picture | None:
+    orientation = _orientation(info.exif)
+    height, width = (info.height, info.width) if orientation < 5 else (info.width, info.height)
+    # Turned here and not by OpenCV, whose reading of EXIF differs from ours now and then.
+    how = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION | _reduction(height, width, least)
+    pixels: Pixels | None = cv2.imdecode(np.frombuffer(data, np.uint8), how)
+    if pixels is None:
+        return None
+    return Picture(_upright(pixels, orientation), width, height, orientation)
+
+
+def _reduction(height: int, width: int, least: tuple[int, int] | None) -> int:
+    """OpenCV's flag for the strongest reduction that keeps both sides at `least`; 0: none."""
+    if least is None:
+        return 0
+    room = min(height // least[0], width // least[1])
+    return next((flag for divisor, flag in _REDUCED if divisor <= room), 0)
+
+
+def _decode_with_pillow(data: bytes, kind: str) -> tuple[Pixels, int]:
+    with open_as(kind, io.BytesIO(data)) as image:
+        image.load()
+        orientation = _orientation(image.info.get("exif", b""))
+        rgb = _to_rgb(image)
+    if orientation in _UPRIGHT:
+        rgb = rgb.transpose(_UPRIGHT[orientation])
+    return np.array(rgb, np.uint8), orientation
+
+
+def _upright(pixels: Pixels, orientation: int) -> Pixels:
+    """The pixels turned by their EXIF orientation: what Pillow's transpositions do, in place."""
+    if orientation >= 5:
+        pixels = cv2.transpose(pixels)
+    flip = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}.get(orientation)
+    return pixels if flip is None else cv2.flip(pixels, flip)
+
+
+def _orientation(block: bytes) -> int:
+    """The orientation that an EXIF block alone tells; Pillow would look into XMP as well."""
+    if not block:
+        return 1
+    try:
+        exif = Image.Exif()
+        exif.load(block)
+        found = int(exif.get(_EXIF_ORIENTATION, 1))
+    except Exception:
+        return 1  # damaged metadata is no reason to refuse a sound picture
+    return found if found in _UPRIGHT else 1
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        wide = np.asarray(image).astype(np.int64)
+        return Image.fromarray((np.clip(wide, 0, 65535) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def resize(image: Pixels, height: int, width: int, method: str = "bilinear") -> NDArray[Any]:
+    """The picture as (height, width, 3).
+
+    bilinear: uint8, OpenCV's linear interpolation, the fastest. area: uint8, the mean of what
+    falls together, the best for strong reduction. tf1: float32, the sampling of TF1's
+    `resize_bilinear` without half-pixel centres, which the seed system's models were fed with.
+    letterbox: uint8, see there.
+    """
+    if method == "tf1":
+        return resize_tf1(image, height, width)
+    if method == "letterbox":
+        return letterbox(image, height, width)
+    if image.shape[:2] == (height, width):
+        return image
+    if method == "area":
+        # OpenCV's area method is meant for reduction; enlarging with it gives blocks.
+        shrinks = height <= image.shape[0] and width <= image.shape[1]
+        kind = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    elif method == "bilinear":
+        kind = cv2.INTER_LINEAR
+    else:
+        raise ValueError(f"resize: expected one of {', '.join(METHODS)}, got {method!r}")
+    resized: Pixels = cv2.resize(image, (width, height), interpolation=kind)
+    return resized
+
+
+def resize_tf1(image: NDArray[Any], height: int, width: int) -> NDArray[np.float32]:
+    """`tf.compat.v1.image.resize_bilinear(..., align_corners=False, half_pixel_centers=False)`.
+
+    Source coordinate = target coordinate * (source size / target size), in float32; see
+    tensorflow/core/kernels/image/resize_bilinear_op.cc.
+    """
+    top, bottom, down = _tf1_taps(image.shape[0], height)
+    left, right, along = _tf1_taps(image.shape[1], width)
+    # Only the rows that are needed are turned to float: a photo is larger than a model's input.
+    upper, lower = image[top], image[bottom]
+    along = along[None, :, None]
+    above = _between(upper[:, left], upper[:, right], along)
+    below = _between(lower[:, left], lower[:, right], along)
+    return above + (below - above) * down[:, None, None]
+
+
+def _between(a: NDArray[Any], b: NDArray[Any], share: NDArray[np.float32]) -> NDArray[np.float32]:
+    start = a.astype(np.float32)
+    return start + (b.astype(np.float32) - start) * share
+
+
+def _tf1_taps(
+    size: int, wanted: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """For each target index: both source indices and the share of the second."""
+    place = np.arange(wanted, dtype=np.float32) * np.float32(size / wanted)
+    low = np.minimum(np.floor(place).astype(np.int64), size - 1)
+    high = np.minimum(low + 1, size - 1)
+    return low, high, (place - low).astype(np.float32)
+
+
+def fit_within(image: Pixels, longest: int) -> Pixels:
+    """The picture, reduced in proportion so that no side is longer than `longest` pixels."""
+    height, width = image.shape[:2]
+    scale = longest / max(height, width)
+    if scale >= 1:
+        return image
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    return resize(image, *size, method="area")
+
+
+def letterbox(image: Pixels, height: int, width: int) -> Pixels:
+    """The whole picture in proportion in the top left corner of (height, width, 3), the rest grey.
+
+    The corner and not the middle, as the TF Object Detection API's resizers pad.
+    """
+    inner_h, inner_w = letterbox_inner(image.shape[0], image.shape[1], height, width)
+    ground = np.full((height, width, 3), PADDING_GREY, np.uint8)
+    ground[:inner_h, :inner_w] = resize(image, inner_h, inner_w, method="area")
+    return ground
+
+
+def letterbox_inner(image_h: int, image_w: int, height: int, width: int) -> tuple[int, int]:
+    """Height and width in pixels that a picture takes up within its letterbox."""
+    scale = min(height / image_h, width / image_w)
+    return min(height, max(1, round(image_h * scale))), min(width, max(1, round(image_w * scale)))
+
+
+def encode_png(image: Pixels) -> bytes:
+    """PNG bytes without metadata, by the fastest way that still compresses.
+
+    Raises ValueError for anything but a picture with pixels.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise ValueError(f"encode_png: expected (h, w, 3) uint8, got {image.shape} {image.dtype}")
+    return png.encode(image) if png.available() else _encode_png_with_opencv(image)
+
+
+def _encode_png_with_opencv(image: Pixels) -> bytes:
+    # Filter SUB and Huffman codes alone: less time than zlib's search, and hardly larger.
+    options = [
+        cv2.IMWRITE_PNG_COMPRESSION,
+        1,
+        cv2.IMWRITE_PNG_STRATEGY,
+        cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY,
+        cv2.IMWRITE_PNG_FILTER,
+        cv2.IMWRITE_PNG_FILTER_SUB,
+    ]
+    done, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
+    if not done:
+        raise BadImage("the result picture could not be encoded", stage="encode")
+    return bytes(data)

@@ -1,0 +1,1 @@
+"""The long-running programs: portal, supervisor, and the runner of job mode."""

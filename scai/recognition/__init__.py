@@ -1,0 +1,1 @@
+"""From numbers to meaning: results, drawing, recognizers, and how models are loaded."""

@@ -1,0 +1,234 @@
+"""How a file comes to be: whole, at once, and still there after a power cut.
+
+Every file that another process reads is written under a temporary name, flushed, and renamed;
+then its directory is flushed, because a rename is atomic for readers but not durable by itself
+(ALICE, OSDI '14). The policy says how much flushing is done:
+
+    always  every file and every directory, each by its own fsync
+    group   the same promise, but concurrent flushes of one directory share one fsync
+    off     none: a crash of the machine may lose what was answered; a crash of a process may not
+
+What needs no order among itself is flushed at the same time, for a flush is mostly waiting. An
+error from fsync is never retried: the kernel may report it once and forget the pages.
+"""
+
+from __future__ import annotations
+
+import array
+import errno
+import fcntl
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from scai.errors import ConfigError, ScaiError, StorageFull
+from scai.storage.overlap import at_once
+
+POLICIES = ("always", "group", "off")
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
+# FS_IOC_GETFLAGS, FS_IOC_SETFLAGS and FS_TOPDIR_FL of linux/fs.h.
+_GET_FLAGS, _SET_FLAGS, _TOP_DIRECTORY = 0x80086601, 0x40086602, 0x20000
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Disk:
+    """Writes files under one policy. Safe to share between threads."""
+
+    def __init__(self, policy: str = "group") -> None:
+        if policy not in POLICIES:
+            raise ConfigError(f"durability must be one of {', '.join(POLICIES)}, not {policy!r}")
+        self.policy = policy
+        self._shared: dict[str, _SharedSync] = {}
+        self._lock = threading.Lock()
+
+    def publish(self, path: Path, data: bytes, *, durable: bool = True) -> None:
+        """Let `path` appear, or be replaced, with exactly `data`; never seen half-written.
+
+        With `durable` false, the file is whole for every reader but not flushed.
+        """
+        self.place(path, data, durable=durable)
+        if durable:
+            self.sync_directory(path.parent)
+
+    def place(self, path: Path, data: bytes, *, durable: bool = True) -> None:
+        """As `publish`, but the new name itself is durable only after `sync_directory`."""
+        with self.drafts(path.parent, {path.name: data}, durable=durable) as place:
+            place(path.name)
+
+    @contextmanager
+    def drafts(
+        self, folder: Path, files: Mapping[str, bytes], *, durable: bool = True
+    ) -> Iterator[Callable[[str], None]]:
+        """Write files of `folder` under temporary names and flush them, all at the same time.
+
+        The block is given a function that lets the file of a name appear; what it did not name
+        is removed at the end. The names are durable only after `sync_directory`.
+        """
+        mark = f"{os.getpid()}-{threading.get_ident()}"
+        left = {name: os.path.join(folder, f".{name}.{mark}") for name in files}
+
+        def place(name: str) -> None:
+            os.replace(left[name], os.path.join(folder, name))
+            del left[name]
+
+        try:
+            self.write_all({left[name]: data for name, data in files.items()}, durable=durable)
+            yield place
+        finally:
+            for temporary in left.values():
+                _remove(temporary)
+
+    def append(self, path: Path, data: bytes) -> None:
+        """Write `data` behind what the file holds, and flush it; the caller alone writes there.
+
+        When that fails with OSError, the file is as it was, as far as the disk lets it be.
+        """
+        file = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            end = os.lseek(file, 0, os.SEEK_END)
+            try:
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(file, view) :]
+                if self.policy != "off":
+                    os.fsync(file)
+            except OSError:
+                os.ftruncate(file, end)
+                raise
+        finally:
+            os.close(file)
+
+    def write(self, path: Path, data: bytes, *, durable: bool = True) -> None:
+        """Write a file that nobody looks for yet, such as one in a directory not yet renamed."""
+        self.write_all({os.fspath(path): data}, durable=durable)
+
+    def write_all(
+        self, files: Mapping[str, bytes], *, durable: bool = True, also: Sequence[int] = ()
+    ) -> None:
+        """As `write` for several paths; the open files `also` are flushed at the same time."""
+        opened: list[int] = []
+        try:
+            for path, data in files.items():
+                opened.append(os.open(path, _CREATE, 0o640))
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(opened[-1], view) :]
+            if durable and self.policy != "off":
+                at_once(*(partial(os.fsync, file) for file in (*opened, *also)))
+        finally:
+            for file in opened:
+                os.close(file)
+
+    def together(self, *acts: Callable[[], None]) -> None:
+        """Do what waits for the disk, all at the same time; without flushing, nothing waits."""
+        if self.policy != "off":
+            at_once(*acts)
+            return
+        for act in acts:
+            act()
+
+    def sync_directory(self, path: Path) -> None:
+        """Return when every name that stood in the directory before the call is on the disk."""
+        if self.policy == "off":
+            return
+        if self.policy == "always":
+            _fsync_directory(path)
+            return
+        key = os.fspath(path)
+        with self._lock:
+            shared = self._shared.get(key)
+            if shared is None:
+                shared = self._shared[key] = _SharedSync(partial(_fsync_directory, path))
+            shared.users += 1
+        try:
+            shared.sync()
+        finally:
+            with self._lock:
+                shared.users -= 1
+                if shared.users == 0:
+                    self._shared.pop(key, None)
+
+
+class _SharedSync:
+    """One flush that serves all who asked before it began (group commit)."""
+
+    def __init__(self, flush: Callable[[], None]) -> None:
+        self.users = 0
+        self._flush = flush
+        self._turn = threading.Condition()
+        self._started = 0
+        self._finished = 0
+        self._running = False
+        self._failed: dict[int, OSError] = {}
+
+    def sync(self) -> None:
+        """Return after a flush that began after this call; raise what that flush raised."""
+        with self._turn:
+            wanted = self._started + 1
+            while self._finished < wanted and self._running:
+                self._turn.wait()
+            if self._finished >= wanted:
+                if wanted in self._failed:
+                    raise self._failed[wanted]
+                return
+            self._running = True
+            self._started = mine = wanted
+        failure: OSError | None = None
+        try:
+            self._flush()
+        except OSError as error:
+            failure = error
+        with self._turn:
+            self._running = False
+            self._finished = mine
+            if failure is not None:
+                self._failed[mine] = failure
+            self._turn.notify_all()
+        if failure is not None:
+            raise failure
+
+
+def _fsync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def spread(folder: Path) -> None:
+    """Let ext4 put the directories in `folder` into different parts of the disk (`chattr +T`).
+
+    It looks for the place of a new file beside its directory, and where many files were removed
+    lately that search costs more than writing the file. Other file systems are left as they are.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        flags = array.array("l", [0])
+        fcntl.ioctl(descriptor, _GET_FLAGS, flags)
+        flags[0] |= _TOP_DIRECTORY
+        fcntl.ioctl(descriptor, _SET_FLAGS, flags)
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def storage_error(error: OSError) -> ScaiError:
+    """The error a caller should see when the disk refused."""
+    if error.errno in _NO_ROOM:
+        return StorageFull("the server has no room to keep the upload; try again later")
+    return ScaiError("the server's disk is out of order; try again later")

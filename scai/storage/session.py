@@ -1,0 +1,400 @@
+"""One upload and everything that came of it: a directory.
+
+    session/d-YYYYMMDD-<40 hex>/
+        input.<ext>     the picture as it was sent
+        process.json    state, key and message; the seed's seven keys and ours
+        result.json     what was recognised, or why not; there from the moment of the verdict
+        output.png      the annotated picture, for kinds that draw one
+
+States go initialization -> processing -> complete | failure, and a final state never changes.
+Whoever changes a session holds its flock, so a session is never processed by two at once and
+the cleaner never removes one that is being worked on; the kernel lets go when a process dies.
+Nobody but this file knows these names.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hmac
+import os
+import re
+import secrets
+import shutil
+import stat
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from scai.errors import BadSession, NotFound, ScaiError
+from scai.storage.disk import Disk
+from scai.storage.json_files import NOT_THERE, read_object, to_bytes, to_json
+
+NAME = re.compile(r"d-\d{8}-[0-9a-f]{40}")
+STATES = ("initialization", "processing", "complete", "failure")
+FINAL = ("complete", "failure")
+
+_RECORD = "process.json"
+_RESULT = "result.json"
+_PICTURE = "output.png"
+# How long a lock is waited for, and how often it is tried, in seconds.
+_PATIENCE = 0.02
+_NAP = 0.001
+# Kept from clients: the key is a secret, the rest is of no use outside.
+_PRIVATE = ("key", "input_image", "attempts")
+
+
+def new_name(now: float) -> str:
+    """A session name for the time `now` (epoch seconds); names sort by arrival."""
+    day = time.strftime("%Y%m%d", time.localtime(now))
+    return f"d-{day}-{int(now * 1000):012x}{secrets.token_hex(14)}"
+
+
+def arrived(name: str) -> float | None:
+    """When the session of that name began, in epoch seconds; None for a foreign client's name."""
+    at = int(name[11:23], 16) / 1000
+    day = name[2:10]
+    return at if at < 1e10 and time.strftime("%Y%m%d", time.localtime(at)) == day else None
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What a client sent: the picture, its stored suffix such as ".jpg", the client's file name.
+
+    With `file`, the picture is that file and not `data`; it lies in the sessions' file system and
+    is moved, not copied.
+    """
+
+    data: bytes
+    suffix: str
+    filename: str = ""
+    file: Path | None = None
+
+
+class Session:
+    """The session called `name` below `root`; it need not exist yet.
+
+    Raises NotFound for a name that is not of the form d-YYYYMMDD-<40 hex>, before the disk is
+    touched.
+    """
+
+    def __init__(self, root: Path, name: str, *, disk: Disk | None = None) -> None:
+        if not NAME.fullmatch(name):
+            raise NotFound("no such session")
+        self.name = name
+        self.path = root / name
+        self._disk = disk or Disk()
+        # What `create` wrote; nobody has to read it again to answer the client.
+        self.first_record: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        return f"Session({self.name})"
+
+    @classmethod
+    def create(
+        cls,
+        root: Path,
+        kind: str,
+        upload: Upload,
+        *,
+        params: Mapping[str, str | float] | None = None,
+        enqueue: Callable[[Session], Callable[[], None] | None] = lambda session: None,
+        now: Callable[[], float] = time.time,
+        disk: Disk | None = None,
+    ) -> Session:
+        """A new session on stable storage; it appears whole, by one rename of its directory.
+
+        `enqueue` is called while its lock is held, so that no cleaner, however short its period,
+        takes it for abandoned. What it returns is called without the lock, beside the last flush,
+        and makes the ticket durable: a worker need not wait for the disk. When any of that fails
+        with OSError, nothing is left.
+        """
+        moment = now()
+        session = cls(root, new_name(moment), disk=disk)
+        picture = f"input{upload.suffix}"
+        record = {
+            "state": "initialization",
+            "job": kind,
+            "key": secrets.token_hex(20),
+            "input_image": picture,
+            "message": "",
+            "result": "",
+            "result_image": "",
+            "filename": upload.filename,
+            "datetime": time.strftime("%Y/%m/%d %H:%M:%S", time.localtime(moment)),
+            "created": round(moment, 3),
+            "attempts": 0,
+            **(params or {}),
+        }
+        session.first_record = record
+        making = root / f".new-{session.name}"
+        lock: int | None = None
+        try:
+            making.mkdir(mode=0o750, parents=True)
+            lock = _flock(making)
+            session._fill(making, picture, upload, record, lock)
+            os.rename(making, session.path)
+            flush_ticket = enqueue(session)
+            if lock is not None:
+                os.close(lock)
+                lock = None
+            flushes = [partial(session._disk.sync_directory, root), flush_ticket]
+            session._disk.together(*filter(None, flushes))
+        except OSError:
+            for left in (making, session.path):
+                shutil.rmtree(left, ignore_errors=True)
+            raise
+        finally:
+            if lock is not None:
+                os.close(lock)
+        return session
+
+    def _fill(
+        self,
+        making: Path,
+        picture: str,
+        upload: Upload,
+        record: Mapping[str, Any],
+        folder: int | None,
+    ) -> None:
+        """Write picture and record into the open directory that becomes the session; flush all."""
+        files = {os.path.join(making, _RECORD): to_json(record)}
+        also = [] if folder is None else [folder]
+        if upload.file is None:
+            files[os.path.join(making, picture)] = upload.data
+            self._disk.write_all(files, also=also)
+            return
+        os.rename(upload.file, making / picture)
+        moved = os.open(making / picture, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            self._disk.write_all(files, also=[*also, moved])
+        finally:
+            os.close(moved)
+
+    def record(self) -> dict[str, Any]:
+        """The content of process.json.
+
+        Raises NotFound when there is no such session, BadSession when the file is not a JSON
+        object; errors of the disk pass through, for they may be gone the next time.
+        """
+        folder = os.fspath(self.path)
+        if os.path.islink(folder):
+            raise NotFound("no such session")
+        return read_object(f"{folder}/{_RECORD}")
+
+    @property
+    def state(self) -> str:
+        """One of STATES. Raises NotFound."""
+        return str(self.record().get("state", "initialization"))
+
+    def opens_with(self, key: str, kind: str) -> bool:
+        """Whether `key` is this session's key and `kind` its job."""
+        return self.keyed_record(key, kind) is not None
+
+    def keyed_record(self, key: str, kind: str) -> dict[str, Any] | None:
+        """The record if `key` is this session's key and `kind` its job; else None."""
+        record = self.record()
+        own = record.get("key")
+        if not isinstance(own, str) or not own or record.get("job") != kind:
+            return None
+        # Bytes, because compare_digest refuses text that is not ASCII.
+        return record if hmac.compare_digest(to_bytes(own), to_bytes(key)) else None
+
+    @property
+    def input_path(self) -> Path:
+        """The picture as it was sent. Raises NotFound."""
+        return self.input_of(self.record())
+
+    def input_of(self, record: Mapping[str, Any]) -> Path:
+        """The picture that this session's `record` names. Raises NotFound."""
+        name = str(record.get("input_image", ""))
+        path = self.path / name
+        # A shell client names the file; it must not lead out of its own directory.
+        if not name or os.path.basename(name) != name or path.is_symlink() or not path.is_file():
+            raise NotFound("the session has no input image")
+        return path
+
+    @property
+    def picture_path(self) -> Path | None:
+        """The annotated picture, or None while there is none."""
+        path = self.path / _PICTURE
+        return path if path.is_file() and not path.is_symlink() else None
+
+    def result(self, record: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """What clients may see: the record without its secrets, and the verdict if there is one.
+
+        `record` is the session's, where the caller has just read it.
+        """
+        record = self.record() if record is None else record
+        shown = {key: value for key, value in record.items() if key not in _PRIVATE}
+        if record.get("state") in FINAL:
+            shown.update(self._verdict())
+        return shown
+
+    def _verdict(self) -> dict[str, Any]:
+        try:
+            return read_object(f"{os.fspath(self.path)}/{_RESULT}")
+        except (NotFound, BadSession):
+            return {}
+
+    @contextmanager
+    def lock(self, patience: float = _PATIENCE) -> Iterator[bool]:
+        """True while this session is ours alone, False when somebody else has it.
+
+        `patience` is how long, in seconds, it waits for somebody else to be done: the portal has
+        the session until just after its ticket is there. Raises NotFound when the directory does
+        not exist; errors of the disk pass through.
+        """
+        try:
+            descriptor = _flock(self.path, patience)
+        except OSError as error:
+            if error.errno in NOT_THERE:
+                raise NotFound("no such session") from None
+            raise
+        if descriptor is None:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            os.close(descriptor)
+
+    def start(
+        self, record: Mapping[str, Any] | None = None, now: float | None = None
+    ) -> dict[str, Any]:
+        """Count an attempt and say so, before the run. The caller holds the lock.
+
+        `record` is the session's, where the caller has read it under that lock. Returns the new
+        one. Does nothing to a session that is final already.
+        """
+        record = dict(self.record() if record is None else record)
+        if record.get("state") not in FINAL:
+            record["state"] = "processing"
+            record["message"] = f"AI recognition starts on {_clock(now)}."
+            record["attempts"] = attempts(record) + 1
+            # Its bytes are flushed, though the count need not survive a power cut: an empty file
+            # in the place of the record would lose the key and with it the job.
+            self._disk.place(self.path / _RECORD, to_json(record))
+        return record
+
+    def complete(
+        self,
+        verdict: Mapping[str, Any],
+        *,
+        text: str = "",
+        picture: bytes | None = None,
+        record: Mapping[str, Any] | None = None,
+        now: float | None = None,
+    ) -> bool:
+        """Publish the verdict: picture, result.json, then the record, whose rename is the commit.
+
+        `text` is the seed's `result` string; `record` the session's as `start` returned it. The
+        caller holds the lock. Returns False, changing nothing, when there was a final state
+        already.
+        """
+        changes = {
+            "result": text,
+            "result_image": _PICTURE if picture is not None else "",
+            "message": f"finished on {_clock(now)}",
+        }
+        return self._finish("complete", verdict, changes, picture, record)
+
+    def fail(self, error: ScaiError, *, now: float | None = None) -> bool:
+        """Publish that there will be no result, and why. As `complete` otherwise."""
+        message = f"failed on {_clock(now)}: {error.message}"
+        return self._finish("failure", error.to_dict(), {"message": message})
+
+    def _finish(
+        self,
+        state: str,
+        verdict: Mapping[str, Any],
+        changes: Mapping[str, str],
+        picture: bytes | None = None,
+        record: Mapping[str, Any] | None = None,
+    ) -> bool:
+        try:
+            record = self.record() if record is None else record
+        except BadSession:
+            record = {}  # an unreadable record is replaced by one that says what went wrong
+        if record.get("state") in FINAL:
+            return False
+        kind = str(record.get("job", "")).replace("_", " ").capitalize() or "The job"
+        final = {**record, **changes, "state": state, "message": f"{kind} {changes['message']}"}
+        files = {_RECORD: to_json(final), _RESULT: to_json({"state": state, **verdict})}
+        if picture is not None:
+            files[_PICTURE] = picture
+        try:
+            with self._disk.drafts(self.path, files) as place:
+                # Before the record says so: a power cut must not leave it without a result.
+                for name in (_PICTURE, _RESULT):
+                    if name in files:
+                        place(name)
+                self._disk.sync_directory(self.path)
+                place(_RECORD)
+                self._disk.sync_directory(self.path)
+        except FileNotFoundError:
+            if self.path.is_dir():
+                raise
+            raise NotFound("no such session") from None  # removed since its record was read
+        return True
+
+    def age(self, now: float) -> float:
+        """Seconds since the directory last changed. Raises NotFound."""
+        try:
+            return now - os.lstat(self.path).st_mtime
+        except FileNotFoundError:
+            raise NotFound("no such session") from None
+
+    def size(self) -> int:
+        """Bytes in the directory's files; links count nothing."""
+        found = [entry.stat(follow_symlinks=False) for entry in os.scandir(self.path)]
+        return sum(each.st_size for each in found if not stat.S_ISLNK(each.st_mode))
+
+    def remove(self) -> int:
+        """Remove the directory; the bytes it held. Links are removed, never followed."""
+        freed = self.size()
+        # A rename first, so that nobody finds a session that is half there.
+        going = os.path.join(self.path.parent, f".gone-{self.name}")
+        os.rename(self.path, going)
+        try:
+            for name in os.listdir(going):
+                os.unlink(f"{going}/{name}")
+            os.rmdir(going)
+        except OSError:
+            # It holds more than files. That way is safe and several times as slow.
+            shutil.rmtree(going)
+        return freed
+
+
+def attempts(record: Mapping[str, Any]) -> int:
+    """How often a run of this session was begun; 0 for a record of a foreign client."""
+    count = record.get("attempts", 0)
+    return count if isinstance(count, int) and count > 0 else 0
+
+
+def _clock(now: float | None) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(now))
+
+
+def _flock(folder: Path, patience: float = 0.0) -> int | None:
+    """A descriptor that holds the folder's flock, also through a rename; None if another does."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(folder, flags)
+    deadline = time.monotonic() + patience
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return descriptor
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    break
+                time.sleep(_NAP)
+    except OSError:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None

@@ -1,0 +1,144 @@
+"""The photos of a request for a batch: the files of a form, a ZIP, or both, one after the other.
+
+Each is opened only when its turn comes, so that of a ZIP one picture at a time is unpacked.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from flask import Request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from scai.errors import ArchiveTooLarge, BadArchive, BadRequest, ScaiError
+from scai.jobs.batches.adding import Given
+from scai.jobs.batches.unzip import Entry, Unpacking
+from scai.settings import FORM_ROOM, Settings
+from scai.storage.upload_spool import Spool
+from scai.web.forms import BROKEN_UPLOAD, Form, Photo, body_of, fields_of, form_of, too_large
+
+PHOTO = "photo"
+ARCHIVE = "archive"
+ZIP_TYPES = ("application/zip", "application/x-zip-compressed")
+# Parts of a form besides its photos.
+_FIELDS = 100
+
+
+@dataclass
+class Handed:
+    """What a request holds: its fields, those of the address first, and its photos in order."""
+
+    fields: dict[str, str] = field(default_factory=dict)
+    photos: list[Given] = field(default_factory=list)
+
+    def number(self, name: str, most: int) -> int:
+        """A field as a whole number from 0 to `most`, 0 where it is absent. Raises BadRequest."""
+        text = self.fields.get(name) or "0"
+        if not text.isdecimal() or len(text) > 9 or int(text) > most:
+            raise BadRequest(f"{name}: expected a number from 0 to {most}, got {text[:40]!r}")
+        return int(text)
+
+    def says(self, name: str) -> bool:
+        """Whether a field is there and means yes."""
+        return self.fields.get(name, "") not in ("", "0", "false", "no")
+
+
+@contextmanager
+def handed(request: Request, settings: Settings) -> Iterator[Handed]:
+    """Read the request; the photos can be opened until the block ends.
+
+    Raises ScaiError for a body that is too large, a form that cannot be read, or a ZIP that must
+    not be unpacked.
+    """
+    request.max_content_length = settings.max_batch_bytes + FORM_ROOM
+    request.max_form_parts = settings.max_batch_photos + _FIELDS
+    with ExitStack() as stack:
+        try:
+            form = stack.enter_context(_form(request, settings))
+        except HTTPException as error:
+            raise _refusal(error, request, settings) from error
+        for name in (PHOTO, ARCHIVE):
+            if form.fields.get(name):
+                raise BadRequest(f"{name}: expected a file, got text")
+        upload = Handed({**form.fields, **request.args.to_dict()})
+        photos = list(filter(_is_there, form.photos))
+        for at, photo in enumerate(photos):
+            upload.photos.append(
+                Given(photo.name or f"photo {at + 1}", at, partial(_sent, photo, settings))
+            )
+        archive = form.others.get(ARCHIVE)
+        if archive and _is_there(archive):
+            unpacking = _opened(stack, archive.spool, settings)
+            if not unpacking.entries:
+                raise BadArchive("there is no file in this ZIP")
+            for at, entry in enumerate(unpacking.entries, len(photos)):
+                unpacked = partial(_unpacked, unpacking, entry, settings)
+                upload.photos.append(Given(entry.name, at, unpacked))
+        yield upload
+
+
+@contextmanager
+def _form(request: Request, settings: Settings) -> Iterator[Form]:
+    folder, most = settings.sessionpath, settings.max_batch_bytes
+    if request.mimetype in ZIP_TYPES:
+        with body_of(request, folder, most) as spool:
+            yield Form(others={ARCHIVE: Photo("", spool)})
+    elif request.mimetype == "multipart/form-data":
+        with form_of(request, PHOTO, folder, settings.max_upload_bytes, {ARCHIVE: most}) as form:
+            yield form
+    else:
+        yield Form(dict(fields_of(request).items()))
+
+
+def _is_there(file: Photo) -> bool:
+    """Browsers send a file without name and content for a field that was left empty."""
+    return bool(file.name or file.spool.too_large or file.spool.picture)
+
+
+def _opened(stack: ExitStack, spool: Spool, settings: Settings) -> Unpacking:
+    """The ZIP in a spool, looked through."""
+    if spool.too_large:
+        raise _archive_too_large(settings)
+    picture = spool.picture
+    file: BinaryIO = io.BytesIO(picture) if isinstance(picture, bytes) else picture.open("rb")
+    return Unpacking(stack.enter_context(file), settings.max_batch_photos, settings.max_batch_bytes)
+
+
+@contextmanager
+def _sent(photo: Photo, settings: Settings) -> Iterator[bytes | Path]:
+    if photo.spool.too_large:
+        raise too_large(settings)
+    yield photo.spool.picture
+
+
+@contextmanager
+def _unpacked(unpacking: Unpacking, entry: Entry, settings: Settings) -> Iterator[bytes | Path]:
+    limit = settings.max_upload_bytes
+    if not entry.refused and entry.size > limit:
+        raise too_large(settings)
+    with Spool(settings.sessionpath, limit) as spool:
+        for piece in unpacking.read(entry):
+            spool.write(piece)
+        yield spool.picture
+
+
+def _refusal(error: HTTPException, request: Request, settings: Settings) -> ScaiError:
+    if not isinstance(error, RequestEntityTooLarge):
+        return BadRequest(BROKEN_UPLOAD, reason=error.description)
+    if (request.content_length or 0) > settings.max_batch_bytes:
+        return _archive_too_large(settings)
+    return BadRequest("the form has too many or too long fields", stage="upload")
+
+
+def _archive_too_large(settings: Settings) -> ArchiveTooLarge:
+    return ArchiveTooLarge(
+        f"expected at most {settings.max_batch_mb:g} MB in a request for a batch",
+        limit=settings.max_batch_bytes,
+        setting="max_batch_mb",
+    )

@@ -1,0 +1,293 @@
+"""Many photos that belong together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scai.errors import MISTAKE, ArchiveTooLarge, BadRequest, Busy, NotFound, ScaiError, StorageFull
+from scai.kinds import ROUTES
+from scai.settings import MOST_RESULTS
+from scai.web.openapi.batch_schemas import SCHEMAS, STATES
+from scai.web.openapi.operations import (
+    A_KEY,
+    A_TASK,
+    KEY,
+    Answer,
+    Group,
+    Operation,
+    Schema,
+    Value,
+    problem,
+    ref,
+)
+
+_ID = "b-20261121-019aa6c4b0f27c1d9e3a5b6c7d8e9f0a1b2c3d4e"
+_KINDS = [routes.kind for routes in ROUTES]
+_BYTES: Schema = {"type": "string", "format": "binary"}
+
+_ID_VALUE = Value(
+    "id",
+    "The batch.",
+    {"type": "string", "pattern": "^b-[0-9]{8}-[0-9a-f]{40}$"},
+    "path",
+    required=True,
+    example="BATCH",
+)
+_KEY_VALUE = Value(
+    "key",
+    "The key of the batch.",
+    {"type": "string", "pattern": KEY},
+    required=True,
+    example="KEY",
+)
+_OPENED = (_ID_VALUE, _KEY_VALUE)
+_PHOTOS = Value(
+    "photo",
+    "A picture; may be repeated.",
+    {"type": "array", "items": _BYTES},
+    "form",
+    example="photo.jpg",
+)
+_ARCHIVE = Value(
+    "archive",
+    "A ZIP of pictures, in folders or not.",
+    {"type": "string", "format": "zip"},
+    "form",
+)
+_PORTION = Value(
+    "portion",
+    "A name of your own for what this request brings. Sent again under the same name, after a lost "
+    "answer, nothing is taken twice.",
+    {"type": "string", "maxLength": 100},
+    "form",
+)
+_FORM = "multipart/form-data"
+
+_COUNTED = {"all": 2, **dict.fromkeys(STATES, 0), "waiting": 2}
+_ADDED: dict[str, Any] = {
+    "status": "success",
+    "id": _ID,
+    "key": A_KEY,
+    "state": "running",
+    "counts": _COUNTED,
+    "taken": [{"n": 1, "name": "cats/1.jpg", "task": A_TASK, "key": A_KEY}],
+    "refused": [],
+}
+_BATCH = {
+    "id": _ID,
+    "state": "running",
+    "kind": "object_detection",
+    "created": 1795267693.412,
+    "expected": 0,
+    "counts": {**_COUNTED, "waiting": 1, "complete": 1},
+    "cursor": "5f2b8c1e-3",
+    "more": False,
+    "items": [
+        {
+            "n": 1,
+            "state": "complete",
+            "name": "page/1.jpg",
+            "task": A_TASK,
+            "key": A_KEY,
+            "model": "digit-detector",
+            "objects": 3,
+            "labels": [{"label": "7", "score": 0.998, "count": 2}],
+            "ms": 18.4,
+        }
+    ],
+}
+_UNKNOWN = problem(NotFound, "No such batch, or a wrong key.", "no available batch or key")
+_MISTAKE = problem(ScaiError, "A mistake of the server; its log says more.", MISTAKE)
+
+
+def _refusals(first: str) -> tuple[Answer, ...]:
+    """When nothing was taken; `first` says what else a 400 may mean."""
+    some: Schema = {"anyOf": [ref("Problem"), ref("Added")]}
+    found = (
+        problem(BadRequest, first, "kind: expected image_classification or object_detection"),
+        problem(
+            ArchiveTooLarge,
+            "A photo, the ZIP or what is in it is too large.",
+            "expected a ZIP of at most 500 MB",
+            setting="max_batch_mb",
+        ),
+        Answer(415, "No photo was a picture.", "Added"),
+        problem(Busy, "The queue is full.", "the queue is full", retry_after=60),
+        problem(StorageFull, "The disk is full.", "the server has no room to keep the upload"),
+    )
+    return (
+        *(
+            Answer(each.status, each.about, some, each.example, headers=each.headers)
+            for each in found
+        ),
+        _MISTAKE,
+    )
+
+
+GROUP = Group(
+    "Batches",
+    "Hundreds of photos at once: send a ZIP or many files, ask for all of them by one id, and get "
+    "a table.",
+    (
+        Operation(
+            "POST",
+            "/batches",
+            "Make a batch",
+            "With all its photos at once, or with none and `open`, to add them in portions. A ZIP "
+            "may hold {max_batch_mb} MB, a batch {max_batch_photos} photos.",
+            (
+                Value(
+                    "kind",
+                    "The kind of recognition.",
+                    {"type": "string", "enum": _KINDS},
+                    "form",
+                    required=True,
+                    example="object_detection",
+                ),
+                _PHOTOS,
+                _ARCHIVE,
+                Value(
+                    "model",
+                    "A model of that kind; absent: the default one.",
+                    {"type": "string"},
+                    "form",
+                ),
+                Value(
+                    "threshold",
+                    "Least score of a result.",
+                    {"type": "number", "minimum": 0, "maximum": 1},
+                    "form",
+                ),
+                Value(
+                    "top_k",
+                    "Most results of each photo.",
+                    {"type": "integer", "minimum": 1, "maximum": MOST_RESULTS},
+                    "form",
+                ),
+                Value(
+                    "open",
+                    "`1`: more photos will be added.",
+                    {"type": "string"},
+                    "form",
+                ),
+                Value(
+                    "expected",
+                    "How many photos you mean to add, for the page.",
+                    {"type": "integer", "minimum": 0},
+                    "form",
+                ),
+                _PORTION,
+            ),
+            (_FORM,),
+            (
+                Answer(201, "Made.", "Added", _ADDED),
+                *_refusals("No such kind or model, a value out of range, or no readable form."),
+            ),
+            opens="batch",
+        ),
+        Operation(
+            "POST",
+            "/batches/{id}/photos",
+            "Add photos to a batch",
+            "One portion after another. The last one closes the batch.",
+            (
+                *_OPENED,
+                _PHOTOS,
+                _ARCHIVE,
+                Value(
+                    "last",
+                    "`1`: no more will follow.",
+                    {"type": "string"},
+                    "form",
+                    example="1",
+                ),
+                _PORTION,
+            ),
+            (_FORM,),
+            (
+                Answer(200, "What came of them.", "Added", _ADDED),
+                *_refusals("The batch is closed or full, or there is no readable form."),
+                _UNKNOWN,
+            ),
+        ),
+        Operation(
+            "GET",
+            "/batches/{id}",
+            "How far a batch is, and what was found",
+            "With `after`, only the photos that changed; with `wait`, as soon as anything did.",
+            (
+                *_OPENED,
+                Value("after", "The `cursor` of the answer before.", {"type": "string"}),
+                Value(
+                    "wait",
+                    "Seconds to hold the answer back until something changes.",
+                    {"type": "integer", "minimum": 0},
+                ),
+                Value(
+                    "limit",
+                    "Most photos in the answer.",
+                    {"type": "integer", "minimum": 1, "maximum": 500},
+                ),
+            ),
+            answers=(Answer(200, "The batch.", "Batch", _BATCH), _UNKNOWN, _MISTAKE),
+        ),
+        Operation(
+            "GET",
+            "/batches/{id}.csv",
+            "All results of a batch as a table",
+            "A row for each prediction, and one for each photo without any. Texts that a "
+            "spreadsheet would take for a formula begin with a quote.",
+            _OPENED,
+            answers=(
+                Answer(
+                    200,
+                    "The table.",
+                    {"type": "string"},
+                    "name,state,model,rank,label,score,x_min,y_min,x_max,y_max,error,task\n"
+                    f"page/1.jpg,complete,digit-detector,1,7,0.998,81.5,40.2,140.9,155.0,,{A_TASK}\n",
+                    "text/csv",
+                    {"Content-Disposition": "The name of the file."},
+                ),
+                _UNKNOWN,
+                _MISTAKE,
+            ),
+            save="results.csv",
+        ),
+        Operation(
+            "DELETE",
+            "/batches/{id}",
+            "Delete a batch with all its photos",
+            "Those that wait will never run.",
+            _OPENED,
+            answers=(
+                Answer(
+                    200,
+                    "All of it is gone.",
+                    "BatchRemoved",
+                    {"status": "success", "removed": 2, "in_work": []},
+                ),
+                _UNKNOWN,
+                Answer(
+                    409,
+                    "Some photos are being recognised; delete it again when that is over.",
+                    "BatchRemoved",
+                    {
+                        "status": "error",
+                        "error": "some photos are being recognised; …",
+                        "code": "in_use",
+                        "removed": 1,
+                        "in_work": [A_TASK],
+                    },
+                ),
+                problem(
+                    Busy,
+                    "Photos are being added to it.",
+                    "photos are being added to this batch; try again soon",
+                    retry_after=2,
+                ),
+                _MISTAKE,
+            ),
+        ),
+    ),
+    SCHEMAS,
+)

@@ -1,0 +1,231 @@
+"""The description of the API as an OpenAPI 3.1 document, and in the pieces that a page shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from scai import __version__
+from scai.kinds import ROUTES
+from scai.settings import Settings
+from scai.web.openapi import batches, events, models, recognise, results, status
+from scai.web.openapi.operations import OPENED_BY, Answer, Group, Operation, Schema, Value, ref
+
+GROUPS: tuple[Group, ...] = (
+    recognise.GROUP,
+    results.GROUP,
+    events.GROUP,
+    batches.GROUP,
+    models.GROUP,
+    status.GROUP,
+)
+_ABOUT = (
+    "Image recognition on a server of your own. Every refusal in JSON has the keys of Problem. "
+    "Where GET works, HEAD does, and OPTIONS tells the methods."
+)
+# What is not there before the verdict.
+_LATER = {routes.output for routes in ROUTES}
+# What holds sentences in a schema or a document.
+_SENTENCES = ("description", "summary")
+
+
+def operations() -> Iterator[Operation]:
+    """Every operation, in the order of the groups."""
+    for group in GROUPS:
+        yield from group.operations
+
+
+def numbers(settings: Settings) -> dict[str, str]:
+    """The server's own numbers, as the sentences of the description name them."""
+    return {
+        "max_mb": f"{settings.max_upload_mb:g}",
+        "max_request_mb": f"{settings.max_request_mb:g}",
+        "max_megapixels": f"{settings.max_megapixels:g}",
+        "max_batch_mb": f"{settings.max_batch_mb:g}",
+        "max_batch_photos": str(settings.max_batch_photos),
+        "max_wait": f"{settings.max_wait:g}",
+    }
+
+
+def document(
+    settings: Settings, server: str, models: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
+    """The whole description; `server` is the address under which its reader reaches this server.
+
+    `models` holds, for each kind of recognition, the names that an upload may give.
+    """
+    paths: dict[str, dict[str, Any]] = {}
+    for group in GROUPS:
+        for operation in group.operations:
+            item = paths.setdefault(operation.path, {})
+            fitting = fitted(operation, settings, models)
+            item[operation.method.lower()] = _operation(fitting, group.name)
+    found: dict[str, Any] = {
+        "openapi": "3.1.0",
+        "info": {"title": "SCAI", "version": __version__, "description": _ABOUT},
+        "servers": [{"url": server}],
+        "tags": [{"name": group.name, "description": group.about} for group in GROUPS],
+        "paths": paths,
+        "components": {"schemas": schemas()},
+    }
+    filled: dict[str, Any] = _filled(found, numbers(settings))
+    return filled
+
+
+def fitted(
+    operation: Operation, settings: Settings, models: Mapping[str, Sequence[str]]
+) -> Operation:
+    """The same with the values that this server takes: its models, and its own limits."""
+    names = list(dict.fromkeys(models.get(operation.kind, ())))
+    limits: dict[str, Schema] = {"expected": {"maximum": settings.max_batch_photos}}
+    if names:
+        limits["model"] = {"enum": names}
+    values = (
+        replace(value, schema={**value.schema, **limits.get(value.name, {})})
+        for value in operation.values
+    )
+    return replace(operation, values=tuple(values))
+
+
+def schemas() -> dict[str, Schema]:
+    """The shared schemas of all groups, by name."""
+    return {name: schema for group in GROUPS for name, schema in group.schemas.items()}
+
+
+def sentences() -> set[str]:
+    """Every sentence of the description that a page shows, as catalogues know it."""
+    found = {about(schema) for schema in schemas().values()}
+    for name in schemas():
+        found |= set(fields(name).values())
+    for group in GROUPS:
+        found |= {group.name, group.about}
+    for operation in operations():
+        if operation.listed:
+            found |= {operation.summary, operation.about}
+            found |= {value.about for value in operation.values}
+            for answer in operation.answers:
+                found |= {answer.about, *answer.headers.values()}
+    return found - {""}
+
+
+def fields(schema: str) -> dict[str, str]:
+    """The keys of a shared schema and what each means; those within others as "files[].bytes"."""
+    return dict(_fields(schemas()[schema], ""))
+
+
+def _fields(schema: Schema, before: str) -> Iterator[tuple[str, str]]:
+    for name, found in schema.get("properties", {}).items():
+        yield before + name, about(found)
+        inner = found.get("items", found)
+        yield from _fields(inner, f"{before}{name}{'[]' if 'items' in found else ''}.")
+
+
+def name_of(schema: str | Schema) -> str:
+    """The shared schema whose keys tell most of an answer; "" when there is none."""
+    if isinstance(schema, str):
+        known = schemas().get(schema, {})
+        return schema if known.get("properties") else name_of(known)
+    if "$ref" in schema:
+        return name_of(schema["$ref"].rpartition("/")[2])
+    inside = [*schema.get("oneOf", ()), *schema.get("anyOf", ())]
+    inside += [schema["items"]] if "items" in schema else []
+    return next(filter(None, map(name_of, inside)), "")
+
+
+def about(schema: Schema) -> str:
+    """What a schema says of itself, or the shared one that it names."""
+    if "$ref" in schema:
+        schema = schemas()[schema["$ref"].rpartition("/")[2]]
+    return str(schema.get("description", ""))
+
+
+def _operation(operation: Operation, group: str) -> dict[str, Any]:
+    answers: dict[str, Any] = {}
+    for answer in operation.answers:
+        known = answers.setdefault(str(answer.status), {"description": answer.about})
+        _add(known, answer)
+    if operation.opens:
+        answers[str(operation.answers[0].status)]["links"] = _links(operation)
+    found: dict[str, Any] = {
+        "operationId": operation.name,
+        "tags": [group],
+        "summary": operation.summary,
+        "description": operation.about or operation.summary,
+        "parameters": [_parameter(v) for v in operation.values if v.place in ("path", "query")],
+        "responses": answers,
+    }
+    if operation.bodies:
+        found["requestBody"] = {
+            "required": True,
+            "content": {body: {"schema": _body(operation, body)} for body in operation.bodies},
+        }
+    return found
+
+
+def _add(known: dict[str, Any], answer: Answer) -> None:
+    """One more form of the answer with this status."""
+    if answer.headers:
+        known["headers"] = {
+            name: {"description": meaning, "schema": {"type": "string"}}
+            for name, meaning in answer.headers.items()
+        }
+    if not answer.type:
+        return
+    schema = ref(answer.schema) if isinstance(answer.schema, str) and answer.schema else None
+    content: dict[str, Any] = {"schema": schema or answer.schema or {}}
+    if answer.example is not None:
+        content["example"] = answer.example
+    known.setdefault("content", {})[answer.type] = content
+
+
+def _links(operation: Operation) -> dict[str, Any]:
+    """What can be asked for with the name and the key of what the operation made."""
+    name = OPENED_BY[operation.opens]
+    body = {"task": "sessname", "id": "id"}[name], {"task": "sesskey", "id": "key"}[name]
+    given = {name: f"$response.body#/{body[0]}", "key": f"$response.body#/{body[1]}"}
+    return {
+        other.name: {"operationId": other.name, "parameters": given}
+        for other in operations()
+        if other.kind == operation.kind
+        and other.path not in _LATER
+        and set(given) <= {value.name for value in other.values if value.required}
+    }
+
+
+def _parameter(value: Value) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "name": value.name,
+        "in": value.place,
+        "required": value.required,
+        "description": value.about,
+        "schema": value.schema,
+    }
+    if value.schema.get("type") == "array":
+        found |= {"style": "form", "explode": True}
+    return found
+
+
+def _body(operation: Operation, body: str) -> Schema:
+    if "form" not in body:
+        return {"type": "string", "format": "binary"}
+    values = [value for value in operation.values if value.place == "form"]
+    return {
+        "type": "object",
+        "properties": {v.name: {**v.schema, "description": v.about} for v in values},
+        "required": [value.name for value in values if value.required],
+    }
+
+
+def _filled(found: Any, values: Mapping[str, str]) -> Any:
+    """The same with the server's numbers in its sentences."""
+    if isinstance(found, list):
+        return [_filled(each, values) for each in found]
+    if not isinstance(found, dict):
+        return found
+    return {
+        key: each.format(**values)
+        if key in _SENTENCES and isinstance(each, str)
+        else _filled(each, values)
+        for key, each in found.items()
+    }

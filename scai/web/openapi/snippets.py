@@ -1,0 +1,118 @@
+"""An operation as a line for a shell and as a program in Python, with the values of its examples.
+
+static/js/docs/snippets.js writes the same with the values that a reader fills in.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from urllib.parse import quote
+
+from scai.web.openapi.operations import FILES, Operation, Value
+
+_PLAIN = re.compile(r"[A-Za-z0-9@=._/:-]+")
+# Longer texts get lines of their own; characters.
+_SHORT = 40
+_SECONDS = 90  # longer than the longest answer takes
+
+
+def curl(operation: Operation, server: str) -> str:
+    """The command line that asks for the operation."""
+    parts = ["curl"]
+    if operation.type == "text/event-stream":
+        parts[0] += " -N"
+    if operation.save:
+        parts[0] += f" -o {operation.save}"
+    if operation.method == "PUT" or (operation.method != "GET" and not operation.bodies):
+        parts[0] += f" -X {operation.method}"
+    for value in _placed(operation, "form"):
+        if _is_file(value):
+            parts.append(f"-F {value.name}=@{value.example}")
+        else:
+            parts.append(f"--form-string {value.name}={value.example}")
+    parts += [f"--data-binary @{value.example}" for value in _placed(operation, "body")]
+    parts.append(_quoted(_address(operation, server)))
+    return _broken(parts)
+
+
+def python(operation: Operation, server: str) -> str:
+    """The program that asks for the operation and shows the answer."""
+    given = [_literal(server + _path(operation))]
+    files = [value for value in _placed(operation, "form") if _is_file(value)]
+    fields = [value for value in _placed(operation, "form") if not _is_file(value)]
+    body = _placed(operation, "body")
+    if query := _placed(operation, "query"):
+        given.append(f"params={_dict(query)}")
+    if files:
+        given.append(f'files={{"{files[0].name}": photo}}')
+    if fields:
+        given.append(f"data={_dict(fields)}")
+    if body:
+        given.append("data=photo")
+    events = operation.type == "text/event-stream"
+    given += ["stream=True"] if events else []
+    given.append(f"timeout={_SECONDS}")
+    inside = "".join(f"\n    {each}," for each in given) + "\n"
+    call = f"answer = requests.{operation.method.lower()}({inside})"
+    if files or body:
+        opened = f'with open({_literal((files or body)[0].example)}, "rb") as photo:\n'
+        call = opened + "\n".join(f"    {line}" for line in call.split("\n"))
+    return f"import requests\n\n{call}\n{_shown(operation)}"
+
+
+def _shown(operation: Operation) -> str:
+    """The lines that show the answer."""
+    if operation.type == "text/event-stream":
+        return "for line in answer.iter_lines(decode_unicode=True):\n    print(line)"
+    if operation.save:
+        return (
+            "answer.raise_for_status()\n"
+            f'with open({_literal(operation.save)}, "wb") as file:\n'
+            "    file.write(answer.content)"
+        )
+    return "print(answer.status_code, answer.text)"
+
+
+def _placed(operation: Operation, place: str) -> list[Value]:
+    return [value for value in operation.values if value.place == place and value.example]
+
+
+def _is_file(value: Value) -> bool:
+    items = value.schema.get("items", value.schema)
+    return items.get("format") in FILES
+
+
+def _path(operation: Operation) -> str:
+    path = operation.path
+    for value in _placed(operation, "path"):
+        path = path.replace(f"{{{value.name}}}", quote(value.example, safe=""))
+    return path
+
+
+def _address(operation: Operation, server: str) -> str:
+    query = [f"{v.name}={quote(v.example, safe='')}" for v in _placed(operation, "query")]
+    return server + _path(operation) + ("?" + "&".join(query) if query else "")
+
+
+def _quoted(word: str) -> str:
+    return word if _PLAIN.fullmatch(word) else shlex.quote(word)
+
+
+def _broken(parts: list[str]) -> str:
+    """One command on as many lines as are easy to read."""
+    one = " ".join(parts)
+    return one if len(one) <= 60 or len(parts) < 3 else " \\\n  ".join(parts)
+
+
+def _literal(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _dict(values: list[Value]) -> str:
+    pairs = [f"{_literal(value.name)}: {_literal(value.example)}" for value in values]
+    one = ", ".join(pairs)
+    if len(one) <= _SHORT:
+        return f"{{{one}}}"
+    return "{" + "".join(f"\n        {pair}," for pair in pairs) + "\n    }"

@@ -1,0 +1,83 @@
+"""How every page is made: its language, its place in the menu, its headers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import cache
+from urllib.parse import urlencode
+
+from flask import Response, current_app, render_template, request
+
+from scai import __version__
+from scai.kinds import ROUTES
+from scai.settings import ROOT
+from scai.web import csrf, language
+from scai.web.language import LANGUAGES, Words
+
+# Endpoint and words of each page in the menu; those whose routes are missing are left out.
+MENU = (
+    ("pages.home", "Recognise"),
+    ("batches.page", "Batch"),
+    ("history.page", "History"),
+    ("models.page", "Models"),
+    ("status.page", "Status"),
+    ("docs.page", "API"),
+)
+_I18N = ROOT / "static" / "i18n"
+
+
+def render(template: str, name: str, status: int = 200, **values: object) -> Response:
+    """The page of `template`; `name` is that of its catalogue static/i18n/<language>/<name>.json.
+
+    In the template, `_("sentence {value}", value=…)` and `count(n, "{n} photo", "{n} photos")` say
+    things in the reader's language; `csrf_token()` is for the hidden field of a form.
+    """
+    tag = language.chosen(
+        request.args.get("lang", ""),
+        request.cookies.get(language.COOKIE, ""),
+        request.accept_languages,
+    )
+    words = _words(tag)
+    page = render_template(
+        template,
+        _=words.say,
+        count=words.count,
+        csrf_token=csrf.token,
+        lang=tag,
+        languages=LANGUAGES,
+        here=_here,
+        kinds_known={routes.kind: asdict(routes) for routes in ROUTES},
+        catalogues=_catalogues(tag, name),
+        menu=[entry for entry in MENU if entry[0] in current_app.view_functions],
+        version=__version__,
+        **values,
+    )
+    # It names the files of one version of itself, and depends on who reads it.
+    # A foreign worker's label may hold half a surrogate pair, which cannot be sent.
+    response = Response(page.encode("utf-8", "replace"), status, mimetype="text/html")
+    # With the key of a photo or a batch in its address, nothing of it stays anywhere.
+    response.headers["Cache-Control"] = "no-store" if "key" in request.args else "no-cache"
+    response.headers["Vary"] = "Accept-Language, Cookie"
+    if request.args.get("lang") == tag:
+        response.set_cookie(
+            language.COOKIE, tag, max_age=language.KEEP, samesite="Lax", secure=request.is_secure
+        )
+    return csrf.keep(response)
+
+
+def _here(tag: str) -> str:
+    """The address of this page in another language."""
+    asked = [(key, value) for key, value in request.args.items(multi=True) if key != "lang"]
+    return "?" + urlencode([*asked, ("lang", tag)])
+
+
+@cache
+def _words(tag: str) -> Words:
+    return Words(_I18N, tag)
+
+
+@cache
+def _catalogues(tag: str, name: str) -> list[str]:
+    """The catalogues that the scripts of page `name` read, below static/."""
+    files = [f"i18n/{tag}/{part}.json" for part in ("base", "viewer", name)]
+    return [file for file in files if (ROOT / "static" / file).exists()]

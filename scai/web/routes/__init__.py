@@ -1,0 +1,1 @@
+"""Sets of routes, a file each; a file name is a key."""

@@ -1,0 +1,139 @@
+"""The description of the API: for programs as OpenAPI, for people as a page to try it on."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+
+from scai.jobs.service import JobService
+from scai.settings import Settings
+from scai.web import page
+from scai.web.openapi import document as openapi
+from scai.web.openapi import snippets
+from scai.web.openapi.operations import FILES, Answer, Operation, Value
+
+
+def blueprint(service: JobService, settings: Settings) -> Blueprint:
+    """The routes of the description."""
+    docs = Blueprint("docs", __name__)
+
+    def models() -> dict[str, list[str]]:
+        return {kind: [*service.models(kind), settings.usedconfig] for kind in service.kinds}
+
+    @docs.get("/openapi.json")
+    def description() -> Response:
+        response = jsonify(openapi.document(settings, _server(), models()))
+        response.headers["Cache-Control"] = "no-cache"
+        return _packed(response)
+
+    @docs.get("/docs", endpoint="page")
+    def show() -> Response:
+        known = models()
+
+        def shown(operation: Operation) -> dict[str, Any]:
+            return _shown(openapi.fitted(operation, settings, known))
+
+        response = page.render(
+            "docs.html",
+            "docs",
+            groups=[
+                {
+                    "name": group.name,
+                    "about": group.about,
+                    "operations": [shown(each) for each in group.operations if each.listed],
+                }
+                for group in openapi.GROUPS
+            ],
+            schemas={name: openapi.fields(name) for name in openapi.schemas()},
+            about={name: openapi.about(found) for name, found in openapi.schemas().items()},
+            numbers=openapi.numbers(settings),
+            server=_server(),
+        )
+        return _packed(response)
+
+    return docs
+
+
+def _packed(response: Response) -> Response:
+    """The same in a tenth of the bytes, for those who can unpack it; it holds nothing secret."""
+    response.vary.add("Accept-Encoding")
+    if request.accept_encodings["gzip"] > 0:
+        response.set_data(gzip.compress(response.get_data(), 6, mtime=0))
+        response.headers["Content-Encoding"] = "gzip"
+    return response
+
+
+def _server() -> str:
+    """The address under which the reader reaches this server."""
+    return request.host_url.rstrip("/")
+
+
+def _shown(operation: Operation) -> dict[str, Any]:
+    """What the page shows of one operation, and in `told` what its scripts need."""
+    values = [_value(value) for value in operation.values]
+    told = {
+        "method": operation.method,
+        "path": operation.path,
+        "kind": operation.kind,
+        "opens": operation.opens,
+        "bodies": operation.bodies,
+        "type": operation.type,
+        "save": operation.save,
+        "values": [
+            {key: value[key] for key in ("name", "place", "file", "required", "example")}
+            for value in values
+        ],
+    }
+    return {
+        "name": operation.name,
+        "method": operation.method,
+        "path": operation.path,
+        "summary": operation.summary,
+        "about": operation.about,
+        "takes": values,
+        "answers": [_answer(answer) for answer in _by_status(operation.answers)],
+        "curl": snippets.curl(operation, _server()),
+        "python": snippets.python(operation, _server()),
+        "told": told,
+    }
+
+
+def _value(value: Value) -> dict[str, Any]:
+    schema = value.schema.get("items", value.schema)
+    return {
+        "name": value.name,
+        "place": value.place,
+        "about": value.about,
+        "required": value.required,
+        "example": value.example,
+        "file": schema.get("format") in FILES,
+        "many": value.schema.get("type") == "array",
+        "type": schema.get("type", ""),
+        "choices": list(dict.fromkeys(schema.get("enum", ()))),
+        "low": schema.get("minimum"),
+        "high": schema.get("maximum"),
+    }
+
+
+def _by_status(answers: tuple[Answer, ...]) -> list[Answer]:
+    """One answer for each status: pictures come in several types that need no list."""
+    by_status = {answer.status: answer for answer in reversed(answers)}
+    return [by_status[status] for status in sorted(by_status)]
+
+
+def _answer(answer: Answer) -> dict[str, Any]:
+    is_json = answer.type == "application/json"
+    example = "" if answer.example is None else answer.example
+    if is_json and answer.example is not None:
+        example = json.dumps(answer.example, indent=2, ensure_ascii=False)
+    return {
+        "status": answer.status,
+        "about": answer.about,
+        "type": answer.type,
+        "example": example,
+        "schema": openapi.name_of(answer.schema),
+        "headers": dict(answer.headers),
+    }

@@ -1,0 +1,59 @@
+"""The home page: two forms, one for each kind of recognition, for a person with a photo."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from flask import Blueprint, current_app, request
+from flask.wrappers import Response
+
+from scai.jobs.service import JobService
+from scai.kinds import ROUTES, Routes
+from scai.models.model import Model
+from scai.models.shelf import Shelf
+from scai.settings import Settings
+from scai.web import page
+
+# What scai.pictures.header accepts. Naming the formats makes a phone turn its own into one of them.
+ACCEPT = "image/jpeg,image/png,image/webp,image/bmp,image/gif"
+# A model that knows nothing else reads what is drawn on the pad.
+_DIGITS = set("0123456789")
+
+
+def blueprint(service: JobService, settings: Settings) -> Blueprint:
+    """The routes of the home page."""
+    pages = Blueprint("pages", __name__)
+    shelf = Shelf(settings)
+
+    @pages.get("/")
+    def home() -> Response:
+        return page.render(
+            "index.html",
+            "home",
+            kinds=[_card(routes, service.models(routes.kind), shelf) for routes in ROUTES],
+            accept=ACCEPT,
+            max_bytes=settings.max_upload_bytes,
+            max_mb=f"{settings.max_upload_mb:g}",
+            max_megapixels=f"{settings.max_megapixels:g}",
+            origin=request.host_url.rstrip("/"),
+            known=current_app.view_functions,
+        )
+
+    @pages.get("/favicon.ico")
+    def icon() -> Response:
+        """The icon of answers that are no page of ours, such as JSON: browsers ask for it here."""
+        return current_app.send_static_file("favicon.svg")
+
+    return pages
+
+
+def _card(routes: Routes, names: list[str], shelf: Shelf) -> dict[str, Any]:
+    """What the page has to know of one kind; the default model comes first.
+
+    `pad` is the model that reads digits drawn by hand, "" when there is none.
+    """
+    told = {model.name: model for model in shelf.models(routes.kind)}
+    models = [told.get(name, Model(routes.kind, name)) for name in names]
+    digits = [model.name for model in models if set(model.labels) == _DIGITS]
+    return {**asdict(routes), "models": models, "pad": digits[0] if digits else ""}

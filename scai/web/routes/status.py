@@ -1,0 +1,92 @@
+"""How the server is doing: a page for people and the same figures for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint, jsonify
+from flask.wrappers import Response
+
+from scai.jobs.service import JobService
+from scai.monitoring import charts
+from scai.monitoring.overview import Overview
+from scai.settings import Settings
+from scai.web import page
+
+# Scales begin no smaller: four photos a minute, a tenth of a second.
+_LEAST_PHOTOS = 4.0
+_LEAST_MS = 100.0
+# From these ages on, in seconds, a waiting job is a warning, and a bad sign.
+_LATE = 80
+_TOO_LATE = 640
+
+
+def blueprint(service: JobService, settings: Settings) -> Blueprint:
+    """The routes of the status over the settings' folders."""
+    status = Blueprint("status", __name__)
+    overview = Overview(settings)
+
+    @status.get("/status", endpoint="page")
+    def show() -> Response:
+        now = overview.read()
+        queues = [_shown(queue) for queue in now["queues"]]
+        return page.render("status.html", "status", now=now, queues=queues)
+
+    @status.get("/status.json")
+    def document() -> Response:
+        response = jsonify(overview.read())
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    return status
+
+
+def _shown(queue: Mapping[str, Any]) -> dict[str, Any]:
+    """A queue with its charts and the shades of its ages."""
+    minutes = queue["minutes"]
+    counts = [minute["count"] for minute in minutes]
+    failures = [minute["failures"] for minute in minutes]
+    good = [count - failed for count, failed in zip(counts, failures, strict=True)]
+    photos_top = charts.top_of_scale(max(counts), _LEAST_PHOTOS)
+    slowest = max((minute["p95_ms"] or 0 for minute in minutes), default=0)
+    ms_top = charts.top_of_scale(slowest, _LEAST_MS)
+    # The minute that still runs has a bar of its own: it is not a drop in the traffic.
+    over = [*good[:-1], 0]
+    running = [*[0] * (len(good) - 1), good[-1]]
+    return {
+        **queue,
+        "photos_top": int(photos_top),
+        "ms_top": ms_top,
+        "bars": charts.bars(over, photos_top),
+        "bars_running": charts.bars(running, photos_top),
+        "bars_failed": charts.bars(failures, photos_top, under=good),
+        "line_p50": charts.line([minute["p50_ms"] for minute in minutes], ms_top),
+        "line_p95": charts.line([minute["p95_ms"] for minute in minutes], ms_top),
+        "cells": [_cell(age) for age in queue["ages"]],
+        "workers": [{**worker, "batches": _histogram(worker)} for worker in queue["workers"]],
+    }
+
+
+def _cell(age: Mapping[str, Any]) -> dict[str, Any]:
+    """A count by age with its shade: `heat` 0 to 5 by the number, `tone` by the age."""
+    count, up_to = age["count"], age["up_to"]
+    late = "late" if up_to is not None and up_to <= _TOO_LATE else "too-late"
+    tone = "young" if up_to is not None and up_to < _LATE else late
+    return {**age, "heat": min(len(str(count)) + 1, 5) if count else 0, "tone": tone}
+
+
+def _histogram(worker: Mapping[str, Any]) -> dict[str, Any] | None:
+    """How many batches a worker ran of each size, as bars; None before the first."""
+    sizes = {int(size): n for size, n in worker["batch_sizes"].items() if size.isdecimal() and n}
+    if not sizes:
+        return None
+    largest = min(max(*sizes, worker["batch"], 2), 256)
+    counts = [sizes.get(size, 0) for size in range(1, largest + 1)]
+    total = sum(sizes.values())
+    return {
+        "largest": largest,
+        "bars": charts.bars(counts, max(counts)),
+        "mean": round(sum(size * n for size, n in sizes.items()) / total, 1),
+        "counts": sorted(sizes.items()),
+    }

@@ -1,0 +1,1 @@
+"""The worker: jobs go through it as through a pipeline."""

@@ -1,0 +1,54 @@
+"""`scai status`: how long jobs have waited, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from scai.cli import main as cli
+from scai.cli.text import status_table
+from scai.monitoring.queue_status import AGES, status
+from scai.queues.base import Job
+from scai.queues.directory import DirectoryQueue
+from scai.settings import Settings
+from scai.storage.session import new_name
+
+NOW = 1_790_000_052.0
+IC, OD = "image_classification", "object_detection"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(icpoolpath=tmp_path / IC, odpoolpath=tmp_path / OD)
+
+
+def wait_in(settings: Settings, kind: str, *ages: float, now: float = NOW) -> None:
+    queue = DirectoryQueue(settings.pool(kind), kind, doorbell=False)
+    for age in ages:
+        queue.put(Job(new_name(now - age), kind))
+
+
+def test_the_command_shows_ages_only_when_somebody_waits(settings: Settings) -> None:
+    assert "waiting for up to" not in status_table(status(settings, NOW))
+    wait_in(settings, IC, 3, 4, 2000)
+    table = status_table(status(settings, NOW)).splitlines()
+    head = next(line for line in table if line.startswith("waiting for up to"))
+    row = table[table.index(head) + 1]
+    assert row.split() == [IC, ".", ".", "2", *["."] * 8, "1"]
+    assert len(head) == len(row)
+
+
+def test_the_command_gives_the_ages_to_programs(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait_in(settings, OD, 0.0, now=time.time())
+    monkeypatch.setenv("SCAI_ICPOOLPATH", str(settings.icpoolpath))
+    monkeypatch.setenv("SCAI_ODPOOLPATH", str(settings.odpoolpath))
+    done = CliRunner().invoke(cli.main, ["status", "--json"])
+    [_, detection] = json.loads(done.output)
+    assert [age["up_to"] for age in detection["ages"]] == [*AGES, None]
+    assert sum(age["count"] for age in detection["ages"]) == 1

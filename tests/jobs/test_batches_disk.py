@@ -1,0 +1,314 @@
+"""Batches when the disk refuses or the machine stops: what was answered stays, once."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+from support.helpers import picture
+from support.inprocess import Site
+
+from scai.errors import Busy, NotFound, ScaiError, StorageFull
+from scai.jobs.batches.adding import Given
+from scai.jobs.batches.service import Batches
+from scai.jobs.retention import purge
+from scai.jobs.service import JobService
+from scai.queues.directory import DirectoryQueue
+from scai.storage.batch import Batch
+from scai.storage.disk import Disk
+from scai.storage.session import Session
+
+KIND = "image_classification"
+WHITE = picture(color=(250, 250, 250))
+DAY = 86400.0
+
+
+class PowerCut(BaseException):
+    """The process is gone: nothing behind this runs."""
+
+
+def photos(*names: str) -> list[Given]:
+    return [Given(name, at, lambda: nullcontext(WHITE)) for at, name in enumerate(names)]
+
+
+@pytest.fixture
+def batches(site: Site) -> Batches:
+    return Batches(JobService(site.settings, site.queues), site.settings, Disk("group"))
+
+
+def again(site: Site) -> Batches:
+    """As a portal sees it that has just started."""
+    return Batches(JobService(site.settings, site.queues), site.settings, Disk("group"))
+
+
+def sessions(site: Site) -> list[str]:
+    return sorted(n for n in os.listdir(site.settings.sessionpath) if n.startswith("d-"))
+
+
+def items(batch: Batch) -> list[str]:
+    return [line["name"] for line in batch.lines(0)[0] if "name" in line]
+
+
+def failing(
+    monkeypatch: pytest.MonkeyPatch, where: str, error: BaseException
+) -> Callable[[], None]:
+    """Let each flush of a file whose name ends so fail; what is returned heals the disk."""
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith(where):
+            raise error
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return lambda: monkeypatch.setattr(os, "fsync", real)
+
+
+def test_a_power_cut_between_session_and_line_doubles_nothing(
+    site: Site, batches: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    progress = batches.create(KIND, {})
+    name, key = progress.batch.name, progress.head["key"]
+
+    def cut(*_: object) -> None:
+        raise PowerCut
+
+    monkeypatch.setattr(Disk, "append", cut)
+    with pytest.raises(PowerCut):
+        batches.add(progress, photos("a", "b"), "p", last=True)
+    monkeypatch.undo()
+    # Nobody was answered, so the batch is empty; the sessions are ordinary ones nobody knows.
+    started = again(site)
+    progress = started.open(name, key)
+    assert items(progress.batch) == [] and progress.state == "open"
+    assert len(sessions(site)) == 2
+    # The client had no answer and sends the portion again.
+    added = started.add(progress, photos("a", "b"), "p", last=True)
+    assert len(added.taken) == 2
+    while len(site.queues[KIND]):
+        site.workers[KIND].step()
+    told = started.document(progress, "", 0, 10)
+    assert [item["name"] for item in told["items"]] == ["a", "b"]
+    assert told["state"] == "complete" and told["counts"]["complete"] == 2
+    # Those nobody knows got theirs, too.
+    assert {Session(site.settings.sessionpath, n).state for n in sessions(site)} == {"complete"}
+
+
+def test_what_was_answered_is_on_the_disk_before_the_answer(
+    site: Site, batches: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    progress = batches.create(KIND, {})
+    flushed: list[str] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        real(descriptor)
+        file = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        flushed.append(file.read_text() if file.name == "items.jsonl" else "")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    added = batches.add(progress, photos("a", "b"), "p", last=True)
+    on_the_disk = max(flushed, key=len)
+    for item in added.taken:
+        assert item.line["task"] in on_the_disk
+    assert '"closed"' in on_the_disk
+
+
+def test_a_batch_is_on_the_disk_before_it_appears(
+    site: Site, batches: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    fsync, rename = os.fsync, os.rename
+
+    def flush(descriptor: int) -> None:
+        fsync(descriptor)
+        done.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+
+    def renamed(old: object, new: object) -> None:
+        rename(str(old), str(new))
+        done.append("renamed")
+
+    monkeypatch.setattr(os, "fsync", flush)
+    monkeypatch.setattr(os, "rename", renamed)
+    batch = batches.create(KIND, {}).batch
+    at = done.index("renamed")
+    assert {"batch.json", "items.jsonl", f".new-{batch.name}"} <= set(done[:at])
+    assert done[at + 1 :] == ["session"]
+
+
+def test_a_disk_that_refuses_the_list_takes_nothing_and_keeps_nothing(
+    site: Site, batches: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    progress = batches.create(KIND, {})
+    heal = failing(monkeypatch, "items.jsonl", OSError(28, "No space left on device"))
+    added = batches.add(progress, photos("a", "b"), "p", last=True)
+    assert added.taken == [] and isinstance(added.stopped, StorageFull)
+    assert [name for name, _ in added.refused] == ["a", "b"]
+    assert sessions(site) == [] and len(site.queues[KIND]) == 0
+    assert progress.batch.lines(0) == ([], 0)
+    heal()
+    assert len(batches.add(progress, photos("a", "b"), "p", last=True).taken) == 2
+    assert items(again(site).open(progress.batch.name, progress.head["key"]).batch) == ["a", "b"]
+
+
+def test_a_disk_that_fills_in_the_middle_keeps_what_it_has(
+    site: Site, batches: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    progress = batches.create(KIND, {})
+    calls = 0
+    real = Disk.append
+
+    def append(self: Disk, path: Path, data: bytes) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise OSError(28, "No space left on device")
+        real(self, path, data)
+
+    monkeypatch.setattr("scai.jobs.batches.adding._TOGETHER", 2)
+    monkeypatch.setattr(Disk, "append", append)
+    added = batches.add(progress, photos("a", "b", "c", "d", "e"), "p", last=True)
+    assert [item.line["name"] for item in added.taken] == ["a", "b"]
+    assert sorted(name for name, _ in added.refused) == ["c", "d", "e"]
+    assert progress.state == "open" and len(sessions(site)) == 2
+
+
+def test_a_disk_that_refuses_a_new_batch_leaves_nothing(
+    site: Site, batches: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing(monkeypatch, "batch.json", OSError(5, "Input/output error"))
+    with pytest.raises(ScaiError):
+        batches.create(KIND, {})
+    assert os.listdir(site.settings.sessionpath) == []
+
+
+def test_a_line_that_was_cut_short_is_skipped_and_the_next_begins_anew(
+    site: Site, batches: Batches
+) -> None:
+    progress = batches.create(KIND, {})
+    batches.add(progress, photos("a"), "p")
+    file = progress.batch.path / "items.jsonl"
+    with file.open("ab") as stream:
+        stream.write(b'{"name": "torn", "task": "d-2018')
+    started = again(site)
+    progress = started.open(progress.batch.name, progress.head["key"])
+    assert items(progress.batch) == ["a"]
+    started.add(progress, photos("b"), "q")
+    assert items(progress.batch) == ["a", "b"]
+    assert [item.line["name"] for item in progress.items] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["null", "[]", "{}", "5", "\x00", '{"task": "../../etc", "name": "x", "key": "k"}',
+     '{"task": 5, "name": "x", "key": "k"}', '{"name": "x"}', '{"name": 1, "error": "x"}'],
+)  # fmt: skip
+def test_lines_of_strangers_are_skipped(site: Site, batches: Batches, line: str) -> None:
+    progress = batches.create(KIND, {})
+    with (progress.batch.path / "items.jsonl").open("a") as stream:
+        stream.write(line + "\n")
+    assert batches.document(progress, "", 0, 10)["items"] == []
+
+
+def test_a_list_that_became_shorter_is_read_anew(site: Site, batches: Batches) -> None:
+    progress = batches.create(KIND, {})
+    batches.add(progress, photos("a", "b"), "p")
+    file = progress.batch.path / "items.jsonl"
+    file.write_text(file.read_text().splitlines(keepends=True)[0])
+    progress.read()
+    assert [item.line["name"] for item in progress.items] == ["a"]
+
+
+def test_a_portion_beside_another_is_told_to_come_back(
+    site: Site, batches: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    progress = batches.create(KIND, {})
+    monkeypatch.setattr("scai.storage.batch._PATIENCE", 0.0)
+    with progress.batch.lock(), pytest.raises(Busy) as caught:
+        batches.add(progress, photos("a"))
+    assert caught.value.details["retry_after"] == 2
+    assert sessions(site) == []
+
+
+def aged(path: Path, days: float) -> None:
+    moment = time.time() - days * DAY
+    for each in (*path.iterdir(), path):
+        os.utime(each, (moment, moment))
+
+
+def test_a_batch_goes_with_the_last_of_its_sessions(
+    site: Site, batches: Batches, queue: DirectoryQueue
+) -> None:
+    root = site.settings.sessionpath
+    progress = batches.create(KIND, {})
+    added = batches.add(progress, photos("a", "b"), last=True)
+    first, second = (root / item.line["task"] for item in added.taken)
+    aged(progress.batch.path, 30)
+    aged(first, 30)
+    assert purge(root, [queue], DAY).removed == [first.name]
+    assert progress.batch.path.exists()  # the second is young
+    aged(second, 30)
+    assert purge(root, [queue], DAY, dry_run=True).removed == [second.name]
+    assert progress.batch.path.exists()
+    assert purge(root, [queue], DAY).removed == [second.name]
+    assert os.listdir(root) == []
+    with pytest.raises(NotFound):
+        batches.open(progress.batch.name, progress.head["key"])
+
+
+def test_a_batch_whose_session_waits_stays_however_old(
+    site: Site, batches: Batches, queue: DirectoryQueue
+) -> None:
+    root = site.settings.sessionpath
+    progress = batches.create(KIND, {})
+    [item] = batches.add(progress, photos("a")).taken
+    for path in (progress.batch.path, root / item.line["task"]):
+        aged(path, 30)
+    site.queues[KIND].has = lambda name: name == item.line["task"]  # type: ignore[attr-defined]
+    done = purge(root, [site.queues[KIND]], DAY)  # type: ignore[list-item]
+    assert done.removed == [] and done.alive == 1 and progress.batch.path.exists()
+
+
+def test_an_empty_batch_goes_by_its_age_and_a_link_stays(
+    site: Site, batches: Batches, queue: DirectoryQueue, tmp_path: Path
+) -> None:
+    root = site.settings.sessionpath
+    old, young, busy, linked = (batches.create(KIND, {}).batch for _ in range(4))
+    for batch in (old, busy, linked):
+        aged(batch.path, 30)
+    elsewhere = tmp_path / "elsewhere"
+    linked.path.rename(elsewhere)
+    linked.path.symlink_to(elsewhere)
+    with busy.lock(0):
+        purge(root, [queue], DAY)
+    assert not old.path.exists()
+    assert young.path.exists() and busy.path.exists() and linked.path.is_symlink()
+
+
+def test_a_batch_to_which_photos_are_added_is_not_old(
+    site: Site, batches: Batches, queue: DirectoryQueue
+) -> None:
+    progress = batches.create(KIND, {})
+    aged(progress.batch.path, 30)
+    batches.add(progress, photos("words"))
+    for task in sessions(site):
+        Session(site.settings.sessionpath, task).remove()
+    purge(site.settings.sessionpath, [queue], DAY)
+    assert progress.batch.path.exists()
+
+
+def test_what_a_batch_keeps_in_memory_is_bounded(
+    site: Site, batches: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scai.jobs.batches.service._MOST_BATCHES", 3)
+    made = [batches.create(KIND, {}) for _ in range(6)]
+    assert len(batches._known) == 3
+    for progress in made:
+        head = json.loads((progress.batch.path / "batch.json").read_text())
+        assert batches.open(progress.batch.name, head["key"]).head["kind"] == KIND
+    assert len(batches._known) == 3

@@ -1,0 +1,291 @@
+"""Streams of events, over HTTP but without a network; and one over a real one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import requests
+from support import streams
+from support.helpers import KIND, picture, wait_until
+from support.inprocess import Site
+from support.live import Live, digit
+from support.streams import Answer, Folder, asked, events, query, remove
+
+import scai.jobs.following
+import scai.jobs.places
+from scai.jobs.following import Event
+from scai.jobs.places import MOST, Places
+from scai.jobs.service import JobService
+from scai.kinds import ROUTES
+from scai.queues.base import Job
+from scai.queues.directory import DirectoryQueue
+from scai.queues.memory import MemoryQueue
+
+IC, OD = ROUTES
+folder = streams.folder
+
+
+def test_the_states_come_first_then_each_result_then_the_end(site: Site, often: None) -> None:
+    first, second = site.post(IC, picture()), site.post(OD, picture())
+    third = site.post(IC, picture())
+    stream = events(site, first, second, third)
+    told = [next(stream) for _ in range(3)]
+    assert told == [
+        ("state", {"task": first["sessname"], "state": "initialization", "place": 0}),
+        ("state", {"task": second["sessname"], "state": "initialization", "place": 0}),
+        ("state", {"task": third["sessname"], "state": "initialization", "place": 1}),
+    ]
+    site.workers[IC.kind].step()
+    site.workers[OD.kind].step()
+    results = dict(
+        (data["task"], data) for name, data in stream_until_end(stream) if name == "result"
+    )
+    assert set(results) == {each["sessname"] for each in (first, second, third)}
+    for routes, answer in ((IC, first), (OD, second), (IC, third)):
+        got = site.get(routes.result, answer)
+        assert results[answer["sessname"]] == {**got, "task": answer["sessname"]}
+        assert answer["sesskey"] not in json.dumps(results)
+
+
+def stream_until_end(stream: Iterator[tuple[str, Answer]]) -> list[tuple[str, Answer]]:
+    told = list(stream)
+    assert told[-1] == ("end", {})
+    return told
+
+
+def test_what_is_final_already_is_told_at_once(site: Site) -> None:
+    answer = site.post(IC, picture())
+    site.workers[IC.kind].step()
+    assert [name for name, _ in events(site, answer)] == ["result", "end"]
+
+
+def test_a_failure_is_a_result_too(site: Site) -> None:
+    answer = site.post(IC, picture()[:200] + bytes(200))
+    site.workers[IC.kind].step()
+    (name, data), _ = events(site, answer)
+    assert (name, data["state"]) == ("result", "failure")
+    assert data["code"] == "bad_image"
+
+
+UNKNOWN = [
+    {"sesskey": "0" * 40},
+    {"sesskey": ""},
+    {"sessname": "d-20260101-" + "0" * 40},
+    {"sessname": "../../etc/passwd"},
+]
+
+
+@pytest.mark.parametrize("wrong", UNKNOWN, ids=str)
+def test_who_has_no_key_is_told_nothing(site: Site, wrong: Answer) -> None:
+    answer = {**site.post(IC, picture()), **wrong}
+    (name, data), end = events(site, answer)
+    assert (name, data["task"], data["code"]) == ("gone", answer["sessname"], "not_found")
+    assert end == ("end", {})
+
+
+def test_a_session_that_is_removed_is_gone_for_who_follows_it(site: Site) -> None:
+    answer, other = site.post(IC, picture()), site.post(IC, picture())
+    stream = events(site, answer, other)
+    assert [next(stream)[0] for _ in range(2)] == ["state", "state"]
+    assert remove(site, IC, answer)[0] == 200
+    name, data = next(told for told in stream if told[0] != "beat")
+    assert (name, data["task"]) == ("gone", answer["sessname"])
+    stream.close()
+
+
+@pytest.mark.parametrize(
+    "asked", ["", "?task=a", "?task=a&task=b&key=c", "?" + "task=a&key=b&" * 65]
+)
+def test_a_query_that_names_no_pairs_is_refused(site: Site, asked: str) -> None:
+    answer = site.http.get(f"/events{asked}")
+    assert answer.status_code == 400
+    assert answer.get_json()["code"] == "bad_request"
+
+
+def test_a_stream_ends_by_itself_without_an_end(site: Site) -> None:
+    site.service.settings = replace(site.settings, max_wait=0.3)
+    answer = site.post(IC, picture())
+    assert [name for name, _ in events(site, answer)] == ["state"]
+
+
+def test_too_many_streams_are_refused_and_those_that_are_left_make_room(site: Site) -> None:
+    site.service = JobService(replace(site.settings, threads=2), site.queues)
+    answer = site.post(IC, picture())
+    pair = (answer["sessname"], answer["sesskey"])
+    read, unread = site.service.follow([pair]), None
+    assert next(read).name == "state"
+    with pytest.raises(Exception, match="too many wait"):
+        site.service.follow([pair])
+    read.close()
+    read.close()
+    # One that was never read makes room as well.
+    unread = site.service.follow([pair])
+    unread.close()
+    site.service.follow([pair]).close()
+
+
+def test_a_refused_stream_says_when_to_come_back(site: Site) -> None:
+    answer = site.post(IC, picture())
+    pair = (answer["sessname"], answer["sesskey"])
+    streams = [site.service.follow([pair]) for _ in range(site.settings.threads * 3 // 4)]
+    refused = site.http.get("/events", query_string=query(answer))
+    for stream in streams:
+        stream.close()
+    assert refused.status_code == 503
+    assert refused.headers["Retry-After"] == "10"
+    assert refused.get_json()["code"] == "busy"
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streams look at states and give signs of life more often than real ones."""
+    monkeypatch.setattr(scai.events, "_LOOK", 0.05)
+    monkeypatch.setattr(scai.events, "_LOOK_WITHOUT_EVENTS", 0.05)
+    monkeypatch.setattr(scai.events, "_BEAT", 0.1)
+    monkeypatch.setattr(scai.places, "_GOOD_FOR", 0.05)
+
+
+def test_a_verdict_wakes_the_stream_by_its_event(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # However long the verdict takes here, nothing else is told meanwhile.
+    monkeypatch.setattr(scai.events, "_LOOK", 60)
+    monkeypatch.setattr(scai.events, "_BEAT", 60)
+    session, other = folder.session(), folder.session()
+    stream = folder.follower.events(asked(session, other), 60)
+    assert [next(stream).name for _ in range(2)] == ["state", "state"]
+    # Nothing looks at this session any more, but who is told by the queue.
+    told: list[Event] = []
+    reader = threading.Thread(target=lambda: told.append(next(stream)))
+    claim = folder.queue.claim_one(session.name)
+    assert claim is not None
+    reader.start()
+    session.complete({"predictions": []})
+    claim.done()
+    reader.join(20)
+    assert [(event.name, event.data["task"]) for event in told if event.name == "result"] == [
+        ("result", session.name)
+    ]
+    stream.close()
+
+
+def test_a_stream_follows_the_step_to_processing_and_the_places(
+    folder: Folder, often: None
+) -> None:
+    first, second = folder.session(), folder.session()
+    stream = folder.follower.events(asked(first, second), 60)
+    assert [next(stream).data["place"] for _ in range(2)] == [0, 1]
+    claim = folder.queue.claim_one(first.name)
+    assert claim is not None
+    first.start()
+    told: dict[str, tuple[str, int | None]] = {}
+    for event in stream:
+        if event.name == "state":
+            told[event.data["task"]] = (event.data["state"], event.data["place"])
+        if told == {first.name: ("processing", None), second.name: ("initialization", 0)}:
+            break
+    stream.close()
+
+
+def test_a_stream_that_is_left_waits_for_nothing_any_more(folder: Folder) -> None:
+    waiters = folder.follower._waiters
+    stream = folder.follower.events(asked(folder.session()), 60)
+    next(stream)
+    assert len(waiters._events) == 1
+    stream.close()
+    assert waiters._events == {}
+
+
+def test_a_waiting_session_is_not_looked_at_by_itself(folder: Folder, often: None) -> None:
+    session = folder.session()
+    stream = folder.follower.events(asked(session), 60)
+    assert next(stream).name == "state"
+    os.rename(session.path, session.path.with_name("hidden"))
+    # Its ticket says that it waits; only that is read.
+    assert next(stream).name == "beat"
+    stream.close()
+
+
+def test_one_reading_of_the_queue_serves_all_and_not_more_often_than_each_second() -> None:
+    class Counting(MemoryQueue):
+        readings = 0
+
+        def order(self, most: int) -> list[str] | None:
+            self.readings += 1
+            return super().order(most)
+
+    queue, now = Counting(KIND), [0.0]
+    for name in ("a", "b", "c"):
+        queue.place(Job(name, KIND))
+    places = Places(queue, lambda: now[0])
+    assert [places.place(name) for name in ("a", "b", "c", "d")] == [0, 1, 2, 3]
+    assert places.waits("b") and not places.waits("bb")
+    assert queue.readings == 1
+    queue.withdraw("a")
+    now[0] = 1.5
+    assert places.place("b") == 0
+    assert queue.readings == 2
+
+
+@pytest.mark.parametrize("kind", ["memory", "directory"])
+def test_a_very_long_queue_tells_no_places(kind: str, tmp_path: Path) -> None:
+    queue = MemoryQueue(KIND) if kind == "memory" else DirectoryQueue(tmp_path, KIND)
+    names = [f"d-20260101-{number:040x}" for number in range(4)]
+    for name in names:
+        queue.put(Job(name, KIND))
+    assert queue.order(4) == names
+    assert queue.order(3) is None
+    assert MOST >= 1000
+    queue.close()
+
+
+def open_stream(live: Live, answer: Answer) -> requests.Response:
+    return requests.get(f"{live.url}/events", params=query(answer), stream=True, timeout=60)
+
+
+@pytest.mark.slow
+def test_a_real_server_sends_each_event_at_once_and_frees_the_threads_of_who_leaves(
+    tmp_path: Path,
+) -> None:
+    # Of four threads, three may wait.
+    live = Live(tmp_path, SCAI_THREADS="4").wait_ready()
+    try:
+        workers = live.pids("workers.image_classification")
+        for pid in workers:
+            os.kill(pid, signal.SIGSTOP)
+        answer = live.post(IC.upload, digit())
+        streams = [open_stream(live, answer) for _ in range(3)]
+        lines = [stream.iter_lines() for stream in streams]
+        for each in lines:
+            assert b"event: state" in each  # it comes while nothing else happens
+        refused = open_stream(live, answer)
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "10")
+        for stream in streams[:2]:
+            stream.close()
+        wait_until(lambda: may_follow(live, answer), what="the threads of two that left")
+        for pid in workers:
+            os.kill(pid, signal.SIGCONT)
+        assert b"event: result" in lines[2]
+        assert b"event: end" in lines[2]
+        # A stream that is open does not keep the server from ending.
+        for pid in workers:
+            os.kill(pid, signal.SIGSTOP)
+        last = open_stream(live, live.post(IC.upload, digit()))
+        assert b"event: state" in last.iter_lines()
+        for pid in workers:
+            os.kill(pid, signal.SIGCONT)
+        assert live.stop(seconds=10) == 0
+    finally:
+        live.stop()
+
+
+def may_follow(live: Live, answer: Answer) -> bool:
+    with open_stream(live, answer) as stream:
+        return stream.status_code == 200

@@ -1,0 +1,112 @@
+"""The documents and the code say the same: options, keys, routes, errors, flags."""
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from scai import __version__, errors, plugins, settings
+from scai.cli import main as cli
+from scai.jobs.service import JobService
+from scai.models import cards
+from scai.queues.memory import MemoryQueue
+from scai.settings import OPTIONS, ROOT, Settings
+from scai.web.app import create_app
+from workers import image_classification, object_detection
+
+FILES = [*ROOT.glob("docs/*.md"), *ROOT.glob("*.md"), *ROOT.glob("benchmarks/*.md")]
+# By their place below docs/ or the root.
+DOCS = {str(file.relative_to(ROOT)).removeprefix("docs/"): file.read_text() for file in FILES}
+
+
+def option_row(name: str) -> str:
+    option = OPTIONS[name]
+    rules = option.metadata
+    return f"| `{name}` | {rules['section']} | `{option.default}` | {rules['help']} |"
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_setting_stands_in_the_table(name: str) -> None:
+    assert option_row(name) in DOCS["configuration.md"]
+
+
+def test_the_table_has_no_setting_that_is_none() -> None:
+    rows = re.findall(r"^\| `([a-z_]+)` \| (\w+) \| `", DOCS["configuration.md"], re.M)
+    assert [name for name, _ in rows] == list(OPTIONS)
+
+
+def test_every_key_of_a_models_section_is_explained_and_no_other() -> None:
+    known = {key.upper() for key in [*cards._KEYS, *cards._OTHER_KEYS]}
+    told = set(
+        re.findall(
+            r"^\| `(\w+)` \| (?:both|classification|detection) \|", DOCS["configuration.md"], re.M
+        )
+    )
+    assert {key.upper() for key in told} == known
+
+
+def test_every_engine_is_named() -> None:
+    for engine in plugins.names("engines"):
+        assert f"`{engine}`" in DOCS["configuration.md"]
+
+
+def test_every_route_is_documented(tmp_path: Path) -> None:
+    chosen = Settings(sessionpath=tmp_path / "session")
+    service = JobService(chosen, {kind: MemoryQueue(kind) for kind in plugins.names("workers")})
+    for rule in create_app(service, chosen).url_map.iter_rules():
+        assert f"`{rule.rule}`" in DOCS["api.md"] or f" {rule.rule}`" in DOCS["api.md"], rule.rule
+
+
+def test_every_error_code_is_documented() -> None:
+    todo: list[type[errors.ScaiError]] = [errors.ScaiError]
+    while todo:
+        kind = todo.pop()
+        todo += kind.__subclasses__()
+        assert f"`{kind.code}`" in DOCS["api.md"], kind.code
+
+
+COMMANDS = {
+    **{name: import_module(module).main for name, (module, _) in cli.TOOLS.items()},
+    **cli.main.commands,
+    "index.py": cli.portal,
+    "clean.py": cli.clean,
+    "workers.image_classification": image_classification.main,
+    "workers.object_detection": object_detection.main,
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_flag_is_documented_and_every_command_has_help(name: str) -> None:
+    command = COMMANDS[name]
+    assert isinstance(command, click.Command)
+    text = "\n".join(DOCS.values())
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"{name} {parameter.name}"
+            for flag in parameter.opts:
+                assert f"{flag}" in text, f"{name} {flag}"
+    shown = CliRunner().invoke(command, ["--help"])
+    assert shown.exit_code == 0 and command.help
+
+
+def test_the_changelog_knows_this_version() -> None:
+    assert f"## {__version__}" in DOCS["CHANGELOG.md"]
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for file in [ROOT / "README.md", *ROOT.glob("docs/*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", file.read_text()):
+            assert (file.parent / target).exists(), f"{file.name}: {target}"
+
+
+def test_the_systemd_units_name_programs_that_exist() -> None:
+    for unit in ROOT.glob("systemd/*.service"):
+        command = re.search(r"^ExecStart=\S+/python (\S+)", unit.read_text(), re.M)
+        assert command and (command[1] == "-m" or (ROOT / command[1]).exists()), unit.name
+
+
+def test_the_settings_file_that_comes_with_it_is_valid() -> None:
+    assert settings.load({}, {}, ROOT / "usr" / "scai.config") == Settings()

@@ -1,0 +1,439 @@
+"""What is special about the queue that is a directory."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from support.helpers import KIND, wait_until
+from support.queueing import claim_all, names, put, taken
+
+from scai.queues import _owners
+from scai.queues.base import Claim, Job
+from scai.queues.directory import DirectoryQueue
+from scai.storage.disk import Disk
+
+
+def test_a_ticket_is_an_empty_file_named_as_the_session(queue: DirectoryQueue) -> None:
+    [name] = names(1)
+    put(queue, name)
+    assert (queue.pool / name).stat().st_size == 0
+
+
+def test_tickets_from_before_the_start_and_by_touch_and_by_rename_are_all_taken(
+    queue: DirectoryQueue, tmp_path: Path
+) -> None:
+    before, touched, moved = names(3)
+    (queue.pool / before).touch()
+    assert taken(queue) == [before]
+    (queue.pool / touched).touch()
+    assert taken(queue, timeout=10) == [touched]
+    (tmp_path / "elsewhere").touch()
+    (tmp_path / "elsewhere").rename(queue.pool / moved)
+    assert taken(queue, timeout=10) == [moved]
+
+
+@pytest.mark.parametrize("how", ["touch", "rename"])
+def test_an_arrival_rings_the_bell_long_before_the_sweep(tmp_path: Path, how: str) -> None:
+    """With an hour between sweeps, only the bell can bring a ticket, also right after a claim."""
+    queue = DirectoryQueue(tmp_path / "pool", KIND, sweep=3600)
+    arrivals = names(3)
+    rang = threading.Event()
+    try:
+        queue._listen()
+        queue._rung.clear()
+        for name in arrivals:
+            (tmp_path / "new").touch()
+            (tmp_path / "new").rename(queue.pool / name)
+            assert queue._rung.wait(10), "the doorbell did not ring"
+            assert taken(queue) == [name]
+            queue._rung.clear()
+    finally:
+        rang.set()
+        queue.close()
+
+
+def test_without_file_events_the_sweep_finds_everything(tmp_path: Path) -> None:
+    queue = DirectoryQueue(tmp_path / "pool", KIND, sweep=0.05, doorbell=False)
+    [name] = names(1)
+    timer = threading.Timer(0.1, (queue.pool / name).touch)
+    timer.start()
+    assert taken(queue, timeout=10) == [name]
+    timer.join()
+    queue.close()
+
+
+def test_without_file_events_the_folder_is_read_once_a_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = DirectoryQueue(tmp_path / "pool", KIND, sweep=3600, doorbell=False)
+    monkeypatch.setattr("scai.queues.directory._LONGEST_TURN", 0.01)
+    looks: list[int] = []
+    monkeypatch.setattr(queue._backlog, "read", lambda names: looks.append(1))
+    assert queue.claim(1, 0.3) == []
+    assert len(looks) == 1
+    queue.close()
+
+
+def test_strangers_in_the_folder_are_left_alone(queue: DirectoryQueue) -> None:
+    (queue.pool / "README").write_text("hello")
+    (queue.pool / "d-20180521-xyz").touch()
+    assert taken(queue) == [] and len(queue) == 0
+    assert (queue.pool / "README").exists()
+
+
+def test_a_ticket_that_is_a_directory_harms_nobody(queue: DirectoryQueue) -> None:
+    first, second = names(2)
+    (queue.pool / first).mkdir()
+    put(queue, second)
+    for claim in queue.claim(5, 0):
+        claim.done()
+    assert taken(queue) == []
+
+
+def test_a_dead_owners_claims_come_back_and_a_living_ones_do_not(tmp_path: Path) -> None:
+    # Given a process that has claimed two jobs and is then killed
+    pool = tmp_path / "pool"
+    queue = DirectoryQueue(pool, KIND, sweep=0.2)
+    known = names(3)
+    put(queue, *known)
+    code = (
+        "import sys, pathlib, signal\n"
+        "from scai.queues.directory import DirectoryQueue\n"
+        f"q = DirectoryQueue(pathlib.Path(sys.argv[1]), {KIND!r}, doorbell=False)\n"
+        "print(len(q.claim(2, 0)), flush=True); signal.pause()\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, str(pool)], stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    try:
+        assert child.stdout.readline().strip() == "2"
+        assert len(_owners.living(pool)) == 1
+        assert queue.recover() == 0
+        # When it stops answering, it is still alive and keeps its claims
+        child.send_signal(signal.SIGSTOP)
+        assert queue.recover() == 0
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+    # Then its claims are back, at their old place
+    wait_until(lambda: queue.recover() == 2, 5)
+    assert taken(queue) == known
+    assert [w["id"] for w in _owners.living(pool)] == [queue.owner.id]
+    queue.close()
+    assert _owners.known(pool) == set()
+
+
+def test_strange_things_among_the_owners_stop_nobody(queue: DirectoryQueue) -> None:
+    (queue.pool / ".owners" / "folder.lock").mkdir()
+    (queue.pool / ".owners" / "link.lock").symlink_to("/nonexistent/lock")
+    [name] = names(1)
+    put(queue, name)
+    queue.recover()
+    assert taken(queue) == [name]
+
+
+def test_the_bells_ring_again_after_the_folder_was_removed(tmp_path: Path) -> None:
+    queue = DirectoryQueue(tmp_path / "pool", KIND, sweep=0.2)
+    done: list[str] = []
+    assert queue.listen(done.append)
+    assert taken(queue) == []
+    shutil.rmtree(queue.pool)
+    wait_until(lambda: queue._bell is not None and queue._bell.lost, 5)
+    wait_until(lambda: queue._done_bell is not None and queue._done_bell.lost, 5)
+    assert taken(queue) == [] and queue.listen(done.append)
+    [name] = names(1)
+    queue._rung.clear()
+    put(queue, name)
+    assert queue._rung.wait(5)
+    [claim] = queue.claim(1, 0)
+    claim.done()
+    wait_until(lambda: done == [name], 5)
+    queue.close()
+
+
+def test_folders_that_somebody_removed_are_made_again(queue: DirectoryQueue) -> None:
+    shutil.rmtree(queue.pool)
+    assert taken(queue) == []
+    shutil.rmtree(queue.pool)
+    [name] = names(1)
+    put(queue, name)
+    assert len(queue) == 1
+
+
+def test_a_claimer_with_an_old_listing_looks_again_before_it_says_nothing_waits(
+    tmp_path: Path,
+) -> None:
+    mine, other = (DirectoryQueue(tmp_path / "pool", KIND, sweep=3600) for _ in range(2))
+    first, second, third = names(3)
+    put(mine, first, second)
+    assert taken(mine, 1) == [first]
+    assert taken(other, 1) == [second]
+    (mine.pool / third).touch()
+    assert taken(mine, 1) == [third]
+    mine.close()
+    other.close()
+
+
+def test_an_idle_claimer_takes_over_from_the_dead_by_itself(tmp_path: Path) -> None:
+    pool = tmp_path / "pool"
+    queue = DirectoryQueue(pool, KIND, sweep=0.2)
+    [name] = names(1)
+    (pool / ".claimed" / f"{name}@nobody-1-ab").touch()
+    assert taken(queue, timeout=5) == [name]
+    queue.close()
+
+
+def test_done_rings_those_who_wait_for_the_verdict(tmp_path: Path) -> None:
+    worker = DirectoryQueue(tmp_path / "pool", KIND)
+    portal = DirectoryQueue(tmp_path / "pool", KIND)
+    rung: list[str] = []
+    assert portal.listen(rung.append)
+    [name] = names(1)
+    put(portal, name)
+    [claim] = worker.claim(1, 0)
+    claim.done()
+    wait_until(lambda: name in rung, 5)
+    worker.close()
+    portal.close()
+
+
+def reads_of(queue: DirectoryQueue, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by one for each time that the folder is read."""
+    reads: list[int] = []
+    real = queue._backlog.read
+    monkeypatch.setattr(queue._backlog, "read", lambda names: reads.append(1) or real(names))
+    return reads
+
+
+def test_a_deep_queue_is_not_read_for_each_claim(
+    queue: DirectoryQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue._sweep = 3600
+    known = names(100)
+    for name in known:
+        (queue.pool / name).touch()
+    assert taken(queue, 10) == known[:10]
+    reads = reads_of(queue, monkeypatch)
+    assert [taken(queue, 10) for _ in range(9)] == [known[n : n + 10] for n in range(10, 100, 10)]
+    assert reads == []
+
+
+def test_a_ticket_whose_event_came_is_claimed_in_its_place_without_reading(
+    queue: DirectoryQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue._sweep = 3600
+    first, second, third, fourth = names(4)
+    put(queue, first, third)
+    assert taken(queue, 1) == [first]
+    reads = reads_of(queue, monkeypatch)
+    for name in (second, fourth):
+        queue._rung.clear()
+        put(queue, name)
+        assert queue._rung.wait(10)
+    assert taken(queue, 10) == [second, third, fourth]
+    assert reads == []
+
+
+def test_placing_is_waiting_already_and_a_failed_flush_takes_it_back(
+    queue: DirectoryQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [name] = names(1)
+    flush = queue.place(Job(name, KIND))
+    assert len(queue) == 1
+
+    def refuse(descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError):
+        flush()
+    assert len(queue) == 0
+
+
+def test_many_threads_of_a_process_are_one_owner(queue: DirectoryQueue) -> None:
+    known = names(200)
+    put_all = [threading.Thread(target=put, args=(queue, *known[n::4])) for n in range(4)]
+    got: list[str] = []
+    take = [threading.Thread(target=lambda: got.extend(taken(queue, 50))) for _ in range(4)]
+    for threads in (put_all, take):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(got) == known
+    assert len(_owners.living(queue.pool)) == 1
+
+
+def test_four_claimers_share_a_thousand_jobs_and_none_twice(tmp_path: Path) -> None:
+    pool = tmp_path / "pool"
+    queue = DirectoryQueue(pool, KIND, doorbell=False)
+    known = names(1000)
+    for name in known:
+        (pool / name).touch()
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    claimers = [
+        context.Process(target=claim_all, args=(str(pool), KIND, results)) for _ in range(4)
+    ]
+    for claimer in claimers:
+        claimer.start()
+    shares = [results.get(timeout=60) for _ in claimers]
+    for claimer in claimers:
+        claimer.join()
+    assert sorted(name for share in shares for name in share) == known
+    assert len(queue) == 0
+    queue.close()
+
+
+def test_the_folders_are_made_when_missing(tmp_path: Path) -> None:
+    queue = DirectoryQueue(tmp_path / "a" / "b", KIND)
+    put(queue, *names(1))
+    assert os.listdir(tmp_path / "a" / "b")
+    queue.close()
+
+
+def test_tickets_are_names_of_one_file_and_still_each_is_claimed_once(
+    queue: DirectoryQueue,
+) -> None:
+    known = names(3)
+    put(queue, *known)
+    assert len({(queue.pool / name).stat().st_ino for name in known}) == 1
+    assert taken(queue) == known
+    assert len(queue) == 0 and sorted(queue.claimed()) == known
+
+
+def test_a_second_ticket_for_a_claimed_job_does_not_stay_when_the_claim_comes_back(
+    queue: DirectoryQueue,
+) -> None:
+    [name] = names(1)
+    put(queue, name)
+    [claim] = queue.claim(1, 0)
+    put(queue, name)
+    claim.give_back()
+    assert (list(queue.waiting()), queue.claimed()) == ([name], {})
+
+
+def test_a_second_ticket_claimed_by_the_same_worker_is_a_claim_of_its_own(
+    queue: DirectoryQueue,
+) -> None:
+    [name] = names(1)
+    put(queue, name)
+    first = queue.claim_one(name)
+    put(queue, name)
+    second = queue.claim_one(name)
+    assert first is not None and second is not None
+    assert list(queue.waiting()) == []
+    second.done()
+    assert list(queue.claimed()) == [name]
+    first.done()
+    assert not queue.claimed()
+
+
+def test_a_job_claimed_again_while_it_is_given_back_is_not_lost(
+    queue: DirectoryQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread of the same worker claims the ticket as soon as the rename has moved it."""
+    [name] = names(1)
+    put(queue, name)
+    first = queue.claim_one(name)
+    assert first is not None
+    second: list[Claim | None] = []
+    rename = os.rename
+
+    def rename_then_claim(source: str, target: str) -> None:
+        rename(source, target)
+        monkeypatch.setattr(os, "rename", rename)
+        second.append(queue.claim_one(name))
+
+    monkeypatch.setattr(os, "rename", rename_then_claim)
+    first.give_back()
+    assert second[0] is not None
+    assert (len(queue), list(queue.claimed())) == (0, [name])
+    second[0].give_back()
+    assert (list(queue.waiting()), queue.claimed()) == ([name], {})
+
+
+def test_a_ticket_put_while_the_same_job_is_claimed_stays(
+    queue: DirectoryQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [name] = names(1)
+    put(queue, name)
+    rename = os.rename
+
+    def rename_then_put(source: str, target: str) -> None:
+        rename(source, target)
+        put(queue, name)
+
+    monkeypatch.setattr(os, "rename", rename_then_put)
+    claim = queue.claim_one(name)
+    assert claim is not None
+    assert (list(queue.waiting()), list(queue.claimed())) == ([name], [name])
+
+
+def test_a_claim_that_ended_touches_no_later_claim_of_the_same_job(queue: DirectoryQueue) -> None:
+    [name] = names(1)
+    put(queue, name)
+    first = queue.claim_one(name)
+    assert first is not None
+    first.give_back()
+    second = queue.claim_one(name)
+    assert second is not None
+    first.done()
+    first.give_back()
+    assert (len(queue), list(queue.claimed())) == (0, [name])
+
+
+def test_a_failed_flush_leaves_a_ticket_that_waited_before(tmp_path: Path) -> None:
+    [waiting, new] = names(2)
+    disk = Disk()
+    queue = DirectoryQueue(tmp_path / "pool", KIND, doorbell=False, disk=disk)
+    put(queue, waiting)
+
+    def broken(path: Path) -> None:
+        raise OSError("input/output error")
+
+    disk.sync_directory = broken  # type: ignore[method-assign]
+    for name in (waiting, new):
+        with pytest.raises(OSError, match="input/output error"):
+            put(queue, name)
+    assert list(queue.waiting()) == [waiting]
+    queue.close()
+
+
+def test_claims_named_by_an_earlier_release_come_back(queue: DirectoryQueue) -> None:
+    [name] = names(1)
+    (queue.pool / ".claimed" / f"{name}@host-1-abcd").touch()
+    assert queue.claimed() == {name: "host-1-abcd"}
+    assert queue.recover() == 1
+    assert list(queue.waiting()) == [name]
+
+
+def test_without_its_blank_file_a_queue_makes_tickets_all_the_same(queue: DirectoryQueue) -> None:
+    (queue.pool / ".blank").unlink()
+    [name] = names(1)
+    put(queue, name)
+    assert taken(queue) == [name]
+
+
+def test_when_events_were_missed_the_folder_is_read_again(tmp_path: Path) -> None:
+    queue = DirectoryQueue(tmp_path / "pool", KIND, sweep=3600)
+    try:
+        assert taken(queue) == []
+        assert queue._bell is not None
+        queue._bell.close()
+        [name] = names(1)
+        put(queue, name)
+        queue._bell._ringer.on_queue_overflow()
+        assert taken(queue, timeout=10) == [name]
+    finally:
+        queue.close()

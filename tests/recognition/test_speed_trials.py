@@ -1,0 +1,154 @@
+"""Engines measure themselves: the fastest that gives the same answers is taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import tiny_models
+from support.engine_makers import DIGITS, PLANS, acted
+
+from scai.engines.base import PLAIN, ModelFile, Plan, TensorSpec
+from scai.errors import EngineError
+from scai.recognition import speed_trials
+from scai.recognition.speed_trial_process import check_same, matching
+from scai.recognition.speed_trials import Pictures, Trial
+
+TFLITE = DIGITS / "digits.tflite"
+# Fewer rounds of timing, for plans that are far apart.
+QUICKLY = "measuring.MOST_ROUNDS = measuring.LEAST_ROUNDS"
+
+
+SLOW, SAME_SPEED, FAST = [4.0] * 6, [3.9] * 6, [2.0] * 6
+
+
+def trial(engine: str, plan: Plan, single: list[float], many: list[float], refused: str = ""):
+    return Trial(engine, plan, single, many, refused)
+
+
+CHOICES = [
+    # clearly faster
+    ([trial("litert", Plan(2), FAST, FAST)], "litert", Plan(2)),
+    # as fast: the plain one stays
+    ([trial("litert", Plan(2), SAME_SPEED, SAME_SPEED)], "litert", PLAIN),
+    # fast in batches, slow alone
+    ([trial("litert", Plan(2), [6.0] * 6, [1.0] * 6)], "litert", PLAIN),
+    # fast, and a liar
+    ([trial("litert", Plan(2), FAST, FAST, "lies")], "litert", PLAIN),
+    # put aside after the least rounds
+    ([trial("litert", Plan(2), FAST[:3], FAST[:3], "slower")], "litert", PLAIN),
+    # lucky in half of the rounds
+    ([trial("litert", Plan(2), [1.0, 5.0] * 3, [1.0, 5.0] * 3)], "litert", PLAIN),
+    # another engine
+    ([trial("openvino", PLAIN, FAST, FAST)], "openvino", PLAIN),
+    # another engine, no better than the best plan of the first
+    (
+        [trial("litert", Plan(2), FAST, FAST), trial("openvino", PLAIN, [1.95] * 6, FAST)],
+        "litert",
+        Plan(2),
+    ),
+]
+
+
+def test_a_plain_plan_that_is_only_disturbed_stays() -> None:
+    """Two threads wait for one another where others are busy; one thread does not."""
+    plain = trial("litert", PLAIN, [8.0, 8.0, 8.0, 2.0], [4.0] * 4)
+    lanes = trial("litert", Plan(2), [4.0] * 4, [3.0] * 4)
+    assert speed_trials.choose([plain, lanes], ["litert"], 8).plan == PLAIN
+
+
+@pytest.mark.parametrize(("others", "engine", "plan"), CHOICES)
+def test_only_what_is_clearly_faster_is_taken(others, engine: str, plan: Plan) -> None:
+    plain = trial("litert", PLAIN, SLOW, SLOW)
+    best = speed_trials.choose([*others, plain], ["litert", "openvino"], 8)
+    assert (best.engine, best.plan, best.plain_engine) == (engine, plan, "litert")
+    assert best.plain_single == 1 / 4
+
+
+def test_an_engine_that_disagrees_is_named_and_the_other_taken() -> None:
+    done = [
+        trial("openvino", PLAIN, [], [], "its answers differ"),
+        trial("openvino", Plan(2), FAST, FAST, "its plain plan is not taken either"),
+        trial("tensorflow", PLAIN, SLOW, SLOW),
+    ]
+    best = speed_trials.choose(done, ["openvino", "tensorflow"], 8)
+    assert (best.engine, best.refused) == ("tensorflow", {"openvino": "its answers differ"})
+    with pytest.raises(EngineError, match="differ"):
+        speed_trials.choose(done[:2], ["openvino"], 8)
+
+
+def test_an_engine_that_costs_much_has_to_be_worth_it() -> None:
+    plain = trial("openvino", PLAIN, SLOW, SLOW)
+    little, much = [3.5] * 6, [3.0] * 6
+    for times, engine in ((little, "openvino"), (much, "tensorflow")):
+        heavy = trial("tensorflow", PLAIN, times, times)
+        assert speed_trials.choose([heavy, plain], ["openvino", "tensorflow"], 8).engine == engine
+
+
+def test_answers_agree_to_a_thousandth() -> None:
+    want = [np.array([[0.5, 0.2]], np.float32)]
+    check_same([want[0] + np.float32(5e-4)], want, "tensorflow")
+    with pytest.raises(EngineError, match="differ from those of tensorflow by up to 0.01"):
+        check_same([want[0] + np.float32(1e-2)], want, "tensorflow")
+    with pytest.raises(EngineError, match="outputs"):
+        check_same([want[0][0]], want, "tensorflow")
+    with pytest.raises(EngineError, match="outputs"):
+        check_same([], want, "tensorflow")
+
+
+def test_outputs_are_compared_by_name_where_names_tell_them_apart() -> None:
+    def specs(*names: str) -> list[TensorSpec]:
+        return [TensorSpec(name, (None,), "float32") for name in names]
+
+    assert matching(specs("a", "b:0", "c"), specs("c", "a", "b")) == [2, 0, 1]
+    assert matching(specs("x:1", "x", "x:2"), specs("x", "x:1", "x:2")) == [1, 0, 2]
+    assert matching(specs("a", "a"), specs("a", "a")) == [0, 1]
+    assert matching(specs("p", "q"), specs("a", "b")) == [0, 1]
+
+
+def test_plans_that_lie_or_crash_are_not_taken() -> None:
+    model = ModelFile(Path("."), batch=4)
+    todo = [Trial("fake", plan) for plan in [PLAIN, *PLANS]]
+    best = speed_trials.measure(model, ["fake"], todo, Pictures(), acted(QUICKLY))
+    assert (best.engine, best.plan, best.batch) == ("fake", PLANS[-1], 4)
+    assert best.refused == {}
+
+
+def test_when_every_plan_crashes_it_says_so() -> None:
+    todo = [Trial("fake", PLAIN)]
+    command = acted("engine_makers.BEHAVIOUR[0] = 'ends the process'")
+    with pytest.raises(EngineError, match="ended the process: exit status 3"):
+        speed_trials.measure(ModelFile(Path("."), batch=4), ["fake"], todo, Pictures(), command)
+
+
+def test_when_every_plan_refuses_it_says_so() -> None:
+    todo = [Trial("fake", PLAIN)]
+    command = acted("engine_makers.BEHAVIOUR[0] = 'refuses'")
+    with pytest.raises(EngineError, match="fake: it has a bad day"):
+        speed_trials.measure(ModelFile(Path("."), batch=4), ["fake"], todo, Pictures(), command)
+
+
+def test_a_process_that_cannot_begin_is_an_engine_error() -> None:
+    todo = [Trial("fake", PLAIN)]
+    with pytest.raises(EngineError, match="could not begin: exit status 5"):
+        command = acted("raise SystemExit(5)")
+        speed_trials.measure(ModelFile(Path("."), batch=4), ["fake"], todo, Pictures(), command)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("make", "engines", "reference"),
+    [
+        (lambda: TFLITE, ["litert", "openvino"], "litert"),
+        (lambda: DIGITS / "digits.pb", ["openvino", "tensorflow"], "tensorflow"),
+        # outputs in another order
+        (tiny_models.detector, ["openvino", "tensorflow"], "tensorflow"),
+    ],
+)
+def test_real_engines_agree_and_one_is_taken(make, engines: list[str], reference: str) -> None:
+    model = ModelFile(make(), batch=2)
+    todo = speed_trials.trials(model, engines, reference)
+    assert (todo[0].engine, todo[0].plan) == (reference, PLAIN)
+    best = speed_trials.measure(model, engines, todo, Pictures())
+    assert best.refused == {} and best.engine in engines and best.plain_engine == engines[0]

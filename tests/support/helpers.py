@@ -1,0 +1,45 @@
+"""Small things that many tests need."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image
+
+KIND = "image_classification"
+# Real models and photos, on machines that have them.
+SHARED = Path(__file__).resolve().parents[3] / "shared"
+
+
+def picture(
+    size: tuple[int, int] = (64, 48),
+    color: tuple[int, int, int] | int = (200, 30, 30),
+    format: str = "JPEG",
+) -> bytes:
+    """A small picture of one colour as a file."""
+    out = io.BytesIO()
+    Image.new("RGB", size, color).save(out, format)
+    return out.getvalue()
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 20.0, what: str = "") -> None:
+    """Wait for a condition; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    pause = threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what or condition}"
+        pause.wait(0.01)
+
+
+class Clock:
+    """A clock that a test turns by hand: `now` is what it shows, in seconds."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now

@@ -1,0 +1,81 @@
+"""Streams of events and the removal of sessions, as clients ask for them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scai.jobs.following import Follower
+from scai.jobs.places import Places
+from scai.jobs.waiters import Waiters
+from scai.kinds import ROUTES, Routes
+from scai.queues.base import Job
+from scai.queues.directory import DirectoryQueue
+from scai.storage.session import Session, Upload
+from support.helpers import KIND, picture
+from support.inprocess import Site
+
+IC, OD = ROUTES
+Answer = dict[str, Any]
+
+
+def query(*answers: Answer) -> list[tuple[str, str]]:
+    pairs = [(("task", each["sessname"]), ("key", each["sesskey"])) for each in answers]
+    return [part for pair in pairs for part in pair]
+
+
+def events(site: Site, *answers: Answer) -> Iterator[tuple[str, Answer]]:
+    """Name and data of each event as it comes; the stream is left when this is closed."""
+    response = site.http.get("/events", query_string=query(*answers), buffered=False)
+    assert response.status_code == 200
+    assert response.mimetype == "text/event-stream"
+    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["X-Accel-Buffering"] == "no"
+    try:
+        parts = iter(response.response)
+        assert next(parts).startswith(b"retry: ")
+        for part in parts:
+            name, data = bytes(part).decode().rstrip("\n").split("\n")
+            yield name.removeprefix("event: "), json.loads(data.removeprefix("data: "))
+    finally:
+        response.close()
+
+
+def remove(site: Site, routes: Routes, answer: Answer, **other: str) -> tuple[int, Answer]:
+    given = {"task": answer["sessname"], "key": answer["sesskey"], **other}
+    response = site.http.delete(routes.result, query_string=given)
+    return response.status_code, response.get_json()
+
+
+class Folder:
+    """Sessions in a directory queue with file events, followed without HTTP."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "session"
+        self.queue = DirectoryQueue(folder / "pool", KIND)
+        self.now = 0.0
+        places = {KIND: Places(self.queue)}
+        self.follower = Follower(self.root, Waiters([self.queue]), places)
+
+    def session(self) -> Session:
+        return Session.create(
+            self.root,
+            KIND,
+            Upload(picture(), ".jpg", "a.jpg"),
+            enqueue=lambda session: self.queue.place(Job(session.name, KIND)),
+        )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Folder]:
+    folder = Folder(tmp_path)
+    yield folder
+    folder.queue.close()
+
+
+def asked(*sessions: Session) -> list[tuple[str, str]]:
+    return [(each.name, each.first_record["key"]) for each in sessions]

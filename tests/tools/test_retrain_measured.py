@@ -1,0 +1,133 @@
+"""`scai retrain`: how good a model is, what its card and diagrams say, and the head's ways."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tools.common.progress import Progress
+from tools.retrain import head
+from tools.retrain.measured import precision_recall
+
+
+@pytest.mark.parametrize(
+    ("right", "average"),
+    [
+        ([True, True, False, False], 1.0),
+        # found at places 1 and 3: (1/1 + 2/3) / 2
+        ([True, False, True, False], 5 / 6),
+        ([False, False, False, True], 0.25),
+    ],
+)
+def test_average_precision_is_the_area_under_the_curve(right: list[bool], average: float) -> None:
+    precision, recall, area = precision_recall(np.array([0.9, 0.8, 0.7, 0.1]), np.array(right))
+    assert area == pytest.approx(average)
+    assert recall[-1] == 1 and len(precision) == len(recall) == 4
+
+
+def test_pictures_of_the_same_score_are_one_step_of_the_curve() -> None:
+    for right in ([True, False], [False, True]):
+        precision, recall, area = precision_recall(np.array([0.5, 0.5]), np.array(right))
+        assert (precision.tolist(), recall.tolist(), area) == ([0.5], [1.0], 0.5)
+
+
+def noisy(rng: np.random.Generator, count: int, sure: float) -> tuple[np.ndarray, np.ndarray]:
+    """Features that are right three times of four, and the labels."""
+    labels = rng.integers(0, 3, count)
+    said = np.where(rng.random(count) < 0.75, labels, rng.integers(0, 3, count))
+    return (sure * np.eye(3)[said]).astype(np.float32), labels
+
+
+def test_a_head_that_is_too_sure_is_calibrated() -> None:
+    found = head.Head(np.eye(3, dtype=np.float32), np.zeros(3, np.float32))
+    features, labels = noisy(np.random.default_rng(0), 2000, sure=6.0)
+    cooler = head.calibrated(found, features, labels)
+    answers = cooler.probabilities(features)
+    right = (answers.argmax(1) == labels).mean()
+    assert abs(answers.max(1).mean() - right) < 0.03
+    assert (answers.argmax(1) == found.probabilities(features).argmax(1)).all()
+    few = head.calibrated(found, features[:10], labels[:10])
+    np.testing.assert_array_equal(few.weights, found.weights)
+
+
+def test_a_rare_class_counts_as_much_as_a_frequent_one() -> None:
+    labels = np.array([0, 0, 0, 1])
+    weights = head.class_weights(labels, 2)
+    assert weights.tolist() == pytest.approx([2 / 3, 2.0])
+    assert weights[labels].mean() == pytest.approx(1)
+    assert head.class_weights(labels, 2, balanced=False).tolist() == [1, 1]
+
+
+def test_learning_stops_early_where_nothing_gets_better() -> None:
+    rng = np.random.default_rng(0)
+    features, labels = noisy(rng, 200, sure=1.0)
+    lesson = head.Lesson(steps=5000, patience=3)
+    said: list[str] = []
+    check = noisy(rng, 100, sure=1.0)
+    _, curves = head.learn([features], labels, check, np.ones(3, np.float32), lesson, said.append)
+    assert curves.step[-1] < 5000 and "stopped at step" in said[-1]
+
+
+def test_progress_tells_the_time_left() -> None:
+    said: list[str] = []
+    times = iter([0.0, 5.0, 12.0, 15.0, 30.0])
+    progress = Progress(100, "pictures seen", say=said.append, clock=lambda: next(times))
+    for done in (10, 20, 25, 99):
+        progress.tell(done, "loss 0.5" if done == 99 else "")
+    assert said == ["20/100 pictures seen  48 s left", "99/100 pictures seen  loss 0.5  0 s left"]
+
+
+def test_the_diagrams_are_drawn(tmp_path: Path) -> None:
+    from scai.recognition.results import Classification
+    from tools.datasets.samples import Sample
+    from tools.evaluate import scores
+    from tools.retrain import plots
+    from tools.retrain.measured import Measured
+
+    classes = ("cat", "dog", "never seen")
+    chances = np.array([[0.7, 0.2, 0.1], [0.3, 0.6, 0.1], [0.6, 0.3, 0.1]], np.float32)
+    truth = np.array([0, 1, 1])
+    results = [
+        Classification([classes[i] for i in order], order, row[order])
+        for row in chances
+        for order in [np.argsort(-row)]
+    ]
+    samples = [Sample(str(i), classes[t]) for i, t in enumerate(truth)]
+    places = {name: i for i, name in enumerate(classes)}
+    judged = Measured(
+        classes, truth, chances, scores.of_classifier(samples, results, classes, places)
+    )
+    plots.draw(tmp_path, "pets", judged, {"loss": ([1, 2], [0.5, 0.4])})
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        *("classes.png", "confusion.png", "curves.png", "pr.png", "reliability.png")
+    ]
+    told = judged.metrics("test")
+    assert told["accuracy (test)"] == pytest.approx(2 / 3, abs=1e-4)
+    assert told["average precision of cat"] == 1.0
+    assert "recall of never seen" not in told and "average precision of never seen" not in told
+
+
+@pytest.mark.slow
+def test_a_training_that_goes_on_is_measured_by_its_own_looks(tmp_path: Path) -> None:
+    # Given a finished training, the best of whose looks lies far back
+    import tensorflow as tf
+
+    from tools.retrain import scratch
+    from tools.training.schedule import History, Schedule
+
+    checkpoint, plan = tmp_path / "state.npz", Schedule(steps=10, patience=3)
+    pixels = tf.keras.Input((8,))
+    model = tf.keras.Model(pixels, tf.keras.layers.Dense(2)(pixels))
+    first = scratch._Learner(model, plan, checkpoint, None, None)
+    first.step = 10
+    first.history = History([10], [1.0], [1, 2, 3, 4], [0.9, 0.5, 0.6, 0.7])
+    assert first.no_better()
+    first.save()
+    # When it goes on for longer
+    second = scratch._Learner(model, plan, checkpoint, None, None)
+    second.restore()
+    # Then it ends early only when its own looks get no better
+    assert not second.no_better()
+    second.history.validation += [0.6, 0.5, 0.4, 0.3]
+    assert second.no_better()
+    assert second.history.validation[0] == 0.9

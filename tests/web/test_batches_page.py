@@ -1,0 +1,111 @@
+"""The page of batches as the server makes it: its form, and what browsers without scripts see."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from support.helpers import picture
+from support.inprocess import Site
+
+WHITE = picture(color=(250, 250, 250))
+KIND = "image_classification"
+
+
+def token(site: Site) -> str:
+    page = site.http.get("/batch").get_data(as_text=True)
+    found = re.search(r'name="csrf_token" value="([0-9a-f]{40})"', page)
+    assert found
+    return found[1]
+
+
+def submit(site: Site, *files: tuple[str, bytes], archive: bytes = b"", **fields: str):
+    data = {
+        "kind": KIND,
+        "csrf_token": token(site),
+        # A browser sends an empty file for what was left empty.
+        "photo": [(io.BytesIO(content), name) for name, content in files or [("", b"")]],
+        "archive": (io.BytesIO(archive), "photos.zip" if archive else ""),
+        **fields,
+    }
+    return site.http.post("/batch", data=data)
+
+
+def test_the_form_leads_to_a_page_with_the_table(site: Site) -> None:
+    answer = submit(site, ("white <b>.jpg", WHITE), ("words.txt", b"words"))
+    assert answer.status_code == 303
+    place = answer.headers["Location"]
+    page = site.http.get(place).get_data(as_text=True)
+    assert "white &lt;b&gt;.jpg" in page and "Look again" in page and "refused" in page
+    site.workers[KIND].step()
+    query = parse_qs(urlsplit(place).query)
+    assert query["plain"] == ["1"]
+    assert "2 photos in this batch" in site.http.get(place).get_data(as_text=True)
+
+
+def test_the_form_takes_a_zip(site: Site) -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("a.jpg", WHITE)
+    assert submit(site, archive=out.getvalue()).status_code == 303
+
+
+def test_a_long_batch_has_pages(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scai.web.routes.batches._ROWS", 2)
+    place = submit(site, *[(f"{n}.jpg", WHITE) for n in range(3)]).headers["Location"]
+    first = site.http.get(place).get_data(as_text=True)
+    assert "1.jpg" in first and "2.jpg" not in first and "from=2" in first
+    second = site.http.get(f"{place}&from=2").get_data(as_text=True)
+    assert "2.jpg" in second and "1.jpg" not in second and "from=0" in second
+    for strange in ("99", "x", "-1"):
+        assert site.http.get(f"{place}&from={strange}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "words"),
+    [
+        ({"csrf_token": "0" * 40}, 400, "too old or from elsewhere"),
+        ({"kind": "none"}, 400, "kind"),
+        ({"threshold": "9"}, 400, "threshold"),
+    ],
+)
+def test_a_bad_form_is_answered_by_the_page_with_the_reason(
+    site: Site, fields: dict[str, str], status: int, words: str
+) -> None:
+    answer = submit(site, ("a.jpg", WHITE), **fields)
+    assert answer.status_code == status and answer.mimetype == "text/html"
+    assert words in answer.get_data(as_text=True)
+    assert list(site.settings.sessionpath.iterdir()) == []
+
+
+def test_an_empty_form_and_one_without_a_picture_say_so(site: Site) -> None:
+    assert "choose a ZIP" in submit(site).get_data(as_text=True)
+    answer = submit(site, ("words.txt", b"words"))
+    assert answer.status_code == 415 and "words.txt" in answer.get_data(as_text=True)
+    assert submit(site, archive=b"no ZIP").status_code == 400
+
+
+def test_an_unknown_batch_is_404_and_says_what_may_be_the_reason(site: Site) -> None:
+    answer = site.http.get("/batch?id=b-1&key=x")
+    assert answer.status_code == 404
+    assert "This batch is not there" in answer.get_data(as_text=True)
+
+
+def test_a_mistake_is_a_page_here_and_json_there(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mistake(*_: object) -> None:
+        raise RuntimeError("secret")
+
+    place = submit(site, ("a.jpg", WHITE)).headers["Location"]
+    monkeypatch.setattr("scai.jobs.batches.service.Batches.document", mistake)
+    page = site.http.get(place)
+    assert (page.status_code, page.mimetype) == (500, "text/html")
+    query = {name: value[0] for name, value in parse_qs(urlsplit(place).query).items()}
+    answer = site.http.get(f"/batches/{query['id']}", query_string={"key": query["key"]})
+    assert answer.status_code == 500 and answer.get_json()["code"] == "internal"
+    for each in (page, answer):
+        assert "secret" not in each.get_data(as_text=True)

@@ -1,0 +1,255 @@
+"""The worker while it runs: what goes on at the same time, and what never does."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.helpers import KIND, picture, wait_until
+from support.watched import Watched, died_while_running
+
+from scai.models import cards
+from scai.queues.base import Job
+from scai.queues.directory import DirectoryQueue
+from scai.recognition.loaded_models import ModelCache
+from scai.storage.session import Session
+from scai.worker.batching import Batches
+from scai.worker.pipeline import Worker
+from scai.worker.task import Task
+from workers.image_classification import build
+
+Submit = Callable[..., Session]
+
+
+class Gate:
+    """The engine waits here until it is opened; `inside` is set while it waits."""
+
+    def __init__(self) -> None:
+        self.inside, self._open = threading.Event(), threading.Event()
+
+    def __call__(self, tensors: Sequence[np.ndarray]) -> None:
+        self.inside.set()
+        assert self._open.wait(20)
+
+    def open(self) -> None:
+        self._open.set()
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> ModelCache:
+    (tmp_path / "labels.txt").write_text("black\ndark\ngrey\nlight\nwhite\n")
+    file = tmp_path / "m.config"
+    file.write_text("[default]\nENGINE = fake\nLABELS = labels.txt\n")
+    models = ModelCache(
+        lambda section: Watched(build(cards.load_card(file, section, KIND)))  # type: ignore[arg-type,return-value]
+    )
+    models.get()
+    return models
+
+
+@pytest.fixture
+def engine(models: ModelCache) -> Watched:
+    return models.get()  # type: ignore[return-value]
+
+
+@pytest.fixture
+def facts() -> dict[str, Any]:
+    return {}
+
+
+@pytest.fixture
+def worker(
+    queue: DirectoryQueue, models: ModelCache, sessions: Path, facts: dict[str, Any]
+) -> Iterator[Worker]:
+    """Not started: `start` does that."""
+    worker = Worker(queue, models, sessions, batch=4, tell=facts.update)
+    yield worker
+    worker.stop()
+    worker.close()
+
+
+@pytest.fixture
+def start(worker: Worker) -> Iterator[Callable[[], threading.Thread]]:
+    threads = []
+
+    def start() -> threading.Thread:
+        thread = threading.Thread(target=worker.run, args=(0.2,))
+        thread.start()
+        threads.append(thread)
+        return thread
+
+    yield start
+    worker.stop()
+    for thread in threads:
+        thread.join(20)
+
+
+@pytest.fixture
+def submit(new_session: Submit, queue: DirectoryQueue) -> Submit:
+    def submit(**arguments: object) -> Session:
+        session = new_session(**arguments)
+        queue.put(Job(session.name, KIND))
+        return session
+
+    return submit
+
+
+@pytest.fixture
+def gate(engine: Watched) -> Iterator[Gate]:
+    gate = Gate()
+    engine.fail = gate
+    yield gate
+    gate.open()
+
+
+def complete(sessions: Sequence[Session]) -> bool:
+    return all(session.state == "complete" for session in sessions)
+
+
+def test_the_next_pictures_are_decoded_while_the_engine_runs(
+    start: Callable[[], object], submit: Submit, gate: Gate
+) -> None:
+    first = submit()
+    start()
+    assert gate.inside.wait(20)
+    bad = submit(data=picture()[:300])
+    wait_until(lambda: bad.state == "failure", what="decoding beside the engine")
+    assert first.state == "processing"
+
+
+def test_a_batch_gathers_while_the_engine_runs(
+    start: Callable[[], object],
+    submit: Submit,
+    gate: Gate,
+    engine: Watched,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decoded = []
+    put = Batches.put
+
+    def seen(batches: Batches, task: Task) -> None:
+        put(batches, task)
+        decoded.append(task)
+
+    monkeypatch.setattr(Batches, "put", seen)
+    first = submit()
+    start()
+    assert gate.inside.wait(20)
+    others = [submit() for _ in range(3)]
+    wait_until(lambda: len(decoded) == 4, what="decoded")
+    gate.open()
+    wait_until(lambda: complete([first, *others]))
+    assert engine.batches == [1, 3]
+
+
+def test_the_next_batch_runs_while_a_verdict_is_being_written(
+    start: Callable[[], object],
+    submit: Submit,
+    engine: Watched,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slow, write = submit(), threading.Event()
+    real = Session.complete
+
+    def complete_when_told(self: Session, *arguments: Any, **named: Any) -> bool:
+        if self.name == slow.name:
+            assert write.wait(20)
+        return real(self, *arguments, **named)
+
+    monkeypatch.setattr(Session, "complete", complete_when_told)
+    try:
+        start()
+        wait_until(lambda: engine.batches == [1])
+        other = submit()
+        wait_until(lambda: other.state == "complete")
+        assert slow.state == "processing"
+    finally:
+        write.set()
+    wait_until(lambda: slow.state == "complete")
+
+
+def test_no_more_is_claimed_than_can_be_in_hand(
+    start: Callable[[], object], submit: Submit, gate: Gate, queue: DirectoryQueue
+) -> None:
+    sessions = [submit() for _ in range(20)]
+    start()
+    wait_until(lambda: len(queue.claimed()) == 12, what="three batches of four")
+    assert gate.inside.wait(20)
+    assert len(queue) == 8
+    gate.open()
+    wait_until(lambda: complete(sessions))
+
+
+def test_a_suspect_runs_when_nothing_else_is_in_hand(
+    start: Callable[[], object], submit: Submit, engine: Watched, queue: DirectoryQueue
+) -> None:
+    suspect = submit()
+    died_while_running(suspect, 1)
+    others = [submit() for _ in range(6)]
+    seen = []
+
+    def look(tensors: Sequence[np.ndarray]) -> None:
+        if suspect.record()["attempts"] == 2 and suspect.state == "processing":
+            seen.append(sum(s.state == "processing" for s in others))
+
+    engine.fail = look
+    start()
+    wait_until(lambda: complete([suspect, *others]))
+    assert seen == [0]
+
+
+def test_what_was_not_begun_is_given_back_at_the_stop(
+    start: Callable[[], threading.Thread],
+    submit: Submit,
+    gate: Gate,
+    worker: Worker,
+    queue: DirectoryQueue,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = submit()
+    running = start()
+    assert gate.inside.wait(20)
+    worker.stop()
+    late = submit()
+    gate.open()
+    running.join(20)
+    assert first.state == "complete"
+    assert (late.state, len(queue), queue.claimed()) == ("initialization", 1, {})
+
+
+def test_it_tells_how_its_batches_formed(
+    start: Callable[[], object],
+    submit: Submit,
+    facts: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("scai.worker.pipeline._REPORT_PERIOD", 0.0)
+    submit()
+    start()
+    wait_until(lambda: facts.get("done") == 1)
+    assert facts["batch_sizes"] == {"1": 1}
+    assert facts["batches_closed"] == {"free": 1}
+
+
+def test_large_pictures_wait_for_memory_and_all_get_their_verdict(
+    start: Callable[[], object], submit: Submit, worker: Worker
+) -> None:
+    worker._batches._memory = 1  # one picture at a time
+    sessions = [submit() for _ in range(9)]
+    start()
+    wait_until(lambda: complete(sessions))
+    wait_until(lambda: worker._batches._held == 0)
+
+
+def test_a_session_that_is_removed_while_it_runs_ends_with_its_ticket(
+    worker: Worker, submit: Submit, engine: Watched, queue: DirectoryQueue
+) -> None:
+    session = submit()
+    engine.fail = lambda tensors: shutil.rmtree(session.path)
+    worker.step()
+    assert (len(queue), queue.claimed(), session.path.exists()) == (0, {}, False)

@@ -1,0 +1,66 @@
+"""A worker is stopped 200 times while its queue is full, and no accepted job is lost."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from support.helpers import KIND, wait_until
+
+from scai.models import cards
+from scai.queues.base import Job
+from scai.queues.directory import DirectoryQueue
+from scai.recognition.loaded_models import ModelCache
+from scai.storage.disk import Disk
+from scai.storage.session import Session
+from scai.worker.pipeline import Worker
+from workers.image_classification import build
+
+STOPS = 200
+WAITING = 40
+
+
+def test_no_job_is_lost_when_workers_are_stopped_200_times_under_load(
+    tmp_path: Path, sessions: Path, new_session: Callable[..., Session]
+) -> None:
+    # Given a queue that always has jobs waiting
+    (tmp_path / "labels.txt").write_text("black\ndark\ngrey\nlight\nwhite\n")
+    config = tmp_path / "m.config"
+    config.write_text("[default]\nENGINE = fake\nLABELS = labels.txt\n")
+    models = ModelCache(lambda section: build(cards.load_card(config, section, KIND)))
+    models.get()
+    pool = tmp_path / "pool"
+    disk = Disk("off")
+    portal = DirectoryQueue(pool, KIND, doorbell=False, disk=disk)
+    accepted: list[Session] = []
+
+    def fill() -> None:
+        while len(portal) < WAITING:
+            session = new_session()
+            portal.put(Job(session.name, KIND))
+            accepted.append(session)
+
+    # When workers are stopped at any moment, as SIGTERM stops them
+    moments = random.Random(1)
+    for _ in range(STOPS):
+        fill()
+        queue = DirectoryQueue(pool, KIND, sweep=0.2, doorbell=False, disk=disk)
+        worker = Worker(queue, models, sessions, batch=4, threads=4, disk=disk)
+        running = threading.Thread(target=worker.run)
+        running.start()
+        wait_until(queue.claimed, what="the worker began")
+        threading.Event().wait(moments.random() * 0.01)
+        worker.stop()
+        running.join(20)
+        worker.close()
+        assert not running.is_alive()
+        assert portal.claimed() == {}
+
+    # Then each job has its verdict or waits
+    waiting = set(portal.waiting())
+    lost = [s.name for s in accepted if s.state != "complete" and s.name not in waiting]
+    portal.close()
+    assert lost == []
+    assert len(accepted) > STOPS

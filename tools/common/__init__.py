@@ -1,0 +1,1 @@
+"""What the commands share: errors, progress, tables, cards, files, plots, installing a model."""

@@ -1,0 +1,1 @@
+"""Labelled pictures to train and measure with: class folders, Pascal VOC, COCO, MNIST."""

@@ -1,0 +1,195 @@
+"""Labelled boxes to judge a detector by: Pascal VOC and COCO."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+
+from scai.models.cards import DETECTION
+from tools.datasets.mnist import BadInput
+from tools.datasets.samples import (
+    PARTS,
+    TRAINING,
+    Boxes,
+    DataSet,
+    Files,
+    Sample,
+    choose_part,
+    is_picture,
+)
+
+
+def load_coco(notes: Path, files: Files) -> DataSet:
+    """The data of a COCO file whose pictures are in `files`. Raises BadInput."""
+    try:
+        found = json.loads(notes.read_bytes())
+    except OSError as error:
+        raise BadInput(f"{notes}: {error.strerror}.") from error
+    except ValueError as error:
+        raise BadInput(f"{notes}: expected JSON ({error}).") from error
+    data = _coco(found, files, _part_of(str(notes)), str(notes))
+    if not data.samples:
+        raise BadInput(f"{notes}: no pictures.")
+    return data
+
+
+def parts(files: Files) -> set[str]:
+    """The names of the parts that boxes come in: of `PARTS`, `TRAINING`, or none."""
+    names = _voc_names(files)
+    if names is None:
+        return set(_coco_parts(files)) & {*PARTS, *TRAINING}
+    return set(_voc_lists(files)) & {*PARTS, *TRAINING} or _voc_folders(names)
+
+
+def _voc_names(files: Files) -> list[str] | None:
+    """The annotations and pictures; None where there is no annotation."""
+    names = [n for n in files.names if n.lower().endswith(".xml") or is_picture(n)]
+    return names if any(n.lower().endswith(".xml") for n in names) else None
+
+
+def _voc_lists(files: Files) -> dict[str, str]:
+    return {
+        PurePosixPath(n).stem.lower(): n
+        for n in files.names
+        if PurePosixPath(n).match("ImageSets/Main/*.txt")
+    }
+
+
+def _voc_folders(names: Iterable[str]) -> set[str]:
+    return {folder for n in names for folder in _folders(n)} & {*PARTS, *TRAINING}
+
+
+def voc(files: Files, part: str) -> DataSet | None:
+    """`<stem>.xml` and pictures of the same stems.
+
+    The parts are `ImageSets/Main/<part>.txt`, or else folders of that name.
+    """
+    names = _voc_names(files)
+    if names is None:
+        return None
+    lists = _voc_lists(files)
+    chosen = choose_part(set(lists) or _voc_folders(names), part, files.path)
+    if chosen and not lists:
+        names = [n for n in names if chosen in _folders(n)]
+    notes = {PurePosixPath(n).stem: n for n in names if n.lower().endswith(".xml")}
+    pictures = {PurePosixPath(n).stem: n for n in names if is_picture(n)}
+    stems: Iterable[str] = sorted(notes)
+    if chosen and lists:
+        lines = files.read(lists[chosen]).decode(errors="replace").splitlines()
+        stems = [line.split()[0] for line in lines if line.strip()]
+    samples = []
+    for stem in stems:
+        if stem not in notes or stem not in pictures:
+            missing = "picture" if stem in notes else "annotation"
+            raise BadInput(f"{files.path}: {stem}: expected picture and .xml, got no {missing}.")
+        samples.append(Sample(pictures[stem], _voc_boxes(files.read(notes[stem]), notes[stem])))
+    return DataSet(DETECTION, chosen, _box_classes(samples), tuple(samples), files.read)
+
+
+def _voc_boxes(data: bytes, name: str) -> Boxes:
+    """The objects of an annotation. VOC counts pixels from 1 and includes the last one."""
+    try:
+        objects = list(ElementTree.fromstring(data).iter("object"))
+        names = tuple((item.findtext("name") or "").strip() for item in objects)
+        edges = [
+            [
+                float(item.findtext(f"bndbox/{edge}") or "")
+                for edge in ("xmin", "ymin", "xmax", "ymax")
+            ]
+            for item in objects
+        ]
+    except (ElementTree.ParseError, ValueError) as error:
+        raise BadInput(f"{name}: expected an annotation as Pascal VOC has them.") from error
+    if "" in names:
+        raise BadInput(f"{name}: object {names.index('') + 1} has no name.")
+    boxes = np.array(edges, float).reshape(-1, 4) - (1, 1, 0, 0)
+    difficult = np.array([item.findtext("difficult") == "1" for item in objects], bool)
+    return Boxes(boxes, names, difficult, np.zeros(len(names), bool))
+
+
+def coco_files(files: Files, part: str) -> DataSet | None:
+    """A .json with images, annotations and categories somewhere, and the pictures it names."""
+    notes = [n for n in files.names if n.lower().endswith(".json")]
+    known = _coco_parts(files)
+    chosen = choose_part(set(known), part, files.path) if known else ""
+    for name in [known[chosen]] if chosen else notes:
+        try:
+            found = json.loads(files.read(name))
+        except ValueError:
+            continue
+        if isinstance(found, dict) and {"images", "annotations", "categories"} <= set(found):
+            return _coco(found, files, chosen, f"{files.path}: {name}")
+    return None
+
+
+def _coco_parts(files: Files) -> dict[str, str]:
+    """The .json files whose names tell their part."""
+    notes = [n for n in files.names if n.lower().endswith(".json")]
+    return {_part_of(name): name for name in notes if _part_of(name)}
+
+
+def _part_of(name: str) -> str:
+    """The part that a COCO file is for: annotations/instances_val2017.json -> val2017."""
+    texts = (PurePosixPath(name).stem.lower(), *reversed(_folders(name)))
+    longest_first = sorted((*PARTS, *TRAINING), key=len, reverse=True)
+    return next((p for text in texts for p in longest_first if p in text), "")
+
+
+def _coco(found: Any, files: Files, part: str, where: str) -> DataSet:
+    try:
+        names = {row["id"]: str(row["name"]) for row in found["categories"]}
+        rows: dict[object, list[Mapping[str, Any]]] = {row["id"]: [] for row in found["images"]}
+        for row in found["annotations"]:
+            _check(row, rows, names, where)
+            rows[row["image_id"]].append(row)
+        samples = tuple(
+            Sample(_picture(row["file_name"], files, part), _coco_boxes(rows[row["id"]], names))
+            for row in found["images"]
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInput(f"{where}: expected an instances file as COCO has them.") from error
+    return DataSet(DETECTION, part, tuple(names.values()), samples, files.read)
+
+
+def _check(row: Any, pictures: Mapping[Any, Any], names: Mapping[Any, str], where: str) -> None:
+    """What an annotation points at has to be there. Raises BadInput."""
+    for key, known, told in (
+        ("category_id", names, "categories"),
+        ("image_id", pictures, "images"),
+    ):
+        if row[key] not in known:
+            shown = f"annotation {row.get('id', '')}".strip()
+            raise BadInput(f"{where}: {shown} has {key} {row[key]}, which is not among {told}.")
+
+
+def _coco_boxes(rows: list[Mapping[str, Any]], names: Mapping[object, str]) -> Boxes:
+    """COCO's boxes are x, y, width, height in pixels."""
+    corners = np.array([row["bbox"] for row in rows], float).reshape(-1, 4)
+    corners[:, 2:] += corners[:, :2]
+    crowd = np.array([bool(row.get("iscrowd")) for row in rows], bool)
+    return Boxes(corners, tuple(names[row["category_id"]] for row in rows), crowd, crowd)
+
+
+def _picture(name: str, files: Files, part: str) -> str:
+    """Where a picture lies: as named, else in the part's folder, else anywhere.
+
+    One that is not there keeps its name, and is counted among the unreadable ones.
+    """
+    found = files.by_last_part.get(PurePosixPath(name).name, [])
+    if name in found or not found:
+        return name
+    return next((place for place in found if part in _folders(place)), found[0])
+
+
+def _folders(name: str) -> list[str]:
+    return [piece.lower() for piece in PurePosixPath(name).parts[:-1]]
+
+
+def _box_classes(samples: Iterable[Sample]) -> tuple[str, ...]:
+    found = {n for s in samples if isinstance(s.truth, Boxes) for n in s.truth.names}
+    return tuple(sorted(found))

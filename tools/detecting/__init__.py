@@ -1,1 +1,0 @@
-"""The parts of `scai train-detector`: boxes in, a detector of their classes out."""

@@ -1,0 +1,1 @@
+"""How the two bundled digit models are trained and measured."""

@@ -1,0 +1,1 @@
+"""The `scai evaluate` command: measure models on labelled pictures."""

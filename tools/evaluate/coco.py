@@ -1,0 +1,128 @@
+"""How good a detector is: average precision as COCO has it.
+
+Ten overlaps 0.50, 0.55 ... 0.95, precision read at 101 recalls, at most 100 boxes a picture, areas
+of all sizes. Source: cocodataset.org, "Detection Evaluate", and its reference program cocoeval.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tools.evaluate.voc import Picture, overlaps
+
+OVERLAPS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
+RECALLS = np.linspace(0, 1, 101)
+MOST_BOXES = 100
+
+
+@dataclass(frozen=True)
+class Scene(Picture):
+    """A picture some of whose boxes do not count.
+
+    ignored: (n,) bool; a box found there is neither right nor wrong
+    crowd: (n,) bool; a box that holds many objects, compared by the share of the found box in it
+    """
+
+    ignored: np.ndarray
+    crowd: np.ndarray
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One class: how many objects there are, and what was found of them.
+
+    precision: (overlaps, 101) at the recalls `RECALLS`, 0 where a recall is not reached
+    recall: (overlaps,) share of the objects found by all boxes together
+    """
+
+    held: int
+    precision: np.ndarray
+    recall: np.ndarray
+
+    def average(self, overlap: float | None = None) -> float:
+        """Average precision at one overlap of OVERLAPS, or over all ten."""
+        rows = self.precision if overlap is None else self.precision[[OVERLAPS.index(overlap)]]
+        return float(rows.mean())
+
+
+def curve(scenes: Sequence[Scene], which: int) -> Curve | None:
+    """The curve of one class; None where no picture holds it."""
+    scores: list[np.ndarray] = []
+    right: list[np.ndarray] = []
+    counts: list[np.ndarray] = []
+    held = 0
+    for scene in scenes:
+        truth = scene.classes == which
+        held += int((truth & ~scene.ignored).sum())
+        mine = np.flatnonzero(scene.found_classes == which)
+        mine = mine[np.argsort(-scene.found_scores[mine], kind="stable")][:MOST_BOXES]
+        shares = _shares(scene, mine, truth)
+        hit, free = _match(shares, scene.ignored[truth], scene.crowd[truth])
+        scores.append(scene.found_scores[mine])
+        right.append(hit)
+        counts.append(~free)
+    if not held:
+        return None
+    return _curve(np.concatenate(scores), np.hstack(right), np.hstack(counts), held)
+
+
+def mean(curves: Sequence[Curve | None], overlap: float | None = None) -> float:
+    """Mean over the classes that occur; 0.0 where none does."""
+    found = [c.average(overlap) for c in curves if c is not None]
+    return float(np.mean(found)) if found else 0.0
+
+
+def _shares(scene: Scene, mine: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """(found, true) overlaps; with a crowd, the share of the found box that lies in it."""
+    found, boxes = scene.found_boxes[mine], scene.boxes[truth]
+    table = overlaps(found, boxes)
+    crowd = scene.crowd[truth]
+    if crowd.any():
+        low = np.maximum(found[:, None, :2], boxes[None, crowd, :2])
+        high = np.minimum(found[:, None, 2:], boxes[None, crowd, 2:])
+        area = np.prod(found[:, 2:] - found[:, :2], axis=1)[:, None]
+        table[:, crowd] = np.prod(np.clip(high - low, 0, None), 2) / np.maximum(area, 1e-12)
+    return table
+
+
+def _match(
+    table: np.ndarray, ignored: np.ndarray, crowd: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which found boxes are right, and which count neither way: two (overlaps, found) bool.
+
+    Each found box, best score first, takes the free true box that it overlaps most; only where
+    there is none, one that is ignored. A crowd can be taken many times.
+    """
+    hit = np.zeros((len(OVERLAPS), len(table)), bool)
+    free = np.zeros_like(hit)
+    if not table.size:
+        return hit, free
+    for t, least in enumerate(OVERLAPS):
+        taken = np.zeros(table.shape[1], bool)
+        for d, row in enumerate(table):
+            open_ = (row >= least - 1e-10) & (~taken | crowd)
+            for candidates, outcome in ((open_ & ~ignored, hit), (open_ & ignored, free)):
+                if candidates.any():
+                    taken[np.where(candidates, row, -1).argmax()] = True
+                    outcome[t, d] = True
+                    break
+    return hit, free
+
+
+def _curve(scores: np.ndarray, right: np.ndarray, counts: np.ndarray, held: int) -> Curve:
+    order = np.argsort(-scores, kind="stable")
+    right, counts = right[:, order], counts[:, order]
+    precision, recall = np.zeros((len(OVERLAPS), len(RECALLS))), np.zeros(len(OVERLAPS))
+    for t in range(len(OVERLAPS)):
+        hits = np.cumsum(right[t, counts[t]])
+        if not len(hits):
+            continue
+        recall[t] = hits[-1] / held
+        reached = hits / np.arange(1, len(hits) + 1)
+        best_from_here = np.append(np.maximum.accumulate(reached[::-1])[::-1], 0.0)
+        # The first place where each recall is reached; beyond the last stands a 0.
+        precision[t] = best_from_here[np.searchsorted(hits / held, RECALLS, side="left")]
+    return Curve(held, precision, recall)

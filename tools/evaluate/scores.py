@@ -1,0 +1,175 @@
+"""How good a model's answers are: of classifiers and of detectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from scai.recognition.results import Classification, Detections, Result
+from tools.datasets.samples import Boxes, Sample
+from tools.evaluate import coco
+from tools.evaluate.coco import Curve, Scene
+
+TOP = 5
+BINS = 15
+OTHER = "(other)"
+
+
+@dataclass(frozen=True)
+class ClassifierScores:
+    """Shares of pictures, 0..1, and counts.
+
+    confusion: (n, n + 1) int64, true class by said class; the last column is for classes that the
+    data does not have. confidence, accuracy, pictures: (15,) of the bins of equal width in which
+    the best score lay; calibration_error: their mean distance, weighted by pictures.
+    """
+
+    classes: tuple[str, ...]
+    top1: float
+    top5: float
+    calibration_error: float
+    confusion: np.ndarray = field(repr=False)
+    confidence: np.ndarray = field(repr=False)
+    accuracy: np.ndarray = field(repr=False)
+    pictures: np.ndarray = field(repr=False)
+
+    def per_class(self) -> dict[str, float | None]:
+        """Share of each class's pictures that were named right; None for a class without any."""
+        held = self.confusion.sum(axis=1)
+        right = self.confusion.diagonal()
+        return {
+            name: float(right[i] / held[i]) if held[i] else None
+            for i, name in enumerate(self.classes)
+        }
+
+    def columns(self) -> dict[str, float]:
+        """The numbers that stand for the model in a table."""
+        return {"top-1": self.top1, "top-5": self.top5, "ECE": self.calibration_error}
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-ready values."""
+        return {
+            "top1": self.top1,
+            "top5": self.top5,
+            "expected_calibration_error": self.calibration_error,
+            "per_class_recall": self.per_class(),
+            "confusion": {
+                "true": list(self.classes),
+                "said": [*self.classes, OTHER],
+                "counts": self.confusion.tolist(),
+            },
+            "reliability": {
+                "confidence": self.confidence.tolist(),
+                "accuracy": self.accuracy.tolist(),
+                "pictures": self.pictures.tolist(),
+            },
+        }
+
+
+def of_classifier(
+    samples: Sequence[Sample],
+    results: Sequence[Result],
+    classes: tuple[str, ...],
+    places: Mapping[str, int],
+) -> ClassifierScores:
+    """The scores of answers; `places`: label of the model -> place among `classes`."""
+    number = {name: place for place, name in enumerate(classes)}
+    confusion = np.zeros((len(classes), len(classes) + 1), np.int64)
+    within = 0
+    sure, right = [], []
+    for sample, result in zip(samples, results, strict=True):
+        assert isinstance(result, Classification) and isinstance(sample.truth, str)
+        truth = number[sample.truth]
+        said = [places.get(label, len(classes)) for label in result.labels[:TOP]]
+        best = said[0] if said else len(classes)
+        confusion[truth, best] += 1
+        within += truth in said
+        right.append(best == truth)
+        sure.append(float(result.scores[0]) if len(result) else 0.0)
+    error, bins = calibration(np.array(sure), np.array(right, bool))
+    pictures = max(len(samples), 1)
+    top1 = float(confusion.diagonal().sum() / pictures)
+    return ClassifierScores(classes, top1, within / pictures, error, confusion, *bins)
+
+
+def calibration(sure: np.ndarray, right: np.ndarray) -> tuple[float, tuple[np.ndarray, ...]]:
+    """Expected calibration error, and per bin: mean score, share of right answers, pictures.
+
+    Guo, Pleiss, Sun, Weinberger: On Calibration of Modern Neural Networks, 2017, equation 3.
+    """
+    # (m / BINS, (m + 1) / BINS], as in the paper; a score of 0 goes into the first.
+    bins = np.clip(np.ceil(sure * BINS).astype(int) - 1, 0, BINS - 1)
+    pictures = np.bincount(bins, minlength=BINS)
+    counts = np.maximum(pictures, 1)
+    confidence = np.bincount(bins, weights=sure, minlength=BINS) / counts
+    accuracy = np.bincount(bins, weights=right, minlength=BINS) / counts
+    error = float(np.sum(pictures * np.abs(confidence - accuracy)) / max(len(sure), 1))
+    return error, (confidence, accuracy, pictures)
+
+
+@dataclass(frozen=True)
+class DetectorScores:
+    """COCO's averages; a class that no picture holds has no curve."""
+
+    classes: tuple[str, ...]
+    curves: tuple[Curve | None, ...] = field(repr=False)
+
+    def per_class(self) -> dict[str, float | None]:
+        """Average precision at an overlap of 0.5, as the bars show it."""
+        return {
+            name: c.average(0.5) if c else None
+            for name, c in zip(self.classes, self.curves, strict=True)
+        }
+
+    def columns(self) -> dict[str, float]:
+        """The numbers that stand for the model in a table."""
+        return {
+            "mAP@[.5:.95]": coco.mean(self.curves),
+            "mAP@0.5": coco.mean(self.curves, 0.5),
+            "mAP@0.75": coco.mean(self.curves, 0.75),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-ready values."""
+        return {
+            "map": coco.mean(self.curves),
+            "map_50": coco.mean(self.curves, 0.5),
+            "map_75": coco.mean(self.curves, 0.75),
+            "per_class": {
+                name: {
+                    "ap": c.average(),
+                    "ap_50": c.average(0.5),
+                    "recall_50": float(c.recall[0]),
+                    "objects": c.held,
+                }
+                for name, c in zip(self.classes, self.curves, strict=True)
+                if c
+            },
+        }
+
+
+def of_detector(
+    samples: Sequence[Sample],
+    results: Sequence[Result],
+    classes: tuple[str, ...],
+    places: Mapping[str, int],
+) -> DetectorScores:
+    """The scores of answers; `places`: label of the model -> place among `classes`.
+
+    Found boxes of other classes are left out, as COCO does.
+    """
+    number = {name: place for place, name in enumerate(classes)}
+    scenes = []
+    for sample, found in zip(samples, results, strict=True):
+        truth = sample.truth
+        assert isinstance(found, Detections) and isinstance(truth, Boxes)
+        said = np.array([places.get(label, -1) for label in found.labels], int)
+        held = np.array([number.get(name, -1) for name in truth.names], int)
+        scenes.append(
+            Scene(truth.boxes, held, found.boxes, said, found.scores, truth.ignored, truth.crowd)
+        )
+    curves = tuple(coco.curve(scenes, place) for place in range(len(classes)))
+    return DetectorScores(classes, curves)

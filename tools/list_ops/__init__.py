@@ -1,0 +1,1 @@
+"""The `scai list-ops` command: what a model file holds and how to configure it."""

@@ -1,0 +1,144 @@
+"""What a model file holds, and what to write into usr/*.config to run it.
+
+scai list-ops mobilenet.pb
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from scai.errors import ConfigError
+from scai.models import labels
+from scai.models.cards import CLASSIFICATION, DETECTION
+from tools.list_ops.guess import NEITHER, Verdict, guess, shape_text
+from tools.network_files import facts as network_facts
+from tools.network_files.facts import NetworkFacts, Tensor
+
+MOST_LABEL_BYTES = 1_000_000
+_SHOWN = {
+    CLASSIFICATION: "a classifier",
+    DETECTION: "a detector",
+    NEITHER: "neither classifier nor detector",
+}
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--all", "every", is_flag=True, help="list each operation with its shape")
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+def main(model: Path, every: bool, as_json: bool) -> None:
+    """List what MODEL takes, gives and does, and guess the lines that describe it.
+
+    MODEL is a frozen .pb, a SavedModel folder, a .tflite, .keras or .onnx file.
+    """
+    facts = network_facts.read(model)
+    verdict = guess(facts, model.name)
+    lines = config_lines(model, verdict)
+    if as_json:
+        click.echo(json.dumps(as_dict(facts, verdict, lines, every), ensure_ascii=False, indent=1))
+        return
+    click.echo("\n".join([*described(model, facts, every), "", *judged(verdict)]))
+    if lines:
+        click.echo(f"\nFor usr/{verdict.kind.value}.config:\n")
+        click.echo("\n".join(lines))
+
+
+def described(model: Path, facts: NetworkFacts, every: bool) -> list[str]:
+    """Format, inputs, outputs and operations as lines of text."""
+    out = [f"{model.name}: {facts.format}, {len(facts.operations)} operations"]
+    for title, tensors in (("Inputs", facts.inputs), ("Outputs", facts.outputs)):
+        out += ["", title, *(f"  {tensor_text(t)}" for t in tensors)]
+        if not tensors:
+            out.append("  none")
+    out += ["", "Operations"]
+    if every:
+        out += [
+            f"  {op.name}  {op.type}  {shape_text(op.shape)}".rstrip() for op in facts.operations
+        ]
+    else:
+        out += [f"  {count:6d}  {kind}" for kind, count in facts.by_type()]
+    return out
+
+
+def tensor_text(tensor: Tensor) -> str:
+    """One input or output on a line."""
+    shape = shape_text(tensor.shape) or "of unknown shape"
+    stored = f", scale {tensor.scale:g}, zero point {tensor.zero_point}" if tensor.scale else ""
+    return f"{tensor.name}  {tensor.dtype} {shape}{stored}"
+
+
+def judged(verdict: Verdict) -> list[str]:
+    """The kind and each key: value, how sure, why."""
+    classes = f" of {verdict.classes} classes" if verdict.classes else ""
+    kind = verdict.kind
+    out = [f"This is {_SHOWN[kind.value]}{classes} ({kind.sure}: {kind.why})"]
+    for key, found in verdict.keys.items():
+        out.append(f"  {key:<13} {found.value or 'leave out'}  ({found.sure}: {found.why})")
+    return out
+
+
+def config_lines(model: Path, verdict: Verdict) -> list[str]:
+    """A section for usr/*.config; none for a model that no kind of recognition can run."""
+    if verdict.kind.value == NEITHER:
+        return []
+    section = model.parent.name if model.name == "saved_model.pb" else model.stem
+    graph, names = (
+        ("PATH_TO_CKPT", "PATH_TO_LABELS")
+        if verdict.kind.value == DETECTION
+        else ("GRAPH", "LABELS")
+    )
+    lines = [f"[{section}]", f"{graph} = {model}"]
+    found = label_file(model, verdict.classes)
+    if found is None:
+        lines.append("# One label a line; no file of that kind lies beside the model.")
+    lines.append(f"{names} = {found or 'labels.txt'}")
+    return lines + [f"{key} = {g.value}" for key, g in verdict.keys.items() if g.value]
+
+
+def label_file(model: Path, classes: int) -> Path | None:
+    """The file beside the model with a label for each class, or called labels if none is known."""
+    found = []
+    for path in [*sorted(model.parent.glob("*.txt")), *sorted(model.parent.glob("*.pbtxt"))]:
+        if path.stat().st_size > MOST_LABEL_BYTES:
+            continue
+        try:
+            known = labels.read(path)
+        except ConfigError:
+            continue
+        if len(known) == classes if classes else path.name == "labels.txt":
+            found.append(path)
+    # Of several, the one that shares the longest beginning with the model's name.
+    return max(found, key=lambda path: _shared_start(path.name, model.name), default=None)
+
+
+def _shared_start(a: str, b: str) -> int:
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), len(a))
+
+
+def as_dict(
+    facts: NetworkFacts, verdict: Verdict, lines: list[str], every: bool = False
+) -> dict[str, Any]:
+    """All of it as JSON-ready values."""
+    shown = {
+        "format": facts.format,
+        "inputs": [asdict(t) for t in facts.inputs],
+        "outputs": [asdict(t) for t in facts.outputs],
+        "operations": dict(facts.by_type()),
+        "kind": asdict(verdict.kind),
+        "classes": verdict.classes,
+        "guesses": {key: asdict(found) for key, found in verdict.keys.items()},
+        "config": lines,
+    }
+    if every:
+        shown["all"] = [asdict(op) for op in facts.operations]
+    return shown
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The `scai models` command: list, show, install, remove and pull models."""

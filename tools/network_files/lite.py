@@ -1,0 +1,68 @@
+"""TensorFlow Lite files, as LiteRT's interpreter sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tools.datasets.mnist import BadInput
+from tools.network_files.facts import MOST_CONSTANT_VALUES, NetworkFacts, Operation, Tensor
+
+Detail = Mapping[str, Any]
+
+
+def read(path: Path) -> NetworkFacts:
+    """The facts of a .tflite. Raises BadInput."""
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        raise BadInput(f"{path}: install the package ai-edge-litert to read it.") from None
+    try:
+        interpreter: Any = Interpreter(str(path), num_threads=1)
+        # LiteRT has no public list of the operations; this one is what its own tools use.
+        steps = interpreter._get_ops_details()
+        details = {int(d["index"]): d for d in interpreter.get_tensor_details()}
+        ends = [interpreter.get_input_details(), interpreter.get_output_details()]
+    except (RuntimeError, ValueError) as error:
+        raise BadInput(f"{path}: not a .tflite model that LiteRT can read.") from error
+    inputs, outputs = (tuple(_tensor(d) for d in end) for end in ends)
+    operations = tuple(_operation(step, details) for step in steps)
+    constants = _constants(interpreter, steps, details)
+    return NetworkFacts("TensorFlow Lite model", inputs, outputs, operations, constants)
+
+
+def _tensor(detail: Detail) -> Tensor:
+    scale, zero = detail["quantization"]
+    shape = tuple(None if side < 0 else int(side) for side in detail["shape_signature"])
+    name, dtype = str(detail["name"]), str(np.dtype(detail["dtype"]))
+    # Operations that size their own outputs are stored with an empty shape.
+    return Tensor(name, shape or None, dtype, float(scale), int(zero))
+
+
+def _operation(step: Detail, details: Mapping[int, Detail]) -> Operation:
+    """A step goes by the name of what it makes; steps have no names of their own."""
+    takes = tuple(str(details[int(i)]["name"]) for i in step["inputs"] if int(i) in details)
+    made = details.get(int(step["outputs"][0])) if len(step["outputs"]) else None
+    if made is None:
+        return Operation("", str(step["op_name"]), None, takes)
+    return Operation(str(made["name"]), str(step["op_name"]), _tensor(made).shape, takes)
+
+
+def _constants(
+    interpreter: Any, steps: Sequence[Detail], details: Mapping[int, Detail]
+) -> dict[str, float]:
+    made = {int(i) for step in steps for i in step["outputs"]}
+    found = {}
+    for index in {int(i) for step in steps for i in step["inputs"]} - made:
+        if index not in details or np.prod(details[index]["shape"]) > MOST_CONSTANT_VALUES:
+            continue
+        try:
+            value = np.asarray(interpreter.get_tensor(index))
+        except ValueError:
+            continue  # an input of the model, which has no value yet
+        if value.size and value.dtype.kind == "f":
+            found[str(details[index]["name"])] = float(value.mean())
+    return found

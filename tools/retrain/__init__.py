@@ -1,0 +1,1 @@
+"""The `scai retrain` command: train a classifier for your own classes."""

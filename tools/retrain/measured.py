@@ -1,0 +1,113 @@
+"""How good a written model is, asked as the server would ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from scai.errors import ScaiError
+from scai.models import cards
+from scai.pictures import pixels
+from scai.recognition.recognizer import Options
+from tools.common.progress import Progress
+from tools.datasets.class_folders import BadData, Item, Pictures
+from tools.datasets.samples import Sample
+from tools.evaluate import scores
+from workers.image_classification import build
+
+_BATCH = 16  # pictures
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was answered to n labelled pictures.
+
+    truth: (n,) int, the true classes. chances: (n, classes) float32, 0..1
+    scores: accuracy, confusion and calibration
+    """
+
+    classes: tuple[str, ...]
+    truth: np.ndarray = field(repr=False)
+    chances: np.ndarray = field(repr=False)
+    scores: scores.ClassifierScores
+
+    @cached_property
+    def averages(self) -> dict[str, float]:
+        """Average precision of each class that occurs, one against the rest, 0..1."""
+        return {
+            name: precision_recall(self.chances[:, i], self.truth == i)[2]
+            for i, name in enumerate(self.classes)
+            if (self.truth == i).any()
+        }
+
+    def metrics(self, split: str) -> dict[str, float]:
+        """The numbers for the card; `split`: whose pictures these are."""
+        recalls = {f"recall of {c}": r for c, r in self.scores.per_class().items() if r is not None}
+        numbers = {
+            f"accuracy ({split})": self.scores.top1,
+            "mean average precision": float(np.mean(list(self.averages.values()))),
+            "expected calibration error": self.scores.calibration_error,
+            **recalls,
+            **{f"average precision of {c}": a for c, a in self.averages.items()},
+        }
+        return {name: round(float(number), 4) for name, number in numbers.items()}
+
+
+def precision_recall(
+    chances: np.ndarray, right: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Precision and recall above each score, and the area under them.
+
+    chances: (n,) float, the scores of one class. right: (n,) bool, whether it is that class, at
+        least once true
+    Gives precision (m,) and recall (m,) float for the m different scores, from the highest on, and
+    the average precision: precision weighted by what recall gains from one score to the next.
+    """
+    order = np.argsort(-chances, kind="stable")
+    hits = np.cumsum(right[order])
+    # Pictures of the same score are taken together: no order among them is better.
+    last = np.flatnonzero(np.append(np.diff(chances[order]) != 0, True))
+    precision, recall = hits[last] / (last + 1), hits[last] / hits[-1]
+    return precision, recall, float(np.sum(np.diff(recall, prepend=0.0) * precision))
+
+
+def through_the_server(
+    folder: Path, name: str, lines: str, pictures: Pictures, items: Sequence[Item]
+) -> Measured:
+    """What the server answers with the section `lines`, called `name`, of the model in `folder`.
+
+    Pictures that cannot be read are entered in `pictures.broken`. Raises BadData where none can.
+    """
+    config = folder / "trial.config"
+    config.write_text(lines, encoding="utf-8")
+    recognizer = build(cards.load_card(config, name, cards.CLASSIFICATION))
+    every = Options(top_k=len(pictures.classes))
+    samples, results = [], []
+    progress = Progress(len(items), "pictures answered")
+    with pictures.reader() as reader:
+        for first in range(0, len(items), _BATCH):
+            images = []
+            for item in items[first : first + _BATCH]:
+                try:
+                    images.append(pixels.decode(reader.read(item.path)))
+                except (ScaiError, OSError) as error:
+                    pictures.broken[item.path] = str(error)
+                    continue
+                samples.append(Sample(item.path, pictures.classes[item.label]))
+            results += recognizer.recognize(images, [every] * len(images))
+            progress.tell(first + len(images))
+    recognizer.close()
+    config.unlink()
+    if not samples:
+        raise BadData(f"{pictures.root}: none of the {items[0].split} pictures can be read.")
+    places = {label: i for i, label in enumerate(pictures.classes)}
+    chances = np.zeros((len(results), len(places)), np.float32)
+    for row, result in zip(chances, results, strict=True):
+        row[result.indices] = result.scores
+    truth = np.array([places[str(sample.truth)] for sample in samples])
+    judged = scores.of_classifier(samples, results, pictures.classes, places)
+    return Measured(pictures.classes, truth, chances, judged)

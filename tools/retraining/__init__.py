@@ -1,1 +1,0 @@
-"""The parts of `scai retrain`: pictures in, a model of their classes out."""

@@ -1,0 +1,83 @@
+"""What is told of quantised models: card.json, card.md, and the lines for usr/*.config."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from scai.models.cards import DETECTION, ModelCard
+from tools.common import cards as model_cards
+from tools.common import model_choice
+from tools.shrink.comparison import Row, same
+
+MEANING = {
+    "float32": "weights and arithmetic of float32, nothing quantised",
+    "dynamic": "weights of int8, ranges of all between found for each picture",
+    "float16": "weights of float16, arithmetic of float32",
+    "int8": "weights of int8 by channel, all between of int8 with fixed ranges; "
+    "a detector's last layers and what follows of float32",
+}
+
+
+def section(name: str, kind: str, keys: Mapping[str, str], graph: Path, labels: Path | None) -> str:
+    """The lines that make SCAI serve a file."""
+    files = ("PATH_TO_CKPT", "PATH_TO_LABELS") if kind == DETECTION else ("GRAPH", "LABELS")
+    values = {files[0]: graph, files[1]: labels or "labels.txt", **keys}
+    return "\n".join([f"[{name}]", *(f"{key} = {value}" for key, value in values.items())])
+
+
+def command() -> str:
+    """The command line as a card may tell it, with no path of this machine."""
+    words = [model_cards.shown(Path(w)) if w.startswith("/") else w for w in sys.argv[1:]]
+    return shlex.join(["scai", "quantize", *[w for w in words if w != "quantize"]])
+
+
+def card(
+    name: str,
+    source: ModelCard,
+    size: tuple[int, int, int],
+    modes: Sequence[str],
+    io: str,
+    rows: Sequence[Row],
+    data: str,
+    files: Mapping[str, Mapping[str, object]],
+) -> model_cards.Card:
+    """The facts of all files of a folder.
+
+    `size`: height, width, channels of the input. `data`: what they were calibrated and judged with.
+    """
+    assert source.graph is not None
+    metrics: dict[str, float] = {}
+    for row in rows:
+        metrics |= {f"{row.name}: {key}": round(value, 4) for key, value in row.scores.items()}
+        share = same(rows[0], row)
+        if share is not None and row is not rows[0]:
+            metrics[f"{row.name}: same answer as before"] = round(share, 4)
+        metrics[f"{row.name}: bytes"] = row.bytes
+        metrics[f"{row.name}: ms on one core ({row.engine})"] = round(row.milliseconds, 2)
+    ends = "uint8, real value = (stored - zero point) * scale" if io == "uint8" else "float32"
+    return model_cards.Card(
+        name=name,
+        task=source.kind,
+        summary=f"{source.graph.name} as {', '.join(f'{m} ({MEANING[m]})' for m in modes)}.",
+        classes=tuple(model_choice.label_names(source) or ["no label file"]),
+        input={
+            "height": size[0],
+            "width": size[1],
+            "channels": size[2],
+            "type": f"{ends}, (pixel - mean) / std with pixels 0..255",
+            "mean": source.input_mean if source.input_mean is not None else "not stated",
+            "std": source.input_std if source.input_std is not None else "not stated",
+            "resize": source.resize,
+        },
+        output={"meaning": f"as that of {source.graph.name}", "type": ends},
+        metrics=metrics,
+        measured_with="the command below, by the server's own code",
+        trained_with=command(),
+        limits=("What the model before could not do, these cannot do either.",),
+        data=data,
+        licence="that of the model it was made from",
+        files=files,
+    )

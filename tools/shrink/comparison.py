@@ -1,0 +1,140 @@
+"""The model as it was and what was made of it, side by side: quality, size, speed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from scai.models.cards import CLASSIFICATION, ModelCard
+from tools.common import model_choice
+from tools.common.tables import table
+from tools.datasets.samples import DataSet
+from tools.evaluate import command
+from tools.evaluate.report import Judged
+from tools.models.files import size_of
+from tools.network_files import run as exported
+from tools.shrink import calibration
+
+ROUNDS = 20
+MUCH = 0.02  # of a share, that a quantised model may be worse without a remark
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model. `milliseconds`: of one inference on one core; `scores`: shares 0..1 by name.
+
+    `first`: the class it named first, for each picture that could be read.
+    """
+
+    name: str
+    engine: str
+    bytes: int
+    milliseconds: float
+    scores: dict[str, float]
+    first: tuple[str, ...] = ()
+
+
+def rows(
+    cards: Mapping[str, ModelCard], data: DataSet | None, labelled: bool, batch: int
+) -> list[Row]:
+    """A row for each model, run as the worker runs it. Raises ScaiError, Refused."""
+    engines, took = one_inference(list(cards.values()))
+    found = []
+    for place, (name, card) in enumerate(cards.items()):
+        judged = command.judge(name, card, data, batch) if data else None
+        scores = judged.scores.columns() if judged and labelled else {}
+        first = _first(judged) if judged and card.kind == CLASSIFICATION else ()
+        assert card.graph is not None
+        size = size_of(card.graph)
+        found.append(Row(name, engines[place], size, took[place], scores, first))
+    return found
+
+
+def one_inference(cards: Sequence[ModelCard]) -> tuple[list[str], list[float]]:
+    """Engines, and milliseconds from a prepared picture to the model's numbers on one core.
+
+    The models take turns, so that what else the machine does strikes all alike; the fastest counts.
+    """
+    noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
+    with ExitStack() as stack:
+        loaded = []
+        for card in cards:
+            loaded.append(model_choice.build(replace(card, threads=1), 1))
+            stack.callback(loaded[-1].close)
+        inputs = [recognizer.prepare(noise)[None] for recognizer in loaded]
+        best = [float("inf")] * len(loaded)
+        with calibration.bar(range(ROUNDS), "measuring") as shown:
+            for _ in shown:
+                for place, recognizer in enumerate(loaded):
+                    run = recognizer.engine.infer
+                    took = exported.milliseconds(run, inputs[place], 1)
+                    best[place] = min(best[place], took)
+        return [recognizer.engine.name for recognizer in loaded], best
+
+
+def _first(judged: Judged) -> tuple[str, ...]:
+    return tuple(r.labels[0] if r.labels else "" for r in judged.answers.results)
+
+
+def same(one: Row, other: Row) -> float | None:
+    """Share of pictures of which both say the same first; None where nothing was asked."""
+    if not one.first or len(one.first) != len(other.first):
+        return None
+    return float(np.mean([a == b for a, b in zip(one.first, other.first, strict=True)]))
+
+
+def lines(rows: Sequence[Row]) -> list[str]:
+    """The table; the first row is the model as it was."""
+    names = list(rows[0].scores)
+    alike = [same(rows[0], r) for r in rows]
+    asked = any(share is not None for share in alike)
+    head = ["", "engine", "bytes", "of it", "ms, one core", *names]
+    shown = [[*head, "same answer"] if asked else head]
+    for found, share in zip(rows, alike, strict=True):
+        cells = [found.name, found.engine, f"{found.bytes:,}"]
+        cells += [f"{found.bytes / rows[0].bytes:.0%}", f"{found.milliseconds:.2f}"]
+        cells += [f"{found.scores[name]:.4f}" for name in names]
+        shown.append([*cells, "-" if share is None else f"{share:.1%}"] if asked else cells)
+    return table(shown)
+
+
+def warnings(rows: Sequence[Row]) -> list[str]:
+    """A sentence for each model that is clearly worse than the first."""
+    found = []
+    for row in rows[1:]:
+        name = next(iter(row.scores), "")
+        lost = rows[0].scores[name] - row.scores[name] if name else 0.0
+        if lost > MUCH:
+            found.append(f"{row.name} loses {lost:.3f} of {name}: better take another mode.")
+    return ["", *found] if found else []
+
+
+def plot(rows: Sequence[Row], path: Path) -> None:
+    """Bars of quality (or of equal answers), size and time, a PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    panels = [("size in MB", [r.bytes / 1e6 for r in rows], "%.2f")]
+    panels.append(("milliseconds on one core", [r.milliseconds for r in rows], "%.1f"))
+    alike = [same(rows[0], r) for r in rows]
+    if rows[0].scores:
+        name = next(iter(rows[0].scores))
+        panels.insert(0, (name, [r.scores[name] for r in rows], "%.3f"))
+    elif None not in alike:
+        panels.insert(0, ("same answer as before", [s or 0.0 for s in alike], "%.3f"))
+    figure = Figure((3.6 * len(panels) + 1, 0.45 * len(rows) + 1.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, (title, values, form) in zip(
+        np.ravel(figure.subplots(1, len(panels), sharey=True)), panels, strict=True
+    ):
+        bars = axes.barh([r.name for r in rows], values, color="#4477aa")
+        axes.bar_label(bars, fmt=form, padding=2, fontsize=8)
+        axes.set_title(title, fontsize=10)
+        axes.margins(x=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    np.ravel(figure.axes)[0].invert_yaxis()
+    figure.savefig(path, dpi=110, metadata={"Software": ""})

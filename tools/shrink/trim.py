@@ -1,0 +1,228 @@
+"""Cuts a frozen graph down to what answers need: no ends that nobody asks for, no training."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+from tools.common.errors import Refused
+from tools.shrink.sources import Frozen
+
+# Operations that hand their first input on unchanged outside of training.
+_IDLE = ("CheckNumerics", "PlaceholderWithDefault", "PreventGradient", "Snapshot", "StopGradient")
+_CONTROL_FLOW = ("Enter", "Exit", "Merge", "NextIteration", "Switch", "LoopCond")
+_TRAINING_SWITCHES = ("is_training", "learning_phase", "phase_train")
+# From random numbers to the mask of a Dropout.
+_ARITHMETIC = ("Add", "AddV2", "Cast", "Identity", "Mul", "RealDiv", "Sub")
+_MASKING = (*_ARITHMETIC, "Floor", "Greater", "GreaterEqual")
+MOST_STEPS = 8
+
+
+def trimmed(model: Frozen) -> Frozen:
+    """The same answers from fewer operations; constants are worked out as far as they go.
+
+    A Dropout goes too: one that is on answers at random, and what is left is the answer between.
+    Raises Refused for a network that needs more than the one input.
+    """
+    definition = _cut(model).definition
+    keep = {model.input, *model.outputs}
+    _idle(definition, keep)
+    definition = _without_identities(definition, keep)
+    _drop(definition)
+    definition = _folded_constants(_without_identities(definition, keep), model.outputs)
+    found = pruned(replace(model, definition=definition))
+    others = [n.name for n in found.definition.node if n.op == "Placeholder"]
+    if set(others) - {model.input}:
+        shown = ", ".join(sorted(set(others) - {model.input}))
+        raise Refused(f"expected a network of one input, {model.input}; this one takes {shown}.")
+    return found
+
+
+def pruned(model: Frozen) -> Frozen:
+    """The same without what no output needs."""
+    import tensorflow as tf
+
+    extract = tf.compat.v1.graph_util.extract_sub_graph
+    return replace(model, definition=extract(model.definition, list(model.outputs)))
+
+
+def merged(model: Frozen) -> Frozen:
+    """The same with each constant kept once, where several hold the same numbers."""
+    definition = _copy(model.definition)
+    first: dict[bytes, str] = {}
+    other: dict[str, str] = {}
+    for node in definition.node:
+        if node.op == "Const" and not node.input and node.name not in model.outputs:
+            # The numbers themselves and not their digest: equal ones must be equal.
+            kept = first.setdefault(node.attr["value"].tensor.SerializeToString(), node.name)
+            if kept != node.name:
+                other[node.name] = kept
+    for node in definition.node:
+        for place, name in enumerate(node.input):
+            node.input[place] = other.get(name.removesuffix(":0"), name)
+    return pruned(replace(model, definition=definition))
+
+
+def _copy(definition: Any) -> Any:
+    copied = type(definition)()
+    copied.CopyFrom(definition)
+    return copied
+
+
+def _cut(model: Frozen) -> Frozen:
+    """Only what the outputs need; an input within the graph becomes its beginning."""
+    import tensorflow as tf
+
+    definition = _copy(model.definition)
+    for node in definition.node:
+        node.device = ""  # a graph trained on a GPU should run anywhere
+        for attribute in ("_class", "_output_shapes"):
+            node.attr.pop(attribute, None)
+        if node.name == model.input and node.op != "Placeholder":
+            node.op = "Placeholder"
+            node.ClearField("input")
+            node.ClearField("attr")
+            node.attr["dtype"].type = tf.as_dtype(model.dtype).as_datatype_enum
+            node.attr["shape"].shape.CopyFrom(tf.TensorShape(model.shape or None).as_proto())
+    return pruned(replace(model, definition=definition))
+
+
+def _idle(definition: Any, keep: set[str]) -> None:
+    """Turn what only training needs into Identity and constants, in place."""
+    import tensorflow as tf
+
+    loops = any(node.op in _CONTROL_FLOW for node in definition.node)
+    for node in definition.node:
+        if not loops:  # within loops they say which frame a constant belongs to
+            data = [name for name in node.input if not name.startswith("^")]
+            node.ClearField("input")
+            node.input.extend(data)
+        if node.op in _IDLE and node.name not in keep:
+            _become_identity(node, node.input[0])
+        elif _is_training_switch(node) and node.name not in keep:
+            node.op = "Const"
+            node.ClearField("attr")
+            node.attr["dtype"].type = tf.bool.as_datatype_enum
+            node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(False))
+        elif node.op == "Cast" and node.name not in keep:
+            _unpacked(node, {n.name: n for n in definition.node})
+
+
+def _become_identity(node: Any, passed: str) -> None:
+    kind = node.attr["dtype" if node.op == "PlaceholderWithDefault" else "T"].type
+    node.op = "Identity"
+    node.ClearField("input")
+    node.input.append(passed)
+    node.ClearField("attr")
+    node.attr["T"].type = kind
+
+
+def _is_training_switch(node: Any) -> bool:
+    import tensorflow as tf
+
+    is_bool = node.op == "Placeholder" and node.attr["dtype"].type == tf.bool.as_datatype_enum
+    return is_bool and any(word in node.name for word in _TRAINING_SWITCHES)
+
+
+def _unpacked(node: Any, nodes: dict[str, Any]) -> None:
+    """A Cast of constants becomes those; Grappler leaves large ones, lest the graph grows."""
+    import tensorflow as tf
+
+    source = nodes.get(node.input[0].split(":")[0])
+    if source is None or source.op != "Const":
+        return
+    kind = tf.as_dtype(node.attr["DstT"].type)
+    values = tf.make_ndarray(source.attr["value"].tensor).astype(kind.as_numpy_dtype)
+    node.op = "Const"
+    node.ClearField("input")
+    node.ClearField("attr")
+    node.attr["dtype"].type = kind.as_datatype_enum
+    node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(values, kind))
+
+
+def _without_identities(definition: Any, keep: set[str]) -> Any:
+    import tensorflow as tf
+
+    # The library's function forgets versions and functions.
+    found = tf.compat.v1.graph_util.remove_training_nodes(definition, sorted(keep))
+    found.versions.CopyFrom(definition.versions)
+    found.library.CopyFrom(definition.library)
+    return found
+
+
+def _folded_constants(definition: Any, outputs: tuple[str, ...]) -> Any:
+    """What Grappler makes of it, with only those of its steps that write plain operations."""
+    import tensorflow as tf
+    from tensorflow.core.protobuf import config_pb2
+    from tensorflow.python.grappler import tf_optimizer
+
+    graph = tf.Graph()
+    with graph.as_default():
+        tf.import_graph_def(definition, name="")
+    meta = tf.compat.v1.train.export_meta_graph(graph_def=definition, graph=graph)
+    meta.collection_def["train_op"].node_list.value.extend(outputs)  # what it must leave
+    config = config_pb2.ConfigProto()
+    rewrites = config.graph_options.rewrite_options
+    rewrites.optimizers.extend(["constfold", "loop", "dependency"])
+    rewrites.min_graph_nodes = -1  # small graphs too
+    return tf_optimizer.OptimizeGraph(config, meta, verbose=False)
+
+
+def _drop(definition: Any) -> None:
+    """Let everything through each Dropout, in place."""
+    nodes = {node.name: node for node in definition.node}
+    for name, passed in [(node.name, _dropped(node, nodes)) for node in definition.node]:
+        if passed:
+            _become_identity(nodes[name], passed)
+
+
+def _dropped(node: Any, nodes: dict[str, Any]) -> str:
+    """What a Dropout ending in this node lets through outside of training; "" for none.
+
+    x / keep * mask or x * scale * mask; later versions choose between x * scale and 0.
+    """
+    names = list(node.input)
+    if node.op == "Mul" and len(names) == 2:
+        pairs = [(names[0], names[1]), (names[1], names[0])]
+    elif node.op in ("Select", "SelectV2") and len(names) == 3:
+        pairs = [(names[1], names[0])]
+    else:
+        return ""
+    for value, mask in pairs:
+        scaled = _node(value, nodes)
+        if scaled.op in ("Mul", "RealDiv") and _is_mask(mask, nodes):
+            if _is_fixed(scaled.input[1], nodes):
+                return str(scaled.input[0])
+    return ""
+
+
+def _node(name: str, nodes: dict[str, Any]) -> Any:
+    return nodes[name.lstrip("^").split(":")[0]]
+
+
+def _is_mask(name: str, nodes: dict[str, Any]) -> bool:
+    """Whether this is made of random numbers and constants alone."""
+    for _ in range(MOST_STEPS):
+        node = _node(name, nodes)
+        if node.op == "RandomUniform":
+            return True
+        inner = [taken for taken in node.input if not _is_fixed(taken, nodes)]
+        if node.op not in _MASKING or len(inner) != 1:
+            return False
+        name = inner[0]
+    return False
+
+
+def _is_fixed(name: str, nodes: dict[str, Any], steps: int = MOST_STEPS) -> bool:
+    """Whether a number is worked out from constants alone."""
+    node = _node(name, nodes)
+    if node.op == "Const":
+        return True
+    fixed = node.op in _ARITHMETIC and steps > 0
+    return fixed and all(_is_fixed(taken, nodes, steps - 1) for taken in node.input)
+
+
+def counts(definition: Any) -> Counter[str]:
+    """How often each type of operation occurs."""
+    return Counter(node.op for node in definition.node)

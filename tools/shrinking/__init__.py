@@ -1,1 +1,0 @@
-"""Makes trained networks smaller and faster: folding, halving and quantising them."""

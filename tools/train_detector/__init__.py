@@ -1,0 +1,1 @@
+"""The `scai train-detector` command: train a detector for your own classes."""
