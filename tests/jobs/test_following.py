@@ -146,18 +146,18 @@ def test_a_refused_stream_says_when_to_come_back(site: Site) -> None:
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Streams look at states and give signs of life more often than real ones."""
-    monkeypatch.setattr(scai.events, "_LOOK", 0.05)
-    monkeypatch.setattr(scai.events, "_LOOK_WITHOUT_EVENTS", 0.05)
-    monkeypatch.setattr(scai.events, "_BEAT", 0.1)
-    monkeypatch.setattr(scai.places, "_GOOD_FOR", 0.05)
+    monkeypatch.setattr(scai.jobs.following, "_LOOK", 0.05)
+    monkeypatch.setattr(scai.jobs.following, "_LOOK_WITHOUT_EVENTS", 0.05)
+    monkeypatch.setattr(scai.jobs.following, "_BEAT", 0.1)
+    monkeypatch.setattr(scai.jobs.places, "_GOOD_FOR", 0.05)
 
 
 def test_a_verdict_wakes_the_stream_by_its_event(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # However long the verdict takes here, nothing else is told meanwhile.
-    monkeypatch.setattr(scai.events, "_LOOK", 60)
-    monkeypatch.setattr(scai.events, "_BEAT", 60)
+    monkeypatch.setattr(scai.jobs.following, "_LOOK", 60)
+    monkeypatch.setattr(scai.jobs.following, "_BEAT", 60)
     session, other = folder.session(), folder.session()
     stream = folder.follower.events(asked(session, other), 60)
     assert [next(stream).name for _ in range(2)] == ["state", "state"]

@@ -17,7 +17,7 @@ from scai.recognition.speed_trials import Pictures, Trial
 
 TFLITE = DIGITS / "digits.tflite"
 # Fewer rounds of timing, for plans that are far apart.
-QUICKLY = "measuring.MOST_ROUNDS = measuring.LEAST_ROUNDS"
+QUICKLY = "speed_trial_process.MOST_ROUNDS = speed_trial_process.LEAST_ROUNDS"
 
 
 SLOW, SAME_SPEED, FAST = [4.0] * 6, [3.9] * 6, [2.0] * 6

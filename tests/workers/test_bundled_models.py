@@ -101,7 +101,9 @@ def test_objects_tells_everyday_things_apart(tmp_path: Path) -> None:
 def test_cards_tell_what_was_measured_and_how(name: str) -> None:
     folder = ROOT / "usr" / "models" / name
     card = json.loads((folder / "card.json").read_text())
-    assert "scai evaluate" in card["measured_with"] or "tools.measure_" in card["measured_with"]
+    assert (
+        "scai evaluate" in card["measured_with"] or "tools.digits.measure" in card["measured_with"]
+    )
     assert "train" in card["trained_with"]
     assert str(ROOT) not in json.dumps(card)
     for file, facts in card["files"].items():
