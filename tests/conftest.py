@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from jinja2.bccache import Bucket, BytecodeCache
+from support.form_client import FormClient
 from support.helpers import KIND, SHARED, picture
 from support.inprocess import Site
 
@@ -41,6 +42,7 @@ class Compiled(BytecodeCache):
 
 
 Flask.jinja_options = {"bytecode_cache": Compiled()}
+Flask.test_client_class = FormClient
 
 
 @pytest.fixture(autouse=True)

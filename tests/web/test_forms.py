@@ -4,9 +4,12 @@ import io
 from pathlib import Path
 
 import pytest
+from support.helpers import picture
+from support.inprocess import Site
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wrappers import Request
 
+from scai.kinds import ROUTES
 from scai.web import forms
 from scai.web.forms import body_of, form_of
 
@@ -128,3 +131,13 @@ def test_what_is_too_large_is_dropped_while_it_comes(tmp_path: Path) -> None:
     ) as f:
         assert [photo.spool.too_large for photo in f.photos] == [True, False]
         assert list(tmp_path.iterdir()) == []
+
+
+def test_uploads_of_in_process_tests_are_read_as_those_of_real_clients(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow_way(*arguments: object) -> None:
+        raise AssertionError("Werkzeug's parser was asked")
+
+    monkeypatch.setattr(forms, "_parsed", slow_way)
+    assert site.post(ROUTES[0], picture(), model="other")["sesskey"]
