@@ -1,34 +1,296 @@
-"""The addresses of the seed's API, one row a kind of recognition."""
+"""The kinds of recognition: what a kind is called, where it is reached, what its results are.
+
+A kind is two files of one name in workers/, or in a further folder: `<kind>.py` is the worker
+program, `<kind>.toml` holds the values of its `Kind`. Only the second is read here, so the portal
+knows every kind and loads no model library.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from scai.errors import ConfigError
+
+FOLDER = Path(__file__).resolve().parent.parent / "workers"
+# What a result is: scored labels of the whole picture, or scored boxes in it.
+LABELS, BOXES = "labels", "boxes"
+# What an upload may be; scai/jobs/inputs.py checks it.
+PICTURE = "picture"
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_ADDRESS = re.compile(r"/[A-Za-z0-9_./-]+")
+# A singular among the words, and its plural, which catalogues translate for both.
+_ONE = {"one": "many", "action_one": "action_many"}
+_COUNTED = {LABELS: ("{n} class", "{n} classes"), BOXES: ("{n} object", "{n} objects")}
 
 
 @dataclass(frozen=True)
-class Routes:
-    """Where to post a picture and where to fetch what came of it; `output` for kinds that draw."""
+class Words:
+    """Sentences for pages, in English; "" where a page says nothing.
 
-    kind: str
+    question: the heading of its form; text: what it does, there; summary: the same, shorter;
+    batch: what a batch of photos gives; action, action_one, action_many: the button that sends
+    the photo, or {n} photos; one, many: a number {n} of results; draw: the way to draw a picture
+    """
+
+    question: str
+    text: str = ""
+    summary: str = ""
+    batch: str = ""
+    action: str = "Recognise the photo"
+    action_one: str = "Recognise {n} photo"
+    action_many: str = "Recognise {n} photos"
+    one: str = ""
+    many: str = ""
+    draw: str = "Draw a picture"
+
+    def to_dict(self, say: Callable[[str], str]) -> dict[str, str]:
+        """The sentences by name; `say` translates one, of a singular and a plural the plural."""
+        found = {name: say(sentence) for name, sentence in asdict(self).items() if name not in _ONE}
+        for one, many in _ONE.items():
+            plural: str = getattr(self, many)
+            found[one] = getattr(self, one) if found[many] == plural else found[many]
+        return found
+
+
+@dataclass(frozen=True)
+class ApiWords:
+    """What the description of the API calls the operations of a kind, in English."""
+
+    post: str
+    put: str
+    usage: str
+    result: str
+    remove: str
+    input: str
+
+
+@dataclass(frozen=True)
+class OwnSettings:
+    """Names of the settings that hold its queue folder, models file and number of workers.
+
+    "" stands for a folder or file named like the kind, beside those of the others, and one worker.
+    """
+
+    pool: str = ""
+    models: str = ""
+    workers: str = ""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A picture to try: static/samples/<name>.webp, which `model` knows, and its title."""
+
+    name: str
+    model: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of recognition.
+
+    `name` is its key everywhere: in the queue, in sessions, in file names. `title` is its name for
+    people. `shape` is that of its results, LABELS or BOXES; `draws` says whether they are drawn on
+    the picture. `upload`, `result`, `input` and `output` are its addresses; `output` is None for
+    a kind that does not draw. `slug` starts the ids of its elements in pages, and `button` is the
+    id of the one that sends a photo. `job` is its name in `scai submit --job`.
+    """
+
+    name: str
+    title: str
+    shape: str
+    draws: bool
+    input_type: str
+    job: str
+    slug: str
+    button: str
     upload: str
     result: str
     input: str
     output: str | None
+    words: Words
+    api: ApiWords
+    settings: OwnSettings = OwnSettings()
+    samples: tuple[Sample, ...] = ()
+    file: Path = field(default=FOLDER, compare=False, repr=False)
+
+    @property
+    def kind(self) -> str:
+        """Its name, as the keys of JSON call it."""
+        return self.name
+
+    @property
+    def noun(self) -> str:
+        """Its title inside a sentence: "image classification"."""
+        return self.title[:1].lower() + self.title[1:]
+
+    def to_dict(self, say: Callable[[str], str] = str) -> dict[str, Any]:
+        """What pages need, as JSON-ready values; `say` translates a sentence.
+
+        Keys: kind, upload, result, input, output; title, noun, shape, draws, slug, button; every
+        field of `Words`; samples.
+        """
+        return {
+            "kind": self.name,
+            **{name: getattr(self, name) for name in ("upload", "result", "input", "output")},
+            "title": say(self.title),
+            "noun": say(self.noun),
+            **{name: getattr(self, name) for name in ("shape", "draws", "slug", "button")},
+            **self.words.to_dict(say),
+            "samples": [{**asdict(each), "title": say(each.title)} for each in self.samples],
+        }
+
+    def sentences(self) -> set[str]:
+        """Every sentence of `to_dict`, in English: what a catalogue translates."""
+        found: set[str] = set()
+
+        def note(sentence: str) -> str:
+            found.add(sentence)
+            return sentence
+
+        self.to_dict(note)
+        return found - {""}
 
 
-ROUTES = (
-    Routes(
-        kind="image_classification",
-        upload="/imageclassification",
-        result="/imageclassification/imgclassres",
-        input="/imageclassification/imgclassres/iciptimg",
-        output=None,
-    ),
-    Routes(
-        kind="object_detection",
-        upload="/objectdetection",
-        result="/objectdetection/odres",
-        input="/objectdetection/odres/odiptimg",
-        output="/objectdetection/odres/odresimg",
-    ),
-)
+def _addresses(kind: Kind) -> tuple[str | None, ...]:
+    return kind.upload, kind.result, kind.input, kind.output
+
+
+def load(further: str | Path = "") -> Mapping[str, Kind]:
+    """The kinds in workers/ and in the folder `further`, by name, sorted by it in each folder.
+
+    Raises ConfigError with one sentence for a file that is no kind, a name or an address that two
+    kinds have, and a folder that is not there.
+    """
+    return _load(Path(further).resolve() if str(further) else None)
+
+
+@cache
+def _load(further: Path | None) -> Mapping[str, Kind]:
+    folders = [FOLDER] if further in (None, FOLDER) else [FOLDER, further]
+    found: dict[str, Kind] = {}
+    owners: dict[str, str] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise ConfigError(f"workerspath: expected a folder of kinds, got {folder}")
+        for file in sorted(folder.glob("*.toml")):
+            kind = read(file)
+            for key in (kind.name, kind.slug, *filter(None, _addresses(kind))):
+                other = owners.setdefault(key, str(file))
+                if other != str(file):
+                    raise ConfigError(f"{file}: {key!r} belongs to the kind of {other} already")
+            found[kind.name] = kind
+    return found
+
+
+def read(file: Path) -> Kind:
+    """The kind that a TOML file describes. Raises ConfigError for one that is no kind."""
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{file}: cannot be read: {' '.join(str(error).split())}") from error
+    if not _NAME.fullmatch(file.stem):
+        raise ConfigError(f"{file}: expected a name of lower-case letters, digits and _")
+    if not file.with_suffix(".py").exists():
+        raise ConfigError(f"{file}: expected its worker program {file.stem}.py beside it")
+    return _Table(file, table).kind()
+
+
+class _Table:
+    """The content of a kind's file, taken out key by key; what is left over is unknown."""
+
+    def __init__(self, file: Path, table: dict[str, Any]) -> None:
+        self._file = file
+        self._table = table
+
+    def kind(self) -> Kind:
+        """The kind, with what the file leaves out filled in."""
+        name = self._file.stem
+        title = self._text("title")
+        shape = self._table.pop("shape", "")
+        self._check(
+            "shape", isinstance(shape, str) and shape in _COUNTED, f"{LABELS} or {BOXES}", shape
+        )
+        draws = self._table.pop("draws", shape == BOXES)
+        self._check("draws", isinstance(draws, bool), "true or false", draws)
+        input_type = self._text("input_type", PICTURE)
+        self._check("input_type", input_type == PICTURE, PICTURE, input_type)
+        slug = self._text("slug", name.replace("_", ""))
+        one, many = _COUNTED[shape]
+        own = {"question": title, "one": one, "many": many}
+        api = {each.name: f"{title}: {each.name}" for each in fields(ApiWords)}
+        kind = Kind(
+            name=name,
+            title=title,
+            shape=shape,
+            draws=draws,
+            input_type=input_type,
+            job=self._text("job", name),
+            slug=slug,
+            button=self._text("button", f"{slug}upload"),
+            **self._addresses(slug, draws),
+            words=Words(**own | self._section("words", Words)),
+            api=ApiWords(**api | self._section("api", ApiWords)),
+            settings=OwnSettings(**self._section("settings", OwnSettings)),
+            samples=self._samples(),
+            file=self._file,
+        )
+        unknown = ", ".join(self._table)
+        if unknown:
+            raise ConfigError(f"{self._file}: unknown: {unknown}; scai/kinds.py lists the keys")
+        return kind
+
+    def _addresses(self, slug: str, draws: bool) -> dict[str, Any]:
+        upload = f"/{slug}"
+        found = {"upload": upload, "result": f"{upload}/result", "input": f"{upload}/result/input"}
+        if draws:
+            found["output"] = f"{upload}/result/output"
+        given = self._table.pop("addresses", {})
+        self._check("addresses", isinstance(given, dict), "a table", given)
+        for key, address in given.items():
+            self._check(f"[addresses] {key}", key in found, " or ".join(found), key)
+            sound = isinstance(address, str) and _ADDRESS.fullmatch(address)
+            self._check(f"[addresses] {key}", bool(sound), "a path such as /toy/result", address)
+        return {"output": None, **found, **given}
+
+    def _samples(self) -> tuple[Sample, ...]:
+        rows = self._table.pop("samples", [])
+        self._check("samples", isinstance(rows, list), "a list of tables", rows)
+        return tuple(Sample(**self._texts("samples", row, Sample)) for row in rows)
+
+    def _section(self, key: str, target: type) -> dict[str, str]:
+        return self._texts(key, self._table.pop(key, {}), target, complete=False)
+
+    def _texts(
+        self, key: str, table: object, target: Any, *, complete: bool = True
+    ) -> dict[str, str]:
+        """The texts of a table whose keys are fields of `target`: all of them, if `complete`."""
+        known = [each.name for each in fields(target)]
+        self._check(key, isinstance(table, dict), "a table", table)
+        assert isinstance(table, dict)
+        for name, value in table.items():
+            self._check(f"[{key}] {name}", name in known, f"one of {', '.join(known)}", name)
+            self._check(f"[{key}] {name}", isinstance(value, str), "a text", value)
+        if complete:
+            self._check(key, set(table) == set(known), " and ".join(known), sorted(table))
+        return table
+
+    def _text(self, key: str, default: str = "") -> str:
+        value = self._table.pop(key, default)
+        self._check(key, isinstance(value, str) and value != "", "a text", value)
+        return str(value)
+
+    def _check(self, key: str, sound: bool, expected: str, got: object) -> None:
+        if not sound:
+            raise ConfigError(f"{self._file}: {key}: expected {expected}, got {got!r}")
+
+
+# For those that know the kinds of workers/ only, until they are given all.
+Routes = Kind
+ROUTES = tuple(load().values())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from functools import cache
 from urllib.parse import urlencode
 
@@ -46,7 +45,7 @@ def render(template: str, name: str, status: int = 200, **values: object) -> Res
         lang=tag,
         languages=LANGUAGES,
         here=_here,
-        kinds_known={routes.kind: asdict(routes) for routes in ROUTES},
+        kinds_known={kind.name: kind.to_dict(words.say) for kind in ROUTES},
         catalogues=_catalogues(tag, name),
         menu=[entry for entry in MENU if entry[0] in current_app.view_functions],
         version=__version__,

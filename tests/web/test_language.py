@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from werkzeug.datastructures import LanguageAccept
 
+from scai import kinds
 from scai.settings import ROOT
 from scai.web import language, page
 from scai.web.language import Words
@@ -23,12 +24,13 @@ _MANY = re.compile(rf"\b(?:count|tn)\(\s*[^;]*?,\s*{_STRING}\s*,\s*{_STRING}", r
 
 
 def said() -> set[str]:
-    """Every sentence of templates, scripts and the API's description, as catalogues know it."""
+    """Every sentence of templates, scripts, kinds and the API, as catalogues know it."""
     found = {words for _, words in page.MENU}
     for file in [*(ROOT / "templates").rglob("*.html"), *(ROOT / "static" / "js").rglob("*.js")]:
         text = file.read_text()
         found |= set(_ONE.findall(text)) | {many for _, many in _MANY.findall(text)}
-    return {json.loads(f'"{words}"') for words in found} | document.sentences()
+    found = {json.loads(f'"{words}"') for words in found} | document.sentences()
+    return found.union(*(kind.sentences() for kind in kinds.load().values()))
 
 
 def catalogue(tag: str) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from flask import Blueprint, current_app, request
@@ -56,4 +55,4 @@ def _card(routes: Routes, names: list[str], shelf: Shelf) -> dict[str, Any]:
     told = {model.name: model for model in shelf.models(routes.kind)}
     models = [told.get(name, Model(routes.kind, name)) for name in names]
     digits = [model.name for model in models if set(model.labels) == _DIGITS]
-    return {**asdict(routes), "models": models, "pad": digits[0] if digits else ""}
+    return {**routes.to_dict(), "models": models, "pad": digits[0] if digits else ""}
