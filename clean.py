@@ -1,6 +1,6 @@
 """Remove old sessions once and exit: `python clean.py --keeptimeperiod 2d`."""
 
 if __name__ == "__main__":
-    from scai.cli.main import clean
+    from scai.cli.clean import main
 
-    clean()
+    main()

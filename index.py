@@ -13,6 +13,6 @@ def __getattr__(name: str) -> Any:
 
 
 if __name__ == "__main__":
-    from scai.cli.main import portal
+    from scai.cli.portal import main
 
-    portal()
+    main()

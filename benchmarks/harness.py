@@ -21,6 +21,8 @@ from typing import Any
 
 import click
 
+from scai.cli.text import progress_line, table
+
 # Libraries whose version decides a figure.
 LIBRARIES = (
     "tensorflow-cpu",
@@ -226,7 +228,7 @@ def interleaved(rounds: int, contenders: Mapping[str, Callable[[], Any]]) -> dic
 def progress(text: str) -> None:
     """Say where we are: in place on a terminal, else a line each; "" clears the line."""
     if sys.stderr.isatty():
-        click.echo(f"\r\x1b[K{text[:100]}", nl=False, err=True)
+        progress_line(text[:100])
     elif text:
         click.echo(text, err=True)
 
@@ -305,14 +307,6 @@ def _limit(value: float | None, at_most: bool) -> str:
 
 
 def _columns(rows: list[tuple[str, ...]]) -> list[str]:
-    """Rows as aligned lines: words to the left, figures to the right."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    figures = {i for i in range(1, 4)}
-    lines = [
-        "  ".join(
-            cell.rjust(width) if i in figures else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+    """Rows as aligned lines with a rule below the first: columns 1 to 3 hold figures."""
+    lines = table(rows, right=(1, 2, 3))
     return [lines[0], "-" * max(map(len, lines)), *lines[1:]]

@@ -66,7 +66,7 @@ class Site:
             "PYTHONPATH": tree,
         }
         self.process = start(
-            [sys.executable, "-m", "scai.cli.main", "up", "--port", str(self.port)],
+            [sys.executable, "-m", "scai.cli", "up", "--port", str(self.port)],
             tree,
             {**{name: str(value) for name, value in own.items()}, **environment},
             self._log,

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from scai.cli import main as cli
-from scai.cli.text import status_table
+from scai.cli.__main__ import main as scai
+from scai.cli.status import status_text
 from scai.monitoring.queue_status import AGES, status
 from scai.queues.base import Job
 from scai.queues.directory import DirectoryQueue
@@ -33,9 +33,9 @@ def wait_in(settings: Settings, kind: str, *ages: float, now: float = NOW) -> No
 
 
 def test_the_command_shows_ages_only_when_somebody_waits(settings: Settings) -> None:
-    assert "waiting for up to" not in status_table(status(settings, NOW))
+    assert "waiting for up to" not in status_text(status(settings, NOW))
     wait_in(settings, IC, 3, 4, 2000)
-    table = status_table(status(settings, NOW)).splitlines()
+    table = status_text(status(settings, NOW)).splitlines()
     head = next(line for line in table if line.startswith("waiting for up to"))
     row = table[table.index(head) + 1]
     assert row.split() == [IC, ".", ".", "2", *["."] * 8, "1"]
@@ -48,7 +48,7 @@ def test_the_command_gives_the_ages_to_programs(
     wait_in(settings, OD, 0.0, now=time.time())
     monkeypatch.setenv("SCAI_ICPOOLPATH", str(settings.icpoolpath))
     monkeypatch.setenv("SCAI_ODPOOLPATH", str(settings.odpoolpath))
-    done = CliRunner().invoke(cli.main, ["status", "--json"])
+    done = CliRunner().invoke(scai, ["status", "--json"])
     [_, detection] = json.loads(done.output)
     assert [age["up_to"] for age in detection["ages"]] == [*AGES, None]
     assert sum(age["count"] for age in detection["ages"]) == 1

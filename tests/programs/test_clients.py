@@ -123,7 +123,7 @@ def test_scai_submit_and_status(live: Live, tmp_path: Path) -> None:
 
     def scai(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "scai.cli.main", *arguments],
+            [sys.executable, "-m", "scai.cli", *arguments],
             env={**live.environment, "SCAI_SERVER": live.url},
             capture_output=True,
             text=True,

@@ -314,7 +314,7 @@ def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        for command in (["-m", "scai.cli.main", "up"], ["index.py"]):
+        for command in (["-m", "scai.cli", "up"], ["index.py"]):
             done = subprocess.run(
                 [sys.executable, *command, "--port", port],
                 capture_output=True,

@@ -1,7 +1,6 @@
 """The documents and the code say the same: options, keys, routes, errors, flags."""
 
 import re
-from importlib import import_module
 from pathlib import Path
 
 import click
@@ -9,7 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from scai import __version__, errors, plugins, settings
-from scai.cli import main as cli
+from scai.cli import clean, portal
+from scai.cli.__main__ import main as scai
 from scai.jobs.service import JobService
 from scai.models import cards
 from scai.queues.memory import MemoryQueue
@@ -68,11 +68,11 @@ def test_every_error_code_is_documented() -> None:
         assert f"`{kind.code}`" in DOCS["api.md"], kind.code
 
 
+ROOT_CONTEXT = click.Context(scai)
 COMMANDS = {
-    **{name: import_module(module).main for name, (module, _) in cli.TOOLS.items()},
-    **cli.main.commands,
-    "index.py": cli.portal,
-    "clean.py": cli.clean,
+    **{name: scai.get_command(ROOT_CONTEXT, name) for name in scai.list_commands(ROOT_CONTEXT)},
+    "index.py": portal.main,
+    "clean.py": clean.main,
     "workers.image_classification": image_classification.main,
     "workers.object_detection": object_detection.main,
 }

@@ -22,7 +22,7 @@ from PIL import Image
 from support.live import Live, digit
 
 from scai import plugins
-from scai.cli import main as cli
+from scai.cli.__main__ import main as scai
 from scai.models import cards
 from scai.models.cards import CLASSIFICATION
 from scai.settings import ROOT
@@ -370,7 +370,7 @@ def test_the_tutorials_name_commands_and_flags_that_exist(tutorial: Path, exampl
             known = (ROOT / "examples" / program.replace(".", "/")).with_suffix(".py").read_text()
             assert all(f'"{word}"' in known for word in words if word.startswith("--")), words
             continue
-        command: click.Command = cli.main
+        command: click.Command = scai
         words = words[1:]
         while isinstance(command, click.Group):
             found = command.get_command(click.Context(command), words[0])

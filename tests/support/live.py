@@ -54,7 +54,7 @@ class Live:
         command = [
             sys.executable,
             "-m",
-            "scai.cli.main",
+            "scai.cli",
             "up",
             "--port",
             str(self.port),

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 import index  # noqa: E402, F401
-import scai.cli.main  # noqa: E402
+import scai.cli.__main__  # noqa: E402
 import scai.programs.portal  # noqa: E402, F401
 from scai import settings  # noqa: E402
 from scai.jobs import service  # noqa: E402

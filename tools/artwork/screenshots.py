@@ -80,7 +80,7 @@ def server() -> Iterator[str]:
             "SCAI_ODPOOLPATH": f"{folder}/pooling/object_detection",
         }
         process = subprocess.Popen(
-            [sys.executable, "-m", "scai.cli.main", "up", "--port", str(port)],
+            [sys.executable, "-m", "scai.cli", "up", "--port", str(port)],
             cwd=ROOT,
             env=environment,
             stdout=subprocess.DEVNULL,

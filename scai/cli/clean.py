@@ -1,0 +1,45 @@
+"""The command line of clean.py: remove old sessions once."""
+
+from __future__ import annotations
+
+import click
+
+from scai import logs, plugins, settings
+from scai.cli._errors import one_sentence
+from scai.cli.text import human_age, human_bytes
+from scai.errors import ScaiError
+from scai.jobs.retention import purge
+from scai.queues.directory import DirectoryQueue
+from scai.storage.disk import Disk
+
+
+@click.command()
+@click.option("--sessionpath", help="Folder of the sessions (default: ./session).")
+@click.option(
+    "--keeptimeperiod",
+    "--keeptimeperoid",
+    help="Age at which a session is removed: seconds, or 12h, 2d (default: 172800).",
+)
+@click.option("--dry-run", is_flag=True, help="List what would be removed; remove nothing.")
+@click.option("--quiet", is_flag=True, help="Print nothing when there is nothing to remove.")
+@one_sentence
+def main(sessionpath: str | None, keeptimeperiod: str | None, dry_run: bool, quiet: bool) -> None:
+    """Remove old sessions once. Sessions that wait or run always stay."""
+    values = settings.load({"sessionpath": sessionpath, "keeptimeperiod": keeptimeperiod})
+    logs.set_up("cleaner", values.loglevel, values.logformat)
+    root = values.sessionpath
+    if not root.is_dir():
+        raise ScaiError(f"{root}: no such folder; name it with --sessionpath")
+    disk = Disk("off")
+    queues = [
+        DirectoryQueue(values.pool(kind), kind, disk=disk) for kind in plugins.names("workers")
+    ]
+    done = purge(root, queues, values.keeptimeperiod, dry_run=dry_run)
+    if done.removed or not quiet:
+        for name in done.removed:
+            click.echo(f"{'would remove' if dry_run else 'removed'} {name}")
+        click.echo(
+            f"{len(done.removed)} sessions older than {human_age(values.keeptimeperiod)} "
+            f"{'would be ' if dry_run else ''}removed, {human_bytes(done.freed)} freed, "
+            f"{done.alive} kept because they wait or run"
+        )
