@@ -12,28 +12,24 @@ import click
 import numpy as np
 from PIL import Image
 
-
-class Refused(click.ClickException):
-    """What was given cannot be used: one sentence and exit code 2."""
-
-    exit_code = 2
+from tools.common.errors import UserError
 
 
 @contextmanager
 def whole(out: Path) -> Iterator[Path]:
-    """A folder to fill, which is called `out` once everything is in it. Raises Refused.
+    """A folder to fill, which is called `out` once everything is in it. Raises UserError.
 
     Whoever stops in between leaves no `out` that looks complete and lacks half of its pictures.
     """
     if out.exists():
-        raise Refused(f"{out}: is there already; remove it or give another --out.")
+        raise UserError(f"{out}: is there already; remove it or give another --out.")
     part = out.with_name(f".{out.name}.{uuid.uuid4().hex}.part")
     try:
         part.mkdir(parents=True)
         yield part
         part.rename(out)
     except OSError as error:
-        raise Refused(f"{out}: {error.strerror}.") from error
+        raise UserError(f"{out}: {error.strerror}.") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
@@ -53,16 +49,16 @@ def write(folder: Path, images: np.ndarray, labels: np.ndarray, classes: Sequenc
 
 
 def read(folder: Path, mode: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """All pictures of `<folder>/<class>/*`, shuffled; their labels; the classes. Raises Refused.
+    """All pictures of `<folder>/<class>/*`, shuffled; their labels; the classes. Raises UserError.
 
     mode: "RGB", or "L" for grey; the pictures are (n, height, width) + (3,) or (1,), uint8
     """
     if not folder.is_dir():
-        raise Refused(f"{folder}: no such folder; prepare.py makes it.")
+        raise UserError(f"{folder}: no such folder; prepare.py makes it.")
     classes = sorted(path.name for path in folder.iterdir() if path.is_dir())
     files = [(file, classes.index(name)) for name in classes for file in (folder / name).iterdir()]
     if len(classes) < 2 or not files:
-        raise Refused(f"{folder}: expected class folders with pictures.")
+        raise UserError(f"{folder}: expected class folders with pictures.")
     # Learning goes by small handfuls of pictures, and each should hold all classes.
     files = [files[place] for place in np.random.default_rng(0).permutation(len(files))]
     images = []

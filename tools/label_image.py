@@ -20,8 +20,7 @@ from scai.pictures.pixels import decode
 from scai.recognition.recognizer import Options
 from scai.recognition.results import Classification
 from tools.common import model_choice
-from tools.common.errors import one_sentence
-from tools.datasets.mnist import BadInput
+from tools.common.errors import UserError, one_sentence
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -66,10 +65,10 @@ def main(
 def the_card(
     config: Path | None, section: str | None, engine: str | None, values: dict[str, Any]
 ) -> ModelCard:
-    """The model's card from the section, the flags in its place. Raises ConfigError, BadInput."""
+    """The model's card from the section, the flags in its place. Raises ConfigError, UserError."""
     known = [AUTO, *plugins.names("engines")]
     if engine is not None and engine not in known:
-        raise BadInput(f"option --engine: expected one of {', '.join(known)}, got {engine!r}.")
+        raise UserError(f"option --engine: expected one of {', '.join(known)}, got {engine!r}.")
     if values["graph"] and values["labels"] and config is None and section is None:
         card = _bare(values)
     else:
@@ -85,9 +84,9 @@ def _bare(values: dict[str, Any]) -> ModelCard:
     for key in ("graph", "labels"):
         given[key] = Path(given[key])
         if not given[key].exists():
-            raise BadInput(f"option --{key}: expected a file, got {str(given[key])!r}.")
+            raise UserError(f"option --{key}: expected a file, got {str(given[key])!r}.")
     if given.get("input_std") == 0:
-        raise BadInput("option --input_std: expected a number other than 0, got 0.")
+        raise UserError("option --input_std: expected a number other than 0, got 0.")
     return ModelCard(CLASSIFICATION, Path("command line"), "flags", **given)
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import click
 import numpy as np
 
-from examples.class_folders import Refused, whole, write
+from examples.class_folders import whole, write
+from tools.common.errors import UserError
 
 # In the order of the labels 0 to 9, as the archive's batches.meta.txt has them.
 CLASSES = "airplane automobile bird cat deer dog frog horse ship truck".split()
@@ -41,7 +42,7 @@ def main(archive: Path, out: Path) -> None:
 
 
 def unpacked(archive: Path) -> dict[str, bytes]:
-    """The six files of pictures by name, read where they lie in the archive. Raises Refused."""
+    """The six files of pictures by name, read where they lie in the archive. Raises UserError."""
     wanted = [name for names in PARTS.values() for name in names]
     found = {}
     try:
@@ -51,22 +52,22 @@ def unpacked(archive: Path) -> dict[str, bytes]:
                 if name in wanted and (file := tar.extractfile(member)):
                     found[name] = file.read()
                     if len(found[name]) % RECORD:
-                        raise Refused(f"{archive}: {name} is not made of whole pictures.")
+                        raise UserError(f"{archive}: {name} is not made of whole pictures.")
     except FileNotFoundError:
-        raise Refused(f"{archive}: no such file.") from None
+        raise UserError(f"{archive}: no such file.") from None
     except (tarfile.TarError, EOFError, zlib.error, OSError):
-        raise Refused(f"{archive}: not a whole .tar.gz; was the download cut off?") from None
+        raise UserError(f"{archive}: not a whole .tar.gz; was the download cut off?") from None
     if missing := [name for name in wanted if name not in found]:
-        raise Refused(f"{archive}: no {missing[0]} in it; take the binary version of CIFAR-10.")
+        raise UserError(f"{archive}: no {missing[0]} in it; take the binary version of CIFAR-10.")
     return found
 
 
 def records(archive: Path, data: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures (n, 32, 32, 3) and labels (n,) of whole records. Raises Refused."""
+    """Pictures (n, 32, 32, 3) and labels (n,) of whole records. Raises UserError."""
     table = np.frombuffer(data, np.uint8).reshape(-1, RECORD)
     labels = table[:, 0]
     if labels.size == 0 or labels.max() >= len(CLASSES):
-        raise Refused(f"{archive}: expected labels from 0 to 9; is this CIFAR-10?")
+        raise UserError(f"{archive}: expected labels from 0 to 9; is this CIFAR-10?")
     # Plane by plane in the file, colour by colour in a picture.
     return table[:, 1:].reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1), labels
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import click
 import numpy as np
 
-from examples.class_folders import Refused, whole, write
+from examples.class_folders import whole, write
+from tools.common.errors import UserError
 
 CLASSES = "0123456789"
 # How the names of the files begin. The test digits are called t10k, ten thousand of them.
@@ -34,41 +35,41 @@ def main(files: tuple[Path, ...], out: Path) -> None:
 
 
 def digits(files: tuple[Path, ...], start: str) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures (n, 28, 28) and labels (n,) of the two files that begin so. Raises Refused."""
+    """Pictures (n, 28, 28) and labels (n,) of the two files that begin so. Raises UserError."""
     images = array(pick(files, f"{start}-images"), dimensions=3)
     labels = array(pick(files, f"{start}-labels"), dimensions=1)
     if len(images) != len(labels):
-        raise Refused(f"{start}: {len(images)} pictures, but {len(labels)} labels.")
+        raise UserError(f"{start}: {len(images)} pictures, but {len(labels)} labels.")
     if labels.size == 0 or labels.max() > 9:
-        raise Refused(f"{start}: expected labels from 0 to 9; is this MNIST?")
+        raise UserError(f"{start}: expected labels from 0 to 9; is this MNIST?")
     return images, labels
 
 
 def pick(files: tuple[Path, ...], start: str) -> Path:
-    """The one file whose name begins so. Raises Refused."""
+    """The one file whose name begins so. Raises UserError."""
     found = [file for file in files if file.name.startswith(start)]
     if len(found) != 1:
-        raise Refused(f"expected one file {start}-….gz, got {len(found)}.")
+        raise UserError(f"expected one file {start}-….gz, got {len(found)}.")
     return found[0]
 
 
 def array(file: Path, dimensions: int) -> np.ndarray:
     """What an IDX file holds: two zeros, the type, the dimensions, their sizes, the values.
 
-    Raises Refused.
+    Raises UserError.
     """
     try:
         data = gzip.decompress(file.read_bytes())
     except FileNotFoundError:
-        raise Refused(f"{file}: no such file.") from None
+        raise UserError(f"{file}: no such file.") from None
     except (EOFError, zlib.error, OSError):
-        raise Refused(f"{file}: not a whole .gz; was the download cut off?") from None
+        raise UserError(f"{file}: not a whole .gz; was the download cut off?") from None
     start = 4 + 4 * dimensions
     if data[:4] != bytes([0, 0, BYTES, dimensions]) or len(data) < start:
-        raise Refused(f"{file}: not an IDX file of {dimensions} dimensions; is this MNIST's?")
+        raise UserError(f"{file}: not an IDX file of {dimensions} dimensions; is this MNIST's?")
     sizes = np.frombuffer(data[4:start], ">u4").tolist()
     if len(data) - start != math.prod(sizes):
-        raise Refused(f"{file}: {len(data) - start} values, but its head promises {sizes}.")
+        raise UserError(f"{file}: {len(data) - start} values, but its head promises {sizes}.")
     return np.frombuffer(data, np.uint8, offset=start).reshape(sizes)
 
 

@@ -26,6 +26,7 @@ from scai.cli.__main__ import main as scai
 from scai.models import cards
 from scai.models.cards import CLASSIFICATION
 from scai.settings import ROOT
+from tools.common.errors import UserError
 from tools.models import command as models
 
 Example = Callable[[str], ModuleType]
@@ -215,10 +216,10 @@ def test_each_mnist_file_must_be_there_once(tmp_path: Path, example: Example) ->
 
 def test_training_wants_class_folders(tmp_path: Path, example: Example) -> None:
     folders = example("class_folders")
-    with pytest.raises(folders.Refused, match="no such folder"):
+    with pytest.raises(UserError, match="no such folder"):
         folders.read(tmp_path / "none", "RGB")
     (tmp_path / "frog").mkdir()
-    with pytest.raises(folders.Refused, match="expected class folders"):
+    with pytest.raises(UserError, match="expected class folders"):
         folders.read(tmp_path, "RGB")
 
 

@@ -16,8 +16,8 @@ from scai.models.cards import CLASSIFICATION, DETECTION
 from scai.recognition.recognizer import Options
 from scai.settings import ROOT
 from tools.common import model_choice
+from tools.common.errors import UserError
 from tools.datasets import samples as evaluation_data
-from tools.datasets.mnist import BadInput
 from tools.datasets.samples import Files
 from tools.evaluate import coco as coco_precision
 from tools.evaluate import command, judging, scores
@@ -235,7 +235,7 @@ def test_class_folders_are_read_with_the_part_that_models_have_not_seen(folder, 
         assert len(evaluation_data.load(files, part="train")) == 3
         assert len(evaluation_data.load(files, part="all")) == 9
         assert len(data.limited(4)) == 4
-        with pytest.raises(BadInput, match="expected a part called val, got test, train"):
+        with pytest.raises(UserError, match="expected a part called val, got test, train"):
             evaluation_data.load(files, part="val")
 
 

@@ -12,6 +12,7 @@ from support.retrain_data import fill, said, shapes
 
 from scai.models import cards
 from tools.common import folders, install
+from tools.common.errors import UserError
 from tools.datasets import class_folders
 from tools.retrain import card, head
 
@@ -89,7 +90,7 @@ def test_a_damaged_or_locked_file_of_a_zip_is_named_and_left_out(tmp_path: Path)
 
 def test_a_class_without_a_picture_to_learn_from_is_named(tmp_path: Path) -> None:
     found = class_folders.find(fill(tmp_path, ("cat", "dog"), count=4), 50, 40)
-    with pytest.raises(class_folders.BadData, match="'dog'.*validation and testing"):
+    with pytest.raises(UserError, match="'dog'.*validation and testing"):
         found.check_learnable(np.array([0, 0]))
 
 
@@ -99,7 +100,7 @@ def test_installing_keeps_comments_and_refuses_a_taken_name(tmp_path: Path) -> N
     text = install.with_section(config.read_text(), "a", "[a]\nGRAPH = z\n")
     assert text == "# ours\n[a]\nGRAPH = z\n\n# about b\n[b]\nGRAPH = y\n"
     assert install.with_section(text, "c", "[c]\n") == text + "\n[c]\n"
-    with pytest.raises(class_folders.BadData, match="already"):
+    with pytest.raises(UserError, match="already"):
         install.check(config, "a", force=False)
 
 

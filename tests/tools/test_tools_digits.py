@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from tools.common import cards, files
+from tools.common.errors import UserError
 from tools.datasets import mnist
 from tools.digits import photos
 from tools.digits import scenes as digit_scenes
@@ -165,7 +166,7 @@ def test_digits_are_read_from_the_zip_in_the_order_of_their_classes(tmp_path):
     ],
 )
 def test_bad_data_is_told_in_one_sentence(tmp_path, make, sentence):
-    with pytest.raises(mnist.BadInput, match=sentence) as error:
+    with pytest.raises(UserError, match=sentence) as error:
         mnist.load(make(tmp_path / "mnist.zip"), "train")
     assert error.value.exit_code == 2
     assert "\n" not in error.value.message

@@ -10,8 +10,8 @@ import click
 from scai.errors import ScaiError
 
 
-class Refused(click.ClickException):
-    """What was given cannot be used: one sentence on stderr and exit code 2."""
+class UserError(click.ClickException):
+    """An argument, a file or data cannot be used: one sentence on stderr and exit code 2."""
 
     exit_code = 2
 
@@ -21,14 +21,14 @@ def one_sentence(stopped: str = "") -> Iterator[None]:
     """Let what SCAI or the disk refuses end the program with a sentence; also a decorator.
 
     stopped: what Ctrl-C is answered with, and exit code 1; else it is click's to answer.
-    Raises Refused, and click.ClickException for Ctrl-C.
+    Raises UserError, and click.ClickException for Ctrl-C.
     """
     try:
         yield
     except ScaiError as error:
-        raise Refused(error.message) from error
+        raise UserError(error.message) from error
     except OSError as error:
-        raise Refused(f"{error.filename or 'the disk'}: {error.strerror or error}") from error
+        raise UserError(f"{error.filename or 'the disk'}: {error.strerror or error}") from error
     except KeyboardInterrupt:
         if not stopped:
             raise

@@ -5,9 +5,9 @@ import shutil
 from pathlib import Path
 
 from scai.models import cards
+from tools.common.errors import UserError
 from tools.common.files import publish
 from tools.common.folders import whole_folder
-from tools.datasets.class_folders import BadData
 
 # What serves and what tells of it; the formats to learn on from stay where they are.
 _SERVED = {".tflite", ".pb", ".txt", ".pbtxt", ".json", ".md", ".png"}
@@ -22,15 +22,15 @@ def served(name: str) -> bool:
 
 
 def check(config: Path, name: str, force: bool) -> None:
-    """Refuse early what could not be installed after an hour of learning. Raises BadData."""
+    """Refuse early what could not be installed after an hour of learning. Raises UserError."""
     if not NAME.fullmatch(name):
-        raise BadData(f"--install {name!r}: expected letters, digits, - and _.")
+        raise UserError(f"--install {name!r}: expected letters, digits, - and _.")
     if not force and config.exists() and name in cards.sections(config):
-        raise BadData(f"{config}: there is a section [{name}] already; --force replaces it.")
+        raise UserError(f"{config}: there is a section [{name}] already; --force replaces it.")
 
 
 def install(out: Path, config: Path, name: str, lines: str, force: bool) -> None:
-    """Copy the model's folder, then make its section appear. Raises BadData."""
+    """Copy the model's folder, then make its section appear. Raises UserError."""
     check(config, name, force)
     target = config.parent / "models" / name
     if target.resolve() != out.resolve():

@@ -14,7 +14,7 @@ from scai import plugins, settings
 from scai.models import labels
 from scai.models.cards import AUTO, ModelCard, load_card, sections
 from scai.recognition.recognizer import Recognizer
-from tools.datasets.mnist import BadInput
+from tools.common.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -28,25 +28,25 @@ class Choice:
 
 
 def parse(text: str) -> Choice:
-    """The choice that a text stands for. Raises BadInput."""
+    """The choice that a text stands for. Raises UserError."""
     rest, at, engine = text.rpartition("@")
     if not at:
         rest, engine = text, ""
     config, colon, section = rest.rpartition(":")
     known = [AUTO, *plugins.names("engines")]
     if at and engine not in known:
-        raise BadInput(f"{text}: expected one of {', '.join(known)} behind the @, got {engine!r}.")
+        raise UserError(f"{text}: expected one of {', '.join(known)} behind the @, got {engine!r}.")
     if not section:
-        raise BadInput(f"{text!r}: expected a section of usr/*.config, got none.")
+        raise UserError(f"{text!r}: expected a section of usr/*.config, got none.")
     return Choice(text, Path(config) if colon else None, section, engine)
 
 
 def card(choice: Choice, kind: str) -> ModelCard:
-    """The card of a choice, checked. Raises ConfigError and BadInput."""
+    """The card of a choice, checked. Raises ConfigError and UserError."""
     config = choice.config or settings.load().models_file(kind)
     if choice.config is None and choice.section not in sections(config):
         known = ", ".join(sections(config)) or "none"
-        raise BadInput(
+        raise UserError(
             f"{choice.section}: no such section in {config}, which has {known}; of another file it "
             f"is path.config:section."
         )

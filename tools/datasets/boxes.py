@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from scai.models.cards import DETECTION
-from tools.datasets.mnist import BadInput
+from tools.common.errors import UserError
 from tools.datasets.samples import (
     PARTS,
     TRAINING,
@@ -25,16 +25,16 @@ from tools.datasets.samples import (
 
 
 def load_coco(notes: Path, files: Files) -> DataSet:
-    """The data of a COCO file whose pictures are in `files`. Raises BadInput."""
+    """The data of a COCO file whose pictures are in `files`. Raises UserError."""
     try:
         found = json.loads(notes.read_bytes())
     except OSError as error:
-        raise BadInput(f"{notes}: {error.strerror}.") from error
+        raise UserError(f"{notes}: {error.strerror}.") from error
     except ValueError as error:
-        raise BadInput(f"{notes}: expected JSON ({error}).") from error
+        raise UserError(f"{notes}: expected JSON ({error}).") from error
     data = _coco(found, files, _part_of(str(notes)), str(notes))
     if not data.samples:
-        raise BadInput(f"{notes}: no pictures.")
+        raise UserError(f"{notes}: no pictures.")
     return data
 
 
@@ -86,7 +86,7 @@ def voc(files: Files, part: str) -> DataSet | None:
     for stem in stems:
         if stem not in notes or stem not in pictures:
             missing = "picture" if stem in notes else "annotation"
-            raise BadInput(f"{files.path}: {stem}: expected picture and .xml, got no {missing}.")
+            raise UserError(f"{files.path}: {stem}: expected picture and .xml, got no {missing}.")
         samples.append(Sample(pictures[stem], _voc_boxes(files.read(notes[stem]), notes[stem])))
     return DataSet(DETECTION, chosen, _box_classes(samples), tuple(samples), files.read)
 
@@ -104,9 +104,9 @@ def _voc_boxes(data: bytes, name: str) -> Boxes:
             for item in objects
         ]
     except (ElementTree.ParseError, ValueError) as error:
-        raise BadInput(f"{name}: expected an annotation as Pascal VOC has them.") from error
+        raise UserError(f"{name}: expected an annotation as Pascal VOC has them.") from error
     if "" in names:
-        raise BadInput(f"{name}: object {names.index('') + 1} has no name.")
+        raise UserError(f"{name}: object {names.index('') + 1} has no name.")
     boxes = np.array(edges, float).reshape(-1, 4) - (1, 1, 0, 0)
     difficult = np.array([item.findtext("difficult") == "1" for item in objects], bool)
     return Boxes(boxes, names, difficult, np.zeros(len(names), bool))
@@ -152,19 +152,19 @@ def _coco(found: Any, files: Files, part: str, where: str) -> DataSet:
             for row in found["images"]
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise BadInput(f"{where}: expected an instances file as COCO has them.") from error
+        raise UserError(f"{where}: expected an instances file as COCO has them.") from error
     return DataSet(DETECTION, part, tuple(names.values()), samples, files.read)
 
 
 def _check(row: Any, pictures: Mapping[Any, Any], names: Mapping[Any, str], where: str) -> None:
-    """What an annotation points at has to be there. Raises BadInput."""
+    """What an annotation points at has to be there. Raises UserError."""
     for key, known, told in (
         ("category_id", names, "categories"),
         ("image_id", pictures, "images"),
     ):
         if row[key] not in known:
             shown = f"annotation {row.get('id', '')}".strip()
-            raise BadInput(f"{where}: {shown} has {key} {row[key]}, which is not among {told}.")
+            raise UserError(f"{where}: {shown} has {key} {row[key]}, which is not among {told}.")
 
 
 def _coco_boxes(rows: list[Mapping[str, Any]], names: Mapping[object, str]) -> Boxes:

@@ -13,16 +13,12 @@ import numpy as np
 
 from scai.errors import ScaiError
 from scai.pictures.header import Limits
-from tools.common.errors import Refused
+from tools.common.errors import UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 SPLITS = ("train", "validation", "test")
 _NAMED = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation"}
 _NAMED |= {"test": "test"}
-
-
-class BadData(Refused):
-    """Pictures or flags one cannot learn from; the sentence says why."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,7 @@ class Pictures:
             self._told.add(path)
 
     def check_learnable(self, labels: np.ndarray) -> None:
-        """Every class needs a picture among `labels` (n,) int to learn from. Raises BadData."""
+        """Every class needs a picture among `labels` (n,) int to learn from. Raises UserError."""
         present = np.bincount(labels.astype(int), minlength=len(self.classes))
         lacking = [c for c, n in zip(self.classes, present, strict=True) if n == 0]
         if lacking:
@@ -74,7 +70,7 @@ class Pictures:
                 self.classes[i.label] == lacking[0] for i in self.items if i.split != "train"
             )
             more = f"; {kept} of its pictures are for validation and testing" if kept else ""
-            raise BadData(f"{self.root}: no readable picture to learn {lacking[0]!r} from{more}.")
+            raise UserError(f"{self.root}: no readable picture to learn {lacking[0]!r} from{more}.")
 
 
 class Reader:
@@ -105,7 +101,7 @@ def find(root: Path, validation: int = 10, testing: int = 10) -> Pictures:
     """The pictures of `<anything>/<class>/*` or `<anything>/{train,test}/<class>/*`.
 
     validation, testing: percent of the pictures, picked by a hash of the name; where the folders
-        name a split, theirs counts. Raises BadData.
+        name a split, theirs counts. Raises UserError.
     """
     names, folders = _listing(root)
     found = [(name, PurePosixPath(name).parts) for name in names]
@@ -115,7 +111,7 @@ def find(root: Path, validation: int = 10, testing: int = 10) -> Pictures:
     classes = tuple(sorted({p[-2] for _, p in found}))
     if len(classes) < 2:
         got = f"only {classes[0]!r}" if classes else "none"
-        raise BadData(f"{root}: expected two or more class folders with pictures, got {got}.")
+        raise UserError(f"{root}: expected two or more class folders with pictures, got {got}.")
     named = {_named_split(p) for _, p in found}
     items = []
     for name, parts in sorted(found):
@@ -165,17 +161,17 @@ def load(
 
 
 def _listing(root: Path) -> tuple[list[str], list[str]]:
-    """Relative paths of files, and of folders. Raises BadData."""
+    """Relative paths of files, and of folders. Raises UserError."""
     if root.is_dir():
         entries = [(p.relative_to(root).as_posix(), p.is_dir()) for p in root.rglob("*")]
         return [n for n, d in entries if not d], [n for n, d in entries if d]
     if not root.exists():
-        raise BadData(f"{root}: no such folder or zip.")
+        raise UserError(f"{root}: no such folder or zip.")
     try:
         with zipfile.ZipFile(root) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, OSError):
-        raise BadData(f"{root}: expected a folder or a .zip of class folders.") from None
+        raise UserError(f"{root}: expected a folder or a .zip of class folders.") from None
     return [n for n in names if not n.endswith("/")], [n[:-1] for n in names if n.endswith("/")]
 
 
@@ -187,7 +183,7 @@ def _refuse_empty(root: Path, folders: list[str], filled: set[str]) -> None:
         if not hidden and folder not in filled and folder not in ancestors:
             below = any(other.startswith(f"{folder}/") for other in folders)
             if not below:
-                raise BadData(f"{root}: the class folder {folder!r} has no pictures.")
+                raise UserError(f"{root}: the class folder {folder!r} has no pictures.")
 
 
 def _named_split(parts: tuple[str, ...]) -> str | None:

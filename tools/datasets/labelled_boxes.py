@@ -9,7 +9,7 @@ from pathlib import Path
 
 from scai.models import labels
 from scai.models.cards import DETECTION
-from tools.common.errors import Refused
+from tools.common.errors import UserError
 from tools.datasets import boxes
 from tools.datasets import samples as evaluation_data
 from tools.datasets.class_folders import SPLITS, split_of
@@ -50,7 +50,7 @@ def find(
     label_map: Path | None = None,
     learn_from_validation: bool = False,
 ) -> Labelled:
-    """The pictures of `files` in their splits. Raises Refused.
+    """The pictures of `files` in their splits. Raises UserError.
 
     data: as given, a folder, a .zip or COCO's .json
     validation: percent of the pictures to learn from that are kept for judging, by a hash of
@@ -67,7 +67,7 @@ def find(
     if learn_from_validation:
         samples[TRAIN] = samples[TRAIN] + samples[VALIDATION]
     if not samples[TRAIN]:
-        raise Refused(f"{data}: no pictures to learn from.")
+        raise UserError(f"{data}: no pictures to learn from.")
     classes = _classes(samples, label_map, data)
     splits = {
         name: DataSet(DETECTION, named.get(name, ""), classes, tuple(rows), files.read)
@@ -120,11 +120,11 @@ def _rows(found: Iterable[DataSet]) -> list[Sample]:
 def _classes(
     samples: dict[str, list[Sample]], label_map: Path | None, data: Path
 ) -> tuple[str, ...]:
-    """The classes, each of which has to have a box to learn from. Raises Refused."""
+    """The classes, each of which has to have a box to learn from. Raises UserError."""
     by_split = {name: _names(rows) for name, rows in samples.items()}
     present = set().union(*by_split.values())
     if not present:
-        raise Refused(f"{data}: no boxes, and so no classes.")
+        raise UserError(f"{data}: no boxes, and so no classes.")
     if label_map is None:
         classes = tuple(sorted(present))
     else:
@@ -132,10 +132,10 @@ def _classes(
         classes = tuple(known[number] for number in sorted(known))
         unknown = sorted(present - set(classes))
         if unknown:
-            raise Refused(f"{label_map}: the class {unknown[0]!r} of {data} is not among them.")
+            raise UserError(f"{label_map}: the class {unknown[0]!r} of {data} is not among them.")
     lacking = [name for name in classes if name not in by_split[TRAIN]]
     if lacking:
-        raise Refused(f"{data}: no picture to learn {lacking[0]!r} from.")
+        raise UserError(f"{data}: no picture to learn {lacking[0]!r} from.")
     return classes
 
 

@@ -5,18 +5,13 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
 import cv2
 import numpy as np
 
+from tools.common.errors import UserError
+
 DIGITS = tuple("0123456789")
 SIDE = 28  # pixels
-
-
-class BadInput(click.ClickException):
-    """What was given cannot be used: one sentence on stderr and exit code 2."""
-
-    exit_code = 2
 
 
 @dataclass(frozen=True)
@@ -55,14 +50,14 @@ def load(path: Path, part: str, limit: int | None = None) -> DigitSet:
         with zipfile.ZipFile(path) as archive:
             for digit, names in enumerate(_names_by_digit(archive, part)):
                 if not names:
-                    raise BadInput(f"{path}: no pictures in mnist/{part}/{digit}/.")
+                    raise UserError(f"{path}: no pictures in mnist/{part}/{digit}/.")
                 for name in names[:limit]:
                     images.append(_decode(archive.read(name), name))
                     labels.append(digit)
     except FileNotFoundError as e:
-        raise BadInput(f"{path}: no such file; give --data the MNIST zip.") from e
+        raise UserError(f"{path}: no such file; give --data the MNIST zip.") from e
     except (zipfile.BadZipFile, IsADirectoryError, PermissionError) as e:
-        raise BadInput(f"{path}: not a readable zip file ({e}).") from e
+        raise UserError(f"{path}: not a readable zip file ({e}).") from e
     return DigitSet(np.stack(images), np.array(labels, np.int64))
 
 
@@ -79,5 +74,5 @@ def _decode(data: bytes, name: str) -> np.ndarray:
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
     if image is None or image.shape != (SIDE, SIDE):
         got = "no picture" if image is None else f"{image.shape[1]}x{image.shape[0]}"
-        raise BadInput(f"{name}: expected a {SIDE}x{SIDE} picture, got {got}.")
+        raise UserError(f"{name}: expected a {SIDE}x{SIDE} picture, got {got}.")
     return image

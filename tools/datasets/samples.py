@@ -16,7 +16,7 @@ import numpy as np
 
 from scai.models.cards import CLASSIFICATION, DETECTION
 from scai.pictures.header import SUFFIXES
-from tools.datasets.mnist import BadInput
+from tools.common.errors import UserError
 
 # Of several parts, the one that models have not seen.
 PARTS = ("test", "val", "valid", "validation", "val2017", "test2017")
@@ -74,7 +74,7 @@ class DataSet:
         if self.kind == CLASSIFICATION:
             samples = tuple(sample for sample in samples if sample.truth not in gone)
         if not classes or not samples:
-            raise BadInput("the data and the model have no class in common.")
+            raise UserError("the data and the model have no class in common.")
         # Boxes of classes that are gone count nowhere, so they may stay.
         return DataSet(self.kind, self.part, classes, samples, self.read)
 
@@ -92,9 +92,9 @@ class Files:
         try:
             self._zip = zipfile.ZipFile(path)
         except FileNotFoundError:
-            raise BadInput(f"{path}: no such file or folder.") from None
+            raise UserError(f"{path}: no such file or folder.") from None
         except (zipfile.BadZipFile, OSError) as error:
-            raise BadInput(f"{path}: expected a folder, a .zip or COCO's .json.") from error
+            raise UserError(f"{path}: expected a folder, a .zip or COCO's .json.") from error
         self.names = sorted(n for n in self._zip.namelist() if not n.endswith("/"))
 
     def read(self, name: str) -> bytes:
@@ -127,20 +127,20 @@ class Files:
 
 
 def open_files(data: Path, images: Path | None = None) -> Files:
-    """The files of a folder or zip, or those beside a COCO .json. Raises BadInput.
+    """The files of a folder or zip, or those beside a COCO .json. Raises UserError.
 
     images: where the pictures of the .json are; otherwise beside it, or beside its `annotations`
     """
     if data.suffix.lower() != ".json":
         if images is not None:
-            raise BadInput("--images goes with a COCO .json.")
+            raise UserError("--images goes with a COCO .json.")
         return Files(data)
     near = data.parent.parent if data.parent.name == "annotations" else data.parent
     return Files(images or near)
 
 
 def load(files: Files, kind: str = "", part: str = "") -> DataSet:
-    """The data of `files`. Raises BadInput.
+    """The data of `files`. Raises UserError.
 
     `kind`: of recognition, "" to see it from the files. `part`: train, test, ...; "": test, else
     val, else all; "all": all.
@@ -154,14 +154,14 @@ def load(files: Files, kind: str = "", part: str = "") -> DataSet:
         data = layout(files, part) if kind in ("", found_kind) else None
         if data is not None:
             if not data.samples:
-                raise BadInput(f"{files.path}: no pictures in the part {data.part}.")
+                raise UserError(f"{files.path}: no pictures in the part {data.part}.")
             return data
     wanted = {
         DETECTION: "Pascal VOC (*.xml) or COCO (*.json)",
         CLASSIFICATION: "a folder of pictures for each class",
     }
     shown = " or ".join(text for name, text in wanted.items() if kind in ("", name))
-    raise BadInput(f"{files.path}: expected {shown}, got {len(files.names)} other files.")
+    raise UserError(f"{files.path}: expected {shown}, got {len(files.names)} other files.")
 
 
 def _class_folders(files: Files, part: str) -> DataSet | None:
@@ -178,14 +178,14 @@ def _class_folders(files: Files, part: str) -> DataSet | None:
 
 
 def choose_part(parts: set[str], wanted: str, path: Path) -> str:
-    """The part to take, "" for all there is. Raises BadInput when the wanted one is missing."""
+    """The part to take, "" for all there is. Raises UserError when the wanted one is missing."""
     known = parts & {*PARTS, *TRAINING}
     if wanted == EVERYTHING:
         return ""
     if wanted:
         if wanted.lower() not in parts:
             shown = ", ".join(sorted(parts)) or "none"
-            raise BadInput(f"{path}: expected a part called {wanted}, got {shown}.")
+            raise UserError(f"{path}: expected a part called {wanted}, got {shown}.")
         return wanted.lower()
     return next((part for part in PARTS if part in known), "")
 

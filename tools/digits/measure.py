@@ -14,6 +14,7 @@ import numpy as np
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+from tools.common.errors import UserError
 from tools.datasets import mnist
 from tools.digits import classifier as digit_classifier
 from tools.digits import photos as digit_photos
@@ -42,7 +43,7 @@ def main(model: Path, data: Path, plots: Path | None) -> None:
     elif (model / "frozen_inference_graph.pb").exists():
         metrics = detector(model, digits, plots)
     else:
-        raise mnist.BadInput(f"{model}: holds neither digits.pb nor a frozen detector.")
+        raise UserError(f"{model}: holds neither digits.pb nor a frozen detector.")
     click.echo(json.dumps(metrics, indent=2))
 
 

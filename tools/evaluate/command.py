@@ -15,11 +15,10 @@ import click
 from scai.models.cards import CLASSIFICATION, DETECTION, ModelCard
 from scai.recognition.recognizer import Options
 from tools.common import model_choice
-from tools.common.errors import one_sentence
+from tools.common.errors import UserError, one_sentence
 from tools.common.files import publish
 from tools.datasets import boxes
 from tools.datasets import samples as evaluation_data
-from tools.datasets.mnist import BadInput
 from tools.datasets.samples import DataSet, Files
 from tools.evaluate import scores
 from tools.evaluate.judging import ask, matches
@@ -82,13 +81,13 @@ def main(
 def _data(files: Files, path: Path, kind: str, part: str) -> DataSet:
     if path.suffix.lower() == ".json":
         if kind == CLASSIFICATION:
-            raise BadInput(f"{path}: COCO is data for detection.")
+            raise UserError(f"{path}: COCO is data for detection.")
         return boxes.load_coco(path, files)
     return evaluation_data.load(files, kind, part)
 
 
 def fitting(data: DataSet, cards: dict[str, ModelCard], ignore_missing: bool) -> DataSet:
-    """The data without the classes that a model lacks. Raises BadInput unless they may go."""
+    """The data without the classes that a model lacks. Raises UserError unless they may go."""
     gone: set[str] = set()
     for name, card in cards.items():
         labels = model_choice.label_names(card)
@@ -97,7 +96,7 @@ def fitting(data: DataSet, cards: dict[str, ModelCard], ignore_missing: bool) ->
         known = set(matches(labels, data.classes).values())
         lacks = [c for place, c in enumerate(data.classes) if place not in known]
         if lacks and not ignore_missing:
-            raise BadInput(
+            raise UserError(
                 f"{name}: {len(lacks)} of the data's {len(data.classes)} classes are not in "
                 f"{card.labels}: {_some(lacks)}; --ignore-missing leaves them out."
             )
@@ -128,7 +127,7 @@ def judge(name: str, card: ModelCard, data: DataSet, batch: int) -> Judged:
         recognizer.close()
     if not answers.samples:
         first = next(iter(answers.unreadable.values()), "none is there")
-        raise BadInput(f"none of {len(data)} pictures could be read: {first}.")
+        raise UserError(f"none of {len(data)} pictures could be read: {first}.")
     if labels is None:
         labels = [label for result in answers.results for label in result.labels]
     places = matches(labels, data.classes)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.datasets.mnist import BadInput
+from tools.common.errors import UserError
 
 Shape = tuple[int | None, ...]
 MOST_CONSTANT_VALUES = 4  # one per channel; longer constants are weights
@@ -60,7 +60,7 @@ class NetworkFacts:
 
 
 def read(path: Path, shapes: bool = True) -> NetworkFacts:
-    """The facts of a model file or SavedModel folder. Raises BadInput.
+    """The facts of a model file or SavedModel folder. Raises UserError.
 
     `shapes`: let TensorFlow find out the shapes within a frozen graph, which takes some seconds.
     """
@@ -70,7 +70,7 @@ def read(path: Path, shapes: bool = True) -> NetworkFacts:
     if path.name == "saved_model.pb":
         path = path.parent
     if not path.exists():
-        raise BadInput(f"{path}: no such file.")
+        raise UserError(f"{path}: no such file.")
     if path.is_dir():
         return graph.saved_model(path)
     readers = {
@@ -81,7 +81,7 @@ def read(path: Path, shapes: bool = True) -> NetworkFacts:
     }
     suffix = path.suffix.lower()
     if suffix not in readers:
-        raise BadInput(
+        raise UserError(
             f"{path}: expected a .pb, .tflite, .keras or .onnx file or a SavedModel folder."
         )
     facts = readers[suffix](path)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tools.datasets.mnist import BadInput
+from tools.common.errors import UserError
 from tools.network_files.facts import MOST_CONSTANT_VALUES, NetworkFacts, Operation, Shape, Tensor
 from tools.network_files.protobuf_wire import Fields, fields, first, messages, text, texts, whole
 
@@ -27,15 +27,15 @@ _NOTHING: Fields = {}
 
 
 def frozen(path: Path) -> NetworkFacts:
-    """The facts of a frozen graph; shapes only where the file states them. Raises BadInput."""
+    """The facts of a frozen graph; shapes only where the file states them. Raises UserError."""
     try:
         graph = fields(path.read_bytes())
         nodes = messages(graph, 1)
         operations = tuple(_operation(node) for node in nodes)
     except (ValueError, OSError) as error:
-        raise BadInput(f"{path}: not a frozen TensorFlow graph.") from error
+        raise UserError(f"{path}: not a frozen TensorFlow graph.") from error
     if not operations or not all(op.name and op.type for op in operations):
-        raise BadInput(f"{path}: not a frozen TensorFlow graph.")
+        raise UserError(f"{path}: not a frozen TensorFlow graph.")
     types = {op.name: _dtype(node) for op, node in zip(operations, nodes, strict=True)}
     inputs = [op for op in operations if op.type == "Placeholder"]
     return NetworkFacts(
@@ -48,10 +48,10 @@ def frozen(path: Path) -> NetworkFacts:
 
 
 def saved_model(folder: Path) -> NetworkFacts:
-    """The facts of a SavedModel folder, by its serving signature. Raises BadInput."""
+    """The facts of a SavedModel folder, by its serving signature. Raises UserError."""
     path = folder / "saved_model.pb"
     if not path.is_file():
-        raise BadInput(f"{folder}: expected a SavedModel folder, got one without saved_model.pb.")
+        raise UserError(f"{folder}: expected a SavedModel folder, got one without saved_model.pb.")
     try:
         graphs = messages(fields(path.read_bytes()), 2)
         meta = graphs[0] if graphs else {}
@@ -63,9 +63,9 @@ def saved_model(folder: Path) -> NetworkFacts:
         nodes = _all_nodes(first(meta, 2))
         operations = tuple(_operation(node) for node in nodes)
     except (ValueError, OSError) as error:
-        raise BadInput(f"{path}: not a SavedModel.") from error
+        raise UserError(f"{path}: not a SavedModel.") from error
     if not operations:
-        raise BadInput(f"{path}: not a SavedModel.")
+        raise UserError(f"{path}: not a SavedModel.")
     return NetworkFacts("SavedModel", inputs, outputs, operations, _constants(nodes))
 
 

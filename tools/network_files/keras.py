@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tools.datasets.mnist import BadInput
+from tools.common.errors import UserError
 from tools.network_files.facts import NetworkFacts, Operation, Shape, Tensor
 
 # Layers that give out the shape that they take.
@@ -18,7 +18,7 @@ _SAME_SHAPE = ("Activation", "Softmax", "Dropout", "BatchNormalization", "Rescal
 
 
 def read(path: Path) -> NetworkFacts:
-    """The facts of a .keras file; an operation is a layer. Raises BadInput."""
+    """The facts of a .keras file; an operation is a layer. Raises UserError."""
     try:
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json"))["config"]
@@ -28,7 +28,7 @@ def read(path: Path) -> NetworkFacts:
         shapes = {op.name: op.shape for op in operations}
         outputs = tuple(Tensor(name, shapes[name], "float32") for name in ends)
     except (OSError, zipfile.BadZipFile, LookupError, TypeError, ValueError) as error:
-        raise BadInput(f"{path}: not a .keras model of Keras 3.") from error
+        raise UserError(f"{path}: not a .keras model of Keras 3.") from error
     sources = [layer["config"] for layer in layers if layer["class_name"] == "InputLayer"]
     inputs = tuple(
         Tensor(s["name"], _sides(s.get("batch_shape")), _dtype(s.get("dtype"))) for s in sources

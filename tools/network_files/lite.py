@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from tools.datasets.mnist import BadInput
+from tools.common.errors import UserError
 from tools.network_files.facts import MOST_CONSTANT_VALUES, NetworkFacts, Operation, Tensor
 
 Detail = Mapping[str, Any]
 
 
 def read(path: Path) -> NetworkFacts:
-    """The facts of a .tflite. Raises BadInput."""
+    """The facts of a .tflite. Raises UserError."""
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
-        raise BadInput(f"{path}: install the package ai-edge-litert to read it.") from None
+        raise UserError(f"{path}: install the package ai-edge-litert to read it.") from None
     try:
         interpreter: Any = Interpreter(str(path), num_threads=1)
         # LiteRT has no public list of the operations; this one is what its own tools use.
@@ -27,7 +27,7 @@ def read(path: Path) -> NetworkFacts:
         details = {int(d["index"]): d for d in interpreter.get_tensor_details()}
         ends = [interpreter.get_input_details(), interpreter.get_output_details()]
     except (RuntimeError, ValueError) as error:
-        raise BadInput(f"{path}: not a .tflite model that LiteRT can read.") from error
+        raise UserError(f"{path}: not a .tflite model that LiteRT can read.") from error
     inputs, outputs = (tuple(_tensor(d) for d in end) for end in ends)
     operations = tuple(_operation(step, details) for step in steps)
     constants = _constants(interpreter, steps, details)

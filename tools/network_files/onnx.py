@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tools.datasets.mnist import BadInput
+from tools.common.errors import UserError
 from tools.network_files.facts import MOST_CONSTANT_VALUES, NetworkFacts, Operation, Shape, Tensor
 from tools.network_files.protobuf_wire import Fields, fields, first, messages, text, texts, whole
 
@@ -16,7 +16,7 @@ DTYPES |= {11: "float64", 16: "bfloat16"}
 
 
 def read(path: Path) -> NetworkFacts:
-    """The facts of an .onnx file. Raises BadInput."""
+    """The facts of an .onnx file. Raises UserError."""
     try:
         graph = first(fields(path.read_bytes()), 7)
         weights = messages(graph, 5)
@@ -26,9 +26,9 @@ def read(path: Path) -> NetworkFacts:
         shapes = {t.name: t.shape for t in [*map(_tensor, messages(graph, 13)), *outputs]}
         operations = tuple(_operation(node, shapes) for node in messages(graph, 1))
     except (ValueError, OSError) as error:
-        raise BadInput(f"{path}: not an ONNX model.") from error
+        raise UserError(f"{path}: not an ONNX model.") from error
     if not operations or not outputs:
-        raise BadInput(f"{path}: not an ONNX model.")
+        raise UserError(f"{path}: not an ONNX model.")
     # Older files list their weights among the inputs.
     sources = tuple(t for t in inputs if t.name not in stored)
     return NetworkFacts("ONNX model", sources, tuple(outputs), operations, _constants(weights))

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from tools.datasets.class_folders import BadData
+from tools.common.errors import UserError
 from tools.retrain import deep, mobilenet_tflite
 
 Function = Callable[[tf.Tensor], tf.Tensor]
@@ -63,11 +63,11 @@ class Base:
 
 
 def find(name: str, layer: str, weights: Path | None, side: int, mean: float, std: float) -> Base:
-    """The base that --base and its companions mean. Raises BadData."""
+    """The base that --base and its companions mean. Raises UserError."""
     path = Path(name)
     if not path.exists():
         if path.suffix or "/" in name:
-            raise BadData(f"--base {name}: no such file or folder.")
+            raise UserError(f"--base {name}: no such file or folder.")
         return _application(name, weights, side)
     digest = _digest(path, f"{layer} {side} {mean} {std}")
     try:
@@ -78,14 +78,16 @@ def find(name: str, layer: str, weights: Path | None, side: int, mean: float, st
         elif path.is_dir():
             function, own = _saved_model(path)
         else:
-            raise BadData(f"--base {name}: expected a .tflite, a .pb or a SavedModel folder.")
+            raise UserError(f"--base {name}: expected a .tflite, a .pb or a SavedModel folder.")
         if side and own and side != own:
-            raise BadData(f"--image_size {side}: {path.name} takes pictures of {own} pixels only.")
+            raise UserError(
+                f"--image_size {side}: {path.name} takes pictures of {own} pixels only."
+            )
         base = Base(path.name, digest, side or own or _SIDE, mean, std, function)
         _check(base)
     except (ValueError, KeyError, OSError, RuntimeError, tf.errors.OpError) as error:
         why = str(error).strip().splitlines() or [type(error).__name__]
-        raise BadData(f"--base {name}: cannot be read: {why[0]}") from error
+        raise UserError(f"--base {name}: cannot be read: {why[0]}") from error
     return base
 
 
@@ -114,7 +116,7 @@ def _tflite(path: Path, digest: str, side: int, mean: float, std: float) -> Base
     own = int(source["shape"][1])
     model = mobilenet_tflite.rebuild(path, side)
     if model is None:
-        raise BadData(
+        raise UserError(
             f"--base {path}: only a chain of convolutions such as MobileNet v1 can be read out of "
             "a .tflite; give this network as a .pb, a SavedModel or by its Keras name."
         )
@@ -130,12 +132,12 @@ def _frozen(path: Path, layer: str) -> tuple[Function, int | None]:
     if entry is None:
         raise ValueError("it has no input (Placeholder)")
     if not layer:
-        raise BadData(
+        raise UserError(
             f"--base {path}: which operation gives the features? Name it with --base_layer; "
             f"`scai list-ops --all {path}` lists them."
         )
     if layer not in {n.name for n in definition.node}:
-        raise BadData(f"--base_layer {layer!r}: no such operation in {path.name}.")
+        raise UserError(f"--base_layer {layer!r}: no such operation in {path.name}.")
     if entry.attr["shape"].shape.dim:  # many a graph was frozen for one picture at a time
         entry.attr["shape"].shape.dim[0].size = -1
     wrapped = tf.compat.v1.wrap_function(
@@ -161,7 +163,7 @@ def _application(name: str, weights: Path | None, side: int) -> Base:
     known = next((r for prefix, r in _RANGES.items() if name.startswith(prefix)), None)
     make = getattr(tf.keras.applications, name, None)
     if known is None or not callable(make):
-        raise BadData(
+        raise UserError(
             f"--base {name}: expected a file, or a network of keras.applications that begins with "
             f"one of {', '.join(_RANGES)}."
         )
@@ -170,7 +172,7 @@ def _application(name: str, weights: Path | None, side: int) -> Base:
         model = _built(make, weights, side)
     except Exception as error:  # Keras raises bare Exceptions where it cannot download
         why = str(error).strip().splitlines()[0]
-        raise BadData(
+        raise UserError(
             f"--base {name}: no weights: {why}; --base_weights names a file of this network's "
             "weights without its last layer."
         ) from error

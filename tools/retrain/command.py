@@ -13,9 +13,8 @@ from typing import Any
 import click
 
 from tools.common import install
-from tools.common.errors import one_sentence
+from tools.common.errors import UserError, one_sentence
 from tools.datasets import class_folders
-from tools.datasets.class_folders import BadData
 from tools.retrain import card
 from tools.retrain.wishes import Wishes
 
@@ -93,7 +92,7 @@ def main(**flags: Any) -> None:
 
 
 def retrain(wish: Wishes) -> None:
-    """Learn, write, measure what was written, install. Raises BadData, ScaiError, OSError."""
+    """Learn, write, measure what was written, install. Raises UserError, ScaiError, OSError."""
     check(wish)
     found = class_folders.find(wish.image_dir, wish.validation_percentage, wish.testing_percentage)
     click.echo(f"{len(found.classes)} classes: {card.counted(found.counts())} pictures")
@@ -113,19 +112,19 @@ def retrain(wish: Wishes) -> None:
 
 
 def check(wish: Wishes) -> None:
-    """Refuse early what could not be done after an hour of learning. Raises BadData."""
+    """Refuse early what could not be done after an hour of learning. Raises UserError."""
     if bool(wish.base) == wish.scratch:
-        raise BadData("expected either --base or --from-scratch.")
+        raise UserError("expected either --base or --from-scratch.")
     if wish.ensemble and not wish.scratch:
-        raise BadData("--ensemble goes with --from-scratch.")
+        raise UserError("--ensemble goes with --from-scratch.")
     if not install.NAME.fullmatch(wish.name):
-        raise BadData(f"--out {wish.out}: expected a name of letters, digits, - and _.")
+        raise UserError(f"--out {wish.out}: expected a name of letters, digits, - and _.")
     if wish.out.exists() and not wish.force:
-        raise BadData(f"--out {wish.out}: is there already; --force replaces it.")
+        raise UserError(f"--out {wish.out}: is there already; --force replaces it.")
     if wish.install_as:
         install.check(wish.config, wish.install_as, wish.force)
     if wish.validation_percentage + wish.testing_percentage > 90:
-        raise BadData("validation and testing take more than 90 percent of the pictures.")
+        raise UserError("validation and testing take more than 90 percent of the pictures.")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ _SAMPLE = 2000  # pictures that the first layer is computed from
 
 
 def learn(wish: Wishes, found: Pictures) -> Learned:
-    """Learn from the training pictures of `found`. Raises BadData.
+    """Learn from the training pictures of `found`. Raises UserError.
 
     Unreadable pictures are entered in `found.broken`.
     """

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tools.datasets.class_folders import BadData
+from tools.common.errors import UserError
 from tools.retrain.bases import Base, Function
 from tools.retrain.head import Head, temperature
 
@@ -72,21 +72,21 @@ def ensemble(
 def member(file: Path, classes: Sequence[str], side: int) -> tf.keras.Model:
     """A classifier that `scai retrain` wrote, to be one of an ensemble.
 
-    Raises BadData when it is none, or not one of the same classes and size.
+    Raises UserError when it is none, or not one of the same classes and size.
     """
     beside = file.parent / "labels.txt"
     if not file.is_file() or not beside.is_file():
-        raise BadData(
+        raise UserError(
             f"--ensemble {file}: expected a .keras of scai retrain, labels.txt beside it."
         )
     if beside.read_text(encoding="utf-8").splitlines() != list(classes):
-        raise BadData(f"--ensemble {file}: its classes are others than those of your pictures.")
+        raise UserError(f"--ensemble {file}: its classes are others than those of your pictures.")
     try:
         model = tf.keras.models.load_model(file, compile=False)
     except (OSError, ValueError, TypeError) as error:
-        raise BadData(f"--ensemble {file}: Keras cannot read it: {str(error)[:200]}") from error
+        raise UserError(f"--ensemble {file}: Keras cannot read it: {str(error)[:200]}") from error
     if model.input_shape[1:] != (side, side, 3):
-        raise BadData(f"--ensemble {file}: expected pictures of {side} pixels, as here.")
+        raise UserError(f"--ensemble {file}: expected pictures of {side} pixels, as here.")
     return model
 
 

@@ -13,8 +13,9 @@ from scai.errors import ScaiError
 from scai.models import cards
 from scai.pictures import pixels
 from scai.recognition.recognizer import Options
+from tools.common.errors import UserError
 from tools.common.progress import Progress
-from tools.datasets.class_folders import BadData, Item, Pictures
+from tools.datasets.class_folders import Item, Pictures
 from tools.datasets.samples import Sample
 from tools.evaluate import scores
 from workers.image_classification import build
@@ -80,7 +81,7 @@ def through_the_server(
 ) -> Measured:
     """What the server answers with the section `lines`, called `name`, of the model in `folder`.
 
-    Pictures that cannot be read are entered in `pictures.broken`. Raises BadData where none can.
+    Pictures that cannot be read are entered in `pictures.broken`. Raises UserError where none can.
     """
     config = folder / "trial.config"
     config.write_text(lines, encoding="utf-8")
@@ -103,7 +104,7 @@ def through_the_server(
     recognizer.close()
     config.unlink()
     if not samples:
-        raise BadData(f"{pictures.root}: none of the {items[0].split} pictures can be read.")
+        raise UserError(f"{pictures.root}: none of the {items[0].split} pictures can be read.")
     places = {label: i for i, label in enumerate(pictures.classes)}
     chances = np.zeros((len(results), len(places)), np.float32)
     for row, result in zip(chances, results, strict=True):

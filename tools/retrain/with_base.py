@@ -14,7 +14,7 @@ _RATE = 3e-3
 
 
 def learn(wish: Wishes, found: Pictures) -> Learned:
-    """Learn from the features of the training pictures of `found`. Raises BadData.
+    """Learn from the features of the training pictures of `found`. Raises UserError.
 
     Unreadable pictures are entered in `found.broken`.
     """

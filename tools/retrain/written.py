@@ -15,7 +15,7 @@ from tools.retrain.wishes import Learned, Wishes
 def write(wish: Wishes, found: Pictures, learned: Learned) -> str:
     """The folder `wish.out`, whole or not at all; gives the lines for usr/*.config.
 
-    Raises BadData and OSError.
+    Raises UserError and OSError.
     """
     items = found.of("test") or found.of("validation") or found.of("train")
     values = learned.mean, learned.std, learned.resize

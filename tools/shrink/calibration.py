@@ -12,7 +12,7 @@ import numpy as np
 from scai.errors import BadImage
 from scai.pictures.pixels import decode
 from scai.recognition.recognizer import Recognizer
-from tools.common.errors import Refused
+from tools.common.errors import UserError
 from tools.datasets.samples import DataSet, Files, Sample, is_picture
 
 FEW = 20  # pictures; ranges seen on fewer are a gamble
@@ -39,10 +39,10 @@ def bar(things: Sequence[object], label: str) -> click._termui_impl.ProgressBar:
 
 
 def read(files: Files, recognizer: Recognizer, most: int) -> Calibration:
-    """At most `most` pictures, spread evenly over all. Raises Refused when none can be read."""
+    """At most `most` pictures, spread evenly over all. Raises UserError when none can be read."""
     names = [name for name in files.names if is_picture(name)]
     if not names:
-        raise Refused(f"{files.path}: expected pictures to calibrate with, got none.")
+        raise UserError(f"{files.path}: expected pictures to calibrate with, got none.")
     places = np.linspace(0, len(names) - 1, min(most, len(names))).astype(int)
     inputs: list[np.ndarray] = []
     used, broken = [], {}
@@ -57,7 +57,7 @@ def read(files: Files, recognizer: Recognizer, most: int) -> Calibration:
                 broken[name] = error.strerror or str(error)
     if not inputs:
         first = next(iter(broken.values()))
-        raise Refused(f"{files.path}: none of {len(broken)} pictures could be read: {first}.")
+        raise UserError(f"{files.path}: none of {len(broken)} pictures could be read: {first}.")
     return Calibration(inputs, tuple(used), broken)
 
 

@@ -41,7 +41,7 @@ class Row:
 def rows(
     cards: Mapping[str, ModelCard], data: DataSet | None, labelled: bool, batch: int
 ) -> list[Row]:
-    """A row for each model, run as the worker runs it. Raises ScaiError, Refused."""
+    """A row for each model, run as the worker runs it. Raises ScaiError, UserError."""
     engines, took = one_inference(list(cards.values()))
     found = []
     for place, (name, card) in enumerate(cards.items()):

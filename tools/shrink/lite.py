@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from scai.engines.base import one_line
-from tools.common.errors import Refused
+from tools.common.errors import UserError
 from tools.network_files import run as exported
 from tools.network_files.run import Run
 from tools.shrink import mixed
@@ -31,7 +31,7 @@ def convert(
     strict: bool = True,
     detector: bool = False,
 ) -> bytes:
-    """The .tflite of a network, of batch 1. Raises Refused for what cannot be converted.
+    """The .tflite of a network, of batch 1. Raises UserError for what cannot be converted.
 
     mode: float32; dynamic: weights of 8 bits, arithmetic on them with numbers scaled on the way;
     float16: weights; int8: weights (by channel) and all between, for which `samples` gives the
@@ -66,11 +66,11 @@ def convert(
             with stored(convert(model, "float32", size=size)) as path:
                 return mixed.quantized(converter, path)
         return bytes(converter.convert())
-    except Refused:
+    except UserError:
         raise
     except Exception as error:
         # The converter has classes of its own for what it cannot do, and raises most others too.
-        raise Refused(f"the TFLite converter cannot make {mode} of it: {_reason(error)}.") from (
+        raise UserError(f"the TFLite converter cannot make {mode} of it: {_reason(error)}.") from (
             error
         )
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from tools.common.errors import Refused, one_sentence
+from tools.common.errors import UserError, one_sentence
 from tools.common.files import publish
 from tools.common.quiet import quiet
 from tools.common.tables import table
@@ -96,7 +96,7 @@ def optimize(
     tolerance: float | None = None,
     tflite: bool = False,
 ) -> Optimized:
-    """The optimised network of a file. Raises Refused where its answers are not the same."""
+    """The optimised network of a file. Raises UserError where its answers are not the same."""
     from tools.shrink import check, fold, lite, sources, trim
 
     before = sources.read(path, input_layer, output_layer)
@@ -122,15 +122,15 @@ def optimize(
 
 
 def _targets(model: Path, out: Path, tflite: bool, force: bool) -> list[Path]:
-    """The files to write. Raises Refused for one that may not be written."""
+    """The files to write. Raises UserError for one that may not be written."""
     if out.suffix.lower() != ".pb":
-        raise Refused(f"--out {out}: expected a name that ends in .pb.")
+        raise UserError(f"--out {out}: expected a name that ends in .pb.")
     targets = [out, out.with_suffix(".tflite")] if tflite else [out]
     for path in targets:
         if path.resolve() == model.resolve():
-            raise Refused(f"--out {out}: expected another file than the model itself.")
+            raise UserError(f"--out {out}: expected another file than the model itself.")
         if path.exists() and not force:
-            raise Refused(f"{path}: is there already; --force replaces it.")
+            raise UserError(f"{path}: is there already; --force replaces it.")
     return targets
 
 
@@ -163,9 +163,9 @@ def _reference(
         from scai.engines.base import one_line
 
         # TensorFlow has some twenty classes of errors for a graph that does not run.
-        raise Refused(f"{path}: it does not run: {one_line(error, 160)}.") from error
+        raise UserError(f"{path}: it does not run: {one_line(error, 160)}.") from error
     if check.difference(expected, again) >= TOLERANCE["float32"]:
-        raise Refused(f"{path}: it gives the same picture other answers each time.")
+        raise UserError(f"{path}: it gives the same picture other answers each time.")
     return expected, ["MODEL answers at random (Dropout); compared with it without Dropout."]
 
 
@@ -189,7 +189,7 @@ def halved(model: Frozen) -> Frozen:
 def _refuse_unlike(path: Path, found: float, limit: float, what: str) -> None:
     if not found <= limit:
         hint = "" if limit < TOLERANCE["float16"] else "; try --cast float32"
-        raise Refused(
+        raise UserError(
             f"{path}: the {what} made of it would answer differently (by {found:.1e} of the "
             f"largest number, allowed are {limit:.0e}); nothing was written{hint}."
         )

@@ -17,7 +17,7 @@ from scai.models.cards import CLASSIFICATION, DETECTION, ModelCard
 from scai.recognition.recognizer import Recognizer
 from tools.common import cards as model_cards
 from tools.common import model_choice
-from tools.common.errors import Refused
+from tools.common.errors import UserError
 from tools.common.files import publish
 from tools.common.folders import whole_folder
 from tools.datasets import samples as evaluation_data
@@ -51,7 +51,7 @@ class Means:
 def quantize(wish: Wish) -> None:
     """Make, judge, describe and install what a command line asks for.
 
-    All of --out appears or nothing does. Raises Refused, ScaiError, OSError.
+    All of --out appears or nothing does. Raises UserError, ScaiError, OSError.
     """
     check(wish)
     found = subject.find(wish.model, SHORT.get(wish.kind or "", ""), wish.of_card())
@@ -79,7 +79,7 @@ def _means(wish: Wish, found: Subject, stack: ExitStack) -> Means:
     network = sources.read(found.path, card.input_layer, card.output_layer)
     if card.kind == DETECTION and not (card.input_height and card.input_width):
         if len(network.shape) != 4 or None in network.shape[1:3]:
-            raise Refused(
+            raise UserError(
                 f"{found.path}: it takes any size, and a .tflite is made for one; name "
                 "--input_height and --input_width."
             )
@@ -145,7 +145,7 @@ def _converted(wish: Wish, means: Means, folder: Path) -> dict[str, str]:
         click.echo(f"making {mode}", err=True)
         try:
             data = make(mode, samples, wish.io)
-        except Refused:
+        except UserError:
             if mode != "int8" or wish.io == "uint8":
                 raise
             data = make(mode, samples, strict=False)

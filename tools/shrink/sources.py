@@ -9,7 +9,7 @@ from typing import Any
 
 from scai.engines.base import ModelFile, missing_layer, one_line, plain_name
 from scai.models.cards import CLASSIFICATION
-from tools.common.errors import Refused
+from tools.common.errors import UserError
 from tools.list_ops.guess import Verdict, guess
 from tools.network_files import facts as network_facts
 from tools.network_files.facts import NetworkFacts
@@ -35,7 +35,7 @@ class Frozen:
 
 
 def read(path: Path, input_layer: str = "", output_layer: str = "") -> Frozen:
-    """The network of a file or folder. Raises Refused, ConfigError.
+    """The network of a file or folder. Raises UserError, ConfigError.
 
     `input_layer`, `output_layer` (several with commas) "": guessed as `scai list-ops` does.
     """
@@ -44,7 +44,7 @@ def read(path: Path, input_layer: str = "", output_layer: str = "") -> Frozen:
     if meta is not None:
         return _checkpoint(meta, plain_name(input_layer), wanted)
     if path.suffix.lower() in (".tflite", ".onnx"):
-        raise Refused(
+        raise UserError(
             f"{path}: a finished {path.suffix} cannot be worked on again; give what it was made "
             f"from: {LEARNED_ON}."
         )
@@ -83,7 +83,7 @@ def _outputs(facts: NetworkFacts) -> tuple[str, ...]:
 
 
 def of_graph(path: Path, definition: Any, source: str, outputs: Sequence[str]) -> Frozen:
-    """A GraphDef that must have these ends. Raises Refused, ConfigError."""
+    """A GraphDef that must have these ends. Raises UserError, ConfigError."""
     import tensorflow as tf
 
     nodes = {node.name for node in definition.node}
@@ -92,13 +92,13 @@ def of_graph(path: Path, definition: Any, source: str, outputs: Sequence[str]) -
             raise missing_layer(name, nodes, ModelFile(path))
     if not source or not outputs:
         end = "an output; name it with --output_layer" if source else "an input; --input_layer"
-        raise Refused(f"{path}: expected {end}, found none.")
+        raise UserError(f"{path}: expected {end}, found none.")
     graph = tf.Graph()
     try:
         with graph.as_default():
             tf.import_graph_def(definition, name="")
     except (ValueError, tf.errors.OpError) as error:
-        raise Refused(f"{path}: TensorFlow cannot read it: {one_line(error, 160)}.") from error
+        raise UserError(f"{path}: TensorFlow cannot read it: {one_line(error, 160)}.") from error
     tensor = graph.get_operation_by_name(source).outputs[0]
     shape = tuple(tensor.shape.as_list()) if tensor.shape.rank is not None else ()
     return Frozen(definition, source, tuple(outputs), shape, tensor.dtype.name)
@@ -125,14 +125,14 @@ def _saved_model(path: Path) -> _Served:
         loaded = tf.saved_model.load(str(folder))
         signatures = loaded.signatures
     except (ValueError, OSError, KeyError, AttributeError, tf.errors.OpError) as error:
-        raise Refused(f"{path}: TensorFlow cannot load it: {one_line(error, 160)}.") from error
+        raise UserError(f"{path}: TensorFlow cannot load it: {one_line(error, 160)}.") from error
     if not signatures:
-        raise Refused(f"{path}: expected a SavedModel with a signature for serving, got none.")
+        raise UserError(f"{path}: expected a SavedModel with a signature for serving, got none.")
     known = "serving_default" if "serving_default" in signatures else next(iter(signatures))
     signature = signatures[known]
     takes = signature.structured_input_signature[1]
     if len(takes) != 1:
-        raise Refused(f"{path}: expected one input, got {', '.join(takes)}.")
+        raise UserError(f"{path}: expected one input, got {', '.join(takes)}.")
     [(name, spec)] = takes.items()
     outputs = tuple(sorted(signature.structured_outputs))
 
@@ -150,9 +150,9 @@ def _keras(path: Path, facts: NetworkFacts) -> _Served:
         model = tf.keras.models.load_model(str(path), compile=False)
     except Exception as error:
         # Layers of one's own fail to load in nearly every way; none is the user's of this command.
-        raise Refused(f"{path}: Keras cannot load it: {one_line(error, 160)}.") from error
+        raise UserError(f"{path}: Keras cannot load it: {one_line(error, 160)}.") from error
     if len(model.inputs) != 1:
-        raise Refused(f"{path}: expected one input, got {len(model.inputs)}.")
+        raise UserError(f"{path}: expected one input, got {len(model.inputs)}.")
     [source] = model.inputs
     names = tuple(tensor.name for tensor in facts.outputs)
     if len(names) != len(model.outputs):
@@ -189,7 +189,7 @@ def _from_function(path: Path, served: _Served, source: str, wanted: Sequence[st
         data = frozen_graph(function, served.shape, served.dtype, served.input, chosen)
         definition = tf.compat.v1.GraphDef.FromString(data)
     except (ValueError, TypeError, AssertionError, tf.errors.OpError) as error:
-        raise Refused(f"{path}: it cannot be frozen: {one_line(error, 160)}.") from error
+        raise UserError(f"{path}: it cannot be frozen: {one_line(error, 160)}.") from error
     return of_graph(path, definition, served.input, chosen)
 
 
@@ -200,9 +200,9 @@ def _checkpoint(meta: Path, source: str, wanted: Sequence[str]) -> Frozen:
     v1 = tf.compat.v1
     weights = meta.with_suffix("")
     if not weights.with_name(f"{weights.name}.index").is_file():
-        raise Refused(f"{meta}: expected its weights in {weights.name}.index, got none.")
+        raise UserError(f"{meta}: expected its weights in {weights.name}.index, got none.")
     if not wanted:
-        raise Refused(f"{meta}: a graph for training has many ends; name --output_layer.")
+        raise UserError(f"{meta}: a graph for training has many ends; name --output_layer.")
     try:
         with tf.Graph().as_default() as graph, v1.Session() as session:
             v1.train.import_meta_graph(str(meta), clear_devices=True).restore(session, str(weights))
@@ -216,6 +216,6 @@ def _checkpoint(meta: Path, source: str, wanted: Sequence[str]) -> Frozen:
                 session, definition, list(wanted)
             )
     except (ValueError, KeyError, OSError, tf.errors.OpError) as error:
-        raise Refused(f"{meta}: TensorFlow cannot restore it: {one_line(error, 160)}.") from error
+        raise UserError(f"{meta}: TensorFlow cannot restore it: {one_line(error, 160)}.") from error
     left = {node.name for node in definition.node}
     return of_graph(meta, definition, source or next((n for n in inputs if n in left), ""), wanted)

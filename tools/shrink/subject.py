@@ -10,7 +10,7 @@ from typing import Any
 from scai import settings
 from scai.models.cards import CLASSIFICATION, DETECTION, ModelCard, resolve, sections
 from tools.common import model_choice
-from tools.common.errors import Refused
+from tools.common.errors import UserError
 from tools.list_ops import command
 from tools.list_ops.guess import NEITHER, guess
 from tools.models import sections as model_sections
@@ -43,7 +43,7 @@ class Subject:
 
 
 def find(model: str, kind: str, given: dict[str, Any]) -> Subject:
-    """The subject that a command line names. Raises Refused, ConfigError.
+    """The subject that a command line names. Raises UserError, ConfigError.
 
     `kind` "": seen from the model. `given`: fields of ModelCard from flags, None where not stated.
     """
@@ -86,9 +86,9 @@ def _kind_of(choice: model_choice.Choice) -> str:
     if len(found) == 1:
         return found[0]
     if found:
-        raise Refused(f"{choice.section}: a model of both kinds; choose one with --kind.")
+        raise UserError(f"{choice.section}: a model of both kinds; choose one with --kind.")
     known = ", ".join(s for f in files.values() if f.is_file() for s in sections(f)) or "none"
-    raise Refused(
+    raise UserError(
         f"{choice.section}: expected a model file or one of the sections {known}, got neither."
     )
 
@@ -96,13 +96,13 @@ def _kind_of(choice: model_choice.Choice) -> str:
 def _of_file(path: Path, kind: str, given: dict[str, Any]) -> Subject:
     """A file's own facts, its card.json, and guesses for the rest."""
     if not path.exists():
-        raise Refused(f"{path}: no such file.")
+        raise UserError(f"{path}: no such file.")
     if path.name == "saved_model.pb":
         path = path.parent
     verdict = guess(facts.read(path), path.name)
     kind = kind or verdict.kind.value
     if kind == NEITHER:
-        raise Refused(f"{path}: neither classifier nor detector ({verdict.kind.why}).")
+        raise UserError(f"{path}: neither classifier nor detector ({verdict.kind.why}).")
     told, remarks = _told(path), []
     for key in ("INPUT_MEAN", "INPUT_STD"):
         found = verdict.keys.get(key)
@@ -147,13 +147,13 @@ def _with_source(card: ModelCard) -> ModelCard:
     """The card of the network itself, where the model that serves is a .tflite made from it."""
     path = card.graph
     if path is None:
-        raise Refused(f"{card.where('GRAPH')}: expected a model file, got nothing.")
+        raise UserError(f"{card.where('GRAPH')}: expected a model file, got nothing.")
     if path.suffix.lower() != ".tflite":
         return card
     near = [path.with_suffix(".keras"), path.parent / "saved_model", path.with_suffix(".pb")]
     found = next((p for p in near if p.exists()), None)
     if found is None:
-        raise Refused(
+        raise UserError(
             f"{path}: a .tflite alone cannot be quantised again; give what it was made from: "
             f"{LEARNED_ON}."
         )

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from tools.common.errors import Refused
+from tools.common.errors import UserError
 from tools.shrink.sources import Frozen
 
 # Operations that hand their first input on unchanged outside of training.
@@ -23,7 +23,7 @@ def trimmed(model: Frozen) -> Frozen:
     """The same answers from fewer operations; constants are worked out as far as they go.
 
     A Dropout goes too: one that is on answers at random, and what is left is the answer between.
-    Raises Refused for a network that needs more than the one input.
+    Raises UserError for a network that needs more than the one input.
     """
     definition = _cut(model).definition
     keep = {model.input, *model.outputs}
@@ -35,7 +35,7 @@ def trimmed(model: Frozen) -> Frozen:
     others = [n.name for n in found.definition.node if n.op == "Placeholder"]
     if set(others) - {model.input}:
         shown = ", ".join(sorted(set(others) - {model.input}))
-        raise Refused(f"expected a network of one input, {model.input}; this one takes {shown}.")
+        raise UserError(f"expected a network of one input, {model.input}; this one takes {shown}.")
     return found
 
 

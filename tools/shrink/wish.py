@@ -9,7 +9,7 @@ from typing import Any
 
 from scai import settings
 from scai.models.cards import CLASSIFICATION, DETECTION
-from tools.common.errors import Refused
+from tools.common.errors import UserError
 from tools.models import shelf as model_shelf
 from tools.models.shelf import Shelf
 from tools.shrink.subject import Subject
@@ -64,36 +64,36 @@ class Wish:
 
 
 def check(wish: Wish) -> None:
-    """Refuse before any work what cannot come to a good end. Raises Refused."""
+    """Refuse before any work what cannot come to a good end. Raises UserError."""
     if "int8" in wish.wanted and wish.calibration is None:
-        raise Refused("--mode int8: expected --calibration with pictures to see the ranges from.")
+        raise UserError("--mode int8: expected --calibration with pictures to see the ranges from.")
     if wish.io == "uint8" and wish.wanted != ("int8",):
-        raise Refused("--io uint8: expected --mode int8 alone.")
+        raise UserError("--io uint8: expected --mode int8 alone.")
     if wish.is_file and len(wish.wanted) > 1:
-        raise Refused(f"--out {wish.out}: expected a folder for {', '.join(wish.wanted)}.")
+        raise UserError(f"--out {wish.out}: expected a folder for {', '.join(wish.wanted)}.")
     if not wish.is_file and not _NAME.fullmatch(wish.out.name):
-        raise Refused(f"--out {wish.out}: expected a name of letters, digits, - and _.")
+        raise UserError(f"--out {wish.out}: expected a name of letters, digits, - and _.")
     if wish.out.exists() and not wish.force:
-        raise Refused(f"--out {wish.out}: is there already; --force replaces it.")
+        raise UserError(f"--out {wish.out}: is there already; --force replaces it.")
     if wish.out.exists() and wish.out.is_dir() == wish.is_file:
-        raise Refused(f"--out {wish.out}: expected a {'file' if wish.is_file else 'folder'}.")
+        raise UserError(f"--out {wish.out}: expected a {'file' if wish.is_file else 'folder'}.")
     if wish.input_std == 0:
-        raise Refused("option --input_std: expected a number other than 0, got 0.")
+        raise UserError("option --input_std: expected a number other than 0, got 0.")
     if wish.labels is not None and not wish.labels.is_file():
-        raise Refused(f"option --labels: expected a file, got {str(wish.labels)!r}.")
+        raise UserError(f"option --labels: expected a file, got {str(wish.labels)!r}.")
     if wish.install_as:
         model_shelf.check_name(wish.install_as)
         if len(wish.wanted) > 1:
-            raise Refused("--install: expected one --mode, the one to install.")
+            raise UserError("--install: expected one --mode, the one to install.")
 
 
 def check_found(wish: Wish, found: Subject) -> None:
     if wish.out.resolve() in (found.path.resolve(), *found.path.resolve().parents):
-        raise Refused(f"--out {wish.out}: expected a place that does not hold the model itself.")
+        raise UserError(f"--out {wish.out}: expected a place that does not hold the model itself.")
     if wish.io == "uint8" and found.card.kind == DETECTION:
-        raise Refused("--io uint8: expected a classifier; the boxes of a detector stay float32.")
+        raise UserError("--io uint8: expected a classifier; the boxes of a detector stay float32.")
     if found.card.labels is None and (wish.data or wish.install_as):
-        raise Refused(f"{found.path}: expected a label file; name it with --labels.")
+        raise UserError(f"{found.path}: expected a label file; name it with --labels.")
     if wish.install_as:
         shelf(wish, found.card.kind).check_free(wish.install_as, found.card.kind, force=wish.force)
 

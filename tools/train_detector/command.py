@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from tools.common import cards, install
-from tools.common.errors import Refused, one_sentence
+from tools.common.errors import UserError, one_sentence
 from tools.datasets import labelled_boxes as boxes
 from tools.datasets import samples
 
@@ -154,21 +154,21 @@ class Wishes:
         return " ".join(words)
 
     def check(self) -> None:
-        """Refuse early what could not be written after an hour of learning. Raises Refused."""
+        """Refuse early what could not be written after an hour of learning. Raises UserError."""
         if self.install_as:
             install.check(self.config, self.install_as, self.force)
         if not install.NAME.fullmatch(self.name):
-            raise Refused(f"--out {self.out}: expected a name of letters, digits, - and _.")
+            raise UserError(f"--out {self.out}: expected a name of letters, digits, - and _.")
         if self.image_size < 64 or self.image_size % 32:
-            raise Refused(f"--image_size {self.image_size}: expected 64, 96, 128, ...")
+            raise UserError(f"--image_size {self.image_size}: expected 64, 96, 128, ...")
         if sum(map(bool, (self.epochs, self.how_many_training_steps, self.minutes))) > 1:
-            raise Refused("expected one of --epochs, --how_many_training_steps and --minutes.")
+            raise UserError("expected one of --epochs, --how_many_training_steps and --minutes.")
         if self.out.exists() and not self.force:
-            raise Refused(f"--out {self.out}: is there already; --force replaces it.")
+            raise UserError(f"--out {self.out}: is there already; --force replaces it.")
 
 
 def train(wish: Wishes) -> None:
-    """Read, learn, write, measure what was written, install. Raises Refused."""
+    """Read, learn, write, measure what was written, install. Raises UserError."""
     wish.check()
     with samples.open_files(wish.data, wish.images) as files:
         found = boxes.find(

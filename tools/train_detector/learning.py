@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import tensorflow as tf
 
-from tools.common.errors import Refused
+from tools.common.errors import UserError
 from tools.datasets.labelled_boxes import TRAIN, VALIDATION, Labelled
 from tools.train_detector import augment, outputs, shelf, watching, weights
 from tools.train_detector import model as detector_model
@@ -42,14 +42,14 @@ class Learned:
 
 
 def learn(wish: Wishes, found: Labelled) -> Learned:
-    """Learn from the training pictures. Raises Refused, and ClickException after Ctrl-C."""
+    """Learn from the training pictures. Raises UserError, and ClickException after Ctrl-C."""
     tf.get_logger().setLevel("ERROR")
     classes, side = found.classes, wish.image_size
     lessons = shelf.fill(found.splits[TRAIN], side)
     check = shelf.fill(found.splits[VALIDATION], side) if found.splits[VALIDATION].samples else None
     _report([*lessons.left_out, *(check.left_out if check else [])])
     if check is None and (wish.patience or wish.keep_best):
-        raise Refused("--patience and --keep_best need validation pictures.")
+        raise UserError("--patience and --keep_best need validation pictures.")
     tf.keras.utils.set_random_seed(wish.seed)
     tf.keras.mixed_precision.set_global_policy("mixed_bfloat16" if wish.bfloat16 else "float32")
     model = detector_model.build(len(classes), channels=3, width=wish.width)

@@ -11,7 +11,7 @@ import numpy as np
 
 from scai.errors import ScaiError
 from scai.pictures import pixels
-from tools.common.errors import Refused
+from tools.common.errors import UserError
 from tools.datasets.samples import Boxes, DataSet, Sample
 from tools.train_detector.targets import UNSURE
 
@@ -50,7 +50,7 @@ class Shelf:
 
 
 def fill(data: DataSet, side: int, budget: int | None = None) -> Shelf:
-    """Decode and check the pictures of a split. Raises Refused if nothing is left.
+    """Decode and check the pictures of a split. Raises UserError if nothing is left.
 
     side: of the network's input, pixels
     budget: bytes to keep, a part of the free memory by default; the rest is decoded when wanted
@@ -75,10 +75,10 @@ def fill(data: DataSet, side: int, budget: int | None = None) -> Shelf:
         held += picture.nbytes if fits else 0
         shelf._kept.append(picture if fits else None)
     if not len(shelf):
-        raise Refused(f"none of {len(data)} pictures can be read: {shelf.left_out[0]}.")
+        raise UserError(f"none of {len(data)} pictures can be read: {shelf.left_out[0]}.")
     if not sum(int((c != UNSURE).sum()) for c in shelf.classes):
         first = f": {shelf.left_out[0]}" if shelf.left_out else ""
-        raise Refused(f"none of {len(data)} pictures has a box that can be learned{first}.")
+        raise UserError(f"none of {len(data)} pictures has a box that can be learned{first}.")
     return shelf
 
 

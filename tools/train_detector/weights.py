@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tools.common.errors import Refused
+from tools.common.errors import UserError
 from tools.common.files import publish
 from tools.train_detector import frozen
 
@@ -32,7 +32,7 @@ def start(model: tf.keras.Model, classes: tuple[str, ...], path: Path) -> int:
     path: what `save` wrote, the folder it is in, the checkpoint of a training, or the frozen graph
         that it exported, also as the folder of an installed model
     What the last layer says of a class is taken over where the names agree, else it starts anew;
-    of a checkpoint, which has no names, where there are as many. Raises Refused.
+    of a checkpoint, which has no names, where there are as many. Raises UserError.
     """
     own = model.get_weights()
     stored, known = _read(path, len(own))
@@ -43,7 +43,9 @@ def start(model: tf.keras.Model, classes: tuple[str, ...], path: Path) -> int:
         for i, (a, b) in enumerate(zip(own, stored, strict=True))
     )
     if not fits:
-        raise Refused(f"{path}: of another network; give the same --width as it was trained with.")
+        raise UserError(
+            f"{path}: of another network; give the same --width as it was trained with."
+        )
     if known is None:
         same = stored[kernel].shape[-1] == own[kernel].shape[-1]
         known = classes if same else ()
@@ -72,6 +74,6 @@ def _read(path: Path, count: int) -> tuple[list[np.ndarray], tuple[str, ...] | N
             classes = tuple(json.loads(str(stored["classes"]))) if told else None
             return [stored[name] for name in names[-count:]], classes
     except FileNotFoundError:
-        raise Refused(f"{file}: no such file.") from None
+        raise UserError(f"{file}: no such file.") from None
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        raise Refused(f"{file}: expected weights that scai train-detector wrote.") from error
+        raise UserError(f"{file}: expected weights that scai train-detector wrote.") from error
