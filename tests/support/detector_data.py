@@ -8,7 +8,7 @@ import numpy as np
 from click.testing import CliRunner
 
 from tools.datasets import labelled_boxes
-from tools.datasets.samples import Files, open_files
+from tools.datasets.files import Files, open_files
 from tools.train_detector import command
 
 SIDE = 64

@@ -15,7 +15,7 @@ from scai.settings import ROOT
 from tools.list_ops import command
 from tools.list_ops.guess import NEITHER, guess
 from tools.list_ops.input_range import LIKELY, SURE, UNSURE
-from tools.network_files import facts as network_facts
+from tools.network_files import formats
 from tools.network_files.facts import NetworkFacts, Operation, Tensor
 
 # -- files made by hand -----------------------------------------------------------------------
@@ -75,7 +75,7 @@ SCALED = (
 def test_a_frozen_graph_is_read_without_tensorflow(tmp_path: Path) -> None:
     path = tmp_path / "scaled.pb"
     path.write_bytes(SCALED)
-    facts = network_facts.read(path, shapes=False)
+    facts = formats.read(path, shapes=False)
     assert facts.inputs == (Tensor("image", (None, 96, 96, 3), "float32"),)
     assert [t.name for t in facts.outputs] == ["scores"]
     assert dict(facts.by_type()) == {
@@ -106,7 +106,7 @@ def test_a_saved_model_is_read_by_its_signature(tmp_path: Path) -> None:
         field(1, 1) + field(2, field(2, graph) + field(5, signature))
     )
     for path in (folder, folder / "saved_model.pb"):
-        facts = network_facts.read(path)
+        facts = formats.read(path)
         assert facts.inputs == (Tensor("image", (None, 8, 8, 3), "float32"),)
         assert facts.outputs == (Tensor("probs", (None, 4), "float32"),)
         verdict = guess(facts)
@@ -132,7 +132,7 @@ def test_an_onnx_model_is_read_without_its_library(tmp_path: Path) -> None:
     )
     path = tmp_path / "m.onnx"
     path.write_bytes(field(1, 8) + field(7, graph))
-    facts = network_facts.read(path)
+    facts = formats.read(path)
     assert facts.inputs == (Tensor("x", (None, 3, 64, 48), "float32"),)
     verdict = guess(facts)
     assert verdict.kind.value == CLASSIFICATION and verdict.classes == 4
@@ -162,7 +162,7 @@ def test_a_keras_archive_is_read_by_its_config(tmp_path: Path) -> None:
     path = tmp_path / "m.keras"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", json.dumps(config))
-    verdict = guess(network_facts.read(path))
+    verdict = guess(formats.read(path))
     assert (verdict.kind.value, verdict.classes) == (CLASSIFICATION, 7)
     assert verdict.keys["INPUT_MEAN"].value == "0" and verdict.keys["INPUT_STD"].value == "1"
 

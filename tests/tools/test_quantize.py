@@ -17,7 +17,7 @@ from support.helpers import picture
 
 from scai.models import cards
 from tools.common import model_choice
-from tools.datasets.samples import Files
+from tools.datasets.files import Files
 from tools.shrink import calibration, comparison, quantize
 
 COLOURS = {"blue": (30, 40, 200), "green": (40, 190, 50), "red": (200, 50, 40)}

@@ -12,7 +12,7 @@ from support.helpers import SHARED
 
 from scai.models import cards
 from scai.settings import ROOT
-from tools.datasets.samples import Files
+from tools.datasets.files import Files
 from tools.training.diary import Watch
 
 QUICK = ["--image_size", SIDE, "--width", 0.4, "--batch_size", 8, "--learning_rate", 0.01]
@@ -216,7 +216,7 @@ BLOOD = SHARED / "data" / "bccd.zip"
 @pytest.mark.skipif(not BLOOD.exists(), reason="no ../shared/data/bccd.zip here")
 def test_the_bundled_detector_finds_blood_cells() -> None:
     from tools.common import cards as model_cards
-    from tools.datasets import samples
+    from tools.datasets import layouts
     from tools.evaluate import command
 
     folder = ROOT / "usr" / "models" / "blood-cells"
@@ -225,6 +225,6 @@ def test_the_bundled_detector_finds_blood_cells() -> None:
     config = ROOT / "usr" / "object_detection.config"
     card = cards.load_card(config, "blood-cells", cards.DETECTION)
     with Files(BLOOD) as files:
-        some = samples.load(files, cards.DETECTION, "val").limited(30)
+        some = layouts.load(files, cards.DETECTION, "val").limited(30)
         judged = command.judge("blood-cells", card, some, 8)
     assert judged.scores.columns()["mAP@0.5"] > 0.85

@@ -12,16 +12,8 @@ import numpy as np
 
 from scai.models.cards import DETECTION
 from tools.common.errors import UserError
-from tools.datasets.samples import (
-    PARTS,
-    TRAINING,
-    Boxes,
-    DataSet,
-    Files,
-    Sample,
-    choose_part,
-    is_picture,
-)
+from tools.datasets.files import Files, is_picture
+from tools.datasets.samples import PARTS, TRAINING, Boxes, DataSet, Sample, choose_part
 
 
 def load_coco(notes: Path, files: Files) -> DataSet:

@@ -10,15 +10,15 @@ from pathlib import Path
 from scai.models import labels
 from scai.models.cards import DETECTION
 from tools.common.errors import UserError
-from tools.datasets import boxes
-from tools.datasets import samples as evaluation_data
+from tools.datasets import boxes, layouts
 from tools.datasets.class_folders import SPLITS, split_of
-from tools.datasets.samples import Boxes, DataSet, Files, Sample
+from tools.datasets.files import Files
+from tools.datasets.samples import EVERYTHING, PARTS, TRAINING, Boxes, DataSet, Sample
 
 TRAIN, VALIDATION, TEST = SPLITS
-_MEANING = {name: TRAIN for name in evaluation_data.TRAINING}
-_MEANING |= {name: VALIDATION for name in evaluation_data.PARTS if name.startswith("val")}
-_MEANING |= {name: TEST for name in evaluation_data.PARTS if name.startswith("test")}
+_MEANING = {name: TRAIN for name in TRAINING}
+_MEANING |= {name: VALIDATION for name in PARTS if name.startswith("val")}
+_MEANING |= {name: TEST for name in PARTS if name.startswith("test")}
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _by_part(files: Files, data: Path) -> tuple[dict[str, list[DataSet]], dict[s
         parts.remove("trainval")
     found: dict[str, list[DataSet]] = {}
     if not any(_MEANING[part] == TRAIN for part in parts):
-        found[TRAIN] = [evaluation_data.load(files, DETECTION, evaluation_data.EVERYTHING)]
+        found[TRAIN] = [layouts.load(files, DETECTION, EVERYTHING)]
     for part in parts:
         with suppress(_Empty):
             found.setdefault(_MEANING[part], []).append(_load(files, part))

@@ -17,9 +17,9 @@ from scai.recognition.recognizer import Options
 from tools.common import model_choice
 from tools.common.errors import UserError, one_sentence
 from tools.common.files import publish
-from tools.datasets import boxes
-from tools.datasets import samples as evaluation_data
-from tools.datasets.samples import DataSet, Files
+from tools.datasets import boxes, layouts
+from tools.datasets.files import Files, open_files
+from tools.datasets.samples import DataSet
 from tools.evaluate import scores
 from tools.evaluate.judging import ask, matches
 from tools.evaluate.report import Judged, as_dict, report
@@ -61,7 +61,7 @@ def main(
     engine. DATA is a folder or .zip: a folder of pictures for each class, Pascal VOC, or COCO
     (which may be its .json).
     """
-    with one_sentence(), evaluation_data.open_files(data, images) as files:
+    with one_sentence(), open_files(data, images) as files:
         found = _data(files, data, SHORT.get(kind or "", ""), part)
         choices = [model_choice.parse(text) for text in models]
         cards = [model_choice.card(choice, found.kind) for choice in choices]
@@ -83,7 +83,7 @@ def _data(files: Files, path: Path, kind: str, part: str) -> DataSet:
         if kind == CLASSIFICATION:
             raise UserError(f"{path}: COCO is data for detection.")
         return boxes.load_coco(path, files)
-    return evaluation_data.load(files, kind, part)
+    return layouts.load(files, kind, part)
 
 
 def fitting(data: DataSet, cards: dict[str, ModelCard], ignore_missing: bool) -> DataSet:

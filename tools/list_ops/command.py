@@ -17,7 +17,7 @@ from scai.errors import ConfigError
 from scai.models import labels
 from scai.models.cards import CLASSIFICATION, DETECTION
 from tools.list_ops.guess import NEITHER, Verdict, guess, shape_text
-from tools.network_files import facts as network_facts
+from tools.network_files import formats
 from tools.network_files.facts import NetworkFacts, Tensor
 
 MOST_LABEL_BYTES = 1_000_000
@@ -37,7 +37,7 @@ def main(model: Path, every: bool, as_json: bool) -> None:
 
     MODEL is a frozen .pb, a SavedModel folder, a .tflite, .keras or .onnx file.
     """
-    facts = network_facts.read(model)
+    facts = formats.read(model)
     verdict = guess(facts, model.name)
     lines = config_lines(model, verdict)
     if as_json:

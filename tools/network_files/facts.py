@@ -1,17 +1,10 @@
-"""What a model file says of itself: inputs, outputs, operations. One form for every format.
-
-Protocol buffers (.pb, SavedModel, .onnx) and .keras are read as they lie on the disk, without
-their libraries; .tflite through LiteRT. One file here for each format.
-"""
+"""The inputs, outputs and operations of a model file: one form for every format."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-
-from tools.common.errors import UserError
 
 Shape = tuple[int | None, ...]
 MOST_CONSTANT_VALUES = 4  # one per channel; longer constants are weights
@@ -57,32 +50,3 @@ class NetworkFacts:
     def by_type(self) -> list[tuple[str, int]]:
         """How often each type of operation occurs, the most frequent first."""
         return Counter(op.type for op in self.operations).most_common()
-
-
-def read(path: Path, shapes: bool = True) -> NetworkFacts:
-    """The facts of a model file or SavedModel folder. Raises UserError.
-
-    `shapes`: let TensorFlow find out the shapes within a frozen graph, which takes some seconds.
-    """
-    # These build on the classes above.
-    from tools.network_files import graph, keras, lite, onnx
-
-    if path.name == "saved_model.pb":
-        path = path.parent
-    if not path.exists():
-        raise UserError(f"{path}: no such file.")
-    if path.is_dir():
-        return graph.saved_model(path)
-    readers = {
-        ".pb": graph.frozen,
-        ".tflite": lite.read,
-        ".keras": keras.read,
-        ".onnx": onnx.read,
-    }
-    suffix = path.suffix.lower()
-    if suffix not in readers:
-        raise UserError(
-            f"{path}: expected a .pb, .tflite, .keras or .onnx file or a SavedModel folder."
-        )
-    facts = readers[suffix](path)
-    return graph.with_shapes(facts, path) if shapes and suffix == ".pb" else facts

@@ -13,7 +13,8 @@ from scai.errors import BadImage
 from scai.pictures.pixels import decode
 from scai.recognition.recognizer import Recognizer
 from tools.common.errors import UserError
-from tools.datasets.samples import DataSet, Files, Sample, is_picture
+from tools.datasets.files import Files, is_picture
+from tools.datasets.samples import DataSet, Sample
 
 FEW = 20  # pictures; ranges seen on fewer are a gamble
 

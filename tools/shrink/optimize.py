@@ -137,11 +137,11 @@ def _targets(model: Path, out: Path, tflite: bool, force: bool) -> list[Path]:
 def _range(path: Path) -> tuple[float, float]:
     """Mean and standard deviation that the input most likely wants."""
     from tools.list_ops.guess import guess
-    from tools.network_files import facts
+    from tools.network_files import formats
 
     if path.suffix.lower() not in (".pb", ".keras", ""):
         return 127.5, 127.5
-    keys = guess(facts.read(path, shapes=False), path.name).keys
+    keys = guess(formats.read(path, shapes=False), path.name).keys
     found = [keys[key].value if key in keys else "" for key in ("INPUT_MEAN", "INPUT_STD")]
     return float(found[0] or 127.5), float(found[1] or 127.5)
 

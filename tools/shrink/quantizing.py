@@ -20,8 +20,9 @@ from tools.common import model_choice
 from tools.common.errors import UserError
 from tools.common.files import publish
 from tools.common.folders import whole_folder
-from tools.datasets import samples as evaluation_data
-from tools.datasets.samples import DataSet, Files
+from tools.datasets import layouts
+from tools.datasets.files import Files
+from tools.datasets.samples import DataSet
 from tools.evaluate import command
 from tools.models.files import sha256_of
 from tools.models.shelf import Plan
@@ -107,7 +108,7 @@ def _labelled(wish: Wish, card: ModelCard, stack: ExitStack) -> DataSet | None:
     files = _files(wish.data, stack)
     if files is None:
         return None
-    found = evaluation_data.load(files, card.kind, wish.part)
+    found = layouts.load(files, card.kind, wish.part)
     found = command.fitting(found, {wish.model: card}, True)
     return found.limited(wish.limit) if wish.limit else found
 

@@ -11,7 +11,7 @@ from scai.engines.base import ModelFile, missing_layer, one_line, plain_name
 from scai.models.cards import CLASSIFICATION
 from tools.common.errors import UserError
 from tools.list_ops.guess import Verdict, guess
-from tools.network_files import facts as network_facts
+from tools.network_files import formats
 from tools.network_files.facts import NetworkFacts
 
 LEARNED_ON = "a frozen .pb, a TF1 checkpoint (.meta), a SavedModel folder or a .keras file"
@@ -48,7 +48,7 @@ def read(path: Path, input_layer: str = "", output_layer: str = "") -> Frozen:
             f"{path}: a finished {path.suffix} cannot be worked on again; give what it was made "
             f"from: {LEARNED_ON}."
         )
-    facts = network_facts.read(path)
+    facts = formats.read(path)
     if path.suffix.lower() == ".pb" and path.name != "saved_model.pb":
         return _frozen(path, facts, plain_name(input_layer), wanted)
     served = _keras(path, facts) if path.suffix.lower() == ".keras" else _saved_model(path)

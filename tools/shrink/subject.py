@@ -14,7 +14,7 @@ from tools.common.errors import UserError
 from tools.list_ops import command
 from tools.list_ops.guess import NEITHER, guess
 from tools.models import sections as model_sections
-from tools.network_files import facts
+from tools.network_files import formats
 from tools.shrink.sources import LEARNED_ON
 
 # What a section says that a .tflite of a fixed size has no use for, and what names its files.
@@ -99,7 +99,7 @@ def _of_file(path: Path, kind: str, given: dict[str, Any]) -> Subject:
         raise UserError(f"{path}: no such file.")
     if path.name == "saved_model.pb":
         path = path.parent
-    verdict = guess(facts.read(path), path.name)
+    verdict = guess(formats.read(path), path.name)
     kind = kind or verdict.kind.value
     if kind == NEITHER:
         raise UserError(f"{path}: neither classifier nor detector ({verdict.kind.why}).")

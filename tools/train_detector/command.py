@@ -17,7 +17,7 @@ import click
 from tools.common import cards, install
 from tools.common.errors import UserError, one_sentence
 from tools.datasets import labelled_boxes as boxes
-from tools.datasets import samples
+from tools.datasets.files import open_files
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -170,7 +170,7 @@ class Wishes:
 def train(wish: Wishes) -> None:
     """Read, learn, write, measure what was written, install. Raises UserError."""
     wish.check()
-    with samples.open_files(wish.data, wish.images) as files:
+    with open_files(wish.data, wish.images) as files:
         found = boxes.find(
             files,
             wish.data,

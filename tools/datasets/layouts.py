@@ -1,0 +1,46 @@
+"""Labelled pictures to evaluate a model with: class folders, Pascal VOC or COCO, folder or zip."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from scai.models.cards import CLASSIFICATION, DETECTION
+from tools.common.errors import UserError
+from tools.datasets import boxes
+from tools.datasets.files import Files, is_picture
+from tools.datasets.samples import DataSet, Sample, choose_part
+
+
+def load(files: Files, kind: str = "", part: str = "") -> DataSet:
+    """The data of `files`. Raises UserError.
+
+    `kind`: of recognition, "" to see it from the files. `part`: train, test, ...; "": test, else
+    val, else all; "all": all.
+    """
+    layouts = (boxes.coco_files, boxes.voc, _class_folders)
+    kinds = (DETECTION, DETECTION, CLASSIFICATION)
+    for layout, found_kind in zip(layouts, kinds, strict=True):
+        data = layout(files, part) if kind in ("", found_kind) else None
+        if data is not None:
+            if not data.samples:
+                raise UserError(f"{files.path}: no pictures in the part {data.part}.")
+            return data
+    wanted = {
+        DETECTION: "Pascal VOC (*.xml) or COCO (*.json)",
+        CLASSIFICATION: "a folder of pictures for each class",
+    }
+    shown = " or ".join(text for name, text in wanted.items() if kind in ("", name))
+    raise UserError(f"{files.path}: expected {shown}, got {len(files.names)} other files.")
+
+
+def _class_folders(files: Files, part: str) -> DataSet | None:
+    """`<any>/<class>/<picture>`; with parts: `<any>/<part>/<class>/<picture>`."""
+    pictures = [PurePosixPath(n) for n in files.names if is_picture(n)]
+    pictures = [path for path in pictures if len(path.parts) > 1]
+    parts = {path.parts[-3].lower() for path in pictures if len(path.parts) > 2}
+    chosen = choose_part(parts, part, files.path)
+    if chosen:
+        pictures = [p for p in pictures if len(p.parts) > 2 and p.parts[-3].lower() == chosen]
+    samples = tuple(Sample(path.as_posix(), path.parts[-2]) for path in pictures)
+    classes = tuple(sorted({str(sample.truth) for sample in samples}))
+    return DataSet(CLASSIFICATION, chosen, classes, samples, files.read) if samples else None
