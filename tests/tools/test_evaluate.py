@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,19 @@ def test_average_precision_is_cocos(scenes: list, all_ten: float, at_half: float
     assert curve is not None
     assert curve.average() == pytest.approx(all_ten)
     assert curve.average(0.5) == pytest.approx(at_half)
+
+
+def test_a_box_of_the_wrong_class_finds_nothing() -> None:
+    judged = replace(scene([TRUE], [(TRUE, 0.9)]), found_classes=np.array([1]))
+    curve = coco_precision.curve([judged], 0)
+    assert curve is not None and curve.average(0.5) == 0.0
+
+
+def test_precision_and_recall_count_the_boxes_above_a_score() -> None:
+    # Given two objects: one found, the other found with a low score, and a box on nothing
+    scenes = [scene([TRUE, FAR], [(TRUE, 0.9), (wide(0.3), 0.8), (FAR, 0.2)])]
+    assert coco_precision.precision_and_recall(scenes, 0.5) == (0.5, 0.5)
+    assert coco_precision.precision_and_recall(scenes, 0.95) == (0.0, 0.0)
 
 
 def test_a_class_that_no_picture_holds_has_no_average() -> None:

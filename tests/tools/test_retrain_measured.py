@@ -7,28 +7,26 @@ import pytest
 
 from tools.common.progress import Progress
 from tools.retrain import head
-from tools.retrain.measured import precision_recall
+from tools.retrain.measured import precision_curve
 
 
 @pytest.mark.parametrize(
     ("right", "average"),
     [
         ([True, True, False, False], 1.0),
-        # found at places 1 and 3: (1/1 + 2/3) / 2
-        ([True, False, True, False], 5 / 6),
+        # found at places 1 and 3: precision 1 at the 51 recalls 0.00 to 0.50, 2/3 beyond
+        ([True, False, True, False], (51 + 50 * 2 / 3) / 101),
         ([False, False, False, True], 0.25),
     ],
 )
-def test_average_precision_is_the_area_under_the_curve(right: list[bool], average: float) -> None:
-    precision, recall, area = precision_recall(np.array([0.9, 0.8, 0.7, 0.1]), np.array(right))
-    assert area == pytest.approx(average)
-    assert recall[-1] == 1 and len(precision) == len(recall) == 4
+def test_average_precision_of_a_classifier_is_cocos(right: list[bool], average: float) -> None:
+    curve = precision_curve(np.array([0.9, 0.8, 0.7, 0.1]), np.array(right))
+    assert curve.shape == (101,) and curve.mean() == pytest.approx(average)
 
 
 def test_pictures_of_the_same_score_are_one_step_of_the_curve() -> None:
     for right in ([True, False], [False, True]):
-        precision, recall, area = precision_recall(np.array([0.5, 0.5]), np.array(right))
-        assert (precision.tolist(), recall.tolist(), area) == ([0.5], [1.0], 0.5)
+        assert precision_curve(np.array([0.5, 0.5]), np.array(right)).tolist() == [0.5] * 101
 
 
 def noisy(rng: np.random.Generator, count: int, sure: float) -> tuple[np.ndarray, np.ndarray]:

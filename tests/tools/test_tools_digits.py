@@ -15,7 +15,7 @@ from tools.common.errors import UserError
 from tools.datasets import mnist
 from tools.digits import photos
 from tools.digits import scenes as digit_scenes
-from tools.evaluate import voc
+from tools.evaluate.coco import Scene, overlaps
 from tools.train_detector import targets as detector_targets
 
 
@@ -58,7 +58,7 @@ def test_every_box_lies_inside_its_scene_and_holds_something(scenes):
 
 def test_no_two_digits_of_a_scene_share_a_place(scenes):
     for _, boxes, _ in scenes:
-        table = voc.overlaps(boxes, boxes)
+        table = overlaps(boxes, boxes)
         assert (table - np.eye(len(boxes)) <= 1e-6).all()
 
 
@@ -81,7 +81,7 @@ def test_targets_give_back_the_boxes_they_were_made_of(scenes):
         assert len(found) == len(boxes)
         if not len(boxes):
             continue
-        best = voc.overlaps(found, boxes)
+        best = overlaps(found, boxes)
         assert (best.max(axis=0) > 0.99).all()
         np.testing.assert_array_equal(kinds[best.argmax(axis=0)], classes)
 
@@ -109,43 +109,6 @@ def test_pictures_for_the_classifier_are_square_and_show_something():
     assert pictures.min() >= 0 and pictures.max() <= 255
     assert (pictures.std(axis=(1, 2, 3)) > 3).all()
     assert set(wanted) <= set(range(10))
-
-
-def seen(found, scores, classes=(0, 0), truth=((0, 0, 10, 10), (20, 0, 30, 10))):
-    return voc.Picture(
-        np.array(truth, float).reshape(-1, 4),
-        np.zeros(len(truth), int),
-        np.array(found, float).reshape(-1, 4),
-        np.array(classes[: len(found)], int),
-        np.array(scores, float),
-    )
-
-
-@pytest.mark.parametrize(
-    ("picture", "expected"),
-    [
-        # both found
-        (seen([(0, 0, 10, 10), (20, 0, 30, 10)], [0.9, 0.8]), 1.0),
-        # one found, one missed
-        (seen([(0, 0, 10, 10)], [0.9]), 0.5),
-        # the same thing twice: the second is a mistake, and the other thing is missed
-        (seen([(0, 0, 10, 10), (0, 0, 10, 10)], [0.9, 0.8]), 0.5),
-        # a better score on nothing at all halves the precision
-        (seen([(50, 50, 60, 60), (0, 0, 10, 10)], [0.9, 0.8], truth=((0, 0, 10, 10),)), 0.5),
-        # right place, wrong class
-        (seen([(0, 0, 10, 10)], [0.9], classes=(1,)), 0.0),
-        # nothing found
-        (seen([], []), 0.0),
-    ],
-)
-def test_average_precision_of_cases_worked_out_by_hand(picture, expected):
-    assert voc.of_class([picture], 0) == pytest.approx(expected)
-
-
-def test_a_class_that_never_occurs_does_not_count():
-    picture = seen([(0, 0, 10, 10), (20, 0, 30, 10)], [0.9, 0.8])
-    assert voc.of_class([picture], 1) is None
-    assert voc.mean([picture], 10) == 1.0
 
 
 def test_digits_are_read_from_the_zip_in_the_order_of_their_classes(tmp_path):
@@ -182,11 +145,11 @@ def test_a_command_with_bad_data_ends_with_code_2(tmp_path):
 def test_what_a_detector_found_is_drawn_by_class_and_as_a_curve(tmp_path):
     # Given two pages with a 0 and a 7, of which the 7 is found on the first page only
     from tools.digits import measure, plots
-    from tools.evaluate.voc import Picture
 
     boxes, classes = np.array([[0.0, 0, 9, 9], [20, 0, 29, 9]]), np.array([0, 7])
-    first = Picture(boxes, classes, boxes, classes, np.array([0.9, 0.8]))
-    second = Picture(boxes, classes, boxes[:1], classes[:1], np.array([0.7]))
+    none = np.zeros(2, bool)
+    first = Scene(boxes, classes, boxes, classes, np.array([0.9, 0.8]), none, none)
+    second = Scene(boxes, classes, boxes[:1], classes[:1], np.array([0.7]), none, none)
     # When it is judged and drawn
     scores = measure.scores_of([first, second])
     plots.found(tmp_path, "reader", scores)

@@ -19,7 +19,8 @@ from tools.datasets import mnist
 from tools.digits import classifier as digit_classifier
 from tools.digits import photos as digit_photos
 from tools.digits import scenes as digit_scenes
-from tools.evaluate import coco, voc
+from tools.evaluate import coco
+from tools.evaluate.coco import Scene
 from tools.evaluate.scores import DetectorScores  # noqa: E402
 from tools.network_files import run as exported
 from tools.train_detector import targets
@@ -87,21 +88,20 @@ def detector(model: Path, digits: mnist.DigitSet, plots: Path | None = None) -> 
     lite = exported.litert(model / "digit_detector.tflite")
     by_frozen = [seen_by_frozen(frozen, scene) for scene in scenes]
     by_lite = [seen_by_lite(lite, scene) for scene in scenes]
-    by_coco = scores_of(by_frozen)
+    scores = scores_of(by_frozen)
     if plots is not None:
         from tools.digits import (
             plots as digit_plots,  # loads the drawing libraries, which numbers do not need
         )
 
-        digit_plots.found(plots, "digit-detector", by_coco)
-    precision, recall = voc.at_threshold(by_frozen, SURE)
+        digit_plots.found(plots, "digit-detector", scores)
+    precision, recall = coco.precision_and_recall(by_frozen, SURE)
     side = digit_scenes.NETWORK_SIDE
     square = np.zeros((1, side, side, 3), np.uint8)
     metrics = {
-        "map_50": voc.mean(by_frozen, 10),
-        "map_75": voc.mean(by_frozen, 10, overlap=0.75),
-        "map_50_coco": coco.mean(by_coco.curves, 0.5),
-        "map_50_tflite": voc.mean(by_lite, 10),
+        "map_50": coco.mean(scores.curves, 0.5),
+        "map_75": coco.mean(scores.curves, 0.75),
+        "map_50_tflite": coco.mean(scores_of(by_lite).curves, 0.5),
         f"precision_at_{SURE}": precision,
         f"recall_at_{SURE}": recall,
         "scenes": len(scenes),
@@ -113,34 +113,32 @@ def detector(model: Path, digits: mnist.DigitSet, plots: Path | None = None) -> 
     }
 
 
-def scores_of(pictures: list[voc.Picture]) -> DetectorScores:
-    """What was found in pictures, every box of which counts, by COCO's measure."""
-    scenes = []
-    for picture in pictures:
-        none = np.zeros(len(picture.boxes), bool)
-        scenes.append(coco.Scene(**vars(picture), ignored=none, crowd=none))
+def scores_of(scenes: list[Scene]) -> DetectorScores:
+    """The scores of a detector on pages of digits."""
     curves = tuple(coco.curve(scenes, place) for place in range(len(mnist.DIGITS)))
     return DetectorScores(mnist.DIGITS, curves)
 
 
-def seen_by_frozen(run: exported.Run, scene: digit_scenes.Scene) -> voc.Picture:
+def seen_by_frozen(run: exported.Run, scene: digit_scenes.Scene) -> Scene:
     """One scene through the frozen graph, at its own size."""
     image, boxes, classes = scene
     height, width = image.shape[:2]
     count, found, scores, kinds = run(np.repeat(image, 3, axis=-1)[None])
     n = int(count[0])
     corners = found[0, :n][:, [1, 0, 3, 2]] * (width, height, width, height)
-    return voc.Picture(boxes, classes, corners, kinds[0, :n].astype(int) - 1, scores[0, :n])
+    none = np.zeros(len(boxes), bool)
+    return Scene(boxes, classes, corners, kinds[0, :n].astype(int) - 1, scores[0, :n], none, none)
 
 
-def seen_by_lite(run: exported.Run, scene: digit_scenes.Scene) -> voc.Picture:
+def seen_by_lite(run: exported.Run, scene: digit_scenes.Scene) -> Scene:
     """One scene through the .tflite, fitted into its square."""
     side = digit_scenes.NETWORK_SIDE
     image, boxes = targets.fit(scene[0], scene[1], side)
     found, kinds, scores, count = run(np.repeat(image, 3, axis=-1)[None])
     n = int(count[0])
     corners = found[0, :n][:, [1, 0, 3, 2]] * side
-    return voc.Picture(boxes, scene[2], corners, kinds[0, :n].astype(int), scores[0, :n])
+    none = np.zeros(len(boxes), bool)
+    return Scene(boxes, scene[2], corners, kinds[0, :n].astype(int), scores[0, :n], none, none)
 
 
 def busy_milliseconds(run: exported.Run, x: np.ndarray, times: int = 40) -> float:

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from tools.common import plots as evaluation_plots
+from tools.common.plots import learning_curves, save
 from tools.datasets import class_folders
 from tools.digits import classifier as digit_classifier
+from tools.evaluate.plots import detector_precision_recall, per_class
 from tools.evaluate.scores import DetectorScores
 from tools.retrain import measured, outputs, plots
 from tools.training.diary import Diary
@@ -25,11 +26,11 @@ def classifier(folder: Path, name: str, data: Path, diary: Diary) -> None:
 
 def detector(folder: Path, diary: Diary) -> None:
     """Write curves.png into the model's folder."""
-    figure = evaluation_plots.learning_curves({"loss": (diary.step, diary.loss)})
-    evaluation_plots.save(figure, folder / "curves.png")
+    figure = learning_curves({"loss": (diary.step, diary.loss)})
+    save(figure, folder / "curves.png")
 
 
 def found(folder: Path, name: str, scores: DetectorScores) -> None:
     """Write FOUND into the folder, of the scores of a detector."""
-    evaluation_plots.save(evaluation_plots.per_class([(name, scores)]), folder / FOUND[0])
-    evaluation_plots.save(evaluation_plots.precision_recall(name, scores), folder / FOUND[1])
+    save(per_class([(name, scores)]), folder / FOUND[0])
+    save(detector_precision_recall(name, scores), folder / FOUND[1])

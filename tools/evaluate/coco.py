@@ -11,21 +11,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tools.evaluate.voc import Picture, overlaps
-
 OVERLAPS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 RECALLS = np.linspace(0, 1, 101)
-MOST_BOXES = 100
+MAX_BOXES = 100
 
 
 @dataclass(frozen=True)
-class Scene(Picture):
-    """A picture some of whose boxes do not count.
+class Scene:
+    """The objects of a picture and a detector's boxes; in any unit of length, the same for both.
 
-    ignored: (n,) bool; a box found there is neither right nor wrong
-    crowd: (n,) bool; a box that holds many objects, compared by the share of the found box in it
+    boxes: (n, 4) x1, y1, x2, y2; classes: (n,) int
+    found_boxes: (m, 4), found_classes: (m,), found_scores: (m,)
+    ignored: (n,) bool; a detection of such an object is neither right nor wrong
+    crowd: (n,) bool; many objects in one box: overlap is the share of the detection inside it
     """
 
+    boxes: np.ndarray
+    classes: np.ndarray
+    found_boxes: np.ndarray
+    found_classes: np.ndarray
+    found_scores: np.ndarray
     ignored: np.ndarray
     crowd: np.ndarray
 
@@ -58,7 +63,7 @@ def curve(scenes: Sequence[Scene], which: int) -> Curve | None:
         truth = scene.classes == which
         held += int((truth & ~scene.ignored).sum())
         mine = np.flatnonzero(scene.found_classes == which)
-        mine = mine[np.argsort(-scene.found_scores[mine], kind="stable")][:MOST_BOXES]
+        mine = mine[np.argsort(-scene.found_scores[mine], kind="stable")][:MAX_BOXES]
         shares = _shares(scene, mine, truth)
         hit, free = _match(shares, scene.ignored[truth], scene.crowd[truth])
         scores.append(scene.found_scores[mine])
@@ -73,6 +78,42 @@ def mean(curves: Sequence[Curve | None], overlap: float | None = None) -> float:
     """Mean over the classes that occur; 0.0 where none does."""
     found = [c.average(overlap) for c in curves if c is not None]
     return float(np.mean(found)) if found else 0.0
+
+
+def overlaps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Intersection over union of (n, 4) and (m, 4) boxes x1, y1, x2, y2: (n, m) float, 0..1."""
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    shared = np.prod(np.clip(high - low, 0, None), axis=2)
+    areas_a, areas_b = np.prod(a[:, 2:] - a[:, :2], 1), np.prod(b[:, 2:] - b[:, :2], 1)
+    return shared / np.maximum(areas_a[:, None] + areas_b[None, :] - shared, 1e-12)
+
+
+def precision_at_recalls(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
+    """Precision at each of `RECALLS`: (101,) float, 0 where a recall is not reached.
+
+    precision, recall: (m,) float, 0..1, from the highest score down, so that recall never falls.
+    As COCO does, the precision at a recall is the best one at that recall or beyond it.
+    """
+    best_from_here = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
+    return best_from_here[np.searchsorted(recall, RECALLS, side="left")]
+
+
+def precision_and_recall(
+    scenes: Sequence[Scene], score: float, overlap: float = 0.5
+) -> tuple[float, float]:
+    """Precision and recall, 0..1, of the detections of at least `score`, over all classes.
+
+    A detection is right if its class is right and it overlaps the object by `overlap`.
+    """
+    right = detected = objects = 0
+    for scene in scenes:
+        sure = scene.found_scores >= score
+        table = overlaps(scene.found_boxes[sure], scene.boxes)
+        agree = scene.found_classes[sure][:, None] == scene.classes[None, :]
+        right += int(((table >= overlap) & agree).any(axis=0).sum())
+        detected, objects = detected + int(sure.sum()), objects + len(scene.boxes)
+    return right / max(detected, 1), right / max(objects, 1)
 
 
 def _shares(scene: Scene, mine: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -122,7 +163,5 @@ def _curve(scores: np.ndarray, right: np.ndarray, counts: np.ndarray, held: int)
             continue
         recall[t] = hits[-1] / held
         reached = hits / np.arange(1, len(hits) + 1)
-        best_from_here = np.append(np.maximum.accumulate(reached[::-1])[::-1], 0.0)
-        # The first place where each recall is reached; beyond the last stands a 0.
-        precision[t] = best_from_here[np.searchsorted(hits / held, RECALLS, side="left")]
+        precision[t] = precision_at_recalls(reached, hits / held)
     return Curve(held, precision, recall)

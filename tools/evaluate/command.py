@@ -72,9 +72,10 @@ def main(
         if json_file is not None:
             publish(json_file, json.dumps(as_dict(judged, found, data), indent=1) + "\n")
         if plots is not None:
-            from tools.common import plots as evaluation_plots
+            # It loads Matplotlib, which nothing else here needs.
+            from tools.evaluate.plots import draw
 
-            for path in evaluation_plots.draw([(j.name, j.scores) for j in judged], plots):
+            for path in draw([(j.name, j.scores) for j in judged], plots):
                 click.echo(f"wrote {path}")
 
 

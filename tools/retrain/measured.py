@@ -17,7 +17,7 @@ from tools.common.errors import UserError
 from tools.common.progress import Progress
 from tools.datasets.class_folders import Item, Pictures
 from tools.datasets.samples import Sample
-from tools.evaluate import scores
+from tools.evaluate import coco, scores
 from workers.image_classification import build
 
 _BATCH = 16  # pictures
@@ -37,13 +37,18 @@ class Measured:
     scores: scores.ClassifierScores
 
     @cached_property
-    def averages(self) -> dict[str, float]:
-        """Average precision of each class that occurs, one against the rest, 0..1."""
+    def curves(self) -> dict[str, np.ndarray]:
+        """Precision of each class that occurs, one against the rest: (101,) at `coco.RECALLS`."""
         return {
-            name: precision_recall(self.chances[:, i], self.truth == i)[2]
+            name: precision_curve(self.chances[:, i], self.truth == i)
             for i, name in enumerate(self.classes)
             if (self.truth == i).any()
         }
+
+    @property
+    def averages(self) -> dict[str, float]:
+        """Average precision of each class that occurs, 0..1."""
+        return {name: float(precision.mean()) for name, precision in self.curves.items()}
 
     def metrics(self, split: str) -> dict[str, float]:
         """The numbers for the card; `split`: whose pictures these are."""
@@ -58,22 +63,17 @@ class Measured:
         return {name: round(float(number), 4) for name, number in numbers.items()}
 
 
-def precision_recall(
-    chances: np.ndarray, right: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """Precision and recall above each score, and the area under them.
+def precision_curve(chances: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Precision at `coco.RECALLS`, (101,) float; their mean is the average precision.
 
     chances: (n,) float, the scores of one class. right: (n,) bool, whether it is that class, at
         least once true
-    Gives precision (m,) and recall (m,) float for the m different scores, from the highest on, and
-    the average precision: precision weighted by what recall gains from one score to the next.
     """
     order = np.argsort(-chances, kind="stable")
     hits = np.cumsum(right[order])
     # Pictures of the same score are taken together: no order among them is better.
     last = np.flatnonzero(np.append(np.diff(chances[order]) != 0, True))
-    precision, recall = hits[last] / (last + 1), hits[last] / hits[-1]
-    return precision, recall, float(np.sum(np.diff(recall, prepend=0.0) * precision))
+    return coco.precision_at_recalls(hits[last] / (last + 1), hits[last] / hits[-1])
 
 
 def through_the_server(

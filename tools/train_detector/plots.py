@@ -13,10 +13,10 @@ from PIL import Image
 from scai.pictures import pixels
 from scai.recognition import annotate
 from scai.recognition.results import Detections
-from tools.common import plots
 from tools.common.files import publish
-from tools.common.plots import pyplot
+from tools.common.plots import pyplot, save
 from tools.datasets.samples import Boxes, DataSet
+from tools.evaluate import plots
 from tools.evaluate.judging import Answers
 from tools.evaluate.scores import DetectorScores
 from tools.training.diary import Diary
@@ -43,10 +43,10 @@ def draw(
     figures = {
         "curves": curves(diary),
         "classes": plots.per_class([(name, scores)]),
-        "precision-recall": plots.precision_recall(name, scores),
+        "precision-recall": plots.detector_precision_recall(name, scores),
     }
     for stem, figure in figures.items():
-        plots.save(figure, folder / f"{stem}.png")
+        save(figure, folder / f"{stem}.png")
     publish(folder / "examples.png", _small(examples(data, answers, least)))
 
 
