@@ -10,7 +10,7 @@ from flask import Response, current_app, render_template, request
 from scai import __version__
 from scai.kinds import ROUTES
 from scai.settings import ROOT
-from scai.web import csrf, language
+from scai.web import csrf, language, scripts
 from scai.web.language import LANGUAGES, Words
 
 # Endpoint and words of each page in the menu; those whose routes are missing are left out.
@@ -22,7 +22,8 @@ MENU = (
     ("status.page", "Status"),
     ("docs.page", "API"),
 )
-_I18N = ROOT / "static" / "i18n"
+_STATIC = ROOT / "static"
+_I18N = _STATIC / "i18n"
 
 
 def render(template: str, name: str, status: int = 200, **values: object) -> Response:
@@ -47,6 +48,7 @@ def render(template: str, name: str, status: int = 200, **values: object) -> Res
         here=_here,
         kinds_known={kind.name: kind.to_dict(words.say) for kind in ROUTES},
         catalogues=_catalogues(tag, name),
+        page_modules=_page_modules,
         menu=[entry for entry in MENU if entry[0] in current_app.view_functions],
         version=__version__,
         **values,
@@ -70,6 +72,11 @@ def _here(tag: str) -> str:
     return "?" + urlencode([*asked, ("lang", tag)])
 
 
+def _page_modules(name: str) -> tuple[str, ...]:
+    """The modules that static/js/pages/<name>.js loads at once, below static/."""
+    return scripts.modules_of(_STATIC, f"js/pages/{name}.js")
+
+
 @cache
 def _words(tag: str) -> Words:
     return Words(_I18N, tag)
@@ -79,4 +86,4 @@ def _words(tag: str) -> Words:
 def _catalogues(tag: str, name: str) -> list[str]:
     """The catalogues that the scripts of page `name` read, below static/."""
     files = [f"i18n/{tag}/{part}.json" for part in ("base", "viewer", name)]
-    return [file for file in files if (ROOT / "static" / file).exists()]
+    return [file for file in files if (_STATIC / file).exists()]

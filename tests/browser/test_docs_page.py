@@ -205,7 +205,7 @@ def test_what_was_sent_on_the_home_page_is_filled_in(
     page.evaluate(
         """async (sent) => {
           const script = document.querySelector("script[src*='docs.js']").src;
-          const { add } = await import(script.replace("docs.js", "store.js"));
+          const { add } = await import(script.replace("pages/docs.js", "shared/store.js"));
           const { sessname: task, sesskey: key } = sent;
           await add({ kind: "object_detection", task, key, name: "a.png", time: Date.now() });
         }""",

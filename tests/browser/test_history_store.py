@@ -1,4 +1,4 @@
-"""The list that the browser keeps (static/js/store.js), in a real browser's database."""
+"""The list that the browser keeps (static/js/shared/store.js), in a real browser's database."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ def test_what_was_submitted_is_kept_in_this_browser(page: Any) -> None:
     entries = page.wait_for_function(
         """async () => {
           const module = document.querySelector("script[type=module]").src;
-          const store = await import(module.replace("main.js", "store.js"));
+          const store = await import(module.replace("pages/home.js", "shared/store.js"));
           const all = await store.all();
           const ready = all[0]?.state === "complete" && all[0].thumb;
           return ready && all.map(({ name, kind, thumb }) => ({ name, kind, size: thumb.size }));

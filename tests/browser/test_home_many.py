@@ -25,7 +25,7 @@ COUNT_UPLOADS = """() => {
 }"""
 # Asks for the small pictures of five photos, and then for that of the last one first.
 ASK_FOR_FIVE = """async (photo) => {
-  const { thumbFirst, thumbOf } = await import("/static/js/thumb.js");
+  const { thumbFirst, thumbOf } = await import("/static/js/shared/thumb.js");
   const files = [0, 1, 2, 3, 4].map((n) => new File([new Uint8Array(photo)], `${n}.png`));
   const made = [];
   const all = files.map((file) => thumbOf(file).then(({ type }) => made.push([file.name, type])));

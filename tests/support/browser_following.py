@@ -12,7 +12,7 @@ import pytest
 VERDICT_MS = 60_000  # a worker may still be loading its model
 # Follows what it is given and keeps in window.news what it is told: task -> list of words.
 FOLLOW = """async (given) => {
-  const { follow } = await import("/static/js/follow.js");
+  const { follow } = await import("/static/js/shared/follow.js");
   window.news ??= {};
   window.settled ??= 0;
   window.stops ??= {};

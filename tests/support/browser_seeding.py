@@ -15,7 +15,7 @@ from support.live import IC, OD, Live, digit
 
 Open = Callable[..., Any]
 DAY_MS = 24 * 3600 * 1000
-STORE = 'import("/static/js/store.js")'
+STORE = 'import("/static/js/shared/store.js")'
 
 
 def colour(rgb: tuple[int, int, int]) -> bytes:

@@ -15,14 +15,14 @@ WIDTH, HEIGHT = 1000, 500  # of the made-up photo
 HOSTILE = "<img src=x onerror=alert(1)>"
 # Puts the view of `given` alone on the page.
 MOUNT = """async (given) => {
-  const { resultView } = await import("/static/js/viewer.js");
+  const { resultView } = await import("/static/js/viewer/viewer.js");
   const panel = document.createElement("section");
   panel.className = "panel";
   panel.append(resultView(given));
   document.querySelector("main").replaceChildren(panel);
 }"""
 CALL = """async ([name, ...values]) =>
-  (await import("/static/js/viewer.js"))[name](...values)"""
+  (await import("/static/js/viewer/viewer.js"))[name](...values)"""
 
 
 def picture(width: int = WIDTH, height: int = HEIGHT, **save: Any) -> str:

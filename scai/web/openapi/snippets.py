@@ -1,6 +1,6 @@
 """An operation as a line for a shell and as a program in Python, with the values of its examples.
 
-static/js/docs/snippets.js writes the same with the values that a reader fills in.
+static/js/pages/docs/snippets.js writes the same with the values that a reader fills in.
 """
 
 from __future__ import annotations

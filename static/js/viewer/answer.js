@@ -1,7 +1,7 @@
 // The result document as data: what was found, its labels, and one line of words.
 
-import { percent, t, tn } from "../i18n.js";
-import { KINDS } from "../kinds.js";
+import { percent, t, tn } from "../shared/i18n.js";
+import { KINDS } from "../shared/kinds.js";
 
 const MOST_NAMED = 3; // labels in one line
 

@@ -1,7 +1,7 @@
 // A classification: the photo, the best answer large, the others as bars below it.
 
-import { el } from "../dom.js";
-import { percent, t, tn } from "../i18n.js";
+import { el } from "../shared/dom.js";
+import { percent, t, tn } from "../shared/i18n.js";
 import { predictionsOf, shownLabel } from "./answer.js";
 
 const UNSURE = 0.3; // a best score below this is a guess

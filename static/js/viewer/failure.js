@@ -1,7 +1,7 @@
 // A recognition without a result: why, and what to do about it.
 
-import { el } from "../dom.js";
-import { t } from "../i18n.js";
+import { el } from "../shared/dom.js";
+import { t } from "../shared/i18n.js";
 
 const OPERATOR = ["engine", "config", "unsupported_model", "worker_died"];
 

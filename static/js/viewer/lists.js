@@ -1,7 +1,7 @@
 // What was found in words: a legend that filters by label, and a row for each object.
 
-import { el } from "../dom.js";
-import { number, percent, t } from "../i18n.js";
+import { el } from "../shared/dom.js";
+import { number, percent, t } from "../shared/i18n.js";
 import { shownLabel } from "./answer.js";
 import { colorOf } from "./color.js";
 import { reachable } from "./reach.js";

@@ -1,7 +1,7 @@
 // A detection: the photo under its live boxes on one side; threshold, legend and rows on the other.
 
-import { el } from "../dom.js";
-import { number, t, tn } from "../i18n.js";
+import { el } from "../shared/dom.js";
+import { number, t, tn } from "../shared/i18n.js";
 import { isUnlisted, labelsOf, predictionsOf } from "./answer.js";
 import { legend, Rows } from "./lists.js";
 import { Overlay } from "./overlay.js";

@@ -1,7 +1,7 @@
 // The boxes over the photo, as SVG in the photo's own pixels, and their tags in letters of one size.
 
-import { el } from "../dom.js";
-import { t } from "../i18n.js";
+import { el } from "../shared/dom.js";
+import { t } from "../shared/i18n.js";
 import { shownLabel } from "./answer.js";
 import { colorOf } from "./color.js";
 import { describe } from "./lists.js";

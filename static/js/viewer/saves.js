@@ -1,8 +1,8 @@
 // Ways to keep a result, and the quiet facts about how it came about.
 
-import { el } from "../dom.js";
-import { number, t } from "../i18n.js";
-import { address } from "../kinds.js";
+import { el } from "../shared/dom.js";
+import { number, t } from "../shared/i18n.js";
+import { address } from "../shared/kinds.js";
 import { detects } from "./answer.js";
 import { csvFile, csvRows } from "./csv.js";
 

@@ -1,7 +1,7 @@
 // The photo on its stage: live boxes, the annotated picture or the photo alone, near or far.
 
-import { el } from "../dom.js";
-import { t } from "../i18n.js";
+import { el } from "../shared/dom.js";
+import { t } from "../shared/i18n.js";
 import { Zoom } from "./zoom.js";
 
 export class Stage {

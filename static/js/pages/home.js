@@ -1,0 +1,45 @@
+// The home page: its cards, what a reload left behind, and what belongs to no card alone.
+
+import { Card } from "./home/card.js";
+import { kept } from "./home/kept.js";
+
+const { maxBytes, maxMb, maxMegapixels, formats } = document.querySelector(".cards").dataset;
+const limits = { bytes: Number(maxBytes), mb: maxMb, megapixels: maxMegapixels, formats };
+
+const before = kept();
+const cards = [];
+const all = () => cards.flatMap(({ photos }) => photos);
+for (const section of document.querySelectorAll(".card")) {
+  cards.push(new Card(section, limits, all));
+}
+document.documentElement.classList.add("js");
+
+for (const card of cards) {
+  const sent = before.sent.filter(({ kind }) => kind === card.kind);
+  const unsent = before.unsent.filter((kind) => kind === card.kind).length;
+  if (sent.length > 0 || unsent > 0) card.restore(sent, unsent);
+}
+
+// A photo that is pasted goes to the card in use.
+let latest = cards[0];
+for (const card of cards) {
+  for (const event of ["pointerdown", "focusin", "drop"]) {
+    card.section.addEventListener(event, () => (latest = card));
+  }
+}
+window.addEventListener("paste", (event) => {
+  const files = event.clipboardData?.files ?? [];
+  if (files.length === 0) return;
+  event.preventDefault();
+  latest.take(files, { now: true });
+  latest.section.scrollIntoView({ block: "nearest" });
+});
+
+// A photo dropped beside a card must not replace the page.
+for (const event of ["dragover", "drop"]) {
+  window.addEventListener(event, (dropped) => dropped.preventDefault());
+}
+
+for (const origin of document.querySelectorAll("[data-origin]")) {
+  origin.textContent = location.origin;
+}

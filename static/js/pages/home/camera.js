@@ -1,0 +1,88 @@
+// The camera of this machine: a picture of what it sees, and a shutter.
+
+import { el } from "../../shared/dom.js";
+import { t } from "../../shared/i18n.js";
+
+const WISHED = { video: { width: { ideal: 1280 }, height: { ideal: 960 } } };
+
+export class Camera {
+  /** Each photo taken goes to `workspace`. */
+  constructor(workspace) {
+    this.workspace = workspace;
+    this.stream = null;
+    this.video = el("video", { muted: true, playsInline: true, autoplay: true });
+    this.video.setAttribute("aria-label", t("What the camera sees"));
+    this.shutter = el("button", { type: "button", className: "primary shutter", disabled: true });
+    this.shutter.textContent = t("Take the photo");
+    this.words = el("p", { className: "tool-words", role: "status" });
+    this.box = el("div", { className: "camera" }, this.video, this.shutter, this.words);
+    this.shutter.addEventListener("click", () => this.shoot());
+    // A camera that nobody sees should not run.
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden) this.stop();
+      else if (this.wanted) this.open();
+    });
+  }
+
+  get hint() {
+    return t("Take a photo: the answer appears here.");
+  }
+
+  async open() {
+    this.wanted = true;
+    if (this.stream) return;
+    this.words.textContent = t("Waiting for the camera");
+    try {
+      const stream = await navigator.mediaDevices.getUserMedia(WISHED);
+      if (!this.wanted || document.hidden) {
+        stop(stream);
+        return;
+      }
+      this.stream = stream;
+      this.video.srcObject = stream;
+      await this.video.play();
+      this.words.textContent = "";
+      this.shutter.disabled = false;
+    } catch (error) {
+      this.stop();
+      this.words.textContent = reasonOf(error);
+    }
+  }
+
+  close() {
+    this.wanted = false;
+    this.stop();
+  }
+
+  stop() {
+    if (this.stream) stop(this.stream);
+    this.stream = null;
+    this.video.srcObject = null;
+    this.shutter.disabled = true;
+  }
+
+  async shoot() {
+    const { videoWidth: width, videoHeight: height } = this.video;
+    if (!width || !height) return;
+    const canvas = el("canvas", { width, height });
+    canvas.getContext("2d").drawImage(this.video, 0, 0);
+    const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.92));
+    const name = this.workspace.unused("camera", "jpg");
+    this.workspace.take([new File([blob], name, { type: "image/jpeg" })], { now: true });
+  }
+}
+
+function stop(stream) {
+  for (const track of stream.getTracks()) track.stop();
+}
+
+function reasonOf({ name }) {
+  if (name === "NotAllowedError") {
+    return t(
+      "The browser was not allowed to use the camera. Allow it in the address bar, then try again.",
+    );
+  }
+  if (name === "NotFoundError") return t("No camera was found.");
+  if (name === "NotReadableError") return t("Another program uses the camera.");
+  return t("The camera could not be started.");
+}

@@ -1,0 +1,173 @@
+// A pad to draw digits on: one in the middle for a classifier, a whole line for a detector.
+
+import { el } from "../../shared/dom.js";
+import { t } from "../../shared/i18n.js";
+import { Ink } from "./ink.js";
+
+const PAUSE = 400; // ms after the pen was lifted
+const STEP = 0.04; // of the pad's width, for one press of an arrow key
+const ARROWS = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+};
+
+export class Pad {
+  /** Draws into the tray of `workspace`; one drawing is one photo until the pad is cleared. */
+  constructor(workspace) {
+    this.workspace = workspace;
+    this.single = workspace.kind === "image_classification";
+    this.ink = new Ink(this.single);
+    this.photo = null;
+    this.timer = 0;
+    this.pen = { x: 0.5, y: 0.5, down: false }; // of the keyboard, in parts of the pad
+    const { canvas } = this.ink;
+    canvas.tabIndex = 0;
+    canvas.setAttribute("role", "application");
+    canvas.setAttribute(
+      "aria-label",
+      t("Drawing pad. The arrow keys move the pen, the space bar puts it down and lifts it."),
+    );
+    this.undo = el("button", { type: "button", className: "button" }, t("Undo"));
+    this.clear = el("button", { type: "button", className: "button" }, t("Clear"));
+    this.words = el("span", { className: "tool-words" }, this.invitation);
+    const tools = el("p", { className: "pad-tools" }, this.words, this.undo, this.clear);
+    this.box = el("div", { className: this.single ? "pad" : "pad wide" }, canvas, tools);
+    this.undo.addEventListener("click", () => this.takeBack());
+    this.clear.addEventListener("click", () => this.begin());
+    this.listen(canvas);
+    this.buttons();
+  }
+
+  get invitation() {
+    return this.single ? t("Draw a digit, large.") : t("Write some digits.");
+  }
+
+  get hint() {
+    return t("Draw on the pad: the answer appears here as you lift the pen.");
+  }
+
+  open() {
+    this.ink.draw();
+  }
+
+  close() {
+    clearTimeout(this.timer);
+  }
+
+  listen(canvas) {
+    let drawing = null; // the pointer whose stroke it is: a second finger is no pen
+    const point = (event) => {
+      const { left, top, width, height } = canvas.getBoundingClientRect();
+      this.ink.add((event.clientX - left) / width, (event.clientY - top) / height);
+    };
+    canvas.addEventListener("pointerdown", (event) => {
+      if (drawing !== null || event.button !== 0) return;
+      drawing = event.pointerId;
+      canvas.setPointerCapture(drawing);
+      clearTimeout(this.timer);
+      this.ink.start();
+      point(event);
+    });
+    canvas.addEventListener("pointermove", (event) => {
+      if (event.pointerId !== drawing) return;
+      const events = event.getCoalescedEvents?.() ?? [];
+      for (const each of events.length > 0 ? events : [event]) point(each);
+    });
+    for (const name of ["pointerup", "pointercancel"]) {
+      canvas.addEventListener(name, (event) => {
+        if (event.pointerId !== drawing) return;
+        drawing = null;
+        this.lifted();
+      });
+    }
+    canvas.addEventListener("keydown", (event) => this.key(event));
+    canvas.addEventListener("blur", () => {
+      this.ink.cursor(null);
+      if (this.pen.down) this.putDown(false);
+    });
+  }
+
+  key(event) {
+    if (event.key === "z" && (event.ctrlKey || event.metaKey)) this.takeBack();
+    else if (event.key === " ") this.putDown(!this.pen.down);
+    else if (event.key in ARROWS) this.move(...ARROWS[event.key]);
+    else return;
+    event.preventDefault();
+    this.ink.cursor(this.pen);
+  }
+
+  move(dx, dy) {
+    const within = (value) => Math.min(0.97, Math.max(0.03, value));
+    this.pen.x = within(this.pen.x + dx * STEP);
+    this.pen.y = within(this.pen.y + dy * STEP * this.ink.ratio);
+    if (this.pen.down) this.ink.add(this.pen.x, this.pen.y);
+  }
+
+  putDown(down) {
+    this.pen.down = down;
+    if (!down) {
+      this.lifted();
+      return;
+    }
+    clearTimeout(this.timer);
+    this.ink.start();
+    this.ink.add(this.pen.x, this.pen.y);
+  }
+
+  lifted() {
+    this.buttons();
+    clearTimeout(this.timer);
+    if (!this.ink.empty) this.timer = setTimeout(() => this.send(), PAUSE);
+  }
+
+  async send() {
+    const { photo, ink } = this;
+    const blob = await ink.picture();
+    if (this.photo !== photo) return; // cleared meanwhile
+    const there = photo && this.workspace.photos.includes(photo);
+    const name = there ? photo.name : this.workspace.unused("drawing", "png");
+    const file = new File([blob], name, { type: "image/png" });
+    if (there) {
+      this.workspace.redo(photo, file);
+      return;
+    }
+    const [taken] = this.workspace.take([file]);
+    taken.drawn = true;
+    this.photo = taken;
+    this.workspace.choose(taken);
+    this.workspace.start([taken]);
+  }
+
+  /** Say the answer to this drawing where the hand is. */
+  tell(photo) {
+    if (photo !== this.photo || !photo.over) return;
+    this.words.textContent = photo.line(this.workspace.limits);
+    this.words.classList.add("answer");
+  }
+
+  takeBack() {
+    this.ink.undo();
+    this.lifted();
+  }
+
+  /** An empty pad, for another drawing. */
+  begin() {
+    clearTimeout(this.timer);
+    this.photo = null;
+    this.pen.down = false;
+    this.ink.clear();
+    this.words.textContent = this.invitation;
+    this.words.classList.remove("answer");
+    this.buttons();
+  }
+
+  buttons() {
+    const { empty } = this.ink;
+    // The one that has the focus must not lose it.
+    for (const button of [this.undo, this.clear]) {
+      button.setAttribute("aria-disabled", String(empty));
+    }
+  }
+}
