@@ -1,0 +1,30 @@
+"""A change that sends an upload or a photo through more files of ours is noticed here."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+
+from benchmarks import trace_files
+from scai.settings import ROOT
+
+# docs/architecture.md names these figures.
+MAX_FILES = {"upload": 14, "photo": 25}
+ON_THE_WAY = {
+    "upload": {"scai/web/app.py", "scai/storage/session.py", "scai/queues/directory.py"},
+    "photo": {"scai/queues/directory.py", "workers/object_detection.py", "scai/storage/session.py"},
+}
+
+
+@pytest.mark.parametrize("way", trace_files.WAYS)
+def test_a_picture_goes_through_few_files_of_ours(way: str) -> None:
+    files = trace_files.files_of(way)
+    assert ON_THE_WAY[way] <= set(files)
+    assert all((ROOT / file).is_file() for file in files)
+    assert len(files) == len(set(files)) <= MAX_FILES[way], files
+
+
+def test_the_command_lists_the_files_and_counts_them() -> None:
+    done = CliRunner().invoke(trace_files.main, ["upload", "--kind", "image_classification"])
+    *files, count = done.output.splitlines()
+    assert done.exit_code == 0 and count == f"{len(files)} files"
