@@ -10,6 +10,7 @@ PYTHON ?=
 export PYTHON
 BIN := .venv/bin
 # A file's tests stay together: they share servers.
+coverage := .cache/coverage
 side_by_side := -n auto --maxprocesses 4 --dist loadfile
 
 # What is not given here comes from SCAI_... in the environment, usr/scai.config or the defaults.
@@ -23,7 +24,10 @@ run: setup
 
 test: setup-dev check
 	@sh requirements/browser.sh
-	@$(BIN)/python -m pytest $(side_by_side)
+	@mkdir -p $(dir $(coverage))
+	@COVERAGE_FILE=$(coverage) $(BIN)/python -m pytest $(side_by_side) --cov --cov-report=
+	@printf "Lines covered by the tests' own processes, in percent: "
+	@COVERAGE_FILE=$(coverage) $(BIN)/coverage report --format=total
 
 quick: setup-dev
 	@$(BIN)/python -m pytest -m "not slow" -q $(side_by_side)

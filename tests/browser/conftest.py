@@ -42,7 +42,8 @@ def launch() -> Iterator[Callable[..., Any]]:
     named = os.environ.get("SCAI_CHROMIUM")
     path = named or next((p for p in map(shutil.which, _NAMES) if p), None)
     if path is None:
-        pytest.skip("no Chromium found: install one, or name it in SCAI_CHROMIUM")
+        missing = "no Chromium found: install one, or name it in SCAI_CHROMIUM"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
     with playwright_api.sync_playwright() as playwright:
         yield lambda *flags: playwright.chromium.launch(
             executable_path=path, args=[*_QUIET, *flags]
