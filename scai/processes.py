@@ -1,4 +1,4 @@
-"""Small facts about child processes that the supervisor and the job runner share."""
+"""Child processes: how they start and end, and what the system says of a process."""
 
 from __future__ import annotations
 
@@ -7,39 +7,115 @@ import errno
 import os
 import signal
 import socket
+import subprocess
 import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from scai.errors import ConfigError
 
+# The environment variable that names the parent to a child; see `die_with_parent`.
 PARENT = "SCAI_PARENT_PID"
 # The exit status of a program that a wrong setting or model stopped, as in sysexits.h.
 EXIT_CONFIG = 78
 _PR_SET_PDEATHSIG = 1
+_CODE = Path(__file__).resolve().parent.parent
+
+Process = subprocess.Popen[bytes]
+
+
+def child_environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a child: ours with `changes`, this installation's code, and our pid."""
+    path = os.pathsep.join(filter(None, [str(_CODE), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, **(changes or {}), PARENT: str(os.getpid()), "PYTHONPATH": path}
+
+
+def start_child(command: Sequence[str], changes: Mapping[str, str] | None = None) -> Process:
+    """Start a program of ours in a session of its own, with an empty standard input.
+
+    Ctrl-C reaches this process alone, so that it can end its children in order. `changes` are
+    added to the environment. Raises OSError.
+    """
+    return subprocess.Popen(
+        command,
+        env=child_environment(changes),
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def run_child(
+    command: Sequence[str], text: str, timeout: float
+) -> subprocess.CompletedProcess[str]:
+    """Run a program of ours with `text` as its standard input, and return its standard output.
+
+    Kills it after `timeout` seconds and raises subprocess.TimeoutExpired.
+    """
+    return subprocess.run(
+        command,
+        input=text,
+        env=child_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def end_children(children: Iterable[Process], grace: float) -> list[Process]:
+    """Ask all to stop, wait, and kill those that still run after `grace` seconds together.
+
+    Returns the killed ones. None of the children runs afterwards.
+    """
+    children, stubborn = list(children), []
+    for child in children:
+        child.terminate()
+    deadline = time.monotonic() + grace
+    for child in children:
+        try:
+            child.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+            stubborn.append(child)
+    return stubborn
+
+
+def describe_exit(code: int) -> str:
+    """An exit status of `subprocess` in words: "exit status 3", "killed by SIGKILL"."""
+    if code >= 0:
+        return f"exit status {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"killed by signal {-code}"
 
 
 def die_with_parent() -> None:
-    """Ask to be stopped (SIGTERM) when the SCAI process that started this one dies, however.
+    """Let SIGTERM stop this process when the SCAI process that started it dies, however.
 
-    Does nothing unless that process put its pid into the environment.
+    Does nothing in a process that `start_child` or `run_child` did not start.
     """
     parent = os.environ.get(PARENT)
     if parent:
         tie_to(int(parent), signal.SIGTERM)
 
 
-def tie_to(parent: int, how: signal.Signals) -> None:
-    """Let the kernel send `how` to this process when its parent, `parent`, dies. Linux only."""
+def tie_to(parent: int, number: signal.Signals) -> None:
+    """Let the kernel send the signal to this process when its parent dies. Linux only."""
     if not sys.platform.startswith("linux"):
         return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, how)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
     if os.getppid() != parent:
-        os.kill(os.getpid(), how)
+        os.kill(os.getpid(), number)
 
 
 def memory(pid: int) -> int | None:
-    """Bytes of memory of a process on this machine; None when there is none such, or no /proc.
+    """Bytes of memory of a process on this machine; None without such a process or /proc.
 
-    What it shares with others counts in parts where the kernel tells (PSS), else in full (RSS).
+    Shared memory counts in part where the kernel says how much (PSS), else in full (RSS).
     """
     try:
         with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
@@ -55,23 +131,13 @@ def memory(pid: int) -> int | None:
         return None
 
 
-def how_it_ended(code: int) -> str:
-    """An exit status of `subprocess` in words: "exit status 3", "killed by SIGKILL"."""
-    if code >= 0:
-        return f"exit status {code}"
-    try:
-        return f"killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"killed by signal {-code}"
-
-
 def address_of(host: str, port: int) -> str:
     """The URL of a server's first page."""
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
 def check_port(host: str, port: int) -> None:
-    """Raises ConfigError, in one sentence, when nothing can listen on that address now."""
+    """Raise ConfigError unless a server can listen on that address now."""
     try:
         family, *_, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

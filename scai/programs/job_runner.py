@@ -7,51 +7,48 @@ leaves a claim that comes back, and a job that killed its process too often is g
 from __future__ import annotations
 
 import logging
-import os
-import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 from scai.errors import ScaiError, WorkerDied
 from scai.monitoring.journal import Entry, Journal
-from scai.processes import PARENT, how_it_ended
+from scai.processes import Process, describe_exit, end_children, start_child
+from scai.programs.start_order import FIRST_PAUSE, StartOrder
 from scai.queues.directory import DirectoryQueue
-from scai.settings import ROOT, Settings
+from scai.settings import Settings
 from scai.storage.session import Session, arrived
 
 log = logging.getLogger(__name__)
 
-# Before a process that failed is tried again, doubled each time, in seconds.
-_FIRST_PAUSE = 0.5
-# What running processes get to end, together; less than the portal itself gets.
+# Seconds that all running processes get to end; less than the portal itself gets.
 _GRACE = 2.0
-
-
-@dataclass
-class Failing:
-    """A session whose process failed: its kind, how often it did, and when to try again."""
-
-    kind: str
-    times: int = 0
-    due: float = 0.0
 
 
 class JobRunner:
     """Starts a process for each waiting session of `kinds`."""
 
-    def __init__(self, settings: Settings, kinds: list[str]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        kinds: list[str],
+        *,
+        start: Callable[[Sequence[str]], Process] = start_child,
+        clock: Callable[[], float] = time.monotonic,
+        first_pause: float = FIRST_PAUSE,
+        grace: float = _GRACE,
+    ) -> None:
         self._settings = settings
+        self._start_process = start
+        self._grace = grace
         self._rung = threading.Event()
         self._queues = {
             kind: DirectoryQueue(settings.pool(kind), kind, doorbell=False) for kind in kinds
         }
         self._journals = {kind: Journal(settings.pool(kind)) for kind in kinds}
-        self._running: dict[str, tuple[str, subprocess.Popen[bytes]]] = {}
-        self._failing: dict[str, Failing] = {}
-        # The oldest waiting session of each kind, where it has been asked for.
-        self._heads: dict[str, str] = {}
+        self._running: dict[str, tuple[str, Process]] = {}
+        self._order = StartOrder(self._queues, first_pause=first_pause, clock=clock)
         self._stopping = False
 
     def run(self) -> None:
@@ -66,61 +63,39 @@ class JobRunner:
                 # Whatever it was, uploads go on being accepted and must find a runner.
                 log.exception("the waiting jobs cannot be started now")
             self._rung.wait(self._settings.checktimeperiod)
-        self._end()
+        self.close()
 
     def stop(self) -> None:
-        """Let `run` end, and the processes with it."""
+        """Let `run` return, and end the processes."""
         self._stopping = True
         self._rung.set()
 
     def step(self) -> int:
-        """Reap what has ended, start what waits; how many processes run now."""
+        """Reap ended processes, start processes for waiting sessions; how many run now."""
         self._reap()
         if len(self._running) < self._settings.max_jobs:
             for queue in self._queues.values():
                 queue.look()
-        while len(self._running) < self._settings.max_jobs and (found := self._oldest()):
-            name, kind = found
-            failing = self._failing.get(name)
-            if failing is not None and failing.times >= self._settings.max_attempts:
+        while len(self._running) < self._settings.max_jobs:
+            oldest = self._order.next(self._running)
+            if oldest is None:
+                break
+            name, kind = oldest
+            if self._order.failures(name) >= self._settings.max_attempts:
                 self._give_up(name, kind)
             else:
                 self._running[name] = kind, self._start(name, kind)
         return len(self._running)
 
-    def _oldest(self) -> tuple[str, str] | None:
-        """The oldest session that may be started now, and its kind; it is not told again soon."""
-        for kind in self._queues:
-            self._fill_head(kind)
-        waiting = [(name, kind) for kind, name in self._heads.items()]
-        found = min(waiting + self._due(), default=None)
-        if found in waiting:
-            del self._heads[found[1]]
-        elif found is not None:
-            self._failing[found[0]].due = time.monotonic() + _FIRST_PAUSE
-        return found
-
-    def _fill_head(self, kind: str) -> None:
-        queue = self._queues[kind]
-        if not queue.waits(self._heads.get(kind, "")):
-            self._heads.pop(kind, None)  # somebody else took it
-        while kind not in self._heads and (name := queue.next_waiting()) is not None:
-            # Those that failed have a time of their own.
-            if name not in self._running and name not in self._failing:
-                self._heads[kind] = name
-
-    def _due(self) -> list[tuple[str, str]]:
-        """The failing sessions that wait for another try, and may have it."""
-        found = []
-        for name, failing in list(self._failing.items()):
-            if name in self._running or failing.due > time.monotonic():
-                continue
-            queue = self._queues[failing.kind]
-            if queue.waits(name):
-                found.append((name, failing.kind))
-            elif not queue.has(name):
-                del self._failing[name]
-        return found
+    def close(self) -> None:
+        """End the processes, give their jobs back, and let go of queues and journals."""
+        end_children([process for _, process in self._running.values()], self._grace)
+        self._running.clear()
+        for queue in self._queues.values():
+            queue.recover()
+            queue.close()
+        for journal in self._journals.values():
+            journal.close()
 
     def _reap(self) -> None:
         ended = [
@@ -130,22 +105,19 @@ class JobRunner:
         ]
         for name, kind, code in ended:
             del self._running[name]
-            self._failing.pop(name, None) if code == 0 else self._failed(name, kind, code)
+            if code == 0:
+                self._order.forget(name)
+            else:
+                log.warning("process of session %s: %s", name, describe_exit(code))
+                self._order.failed(name, kind, code)
         if ended:
             for queue in self._queues.values():
                 queue.recover()
 
-    def _failed(self, name: str, kind: str, code: int) -> None:
-        log.warning("process of session %s: %s", name, how_it_ended(code))
-        failing = self._failing.setdefault(name, Failing(kind))
-        if code < 0:
-            return  # killed: its attempt was counted when it began
-        failing.times += 1
-        failing.due = time.monotonic() + _FIRST_PAUSE * 2**failing.times
-
     def _give_up(self, name: str, kind: str) -> None:
         """Fail a session that no process could begin to run."""
-        times = self._failing.pop(name).times
+        times = self._order.failures(name)
+        self._order.forget(name)
         claim = self._queues[kind].claim_one(name)
         if claim is None:
             return
@@ -164,7 +136,7 @@ class JobRunner:
             log.error("session %s: %s", name, error)
             claim.give_back()
 
-    def _start(self, name: str, kind: str) -> subprocess.Popen[bytes]:
+    def _start(self, name: str, kind: str) -> Process:
         settings = self._settings
         command = [
             *(sys.executable, "-m", f"workers.{kind}", "--runningmode=job"),
@@ -172,31 +144,10 @@ class JobRunner:
             *(f"--poolingdir={settings.pool(kind)}", f"--config={settings.models_file(kind)}"),
             f"--usedconfig={settings.usedconfig}",
         ]
-        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-        environment = {**os.environ, PARENT: str(os.getpid()), "PYTHONPATH": path}
-        process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
-        )
+        process = self._start_process(command)
         threading.Thread(target=self._ring_at_end, args=(process,), daemon=True).start()
         return process
 
-    def _ring_at_end(self, process: subprocess.Popen[bytes]) -> None:
+    def _ring_at_end(self, process: Process) -> None:
         process.wait()
         self._rung.set()
-
-    def _end(self) -> None:
-        processes = [process for _, process in self._running.values()]
-        for process in processes:
-            process.terminate()
-        deadline = time.monotonic() + _GRACE
-        for process in processes:
-            try:
-                process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        for queue in self._queues.values():
-            queue.recover()
-            queue.close()
-        for journal in self._journals.values():
-            journal.close()

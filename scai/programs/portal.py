@@ -16,39 +16,39 @@ from typing import Any
 
 from flask import Flask
 
-from scai import plugins, settings
+from scai import plugins
 from scai.jobs import service
 from scai.models import cards
 from scai.processes import address_of, check_port, die_with_parent, tie_to
 from scai.programs.job_runner import JobRunner
-from scai.settings import Settings
+from scai.settings import Settings, as_environment, load
 from scai.web.app import create_app
 
 log = logging.getLogger(__name__)
 
-# What an open long-poll gets to end after SIGTERM, in seconds.
+# Seconds that an open long-poll gets to end after SIGTERM.
 _GRACE = 2
 
 
 def application() -> Flask:
-    """The WSGI application by the ini file and the environment, for any WSGI server.
+    """The WSGI application for any WSGI server, set up by the ini file and the environment.
 
     Always in runtime mode, as the original under uwsgi: nobody here starts processes for jobs.
     """
-    chosen = dataclasses.replace(settings.load(), runningmode="runtime")
-    return create_app(service.build(chosen), chosen)
+    settings = dataclasses.replace(load(), runningmode="runtime")
+    return create_app(service.build(settings), settings)
 
 
 def granian_application() -> Flask:
-    """The application in a process of Granian's, which must not outlive its parent."""
+    """The application in a child process of Granian's, which must not outlive its parent."""
     # SIGKILL: a graceful end would keep the port while the restarted portal asks for it.
     tie_to(os.getppid(), signal.SIGKILL)
-    chosen = settings.load()
-    return create_app(service.build(chosen), chosen)
+    settings = load()
+    return create_app(service.build(settings), settings)
 
 
-def serve(chosen: Settings) -> None:
-    """Answer requests until SIGTERM or SIGINT. Raises ConfigError when the port is taken."""
+def serve(settings: Settings) -> None:
+    """Answer requests until SIGTERM or SIGINT. Raises ConfigError when the port is in use."""
     from granian.constants import Interfaces
     from granian.log import LogLevels
     from granian.server import Server
@@ -63,22 +63,17 @@ def serve(chosen: Settings) -> None:
                 self.on_shutdown(runner.stop)
 
     die_with_parent()
-    check_port(chosen.host, chosen.port)
-    os.environ.update(settings.as_environment(chosen))
-    runner = None
-    if chosen.runningmode == "job":
-        for kind in plugins.names("workers"):
-            # No worker is started that would say so.
-            cards.load_card(chosen.models_file(kind), chosen.usedconfig, kind)
-        runner = JobRunner(chosen, plugins.names("workers"))
+    check_port(settings.host, settings.port)
+    os.environ.update(as_environment(settings))
+    runner = _job_runner(settings) if settings.runningmode == "job" else None
     server = Portal(
         "scai.programs.portal:granian_application",
-        address=chosen.host,
-        port=chosen.port,
+        address=settings.host,
+        port=settings.port,
         interface=Interfaces.WSGI,
         factory=True,
         workers=1,
-        blocking_threads=chosen.threads,
+        blocking_threads=settings.threads,
         workers_kill_timeout=_GRACE,
         websockets=False,
         # Its warnings are advice on thread counts; ours mostly sleep in long-polls.
@@ -88,5 +83,15 @@ def serve(chosen: Settings) -> None:
             "loggers": {"_granian": {"propagate": True}},
         },
     )
-    log.info("portal at %s in %s mode", address_of(chosen.host, chosen.port), chosen.runningmode)
+    log.info(
+        "portal at %s in %s mode", address_of(settings.host, settings.port), settings.runningmode
+    )
     server.serve()
+
+
+def _job_runner(settings: Settings) -> JobRunner:
+    """The runner of job mode. Raises ConfigError for a model that cannot be used."""
+    for kind in plugins.names("workers"):
+        # No worker is started that would say so.
+        cards.load_card(settings.models_file(kind), settings.usedconfig, kind)
+    return JobRunner(settings, plugins.names("workers"))

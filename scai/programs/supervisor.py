@@ -1,75 +1,105 @@
 """Portal, workers and cleaner as child processes of one command.
 
-A child that dies is started again, with a pause that doubles up to half a minute while it keeps
-dying. What a dead worker had claimed goes back to its queue at once. Children run in sessions of
-their own, so that Ctrl-C reaches the supervisor alone and it can end them in order: the portal
-first, so that nothing is accepted any more, then the workers.
+A child that dies is started again, after a pause that doubles up to half a minute while it keeps
+dying. The jobs that a dead worker had claimed go back to its queue at once. Children run in
+sessions of their own, so that Ctrl-C reaches the supervisor alone and it can end them in order:
+the portal first, so that no more uploads are accepted, then the workers.
 """
 
 from __future__ import annotations
 
 import http.client
 import logging
-import os
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
 
 from scai import __version__, plugins
-from scai.processes import EXIT_CONFIG, PARENT, address_of, check_port, how_it_ended
+from scai.processes import (
+    EXIT_CONFIG,
+    Process,
+    address_of,
+    check_port,
+    describe_exit,
+    end_children,
+    start_child,
+)
 from scai.queues import _owners
 from scai.queues.directory import DirectoryQueue
 from scai.settings import ROOT, Settings, as_environment
 
 log = logging.getLogger(__name__)
 
-_FIRST_PAUSE = 0.2
-_LONGEST_PAUSE = 30.0
-# A child that lived this long, in seconds, is sound again: its next pause is the shortest.
-_SOUND_AFTER = 60.0
-_TURN = 0.05
-# Together well under the ten seconds that a stop may take.
-_PORTAL_GRACE = 5.5
-_WORKER_GRACE = 3.5
+Start = Callable[[Sequence[str], Mapping[str, str]], Process]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Pauses and graces of a supervisor, in seconds.
+
+    The pause before a restart begins at `first_pause` and doubles up to `longest_pause`; it is
+    the first one again for a child that lived `sound_after`. `portal_grace` and `worker_grace`
+    together stay well under the ten seconds that a stop may take.
+    """
+
+    first_pause: float = 0.2
+    longest_pause: float = 30.0
+    sound_after: float = 60.0
+    turn: float = 0.05
+    portal_grace: float = 5.5
+    worker_grace: float = 3.5
 
 
 @dataclass
 class Child:
-    """One program that is to run for ever, or (with `every`) again and again."""
+    """One program that runs for ever, or (with `every`, in seconds) again and again.
+
+    `pause` is the time in seconds before its next restart, `due` the clock's time of that.
+    """
 
     name: str
     command: list[str]
     kind: str = ""
     every: float | None = None
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
     started: float = 0.0
     due: float = 0.0
-    pause: float = _FIRST_PAUSE
+    pause: float = 0.0
 
 
 class Supervisor:
-    """Runs the children of one installation until told to stop."""
+    """Runs the children of one installation until a signal stops it."""
 
-    def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        timing: Timing = Timing(),
+        clock: Callable[[], float] = time.monotonic,
+        start: Start = start_child,
+    ) -> None:
         self._settings = settings
+        self._timing = timing
         self._clock = clock
+        self._start_process = start
         self._stopping = False
         self._broken = False
-        self._told = False
+        self._ready = False
         self._queues = {
             kind: DirectoryQueue(settings.pool(kind), kind, doorbell=False)
             for kind in plugins.names("workers")
         }
         settings.sessionpath.mkdir(parents=True, exist_ok=True)
-        self.children = self._plan()
+        self.children = self._make_children()
+        for child in self.children:
+            child.pause = timing.first_pause
 
-    def _plan(self) -> list[Child]:
+    def _make_children(self) -> list[Child]:
         python = sys.executable
-        plan = [Child("portal", [python, str(ROOT / "index.py")])]
+        children = [Child("portal", [python, str(ROOT / "index.py")])]
         if self._settings.runningmode == "runtime":
             counts = {
                 "image_classification": self._settings.ic_workers,
@@ -78,10 +108,10 @@ class Supervisor:
             for kind in self._queues:
                 for number in range(counts.get(kind, 1)):
                     name = kind if number == 0 else f"{kind}-{number + 1}"
-                    plan.append(Child(name, [python, "-m", f"workers.{kind}"], kind))
+                    children.append(Child(name, [python, "-m", f"workers.{kind}"], kind))
         cleaner = [python, str(ROOT / "clean.py"), "--quiet"]
         every = self._settings.cleaninterval
-        return [*plan, Child("cleaner", cleaner, every=every, due=self._clock() + every)]
+        return [*children, Child("cleaner", cleaner, every=every, due=self._clock() + every)]
 
     def run(self, ready: Callable[[str], None]) -> int:
         """Run until SIGINT or SIGTERM; `ready(line)` is called once, when all is warm.
@@ -99,74 +129,66 @@ class Supervisor:
             signal.signal(number, self._stop)
         try:
             while not (self._stopping or self._broken):
-                for child in self.children:
-                    self._tend(child)
-                if not self._told and self._all_warm():
-                    self._told = True
-                    ready(self._line())
-                time.sleep(_TURN)
+                self.step()
+                if not self._ready and self._all_warm():
+                    self._ready = True
+                    ready(self._ready_line())
+                time.sleep(self._timing.turn)
         finally:
-            self._end()
+            self.close()
         return 1 if self._broken else 0
+
+    def step(self) -> None:
+        """Start the children that are due, and note the ones that have ended."""
+        for child in self.children:
+            if child.process is None:
+                if self._clock() >= child.due:
+                    self._start(child)
+            elif (code := child.process.poll()) is not None:
+                self._note_end(child, code)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self._stopping = True
 
-    def _tend(self, child: Child) -> None:
-        """Start it when it is due; when it has died, say so and set the time of the next start."""
-        now = self._clock()
-        if child.process is None:
-            if now >= child.due:
-                child.started = now
-                self._try_start(child)
-            return
-        code = child.process.poll()
-        if code is None:
-            return
+    def _start(self, child: Child) -> None:
+        child.started = self._clock()
+        try:
+            child.process = self._start_process(child.command, as_environment(self._settings))
+        except OSError as error:
+            child.due = child.started + child.pause
+            child.pause = self._longer(child.pause)
+            log.error("%s cannot be started now: %s", child.name, error)
+
+    def _note_end(self, child: Child, code: int) -> None:
+        """Give a dead child's claims back, and set the time of its next start."""
+        now, timing = self._clock(), self._timing
         child.process = None
         if child.every is not None:
             child.due = now + child.every
             return
         if child.kind:
             self._recover(self._queues[child.kind])
-        if code == EXIT_CONFIG and not self._told:
+        if code == EXIT_CONFIG and not self._ready:
             # It has said in one sentence what is wrong, and nothing depends on us yet.
             self._broken = True
             log.error("%s cannot run", child.name)
             return
-        if now - child.started >= _SOUND_AFTER:
-            child.pause = _FIRST_PAUSE
+        if now - child.started >= timing.sound_after:
+            child.pause = timing.first_pause
         child.due = now + child.pause
         log.warning(
-            "%s died (%s); started again in %.1f s", child.name, how_it_ended(code), child.pause
+            "%s died (%s); started again in %.1f s", child.name, describe_exit(code), child.pause
         )
-        child.pause = min(child.pause * 2, _LONGEST_PAUSE)
+        child.pause = self._longer(child.pause)
 
-    def _try_start(self, child: Child) -> None:
-        try:
-            child.process = self._start(child)
-        except OSError as error:
-            child.due = child.started + child.pause
-            child.pause = min(child.pause * 2, _LONGEST_PAUSE)
-            log.error("%s cannot be started now: %s", child.name, error)
+    def _longer(self, pause: float) -> float:
+        return min(pause * 2, self._timing.longest_pause)
 
     def _recover(self, queue: DirectoryQueue) -> None:
         try:
             queue.recover()
         except OSError as error:
             log.error("the claims of a dead worker cannot be taken back now: %s", error)
-
-    def _start(self, child: Child) -> subprocess.Popen[bytes]:
-        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-        environment = {
-            **os.environ,
-            **as_environment(self._settings),
-            PARENT: str(os.getpid()),
-            "PYTHONPATH": path,
-        }
-        return subprocess.Popen(
-            child.command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
-        )
 
     def _all_warm(self) -> bool:
         for child in self.children:
@@ -191,7 +213,7 @@ class Supervisor:
         finally:
             connection.close()
 
-    def _line(self) -> str:
+    def _ready_line(self) -> str:
         models = [
             worker.get("model", "?")
             for kind in self._queues
@@ -201,30 +223,21 @@ class Supervisor:
         address = address_of(_reachable(self._settings.host), self._settings.port)
         return f"SCAI {__version__} is ready at {address} ({what}). Ctrl-C stops it."
 
-    def _end(self) -> None:
-        workers = [child for child in self.children if child.name != "portal"]
-        self._end_all([c for c in self.children if c.name == "portal"], _PORTAL_GRACE)
-        self._end_all(workers, _WORKER_GRACE)
+    def close(self) -> None:
+        """End the portal, then all others, and give back what the workers had claimed."""
+        portal = [child for child in self.children if child.name == "portal"]
+        others = [child for child in self.children if child.name != "portal"]
+        self._end(portal, self._timing.portal_grace)
+        self._end(others, self._timing.worker_grace)
         for queue in self._queues.values():
             self._recover(queue)
             queue.close()
 
-    def _end_all(self, children: list[Child], grace: float) -> None:
-        living = [child for child in children if child.process is not None]
-        for child in living:
-            if child.process is not None:
-                child.process.terminate()
-        deadline = time.monotonic() + grace
-        for child in living:
-            process = child.process
-            if process is None:
-                continue
-            try:
-                process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
+    def _end(self, children: list[Child], grace: float) -> None:
+        killed = end_children([c.process for c in children if c.process is not None], grace)
+        for child in children:
+            if child.process in killed:
                 log.warning("%s does not stop; killed", child.name)
-                process.kill()
-                process.wait()
             child.process = None
 
 

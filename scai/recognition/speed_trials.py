@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import statistics
 import subprocess
 import sys
@@ -24,9 +23,8 @@ from scai.engines.base import (
     Plan,
 )
 from scai.errors import EngineError
-from scai.processes import PARENT, how_it_ended
+from scai.processes import describe_exit, run_child
 from scai.recognition.speed_records import Measured, Tried
-from scai.settings import ROOT
 
 # A plan is taken in place of the plain one only if it is faster by this much, in all; and if it is
 # at neither of the two, single images and batches, slower by as much. On a machine that is busy
@@ -167,18 +165,8 @@ def _one_process(
         "pictures": [pictures.low, pictures.high, pictures.side],
         "todo": [[t.engine, t.plan.lanes, t.plan.whole] for t in todo],
     }
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     try:
-        ended = subprocess.run(
-            command,
-            input=json.dumps(order),
-            env={**os.environ, PARENT: str(os.getpid()), "PYTHONPATH": path},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            timeout=max(1.0, deadline - time.monotonic()),
-            check=False,
-        )
+        ended = run_child(command, json.dumps(order), max(1.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired as error:
         raise EngineError(f"it took more than {LONGEST:.0f} s") from error
     at: Trial | None = None
@@ -191,6 +179,6 @@ def _one_process(
                 Trial(t.engine, t.plan, *times) for t, times in zip(todo, told["done"], strict=True)
             ], None
     if at is None:
-        raise EngineError(f"its process could not begin: {how_it_ended(ended.returncode)}")
-    at.refused = f"its library ended the process: {how_it_ended(ended.returncode)}"
+        raise EngineError(f"its process could not begin: {describe_exit(ended.returncode)}")
+    at.refused = f"its library ended the process: {describe_exit(ended.returncode)}"
     return [], at

@@ -1,15 +1,16 @@
 """Job mode's runner, one turn at a time, without a process."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.helpers import KIND
+from support.helpers import KIND, Clock
 
-from scai.programs.job_runner import Failing, JobRunner
+from scai.programs.job_runner import JobRunner
 from scai.queues.base import Job
+from scai.queues.directory import DirectoryQueue
 from scai.settings import Settings
 from scai.storage.session import Session
 
@@ -18,14 +19,6 @@ Make = Callable[..., Session]
 
 OTHER = "object_detection"
 NAMES = [f"d-20260101-{number:040x}" for number in range(1, 41)]
-
-
-def runner(tmp_path: Path, sessions: Path, *kinds: str, max_jobs: int = 2) -> JobRunner:
-    pools = tmp_path / "pooling"
-    settings = Settings(
-        sessionpath=sessions, icpoolpath=pools / KIND, odpoolpath=pools / OTHER, max_jobs=max_jobs
-    )
-    return JobRunner(settings, list(kinds or [KIND]))
 
 
 class Process:
@@ -37,68 +30,107 @@ class Process:
     def poll(self) -> int | None:
         return self.code
 
+    def wait(self, timeout: float | None = None) -> int | None:
+        return self.code
 
-class Started:
-    """The processes that a runner has begun, oldest first, each under its session's name."""
+    def terminate(self) -> None:
+        self.code = 0
 
-    def __init__(self, jobs: JobRunner, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.jobs, self.names = jobs, list[str]()
+
+class Runner:
+    """A runner whose processes do what a test says, and whose clock a test turns.
+
+    `names` are the sessions whose processes it has started, oldest first.
+    """
+
+    def __init__(self, pools: Path, sessions: Path, kinds: Sequence[str], max_jobs: int) -> None:
+        self.clock = Clock(1000.0)
+        self.names = list[str]()
         self._processes: dict[str, Process] = {}
-        monkeypatch.setattr(jobs, "_start", self._start)
+        # The clients' view of the same folders.
+        self.queues = {kind: DirectoryQueue(pools / kind, kind, doorbell=False) for kind in kinds}
+        settings = Settings(
+            sessionpath=sessions,
+            icpoolpath=pools / KIND,
+            odpoolpath=pools / OTHER,
+            max_jobs=max_jobs,
+        )
+        self._jobs = JobRunner(settings, list(kinds), start=self._start, clock=self.clock)
+        self.step = self._jobs.step
 
-    def _start(self, name: str, kind: str) -> Any:
+    def _start(self, command: Sequence[str]) -> Any:
+        [name] = [word.removeprefix("--sessname=") for word in command if "--sessname=" in word]
         self.names.append(name)
         self._processes[name] = Process()
         return self._processes[name]
 
+    def put(self, *names: str, kind: str = KIND) -> None:
+        for name in names:
+            self.queues[kind].put(Job(name, kind))
+
     def end(self, name: str, code: int = 0) -> None:
-        """Its process ends; one that ends well has taken the ticket."""
-        for queue in self.jobs._queues.values():
+        """End the process of a session; one that ends well has taken the ticket."""
+        for queue in self.queues.values():
             if code == 0 and (claim := queue.claim_one(name)) is not None:
                 claim.done()
         self._processes[name].code = code
 
+    def fail_three_times(self, name: str) -> None:
+        """Let three processes of a waiting session fail; its pause is over afterwards."""
+        for _ in range(3):
+            self.step()
+            self.end(name, 1)
+            self.step()
+            self.clock.now += 100
 
-@pytest.fixture
-def started(
-    tmp_path: Path, sessions: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., Started]]:
-    made: list[JobRunner] = []
-
-    def begin(*kinds: str, max_jobs: int = 2) -> Started:
-        made.append(runner(tmp_path, sessions, *kinds, max_jobs=max_jobs))
-        return Started(made[-1], monkeypatch)
-
-    yield begin
-    for jobs in made:
-        for queue in jobs._queues.values():
+    def close(self) -> None:
+        self._jobs.close()
+        for queue in self.queues.values():
             queue.close()
 
 
+@pytest.fixture
+def begin(tmp_path: Path, sessions: Path) -> Iterator[Callable[..., Runner]]:
+    made: list[Runner] = []
+
+    def begin(*kinds: str, max_jobs: int = 2) -> Runner:
+        made.append(Runner(tmp_path / "pooling", sessions, kinds or [KIND], max_jobs))
+        return made[-1]
+
+    yield begin
+    for runner in made:
+        runner.close()
+
+
 def test_a_session_that_somebody_holds_is_never_held_without_a_verdict(
-    tmp_path: Path, sessions: Path, new_session: Make
+    begin: Callable[..., Runner], new_session: Make
 ) -> None:
-    jobs, session = runner(tmp_path, sessions), new_session()
-    queue = jobs._queues[KIND]
-    queue.put(Job(session.name, KIND))
-    jobs._failing[session.name] = Failing(KIND, times=3)
+    runner, session = begin(), new_session()
+    queue = runner.queues[KIND]
+    runner.put(session.name)
+    runner.fail_three_times(session.name)
     with session.lock():
-        jobs.step()
-    assert queue.held() == {} and len(queue) == 1
-    jobs._failing[session.name] = Failing(KIND, times=3)
-    jobs.step()
+        runner.step()
+    assert queue.held() == {} and len(queue) == 1 and session.state != "failure"
+    assert runner.names == [session.name] * 3
+
+
+def test_a_session_whose_processes_cannot_begin_is_given_up(
+    begin: Callable[..., Runner], new_session: Make
+) -> None:
+    runner, session = begin(), new_session()
+    runner.put(session.name)
+    runner.fail_three_times(session.name)
+    assert runner.step() == 0
     assert session.state == "failure"
-    assert "could not begin to run it" in queue.held()[session.name]
-    queue.close()
+    assert "3 processes could not begin to run it" in runner.queues[KIND].held()[session.name]
 
 
 def test_the_folder_is_not_read_for_every_start(
-    started: Callable[..., Started], monkeypatch: pytest.MonkeyPatch
+    begin: Callable[..., Runner], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun = started(max_jobs=1)
-    queue = begun.jobs._queues[KIND]
-    for name in reversed(NAMES):
-        queue.put(Job(name, KIND))
+    runner = begin(max_jobs=1)
+    runner.put(*reversed(NAMES))
     looks: list[str] = []
     scandir, listdir = os.scandir, os.listdir
 
@@ -112,77 +144,89 @@ def test_the_folder_is_not_read_for_every_start(
     monkeypatch.setattr(os, "scandir", watched(scandir))
     monkeypatch.setattr(os, "listdir", watched(listdir))
     for name in NAMES:
-        assert begun.jobs.step() == 1
-        begun.end(name)
-    assert begun.names == NAMES
-    assert looks.count(os.fspath(queue.pool)) == 1
+        assert runner.step() == 1
+        runner.end(name)
+    assert runner.names == NAMES
+    assert looks.count(os.fspath(runner.queues[KIND].pool)) == 1
 
 
-def test_the_oldest_comes_first_whatever_its_kind(started: Callable[..., Started]) -> None:
-    begun = started(KIND, OTHER, max_jobs=1)
+def test_the_oldest_comes_first_whatever_its_kind(begin: Callable[..., Runner]) -> None:
+    runner = begin(KIND, OTHER, max_jobs=1)
     for number, name in enumerate(NAMES):
-        kind = (KIND, OTHER)[number % 3 == 0]
-        begun.jobs._queues[kind].put(Job(name, kind))
+        runner.put(name, kind=(KIND, OTHER)[number % 3 == 0])
     for name in NAMES:
-        begun.jobs.step()
-        begun.end(name)
-    assert begun.names == NAMES
+        runner.step()
+        runner.end(name)
+    assert runner.names == NAMES
 
 
 def test_a_running_session_is_not_started_twice_before_it_takes_its_ticket(
-    started: Callable[..., Started],
+    begin: Callable[..., Runner],
 ) -> None:
-    begun = started(max_jobs=4)
-    for name in NAMES[:2]:
-        begun.jobs._queues[KIND].put(Job(name, KIND))
+    runner = begin(max_jobs=4)
+    runner.put(*NAMES[:2])
     for _ in range(5):
-        assert begun.jobs.step() == 2
-    assert begun.names == NAMES[:2]
+        assert runner.step() == 2
+    assert runner.names == NAMES[:2]
 
 
 def test_a_failed_start_waits_for_its_time_and_lets_others_go_first(
-    started: Callable[..., Started],
+    begin: Callable[..., Runner],
 ) -> None:
-    begun = started(max_jobs=1)
-    queue = begun.jobs._queues[KIND]
-    for name in NAMES[:2]:
-        queue.put(Job(name, KIND))
-    begun.jobs.step()
-    begun.end(NAMES[0], 1)
-    begun.jobs.step()
-    assert begun.names == NAMES[:2]
-    begun.end(NAMES[1])
-    assert begun.jobs.step() == 0
-    begun.jobs._failing[NAMES[0]].due = 0.0
-    begun.jobs.step()
-    assert begun.names == [*NAMES[:2], NAMES[0]]
-    assert begun.jobs._failing[NAMES[0]].times == 1
+    runner = begin(max_jobs=1)
+    runner.put(*NAMES[:2])
+    runner.step()
+    runner.end(NAMES[0], 1)
+    runner.step()
+    assert runner.names == NAMES[:2]
+    runner.end(NAMES[1])
+    assert runner.step() == 0
+    runner.clock.now += 0.99
+    assert runner.step() == 0
+    runner.clock.now += 0.02
+    assert runner.step() == 1
+    assert runner.names == [*NAMES[:2], NAMES[0]]
+
+
+def test_the_pause_after_a_failure_doubles(begin: Callable[..., Runner]) -> None:
+    runner = begin(max_jobs=1)
+    runner.put(NAMES[0])
+    runner.step()
+    for pause in (1.0, 2.0):
+        runner.end(NAMES[0], 1)
+        assert runner.step() == 0
+        runner.clock.now += pause - 0.01
+        assert runner.step() == 0
+        runner.clock.now += 0.02
+        assert runner.step() == 1
 
 
 def test_a_killed_process_leaves_a_session_that_is_started_again_at_once(
-    started: Callable[..., Started],
+    begin: Callable[..., Runner],
 ) -> None:
-    begun = started(max_jobs=1)
-    begun.jobs._queues[KIND].put(Job(NAMES[0], KIND))
-    begun.jobs.step()
-    begun.end(NAMES[0], -9)
-    assert begun.jobs.step() == 1
-    assert begun.names == [NAMES[0], NAMES[0]]
+    runner = begin(max_jobs=1)
+    runner.put(NAMES[0])
+    runner.step()
+    runner.end(NAMES[0], -9)
+    assert runner.step() == 1
+    assert runner.names == [NAMES[0], NAMES[0]]
 
 
 def test_a_session_that_is_withdrawn_is_neither_started_nor_remembered(
-    started: Callable[..., Started],
+    begin: Callable[..., Runner],
 ) -> None:
-    begun = started(max_jobs=1)
-    queue = begun.jobs._queues[KIND]
-    for name in NAMES[:3]:
-        queue.put(Job(name, KIND))
-    begun.jobs.step()
-    queue.withdraw(NAMES[1])
-    begun.end(NAMES[0], 1)
-    queue.withdraw(NAMES[0])
-    begun.jobs._reap()
-    begun.jobs._failing[NAMES[0]].due = 0.0
-    begun.jobs.step()
-    assert begun.names == [NAMES[0], NAMES[2]]
-    assert begun.jobs._failing == {}
+    runner = begin(max_jobs=1)
+    runner.put(*NAMES[:3])
+    runner.step()
+    runner.queues[KIND].withdraw(NAMES[1])
+    runner.end(NAMES[0], 1)
+    runner.queues[KIND].withdraw(NAMES[0])
+    runner.step()
+    runner.clock.now += 100
+    runner.step()
+    assert runner.names == [NAMES[0], NAMES[2]]
+    # Put again, it is a new session: nothing is left of its failure, and it goes first.
+    runner.put(NAMES[0])
+    runner.end(NAMES[2], 1)
+    runner.step()
+    assert runner.names == [NAMES[0], NAMES[2], NAMES[0]]

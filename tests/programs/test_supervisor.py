@@ -1,0 +1,158 @@
+"""The supervisor, one turn at a time, without a process."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.helpers import Clock
+
+from scai.processes import EXIT_CONFIG
+from scai.programs.supervisor import Supervisor, Timing
+from scai.settings import Settings
+
+
+class Process:
+    """Stands for a child."""
+
+    def __init__(self) -> None:
+        self.code: int | None = None
+
+    def poll(self) -> int | None:
+        return self.code
+
+    def terminate(self) -> None:
+        self.code = 0
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        return self.code
+
+
+class House:
+    """A supervisor of one installation, with every process that it has started, by program."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.clock = Clock(1000.0)
+        self.started: dict[str, list[Process]] = {}
+        self.refuses = False
+        values = {
+            "sessionpath": folder / "session",
+            "icpoolpath": folder / "ic",
+            "odpoolpath": folder / "od",
+            "cleaninterval": 600,
+            "od_workers": 0,
+            **settings,
+        }
+        timing = Timing(first_pause=1, longest_pause=3, sound_after=60)
+        self.supervisor = Supervisor(
+            Settings(**values), timing=timing, clock=self.clock, start=self._start
+        )
+
+    def _start(self, command: Sequence[str], environment: Mapping[str, str]) -> Any:
+        if self.refuses:
+            raise OSError("no memory")
+        assert environment["SCAI_CLEANINTERVAL"] == "600"
+        program = Path(command[-1]).name if command[-1] != "--quiet" else "clean.py"
+        self.started.setdefault(program, []).append(Process())
+        return self.started[program][-1]
+
+    def step(self, seconds: float = 0.0) -> None:
+        self.clock.now += seconds
+        self.supervisor.step()
+
+    def count(self, program: str) -> int:
+        return len(self.started.get(program, []))
+
+    def die(self, program: str, code: int = -9) -> None:
+        self.started[program][-1].code = code
+
+
+WORKER = "workers.image_classification"
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    house = House(tmp_path)
+    yield house
+    house.supervisor.close()
+
+
+def test_portal_and_workers_start_at_once_and_the_cleaner_after_its_interval(house: House) -> None:
+    house.step()
+    assert house.started.keys() == {"index.py", WORKER}
+    house.step(599)
+    assert house.count("clean.py") == 0
+    house.step(1)
+    assert house.count("clean.py") == 1
+
+
+def test_there_are_as_many_workers_as_the_settings_say(tmp_path: Path) -> None:
+    house = House(tmp_path, ic_workers=3)
+    house.step()
+    assert house.count(WORKER) == 3
+    house.supervisor.close()
+
+
+def test_in_job_mode_the_portal_starts_the_workers(tmp_path: Path) -> None:
+    house = House(tmp_path, runningmode="job")
+    house.step()
+    assert house.started.keys() == {"index.py"}
+    house.supervisor.close()
+
+
+def test_the_pause_before_a_restart_doubles_up_to_the_longest(house: House, caplog) -> None:
+    house.step()
+    with caplog.at_level(logging.WARNING):
+        for starts, pause in ((1, 1), (2, 2), (3, 3), (4, 3)):
+            house.die(WORKER)
+            house.step()
+            house.step(pause - 0.1)
+            assert house.count(WORKER) == starts
+            house.step(0.2)
+            assert house.count(WORKER) == starts + 1
+    name = "image_classification died (killed by SIGKILL); started again in"
+    assert [r.getMessage() for r in caplog.records] == [
+        f"{name} {pause}.0 s" for pause in (1, 2, 3, 3)
+    ]
+
+
+def test_a_child_that_lived_long_is_restarted_after_the_shortest_pause(house: House) -> None:
+    house.step()
+    house.die(WORKER)
+    house.step()
+    house.step(1)
+    house.step(60)
+    house.die(WORKER)
+    house.step()
+    house.step(1)
+    assert house.count(WORKER) == 3
+
+
+def test_a_cleaner_that_fails_waits_for_its_interval(house: House) -> None:
+    house.step(600)
+    house.die("clean.py", 1)
+    house.step()
+    house.step(599)
+    assert house.count("clean.py") == 1
+    house.step(1)
+    assert house.count("clean.py") == 2
+
+
+def test_a_child_that_cannot_be_started_is_tried_again(house: House, caplog) -> None:
+    house.refuses = True
+    house.step()
+    house.refuses = False
+    house.step(0.9)
+    assert house.count(WORKER) == 0
+    house.step(0.1)
+    assert house.count(WORKER) == 1
+    assert "index.py" in house.started
+    assert "portal cannot be started now: no memory" in caplog.text
+
+
+def test_a_wrong_setting_is_not_tried_again_while_the_server_starts(house: House, caplog) -> None:
+    house.step()
+    house.die(WORKER, EXIT_CONFIG)
+    house.step()
+    assert "image_classification cannot run" in caplog.text
