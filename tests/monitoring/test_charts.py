@@ -1,5 +1,8 @@
 """Scales, bars and lines of the status page's charts."""
 
+import pytest
+from support.svg import pieces
+
 from scai.monitoring import charts
 
 
@@ -10,10 +13,16 @@ def test_scales_end_at_round_numbers_with_round_halves() -> None:
 
 
 def test_a_line_is_broken_where_there_is_nothing_and_a_point_alone_is_seen() -> None:
-    path = charts.line([10, None, 10, 0, None, 5], 10)
-    assert path == "M0.5 0.0h0M2.5 0.0L3.5 100.0M5.5 50.0h0"
+    alone, two, last = pieces(charts.line([10, None, 10, 0, None, 5], 10))
+    assert alone == [(0.5, 0), (0.5, 0)]
+    assert two == [(2.5, 0), (3.5, charts.HEIGHT)]
+    assert last == [(5.5, charts.HEIGHT / 2), (5.5, charts.HEIGHT / 2)]
 
 
 def test_bars_stand_on_others() -> None:
-    assert charts.bars([0, 5], 10, under=[0, 5]) == "M1.14 50.0V0.0h0.72V50.0z"
+    [bar] = pieces(charts.bars([0, 5], 10, under=[0, 5]))
+    left, right = min(x for x, _ in bar), max(x for x, _ in bar)
+    assert (left + right) / 2 == pytest.approx(1.5)
+    assert 0.5 < right - left < 1
+    assert {y for _, y in bar} == {charts.HEIGHT / 2, 0}
     assert charts.bars([0, 0], 10) == ""
