@@ -74,7 +74,8 @@ class ApiWords:
 class OwnSettings:
     """Names of the settings that hold its queue folder, models file and number of workers.
 
-    "" stands for a folder or file named like the kind, beside those of the others, and one worker.
+    "" stands for a folder named like the kind, beside that of image classification; for the file
+    <kind>.config, beside the kind's own files or in usr/; and for one worker.
     """
 
     pool: str = ""

@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scai import kinds
 from scai.errors import ConfigError
+from scai.kinds import Kind, OwnSettings
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +118,11 @@ class Settings:
     )
     ic_workers: int = _option(1, "worker", "image classification workers of `scai up`", low=0)
     od_workers: int = _option(1, "worker", "object detection workers of `scai up`", low=0)
+    workerspath: str = _option(
+        "",
+        "worker",
+        "one more folder of kinds of recognition, each a <kind>.py and a <kind>.toml; empty: none",
+    )
     max_jobs: int = _option(2, "worker", "processes at once in job mode", low=1)
 
     keeptimeperiod: float = _option(
@@ -138,6 +145,18 @@ class Settings:
     def __post_init__(self) -> None:
         if self.icpoolpath == self.odpoolpath:
             raise ConfigError("icpoolpath and odpoolpath must be two folders")
+        for kind in self.kinds.values():
+            _check_own(kind)
+        pools: dict[Path, str] = {}
+        for name in self.kinds:
+            other = pools.setdefault(self.pool(name), name)
+            if other != name:
+                raise ConfigError(f"{other} and {name}: expected two queue folders, got one")
+
+    @property
+    def kinds(self) -> Mapping[str, Kind]:
+        """The kinds of recognition of this installation, by name. Raises ConfigError."""
+        return kinds.load(self.workerspath)
 
     @property
     def max_upload_bytes(self) -> int:
@@ -161,13 +180,38 @@ class Settings:
 
     def pool(self, kind: str) -> Path:
         """The queue folder of one kind of recognition."""
-        special = {"image_classification": self.icpoolpath, "object_detection": self.odpoolpath}
-        return special.get(kind, self.icpoolpath.parent / kind)
+        own = self._own(kind).pool
+        return Path(getattr(self, own)) if own else self.icpoolpath.parent / kind
 
     def models_file(self, kind: str) -> Path:
         """The ini file of the models of one kind of recognition."""
-        special = {"image_classification": self.icconfig, "object_detection": self.odconfig}
-        return special.get(kind, self.icconfig.parent / f"{kind}.config")
+        own = self._own(kind).models
+        if own:
+            return Path(getattr(self, own))
+        beside = self.kinds[kind].file.with_suffix(".config") if kind in self.kinds else None
+        if beside is not None and beside.exists():
+            return beside
+        return self.icconfig.parent / f"{kind}.config"
+
+    def worker_count(self, kind: str) -> int:
+        """How many workers of one kind of recognition `scai up` runs."""
+        own = self._own(kind).workers
+        return int(getattr(self, own)) if own else 1
+
+    def _own(self, kind: str) -> OwnSettings:
+        return self.kinds[kind].settings if kind in self.kinds else OwnSettings()
+
+
+def _check_own(kind: Kind) -> None:
+    """Raise ConfigError when a kind names a setting that there is not, or one of another type."""
+    for use, type_ in (("pool", "Path"), ("models", "Path"), ("workers", "int")):
+        name = getattr(kind.settings, use)
+        fitting = [option for option, field in OPTIONS.items() if field.type == type_]
+        if name and name not in fitting:
+            wanted = "a path" if type_ == "Path" else "a whole number"
+            raise ConfigError(
+                f"{kind.file}: [settings] {use}: expected a setting that is {wanted}, got {name!r}"
+            )
 
 
 OPTIONS = {field.name: field for field in dataclasses.fields(Settings)}

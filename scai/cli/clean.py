@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from scai import logs, plugins, settings
+from scai import logs, settings
 from scai.cli._errors import one_sentence
 from scai.cli.text import human_age, human_bytes
 from scai.errors import ScaiError
@@ -31,9 +31,7 @@ def main(sessionpath: str | None, keeptimeperiod: str | None, dry_run: bool, qui
     if not root.is_dir():
         raise ScaiError(f"{root}: no such folder; name it with --sessionpath")
     disk = Disk("off")
-    queues = [
-        DirectoryQueue(values.pool(kind), kind, disk=disk) for kind in plugins.names("workers")
-    ]
+    queues = [DirectoryQueue(values.pool(kind), kind, disk=disk) for kind in values.kinds]
     done = purge(root, queues, values.keeptimeperiod, dry_run=dry_run)
     if done.removed or not quiet:
         for name in done.removed:

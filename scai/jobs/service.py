@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from scai import plugins
 from scai.errors import Busy, InUse, NotFound
 from scai.jobs.depth import Depth
 from scai.jobs.following import Follower, Stream
@@ -239,8 +238,5 @@ def _suffix(name: str, by_content: str) -> str:
 def build(settings: Settings) -> JobService:
     """The service over the directory queues of the settings."""
     disk = Disk(settings.durability)
-    queues = {
-        kind: DirectoryQueue(settings.pool(kind), kind, disk=disk)
-        for kind in plugins.names("workers")
-    }
+    queues = {kind: DirectoryQueue(settings.pool(kind), kind, disk=disk) for kind in settings.kinds}
     return JobService(settings, queues, disk=disk)

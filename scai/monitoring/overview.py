@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
 
-from scai import __version__, plugins
+from scai import __version__
 from scai.monitoring.findings import findings
 from scai.monitoring.last_hour import LastHour, Minute, per_minute, reasons, summary
 from scai.monitoring.queue_status import QueueStatus, by_age, held_reasons, queue_status
@@ -49,7 +49,7 @@ class Overview:
         self._document: dict[str, Any] | None = None
         self._read_at = -float("inf")
         self._memory = _Memory(ticks)
-        self._queues = [_Queue(settings, kind, clock, ticks) for kind in plugins.names("workers")]
+        self._queues = [_Queue(settings, kind, clock, ticks) for kind in settings.kinds]
 
     def read(self) -> dict[str, Any]:
         """The document of docs/api.md, at most a second old. Not to be changed by the caller."""

@@ -11,7 +11,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from scai import plugins
 from scai.queues.directory import HOLD, DirectoryQueue
 from scai.settings import Settings
 from scai.storage.session import NAME, arrived
@@ -54,7 +53,7 @@ def by_age(ages: Iterable[int]) -> list[dict[str, int | None]]:
 def status(settings: Settings, now: float | None = None) -> list[QueueStatus]:
     """The state of every queue of the installation."""
     found = []
-    for kind in plugins.names("workers"):
+    for kind in settings.kinds:
         if not settings.pool(kind).is_dir():
             found.append(QueueStatus(kind))
             continue

@@ -16,7 +16,6 @@ from typing import Any
 
 from flask import Flask
 
-from scai import plugins
 from scai.jobs import service
 from scai.models import cards
 from scai.processes import address_of, check_port, die_with_parent, tie_to
@@ -91,7 +90,7 @@ def serve(settings: Settings) -> None:
 
 def _job_runner(settings: Settings) -> JobRunner:
     """The runner of job mode. Raises ConfigError for a model that cannot be used."""
-    for kind in plugins.names("workers"):
+    for kind in settings.kinds:
         # No worker is started that would say so.
         cards.load_card(settings.models_file(kind), settings.usedconfig, kind)
-    return JobRunner(settings, plugins.names("workers"))
+    return JobRunner(settings, list(settings.kinds))

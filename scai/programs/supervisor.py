@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
 
-from scai import __version__, plugins
+from scai import __version__
 from scai.processes import (
     EXIT_CONFIG,
     Process,
@@ -90,7 +90,7 @@ class Supervisor:
         self._ready = False
         self._queues = {
             kind: DirectoryQueue(settings.pool(kind), kind, doorbell=False)
-            for kind in plugins.names("workers")
+            for kind in settings.kinds
         }
         settings.sessionpath.mkdir(parents=True, exist_ok=True)
         self.children = self._make_children()
@@ -101,12 +101,8 @@ class Supervisor:
         python = sys.executable
         children = [Child("portal", [python, str(ROOT / "index.py")])]
         if self._settings.runningmode == "runtime":
-            counts = {
-                "image_classification": self._settings.ic_workers,
-                "object_detection": self._settings.od_workers,
-            }
             for kind in self._queues:
-                for number in range(counts.get(kind, 1)):
+                for number in range(self._settings.worker_count(kind)):
                     name = kind if number == 0 else f"{kind}-{number + 1}"
                     children.append(Child(name, [python, "-m", f"workers.{kind}"], kind))
         cleaner = [python, str(ROOT / "clean.py"), "--quiet"]

@@ -35,6 +35,7 @@ _PICTURE_POLICY = "; ".join(
 def create_app(service: JobService, settings: Settings) -> Flask:
     """A new application. No global, no thread; call it twice and get two."""
     app = Flask("scai", template_folder=str(ROOT / "templates"), static_folder=None)
+    app.config["KINDS"] = settings.kinds
     app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes
     # Only how the browser came, for addresses and cookies. Whoever sends the header without a proxy
     # between tells a lie to nobody but himself.

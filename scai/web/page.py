@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from urllib.parse import urlencode
 
 from flask import Response, current_app, render_template, request
 
 from scai import __version__
-from scai.kinds import ROUTES
+from scai.kinds import Kind
 from scai.settings import ROOT
 from scai.web import csrf, language, scripts
 from scai.web.language import LANGUAGES, Words
@@ -38,6 +39,7 @@ def render(template: str, name: str, status: int = 200, **values: object) -> Res
         request.accept_languages,
     )
     words = _words(tag)
+    kinds: Mapping[str, Kind] = current_app.config["KINDS"]
     page = render_template(
         template,
         _=words.say,
@@ -46,7 +48,7 @@ def render(template: str, name: str, status: int = 200, **values: object) -> Res
         lang=tag,
         languages=LANGUAGES,
         here=_here,
-        kinds_known={kind.name: kind.to_dict(words.say) for kind in ROUTES},
+        kinds_known={kind.name: kind.to_dict(words.say) for kind in kinds.values()},
         catalogues=_catalogues(tag, name),
         page_modules=_page_modules,
         menu=[entry for entry in MENU if entry[0] in current_app.view_functions],

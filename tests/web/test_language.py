@@ -29,7 +29,9 @@ def said() -> set[str]:
     for file in [*(ROOT / "templates").rglob("*.html"), *(ROOT / "static" / "js").rglob("*.js")]:
         text = file.read_text()
         found |= set(_ONE.findall(text)) | {many for _, many in _MANY.findall(text)}
-    found = {json.loads(f'"{words}"') for words in found} | document.sentences()
+    found = {json.loads(f'"{words}"') for words in found} | document.sentences(
+        kinds.load().values()
+    )
     return found.union(*(kind.sentences() for kind in kinds.load().values()))
 
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from scai.kinds import ROUTES
-from scai.web.openapi.operations import Schema, number, record, ref, rows, text, whole, yes_no
+from scai.web.openapi.operations import (
+    KIND_NAMES,
+    Schema,
+    number,
+    record,
+    ref,
+    rows,
+    text,
+    whole,
+    yes_no,
+)
 
 STATES = ["waiting", "processing", "complete", "failure", "removed", "refused"]
-_KINDS = [routes.kind for routes in ROUTES]
 
 _COUNTS = record(
     "How many photos are in which state.",
@@ -31,7 +39,7 @@ SCHEMAS: dict[str, Schema] = {
             "`open`: photos may be added; `running`: some have no verdict yet; `complete`.",
             enum=["open", "running", "complete"],
         ),
-        kind=text("The kind of recognition.", enum=_KINDS),
+        kind=text("The kind of recognition.", enum=KIND_NAMES),
         created=number("When it was made, in seconds since 1970."),
         expected=whole("How many photos its maker meant to add; 0: that was not said."),
         model=text("As it was asked for."),

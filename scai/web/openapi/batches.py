@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from scai.errors import MISTAKE, ArchiveTooLarge, BadRequest, Busy, NotFound, ScaiError, StorageFull
-from scai.kinds import ROUTES
 from scai.settings import MOST_RESULTS
 from scai.web.openapi.batch_schemas import SCHEMAS, STATES
 from scai.web.openapi.operations import (
     A_KEY,
     A_TASK,
     KEY,
+    KIND_NAMES,
     Answer,
     Group,
     Operation,
@@ -22,7 +22,6 @@ from scai.web.openapi.operations import (
 )
 
 _ID = "b-20261121-019aa6c4b0f27c1d9e3a5b6c7d8e9f0a1b2c3d4e"
-_KINDS = [routes.kind for routes in ROUTES]
 _BYTES: Schema = {"type": "string", "format": "binary"}
 
 _ID_VALUE = Value(
@@ -139,7 +138,7 @@ GROUP = Group(
                 Value(
                     "kind",
                     "The kind of recognition.",
-                    {"type": "string", "enum": _KINDS},
+                    {"type": "string", "enum": KIND_NAMES},
                     "form",
                     required=True,
                     example="object_detection",

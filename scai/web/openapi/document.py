@@ -2,37 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from scai import __version__
-from scai.kinds import ROUTES
+from scai.kinds import Kind
 from scai.settings import Settings
 from scai.web.openapi import batches, events, models, recognise, results, status
-from scai.web.openapi.operations import OPENED_BY, Answer, Group, Operation, Schema, Value, ref
-
-GROUPS: tuple[Group, ...] = (
-    recognise.GROUP,
-    results.GROUP,
-    events.GROUP,
-    batches.GROUP,
-    models.GROUP,
-    status.GROUP,
+from scai.web.openapi.operations import (
+    KIND_NAMES,
+    OPENED_BY,
+    Answer,
+    Group,
+    Operation,
+    Schema,
+    Value,
+    ref,
 )
+
 _ABOUT = (
     "Image recognition on a server of your own. Every refusal in JSON has the keys of Problem. "
     "Where GET works, HEAD does, and OPTIONS tells the methods."
 )
-# What is not there before the verdict.
-_LATER = {routes.output for routes in ROUTES}
 # What holds sentences in a schema or a document.
 _SENTENCES = ("description", "summary")
 
 
-def operations() -> Iterator[Operation]:
+def groups(kinds: Iterable[Kind]) -> tuple[Group, ...]:
+    """All groups of operations, with those of these kinds of recognition."""
+    kinds = tuple(kinds)
+    return (
+        recognise.group(kinds),
+        results.group(kinds),
+        events.GROUP,
+        batches.GROUP,
+        models.GROUP,
+        status.GROUP,
+    )
+
+
+def operations(kinds: Iterable[Kind]) -> Iterator[Operation]:
     """Every operation, in the order of the groups."""
-    for group in GROUPS:
+    for group in groups(kinds):
         yield from group.operations
 
 
@@ -56,31 +68,35 @@ def document(
     `models` holds, for each kind of recognition, the names that an upload may give.
     """
     paths: dict[str, dict[str, Any]] = {}
-    for group in GROUPS:
+    kinds = settings.kinds.values()
+    links = _Links(kinds)
+    for group in groups(kinds):
         for operation in group.operations:
             item = paths.setdefault(operation.path, {})
             fitting = fitted(operation, settings, models)
-            item[operation.method.lower()] = _operation(fitting, group.name)
+            item[operation.method.lower()] = _operation(fitting, group.name, links)
     found: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {"title": "SCAI", "version": __version__, "description": _ABOUT},
         "servers": [{"url": server}],
-        "tags": [{"name": group.name, "description": group.about} for group in GROUPS],
+        "tags": [{"name": group.name, "description": group.about} for group in groups(kinds)],
         "paths": paths,
         "components": {"schemas": schemas()},
     }
-    filled: dict[str, Any] = _filled(found, numbers(settings))
+    filled: dict[str, Any] = _filled(found, numbers(settings), list(settings.kinds))
     return filled
 
 
 def fitted(
     operation: Operation, settings: Settings, models: Mapping[str, Sequence[str]]
 ) -> Operation:
-    """The same with the values that this server takes: its models, and its own limits."""
+    """The same with the values that this server takes: its kinds, its models, its own limits."""
     names = list(dict.fromkeys(models.get(operation.kind, ())))
     limits: dict[str, Schema] = {"expected": {"maximum": settings.max_batch_photos}}
     if names:
         limits["model"] = {"enum": names}
+    if settings.kinds:
+        limits["kind"] = {"enum": list(settings.kinds)}
     values = (
         replace(value, schema={**value.schema, **limits.get(value.name, {})})
         for value in operation.values
@@ -90,17 +106,18 @@ def fitted(
 
 def schemas() -> dict[str, Schema]:
     """The shared schemas of all groups, by name."""
-    return {name: schema for group in GROUPS for name, schema in group.schemas.items()}
+    return {name: schema for group in groups(()) for name, schema in group.schemas.items()}
 
 
-def sentences() -> set[str]:
+def sentences(kinds: Iterable[Kind]) -> set[str]:
     """Every sentence of the description that a page shows, as catalogues know it."""
+    kinds = tuple(kinds)
     found = {about(schema) for schema in schemas().values()}
     for name in schemas():
         found |= set(fields(name).values())
-    for group in GROUPS:
+    for group in groups(kinds):
         found |= {group.name, group.about}
-    for operation in operations():
+    for operation in operations(kinds):
         if operation.listed:
             found |= {operation.summary, operation.about}
             found |= {value.about for value in operation.values}
@@ -140,13 +157,13 @@ def about(schema: Schema) -> str:
     return str(schema.get("description", ""))
 
 
-def _operation(operation: Operation, group: str) -> dict[str, Any]:
+def _operation(operation: Operation, group: str, links: _Links) -> dict[str, Any]:
     answers: dict[str, Any] = {}
     for answer in operation.answers:
         known = answers.setdefault(str(answer.status), {"description": answer.about})
         _add(known, answer)
     if operation.opens:
-        answers[str(operation.answers[0].status)]["links"] = _links(operation)
+        answers[str(operation.answers[0].status)]["links"] = links.of(operation)
     found: dict[str, Any] = {
         "operationId": operation.name,
         "tags": [group],
@@ -179,18 +196,26 @@ def _add(known: dict[str, Any], answer: Answer) -> None:
     known.setdefault("content", {})[answer.type] = content
 
 
-def _links(operation: Operation) -> dict[str, Any]:
-    """What can be asked for with the name and the key of what the operation made."""
-    name = OPENED_BY[operation.opens]
-    body = {"task": "sessname", "id": "id"}[name], {"task": "sesskey", "id": "key"}[name]
-    given = {name: f"$response.body#/{body[0]}", "key": f"$response.body#/{body[1]}"}
-    return {
-        other.name: {"operationId": other.name, "parameters": given}
-        for other in operations()
-        if other.kind == operation.kind
-        and other.path not in _LATER
-        and set(given) <= {value.name for value in other.values if value.required}
-    }
+class _Links:
+    """What can be asked for with the name and the key of what an operation made."""
+
+    def __init__(self, kinds: Iterable[Kind]) -> None:
+        kinds = tuple(kinds)
+        # The drawn picture is not there before the verdict.
+        later = {kind.output for kind in kinds}
+        self._operations = [each for each in operations(kinds) if each.path not in later]
+
+    def of(self, operation: Operation) -> dict[str, Any]:
+        """The links of what `operation` made, by the name of the operation that they lead to."""
+        name = OPENED_BY[operation.opens]
+        body = {"task": "sessname", "id": "id"}[name], {"task": "sesskey", "id": "key"}[name]
+        given = {name: f"$response.body#/{body[0]}", "key": f"$response.body#/{body[1]}"}
+        return {
+            other.name: {"operationId": other.name, "parameters": given}
+            for other in self._operations
+            if other.kind == operation.kind
+            and set(given) <= {value.name for value in other.values if value.required}
+        }
 
 
 def _parameter(value: Value) -> dict[str, Any]:
@@ -217,15 +242,17 @@ def _body(operation: Operation, body: str) -> Schema:
     }
 
 
-def _filled(found: Any, values: Mapping[str, str]) -> Any:
-    """The same with the server's numbers in its sentences."""
+def _filled(found: Any, values: Mapping[str, str], kinds: list[str]) -> Any:
+    """The same with the server's numbers in its sentences, and its kinds where they are listed."""
+    if found == KIND_NAMES:
+        return kinds
     if isinstance(found, list):
-        return [_filled(each, values) for each in found]
+        return [_filled(each, values, kinds) for each in found]
     if not isinstance(found, dict):
         return found
     return {
         key: each.format(**values)
         if key in _SENTENCES and isinstance(each, str)
-        else _filled(each, values)
+        else _filled(each, values, kinds)
         for key, each in found.items()
     }

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from scai.errors import NotFound
-from scai.kinds import ROUTES
 from scai.web.openapi.operations import (
+    KIND_NAMES,
     Answer,
     Group,
     Operation,
@@ -20,14 +20,13 @@ from scai.web.openapi.operations import (
     yes_no,
 )
 
-_KINDS = [routes.kind for routes in ROUTES]
 _SIZE: Schema = {"type": ["integer", "null"], "description": "Pixels; null: not known."}
 _SCHEMAS: dict[str, Schema] = {
     "Model": record(
         "A section of the models file, and the card beside its model. What is not known is empty.",
         "kind name default aliases problem summary classes labels input metrics plots engine "
         "running speed",
-        kind=text("The kind of recognition.", enum=_KINDS),
+        kind=text("The kind of recognition.", enum=KIND_NAMES),
         name=text("Its name, for the field `model` of an upload."),
         default=yes_no("Whether it is taken when an upload names none."),
         aliases=rows("Other names of it.", {"type": "string"}),
@@ -126,7 +125,7 @@ GROUP = Group(
                 Value(
                     "kind",
                     "The kind of recognition.",
-                    {"type": "string", "enum": _KINDS},
+                    {"type": "string", "enum": KIND_NAMES},
                     "path",
                     required=True,
                     example="image_classification",

@@ -1,6 +1,7 @@
 """What the description of the API is made of: groups of operations, their values and answers.
 
-Sentences may hold the server's own numbers by name, such as "{max_mb}"; `openapi` fills them in.
+Sentences may hold the server's own numbers by name, such as "{max_mb}", and lists the names of its
+kinds of recognition, as KIND_NAMES; document.py fills both in.
 Words between backquotes are code. Paths are written as OpenAPI writes them: /batches/{id}.
 """
 
@@ -17,6 +18,8 @@ Schema = dict[str, Any]
 JSON = "application/json"
 # What an operation may make, and the value of a request that names such a thing.
 OPENED_BY = {"session": "task", "batch": "id"}
+# Stands for the names of the kinds of recognition, wherever one is expected.
+KIND_NAMES = ["{kinds}"]
 # Formats of values that are files.
 FILES = ("binary", "zip")
 # A session's name and key, and what the examples show in their places.

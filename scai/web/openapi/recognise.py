@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from scai.errors import (
@@ -13,7 +14,7 @@ from scai.errors import (
     StorageFull,
     UnsupportedFormat,
 )
-from scai.kinds import ROUTES, Routes
+from scai.kinds import Kind
 from scai.settings import MOST_RESULTS
 from scai.web.openapi.operations import (
     A_KEY,
@@ -82,19 +83,6 @@ _HOW = record(
     **_SEED,
     usage=text("How to send a picture, in a sentence."),
 )
-
-_WORDS = {
-    "image_classification": (
-        "Name what is in a photo",
-        "Name what is in a photo, sent as it is",
-        "How to send a photo to be named",
-    ),
-    "object_detection": (
-        "Find the objects in a photo",
-        "Find the objects in a photo, sent as it is",
-        "How to send a photo to find objects in",
-    ),
-}
 
 
 def _options(place: str) -> tuple[Value, ...]:
@@ -168,8 +156,7 @@ _REFUSALS = (
 )
 
 
-def _uploads(routes: Routes) -> tuple[Operation, ...]:
-    post, put, how = _WORDS[routes.kind]
+def _uploads(kind: Kind) -> tuple[Operation, ...]:
     one_or_many: Schema = {
         "oneOf": [ref("Upload"), rows("One answer a photo.", ref("UploadOrRefusal"))]
     }
@@ -187,8 +174,8 @@ def _uploads(routes: Routes) -> tuple[Operation, ...]:
     return (
         Operation(
             "POST",
-            routes.upload,
-            post,
+            kind.upload,
+            kind.api.post,
             "Once it is answered, the photo is on stable storage and will get a verdict. Ask for "
             "it with the task and the key of the answer. Each of several photos stands or falls "
             "by itself.",
@@ -200,37 +187,42 @@ def _uploads(routes: Routes) -> tuple[Operation, ...]:
                 ),
                 *(replace(answer, schema="Refusals") for answer in _REFUSALS),
             ),
-            kind=routes.kind,
+            kind=kind.name,
             opens="session",
         ),
         Operation(
             "PUT",
-            routes.upload,
-            put,
+            kind.upload,
+            kind.api.put,
             "The body is the picture and nothing else, whatever its type says. POST takes it too.",
             (_BODY, *_options("query"), _FILENAME),
             (BYTES,),
             (Answer(200, "Taken.", "Upload", _TAKEN), *_REFUSALS),
-            kind=routes.kind,
+            kind=kind.name,
             opens="session",
         ),
         *(
-            Operation(method, routes.upload, how, "", (), (), (usage,), listed=False)
+            Operation(method, kind.upload, kind.api.usage, "", (), (), (usage,), listed=False)
             for method in ("GET", "OPTIONS")
         ),
     )
 
 
-GROUP = Group(
-    "Recognise",
-    "Send a photo. The answer comes at once; the verdict follows under Results.",
-    tuple(operation for routes in ROUTES for operation in _uploads(routes)),
-    {
-        "Upload": _UPLOAD,
-        "Problem": record("A refusal, with the reason.", "status error code", **_PROBLEM),
-        "Refusal": _REFUSAL,
-        "Refusals": {"oneOf": [ref("Refusal"), rows("One a photo.", ref("Refusal"))]},
-        "UploadOrRefusal": {"oneOf": [ref("Upload"), ref("Refusal")]},
-        "Usage": _HOW,
-    },
-)
+_SCHEMAS: dict[str, Schema] = {
+    "Upload": _UPLOAD,
+    "Problem": record("A refusal, with the reason.", "status error code", **_PROBLEM),
+    "Refusal": _REFUSAL,
+    "Refusals": {"oneOf": [ref("Refusal"), rows("One a photo.", ref("Refusal"))]},
+    "UploadOrRefusal": {"oneOf": [ref("Upload"), ref("Refusal")]},
+    "Usage": _HOW,
+}
+
+
+def group(kinds: Iterable[Kind]) -> Group:
+    """The operations that send a photo to one of these kinds of recognition."""
+    return Group(
+        "Recognise",
+        "Send a photo. The answer comes at once; the verdict follows under Results.",
+        tuple(operation for kind in kinds for operation in _uploads(kind)),
+        _SCHEMAS,
+    )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from scai.errors import MISTAKE, InUse, NotFound, ScaiError
-from scai.kinds import ROUTES, Routes
+from scai.kinds import BOXES, LABELS, Kind
 from scai.web.openapi.operations import (
     A_TASK,
+    KIND_NAMES,
     SESSION,
     Answer,
     Group,
@@ -61,7 +65,7 @@ _SCHEMAS: dict[str, Schema] = {
             "change.",
             enum=_STATES,
         ),
-        job=text("The kind of recognition.", enum=[routes.kind for routes in ROUTES]),
+        job=text("The kind of recognition.", enum=KIND_NAMES),
         message=text("A sentence for people."),
         result=text("Classification: label to percent, as JSON in a string. For old clients."),
         result_image=text("`output.png` when there is an annotated picture, else empty."),
@@ -109,12 +113,8 @@ _COMMON = {
     "created": 1795267693.412,
 }
 _EXAMPLES = {
-    "image_classification": {
-        "state": "complete",
-        "job": "image_classification",
-        "message": "Image classification finished on 13:28:14",
+    LABELS: {
         "result": '{"cat": "97.3%", "dog": "1.2%"}',
-        "result_image": "",
         "predictions": [
             {"label": "cat", "index": 3, "score": 0.973},
             {"label": "dog", "index": 5, "score": 0.012},
@@ -123,12 +123,8 @@ _EXAMPLES = {
         "model": "objects",
         **_COMMON,
     },
-    "object_detection": {
-        "state": "complete",
-        "job": "object_detection",
-        "message": "Object detection finished on 13:28:14",
+    BOXES: {
         "result": "",
-        "result_image": "output.png",
         "predictions": [
             {
                 "label": "7",
@@ -156,18 +152,6 @@ _UNKNOWN = refusal(
 _MISTAKE = refusal(ScaiError, "A mistake of the server; its log says more.", MISTAKE)
 _BYTES: Schema = {"type": "string", "format": "binary"}
 _PICTURE_TYPES = ("image/jpeg", "image/png", "image/webp", "image/bmp", "image/gif")
-_WORDS = {
-    "image_classification": (
-        "The names of what is in the photo",
-        "Delete the photo and its names",
-        "The photo as it was sent to be named",
-    ),
-    "object_detection": (
-        "The objects in the photo",
-        "Delete the photo and its objects",
-        "The photo as it was sent to find objects in",
-    ),
-}
 
 
 def _picture(
@@ -197,13 +181,12 @@ def _picture(
     )
 
 
-def _results(routes: Routes) -> tuple[Operation, ...]:
-    result, delete, sent = _WORDS[routes.kind]
+def _results(kind: Kind) -> tuple[Operation, ...]:
     found = [
         Operation(
             "GET",
-            routes.result,
-            result,
+            kind.result,
+            kind.api.result,
             "Answered at once with the state as it is, or, with `wait`, as soon as there is a "
             "verdict. Ask again until `state` is `complete` or `failure`.",
             (*SESSION, _WAIT),
@@ -213,17 +196,17 @@ def _results(routes: Routes) -> tuple[Operation, ...]:
                     200,
                     "The state, and the verdict if there is one.",
                     "Result",
-                    _EXAMPLES[routes.kind],
+                    _example(kind),
                 ),
                 _UNKNOWN,
                 _MISTAKE,
             ),
-            kind=routes.kind,
+            kind=kind.name,
         ),
         Operation(
             "DELETE",
-            routes.result,
-            delete,
+            kind.result,
+            kind.api.remove,
             "It is gone at once, with all that came of it; while it waits, it will never run.",
             SESSION,
             (),
@@ -237,22 +220,22 @@ def _results(routes: Routes) -> tuple[Operation, ...]:
                 ),
                 _MISTAKE,
             ),
-            kind=routes.kind,
+            kind=kind.name,
         ),
         _picture(
-            routes.input,
-            routes.kind,
-            sent,
+            kind.input,
+            kind.name,
+            kind.api.input,
             "Byte for byte, with its true type. It never changes, so it may be kept.",
             _PICTURE_TYPES,
             "photo.jpg",
         ),
     ]
-    if routes.output:
+    if kind.output:
         found.append(
             _picture(
-                routes.output,
-                routes.kind,
+                kind.output,
+                kind.name,
                 "The photo with the boxes drawn on it",
                 "A PNG of the upright photo; there once the verdict is `complete`.",
                 ("image/png",),
@@ -262,9 +245,23 @@ def _results(routes: Routes) -> tuple[Operation, ...]:
     return tuple(found)
 
 
-GROUP = Group(
-    "Results",
-    "The verdict on a photo and its pictures, for whoever has its task and key.",
-    tuple(operation for routes in ROUTES for operation in _results(routes)),
-    _SCHEMAS,
-)
+def _example(kind: Kind) -> dict[str, Any]:
+    """A verdict of this kind; the record's message begins with the name of the kind."""
+    name = kind.name.replace("_", " ").capitalize()
+    return {
+        "state": "complete",
+        "job": kind.name,
+        "message": f"{name} finished on 13:28:14",
+        **_EXAMPLES[kind.shape],
+        "result_image": "output.png" if kind.output else "",
+    }
+
+
+def group(kinds: Iterable[Kind]) -> Group:
+    """The operations that ask these kinds of recognition for what came of a photo."""
+    return Group(
+        "Results",
+        "The verdict on a photo and its pictures, for whoever has its task and key.",
+        tuple(operation for kind in kinds for operation in _results(kind)),
+        _SCHEMAS,
+    )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from scai import __version__
-from scai.kinds import ROUTES
 from scai.web.openapi.operations import (
+    KIND_NAMES,
     Answer,
     Group,
     Operation,
@@ -20,7 +20,6 @@ from scai.web.openapi.operations import (
     yes_no,
 )
 
-_KINDS = [routes.kind for routes in ROUTES]
 _LEVELS = ["good", "note", "warn", "bad"]
 
 
@@ -64,7 +63,7 @@ _SCHEMAS: dict[str, Schema] = {
                 "code level",
                 code=text("Which one, for programs."),
                 level=text("How bad it is.", enum=_LEVELS[1:]),
-                kind=text("The kind of recognition, if it is about one.", enum=_KINDS),
+                kind=text("The kind of recognition, if it is about one.", enum=KIND_NAMES),
             ),
         ),
         time=number("Now, in seconds since 1970."),
@@ -82,7 +81,7 @@ _SCHEMAS: dict[str, Schema] = {
             record(
                 "A reason.",
                 "kind code stage reason count last",
-                kind=text("The kind of recognition.", enum=_KINDS),
+                kind=text("The kind of recognition.", enum=KIND_NAMES),
                 code=text("The reason's code, for programs."),
                 stage=text("Where it happened."),
                 reason=text("The reason."),
@@ -118,7 +117,7 @@ _SCHEMAS: dict[str, Schema] = {
         "One kind of recognition.",
         "kind waiting running held oldest_s ages per_minute last_verdict hour minutes workers "
         "holds",
-        kind=text("The kind of recognition.", enum=_KINDS),
+        kind=text("The kind of recognition.", enum=KIND_NAMES),
         waiting=whole("Photos that wait."),
         running=whole("Photos that are being recognised."),
         held=whole("Photos set aside for a person to look at."),

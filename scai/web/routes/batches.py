@@ -16,7 +16,6 @@ from scai.jobs.batches.progress import Item, Progress
 from scai.jobs.batches.service import Batches
 from scai.jobs.batches.table import table
 from scai.jobs.service import JobService
-from scai.kinds import ROUTES
 from scai.models import client_options
 from scai.settings import Settings
 from scai.storage.disk import storage_error
@@ -78,7 +77,7 @@ class _Desk:
     def form(self, status: int = 200, **values: Any) -> Response:
         """The page: a form that starts a batch, and the place where scripts show one."""
         settings = self.settings
-        kinds = [{"kind": r.kind, "models": self.service.models(r.kind)} for r in ROUTES]
+        kinds = [{"kind": name, "models": self.service.models(name)} for name in settings.kinds]
         limits = {
             "photos": settings.max_batch_photos,
             "mb": f"{settings.max_batch_mb:g}",
@@ -93,7 +92,7 @@ class _Desk:
         """The batch as a page that needs no scripts."""
         told = _all_of(self.batches, progress)
         first = min(_whole(request.args.get("from"), 0), max(0, len(told["items"]) - 1))
-        kind = {each.kind: each for each in ROUTES}[told["kind"]]
+        kind = self.settings.kinds[told["kind"]]
         return page.render(
             "batch_plain.html",
             "batch",

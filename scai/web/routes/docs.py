@@ -45,7 +45,7 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
                     "about": group.about,
                     "operations": [shown(each) for each in group.operations if each.listed],
                 }
-                for group in openapi.GROUPS
+                for group in openapi.groups(settings.kinds.values())
             ],
             schemas={name: openapi.fields(name) for name in openapi.schemas()},
             about={name: openapi.about(found) for name, found in openapi.schemas().items()},

@@ -9,13 +9,12 @@ import json
 import time
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, current_app, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from scai.errors import BadRequest, ScaiError
 from scai.jobs.export import Asked, archive
 from scai.jobs.service import JobService
-from scai.kinds import ROUTES
 from scai.settings import Settings
 from scai.web import csrf, page
 from scai.web.forms import fields_of
@@ -61,7 +60,7 @@ def _page(error: ScaiError | None = None) -> Response:
         "history",
         status=error.status if error else 200,
         error=error.message if error else "",
-        kinds=[routes.kind for routes in ROUTES],
+        kinds=list(current_app.config["KINDS"]),
         most=MOST,
     )
 

@@ -10,7 +10,6 @@ from typing import Any
 from flask import Blueprint, jsonify, request
 from flask.wrappers import Response
 
-from scai import plugins
 from scai.errors import NotFound, ScaiError
 from scai.jobs.service import JobService
 from scai.models import public
@@ -50,7 +49,10 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
             "models.html",
             "models",
             kinds=kinds,
-            anchors=_anchors((kind["kind"], m["name"]) for kind in kinds for m in kind["models"]),
+            anchors=_anchors(
+                ((kind["kind"], m["name"]) for kind in kinds for m in kind["models"]),
+                settings.kinds,
+            ),
             samples=samples,
             size=_size,
             mb=f"{settings.max_upload_mb:g}",
@@ -117,10 +119,10 @@ def _one_an_engine(tried: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def _anchors(names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+def _anchors(names: Iterable[tuple[str, str]], kinds: Iterable[str]) -> dict[tuple[str, str], str]:
     """The place of each model on the page, by kind and name: its name, as far as it can be one."""
     found: dict[tuple[str, str], str] = {}
-    taken = {"main", "compare", "add", *plugins.names("workers")}
+    taken = {"main", "compare", "add", *kinds}
     for kind, name in names:
         plain = re.sub(r"[^\w-]+", "-", name).strip("-") or "model"
         anchor, number = plain, 1

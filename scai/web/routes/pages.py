@@ -8,7 +8,7 @@ from flask import Blueprint, current_app, request
 from flask.wrappers import Response
 
 from scai.jobs.service import JobService
-from scai.kinds import ROUTES, Routes
+from scai.kinds import Kind
 from scai.models.model import Model
 from scai.models.shelf import Shelf
 from scai.settings import Settings
@@ -30,7 +30,9 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
         return page.render(
             "index.html",
             "home",
-            kinds=[_card(routes, service.models(routes.kind), shelf) for routes in ROUTES],
+            kinds=[
+                _card(kind, service.models(kind.name), shelf) for kind in settings.kinds.values()
+            ],
             accept=ACCEPT,
             max_bytes=settings.max_upload_bytes,
             max_mb=f"{settings.max_upload_mb:g}",
@@ -47,12 +49,12 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
     return pages
 
 
-def _card(routes: Routes, names: list[str], shelf: Shelf) -> dict[str, Any]:
+def _card(kind: Kind, names: list[str], shelf: Shelf) -> dict[str, Any]:
     """What the page has to know of one kind; the default model comes first.
 
     `pad` is the model that reads digits drawn by hand, "" when there is none.
     """
-    told = {model.name: model for model in shelf.models(routes.kind)}
-    models = [told.get(name, Model(routes.kind, name)) for name in names]
+    told = {model.name: model for model in shelf.models(kind.name)}
+    models = [told.get(name, Model(kind.name, name)) for name in names]
     digits = [model.name for model in models if set(model.labels) == _DIGITS]
-    return {**routes.to_dict(), "models": models, "pad": digits[0] if digits else ""}
+    return {**kind.to_dict(), "models": models, "pad": digits[0] if digits else ""}

@@ -12,7 +12,6 @@ from werkzeug.exceptions import HTTPException
 
 from scai.errors import BadRequest, NotFound, ScaiError
 from scai.jobs.service import JobService
-from scai.kinds import ROUTES
 from scai.models import client_options
 from scai.settings import Settings
 from scai.storage.disk import storage_error
@@ -29,7 +28,6 @@ MOST = 64
 _SOON, _LATER = 2, 8
 _FAR_BEHIND = 30
 _SIDES = ("x_min", "y_min", "x_max", "y_max")
-_BY_KIND = {routes.kind: routes for routes in ROUTES}
 
 Shown = dict[str, Any]
 
@@ -154,7 +152,7 @@ def _shown(service: JobService, task: str, key: str) -> Shown:
         "task": task,
         "key": key,
         "kind": kind,
-        "routes": _BY_KIND[kind],
+        "routes": service.settings.kinds[kind],
         "state": state,
         "place": place,
         "refresh": 0 if final else _LATER if far else _SOON,

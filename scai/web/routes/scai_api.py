@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException
 
 from scai.errors import MISTAKE, BadRequest, NotFound, ScaiError, UnsupportedFormat
 from scai.jobs.service import JobService
-from scai.kinds import ROUTES, Routes
+from scai.kinds import Kind
 from scai.models import client_options
 from scai.pictures.header import SUFFIXES, mime_type
 from scai.settings import ROOT, Settings
@@ -45,8 +45,8 @@ Answer = tuple[dict[str, Any], int]
 def blueprint(service: JobService, settings: Settings) -> Blueprint:
     """The routes over one service."""
     blueprint = Blueprint("scai_api", __name__)
-    for routes in ROUTES:
-        _add(blueprint, routes, service, settings)
+    for kind in settings.kinds.values():
+        _add(blueprint, kind, service, settings)
 
     @blueprint.errorhandler(Exception)
     def unforeseen(error: Exception) -> Response:
@@ -62,38 +62,38 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
     return blueprint
 
 
-def _add(blueprint: Blueprint, routes: Routes, service: JobService, settings: Settings) -> None:
+def _add(blueprint: Blueprint, kind: Kind, service: JobService, settings: Settings) -> None:
     def upload() -> Response:
         if request.method in ("GET", "OPTIONS"):
             answer, _ = _refusal(BadRequest(NO_PICTURE))
             return _json({**answer, "usage": USAGE}, 200)
-        return _upload(service, settings, routes.kind)
+        return _upload(service, settings, kind.name)
 
     def result() -> Response:
         try:
             task, key = request.args.get("task", ""), request.args.get("key", "")
             wait = _seconds(request.args.get("wait"))
-            return _json(service.result(routes.kind, task, key, wait), 200)
+            return _json(service.result(kind.name, task, key, wait), 200)
         except NotFound:
             return _json(*_refusal(NotFound(NO_TASK)))
 
     def remove() -> Response:
         task = request.args.get("task", "")
         try:
-            service.remove(routes.kind, task, request.args.get("key", ""))
+            service.remove(kind.name, task, request.args.get("key", ""))
         except NotFound:
             return _json(*_refusal(NotFound(NO_TASK)))
         return _json({"status": "success", "sessname": task}, 200)
 
     def input_image() -> Response:
         try:
-            return _picture(_asked(service, routes.kind).input_path)
+            return _picture(_asked(service, kind.name).input_path)
         except (NotFound, FileNotFoundError):
             return _no_picture()
 
     def output_image() -> Response:
         try:
-            path = _asked(service, routes.kind).picture_path
+            path = _asked(service, kind.name).picture_path
             return _picture(path) if path else _no_picture()
         except (NotFound, FileNotFoundError):
             return _no_picture()
@@ -102,17 +102,17 @@ def _add(blueprint: Blueprint, routes: Routes, service: JobService, settings: Se
         if rule is not None:
             blueprint.add_url_rule(
                 rule,
-                f"{routes.kind}_{name}",
+                f"{kind.name}_{name}",
                 view,
                 methods=methods,
                 provide_automatic_options="OPTIONS" not in methods,
             )
 
-    add(routes.upload, "upload", upload, ("GET", "POST", "PUT", "OPTIONS"))
-    add(routes.result, "result", result)
-    add(routes.result, "remove", remove, ("DELETE",))
-    add(routes.input, "input", input_image)
-    add(routes.output, "output", output_image)
+    add(kind.upload, "upload", upload, ("GET", "POST", "PUT", "OPTIONS"))
+    add(kind.result, "result", result)
+    add(kind.result, "remove", remove, ("DELETE",))
+    add(kind.input, "input", input_image)
+    add(kind.output, "output", output_image)
 
 
 def _upload(service: JobService, settings: Settings, kind: str) -> Response:
