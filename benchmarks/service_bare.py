@@ -165,13 +165,14 @@ class Bare:
         return recognizer.run_prepared(tensors, sizes, [NONE] * len(ready))
 
     def _finish(self, picture: Picture, result: Result) -> None:
-        if self._kind == CLASSIFICATION:
+        if result.drawing is None:
             return
         import cv2
 
         from scai.recognition.annotate import draw
 
-        drawn = draw(picture.pixels, result, self._card.line_thickness, self._card.max_boxes)
+        card = self._card
+        drawn = draw(picture.pixels, result.drawing, card.line_thickness, card.max_boxes)
         done, _ = cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
         assert done
 

@@ -1,7 +1,7 @@
-"""The picture with what was found in it: boxes, masks, and labels on coloured tags.
+"""Draw results on a picture: boxes, masks, and labels on coloured tags.
 
-The look of a label depends on its text alone, so that one label has one colour in every process
-and on every machine. Texts are drawn with the fonts inside OpenCV 5, which know Latin, Greek,
+The colour of a label depends on its text alone, so it is the same in every process and on every
+machine. Texts are drawn with the fonts inside OpenCV 5, which know Latin, Greek,
 Cyrillic, Chinese, Japanese and Korean; no font has to be installed.
 """
 
@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from scai.pictures.pixels import Pixels, encode_png
-from scai.recognition.results import Classification, Detections, Result
+from scai.recognition.results import Drawing
 
 Color = tuple[int, int, int]
 
@@ -25,36 +25,33 @@ SMALLEST_TEXT_PIXELS = 8
 TEXT_SHARE = 40  # text is the shorter side / 40 high
 READABLE_PIXELS = 14
 MASK_OPACITY = 0.45
-# From this luminance on black stands out more than white does (WCAG 2, contrast).
+# From this luminance on, black contrasts more than white (WCAG 2).
 DARK_TEXT_FROM = 0.179
 
 
 def annotate(
-    pixels: Pixels, result: Result, line_thickness: int = 4, most: int | None = None
+    pixels: Pixels, drawing: Drawing, line_thickness: int = 4, limit: int | None = None
 ) -> bytes:
-    """A PNG of the picture `(h, w, 3)` uint8 RGB with the result drawn on it, as `draw` does."""
-    return encode_png(draw(pixels, result, line_thickness, most))
+    """A PNG of the picture `(h, w, 3)` uint8 RGB with the drawing on it, as `draw` makes it."""
+    return encode_png(draw(pixels, drawing, line_thickness, limit))
 
 
 def draw(
-    pixels: Pixels, result: Result, line_thickness: int = 4, most: int | None = None
+    pixels: Pixels, drawing: Drawing, line_thickness: int = 4, limit: int | None = None
 ) -> Pixels:
-    """A copy of the picture with the `most` best results on it; `line_thickness` in pixels."""
+    """A copy of the picture with the first `limit` boxes on it; `line_thickness` in pixels."""
     canvas = np.ascontiguousarray(pixels).copy()
     size = text_pixels(*canvas.shape[:2])
-    if isinstance(result, Classification):
-        _draw_classes(canvas, result, size)
-        return canvas
-    count = len(result) if most is None else min(most, len(result))
+    count = len(drawing) if limit is None else min(limit, len(drawing))
     # The best last, on top of the others.
     for i in reversed(range(count)):
-        _draw_mask(canvas, result, i)
+        _draw_mask(canvas, drawing, i)
     for i in reversed(range(count)):
-        _draw_box(canvas, _edges(result, i), color(result.labels[i]), line_thickness)
+        _draw_box(canvas, _edges(drawing, i), color(drawing.labels[i]), line_thickness)
     tags: list[_Tag] = []
     for i in range(count):
-        tag = _Tag.of(result.labels[i], float(result.scores[i]), size, canvas.shape[1])
-        tag.put_beside(_edges(result, i), canvas.shape[:2], tags)
+        tag = _Tag.of(drawing.labels[i], float(drawing.scores[i]), size, canvas.shape[1])
+        tag.put_beside(_edges(drawing, i), canvas.shape[:2], tags)
         tags.append(tag)
     for tag in reversed(tags):
         tag.draw(canvas)
@@ -62,7 +59,7 @@ def draw(
 
 
 def text_pixels(height: int, width: int) -> int:
-    """The height of text that is legible on a picture of this size once it fits a screen."""
+    """Height of text that is legible when a picture of this size is fitted to a screen."""
     return max(READABLE_PIXELS, round(min(height, width) / TEXT_SHARE))
 
 
@@ -72,7 +69,7 @@ def caption(label: str, score: float) -> str:
 
 
 def color(label: str) -> Color:
-    """RGB of a label: strong enough to be seen on a photo, and the same everywhere."""
+    """RGB of a label: strong enough to be visible on a photo, and the same everywhere."""
     number = zlib.crc32(label.encode())
     hue, light = (number & 0xFFFF) / 0x10000, 0.45 + 0.15 * (number >> 16 & 0xFF) / 0xFF
     red, green, blue = colorsys.hls_to_rgb(hue, light, 0.9)
@@ -80,25 +77,25 @@ def color(label: str) -> Color:
 
 
 def ink_on(ground: Color) -> Color:
-    """Black or white, whichever is read more easily on this RGB: 4.5 to 1 at the least."""
+    """Black or white, whichever contrasts more with this RGB: at least 4.5 to 1."""
     parts = [level / 255 for level in ground]
     red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
     dark = 0.2126 * red + 0.7152 * green + 0.0722 * blue >= DARK_TEXT_FROM
     return (0, 0, 0) if dark else (255, 255, 255)
 
 
-def _edges(result: Detections, i: int) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of a box as pixels that exist."""
-    x1, y1, x2, y2 = (int(edge) for edge in np.rint(result.boxes[i]))
-    return x1, y1, min(x2, result.width - 1), min(y2, result.height - 1)
+def _edges(drawing: Drawing, i: int) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of a box as pixels of the picture."""
+    x1, y1, x2, y2 = (int(edge) for edge in np.rint(drawing.boxes[i]))
+    return x1, y1, min(x2, drawing.width - 1), min(y2, drawing.height - 1)
 
 
 def _draw_box(
     canvas: Pixels, box: tuple[int, int, int, int], ground: Color, thickness: int
 ) -> None:
-    """Four bars of exactly `thickness` pixels around the middle of the edges, cut at the picture's.
+    """Draw four bars of exactly `thickness` pixels, centred on the edges, cut at the picture's.
 
-    OpenCV's own rectangle has round corners and, from 3 pixels on, is wider than it was told.
+    OpenCV's own rectangle has round corners and, from 3 pixels on, is wider than asked for.
     """
     before = (thickness - 1) // 2
     after = thickness - before
@@ -110,31 +107,19 @@ def _draw_box(
         canvas[top : y2 + after, max(0, x - before) : x + after] = ground
 
 
-def _draw_mask(canvas: Pixels, result: Detections, i: int) -> None:
-    if result.masks is None:
+def _draw_mask(canvas: Pixels, drawing: Drawing, i: int) -> None:
+    if drawing.masks is None:
         return
-    x1, y1, x2, y2 = _edges(result, i)
+    x1, y1, x2, y2 = _edges(drawing, i)
     height, width = y2 - y1 + 1, x2 - x1 + 1
     if height < 1 or width < 1:
         return
-    mask = cv2.resize(result.masks[i], (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
+    mask = cv2.resize(drawing.masks[i], (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
     part = canvas[y1 : y2 + 1, x1 : x2 + 1]
     # By a table of the 256 levels: blending the pixels themselves takes gigabytes on a large photo.
-    tint = np.array(color(result.labels[i]), np.float32) * MASK_OPACITY
+    tint = np.array(color(drawing.labels[i]), np.float32) * MASK_OPACITY
     table = (np.arange(256)[:, None] * (1 - MASK_OPACITY) + tint).astype(np.uint8)[None]
     cv2.copyTo(cv2.LUT(part, table), mask.astype(np.uint8), part)
-
-
-def _draw_classes(canvas: Pixels, result: Classification, size: int) -> None:
-    """The classes below each other in the top left corner, as many as there is room for."""
-    top = 0
-    for label, score in zip(result.labels, result.scores, strict=True):
-        tag = _Tag.of(label, float(score), size, canvas.shape[1])
-        if top and top + tag.height > canvas.shape[0]:
-            return
-        tag.top = top
-        tag.draw(canvas)
-        top += tag.height + 1
 
 
 @dataclass
@@ -162,9 +147,9 @@ class _Tag:
     def put_beside(
         self, box: tuple[int, int, int, int], picture: tuple[int, int], others: list[_Tag]
     ) -> None:
-        """Stand on the box, hang in it or hang below it: the first that covers no other tag.
+        """Place the tag above the box, in it or below it: the first place that covers no other tag.
 
-        Always inside a picture of (height, width) pixels, as far as that is large enough.
+        It stays inside a picture of (height, width) pixels, if that is large enough.
         """
         x1, y1, _, y2 = box
         self.left = min(max(0, x1), max(0, picture[1] - self.width))
@@ -199,9 +184,9 @@ def _padding(size: int) -> int:
 
 
 def _fitted(text: str, size: int, width: int) -> tuple[str, int, int, int, int]:
-    """The text, its size, and its width, ascent and descent in pixels, so that it fits `width`.
+    """The text, its size, and its width, ascent and descent in pixels, fitted into `width`.
 
-    First the letters get smaller, then the end of the text goes.
+    The letters get smaller first; then the end of the text is cut.
     """
     text = "".join(c if c.isprintable() else " " for c in text)
     while True:

@@ -1,11 +1,14 @@
-"""What a recognition says: arrays of stated, checked shapes, and their JSON forms.
+"""Results of a recognition: arrays of checked shapes, and the forms in which others need them.
 
-"Nothing found" is a value like any other: `Detections.empty(width, height)`.
+A `Result` knows its JSON, the text of the seed system, a summary for the log and what is to be
+drawn, so nobody else asks of which class it is. "Nothing found" is a value like any other:
+`Detections.empty(width, height)`.
 """
 
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +23,47 @@ _EDGES = ("x_min", "y_min", "x_max", "y_max")
 
 
 @dataclass(frozen=True, eq=False)
-class Classification:
+class Drawing:
+    """What is drawn on a picture of `width` x `height` pixels, the most important first.
+
+    `boxes`: (n, 4) float32 x1, y1, x2, y2 in pixels. `labels`: n texts. `scores`: (n,) float32
+    0..1. `masks`: None, or (n, mh, mw) float32 0..1, each stretched over its box.
+    """
+
+    boxes: Floats
+    labels: tuple[str, ...]
+    scores: Floats
+    width: int
+    height: int
+    masks: Floats | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+class Result(ABC):
+    """What a model says of one picture."""
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values; the list under "predictions" holds what was found, best first."""
+
+    @abstractmethod
+    def seed_text(self) -> str:
+        """The text that the seed system puts into `result` of a session."""
+
+    @abstractmethod
+    def summary(self) -> str:
+        """A few words for a line of the log."""
+
+    @property
+    def drawing(self) -> Drawing | None:
+        """What is drawn on the picture; None: nothing ever is."""
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class Classification(Result):
     """The k best classes of one picture, best first.
 
     `labels`: k texts. `indices`: (k,) int64, lines of the label file. `scores`: (k,) float32,
@@ -34,8 +77,8 @@ class Classification:
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", tuple(self.labels))
         k = len(self.labels)
-        _keep(self, "indices", np.int64, (k,))
-        _keep(self, "scores", np.float32, (k,))
+        _store(self, "indices", np.int64, (k,))
+        _store(self, "scores", np.float32, (k,))
         if k > 1 and bool(np.any(np.diff(self.scores) > 0)):
             raise ValueError(f"scores: expected descending values, got {self.scores.tolist()}")
 
@@ -67,23 +110,26 @@ class Classification:
         )
 
     def seed_text(self) -> str:
-        """The first five as the JSON text that the seed system puts into `result`.
+        """The first five as a JSON object label -> "97.3%", best first.
 
-        An object label -> "97.3%", best first. A label that comes twice gets " (2)", so that
-        it does not vanish as an object's key.
+        A label that comes twice gets " (2)", so that it does not vanish as an object's key.
         """
-        shown: dict[str, str] = {}
+        entries: dict[str, str] = {}
         for label, score in zip(self.labels[:SEED_ENTRIES], self.scores, strict=False):
             name, number = label, 1
-            while name in shown:
+            while name in entries:
                 number += 1
                 name = f"{label} ({number})"
-            shown[name] = f"{float(score) * 100:.1f}%"
-        return json.dumps(shown, ensure_ascii=False)
+            entries[name] = f"{float(score) * 100:.1f}%"
+        return json.dumps(entries, ensure_ascii=False)
+
+    def summary(self) -> str:
+        """The best class and its score: "cat 97.3%"."""
+        return f"{self.labels[0]} {self.scores[0]:.1%}" if len(self) else "no class"
 
 
 @dataclass(frozen=True, eq=False)
-class Detections:
+class Detections(Result):
     """The objects of one picture, best first.
 
     `width`, `height`: pixels of the upright picture. `boxes`: (n, 4) float32 x1, y1, x2, y2 in
@@ -102,11 +148,11 @@ class Detections:
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", tuple(self.labels))
         n = len(self.labels)
-        _keep(self, "boxes", np.float32, (n, 4))
-        _keep(self, "scores", np.float32, (n,))
-        _keep(self, "class_ids", np.int64, (n,))
+        _store(self, "boxes", np.float32, (n, 4))
+        _store(self, "scores", np.float32, (n,))
+        _store(self, "class_ids", np.int64, (n,))
         if self.masks is not None:
-            _keep(self, "masks", np.float32, (n, None, None))
+            _store(self, "masks", np.float32, (n, None, None))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -140,6 +186,21 @@ class Detections:
             ],
         }
 
+    def seed_text(self) -> str:
+        """Nothing: the seed system shows detections as a picture."""
+        return ""
+
+    def summary(self) -> str:
+        """The number of objects: "3 found"."""
+        return f"{len(self)} found"
+
+    @property
+    def drawing(self) -> Drawing:
+        """Its boxes, masks and labels."""
+        return Drawing(
+            self.boxes, self.labels, self.scores, self.width, self.height, masks=self.masks
+        )
+
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Detections:
         """The result that `to_dict` described."""
@@ -155,21 +216,18 @@ class Detections:
         )
 
 
-Result = Classification | Detections
-
-
 def from_dict(data: dict[str, Any]) -> Result:
     """The result of either kind that its `to_dict` described."""
     return Detections.from_dict(data) if "width" in data else Classification.from_dict(data)
 
 
-def _keep(owner: object, name: str, dtype: type, shape: tuple[int | None, ...]) -> None:
+def _store(owner: object, name: str, dtype: type, shape: tuple[int | None, ...]) -> None:
     """Store the attribute as an array of this dtype; raise ValueError for another shape."""
     array: NDArray[Any] = np.asarray(getattr(owner, name), dtype=dtype)
     fits = array.ndim == len(shape) and all(
-        want is None or want == got for want, got in zip(shape, array.shape, strict=True)
+        size is None or size == got for size, got in zip(shape, array.shape, strict=True)
     )
     if not fits:
-        wanted = str(shape).replace("None", "any")
-        raise ValueError(f"{name}: expected shape {wanted}, got {array.shape}")
+        expected = str(shape).replace("None", "any")
+        raise ValueError(f"{name}: expected shape {expected}, got {array.shape}")
     object.__setattr__(owner, name, array)

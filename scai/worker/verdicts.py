@@ -13,7 +13,7 @@ from scai.errors import NotFound, ScaiError, WorkerDied
 from scai.monitoring.journal import Entry
 from scai.recognition.annotate import annotate
 from scai.recognition.recognizer import Recognizer
-from scai.recognition.results import Classification, Result
+from scai.recognition.results import Result
 from scai.storage.session import Session, arrived, attempts
 from scai.worker.task import Task
 
@@ -42,12 +42,12 @@ class Verdicts:
     def complete(self, task: Task, result: Result, recognizer: Recognizer) -> None:
         """Draw, publish the result, drop the ticket."""
         started = time.perf_counter()
-        text, drawing, card = "", None, recognizer.card
+        text, picture, card = "", None, recognizer.card
         try:
-            if isinstance(result, Classification):
-                text = result.seed_text()
-            else:
-                drawing = annotate(task.shown, result, card.line_thickness, card.max_boxes)
+            text = result.seed_text()
+            if result.drawing is not None:
+                limits = card.line_thickness, card.max_boxes
+                picture = annotate(task.shown, result.drawing, *limits)
         except Exception:
             log.exception("session %s: drawing failed", task.session.name)
             self.fail(task, ScaiError("the result could not be drawn", stage="draw"))
@@ -66,13 +66,13 @@ class Verdicts:
         }
 
         def write() -> bool:
-            return task.session.complete(verdict, text=text, picture=drawing, record=task.record)
+            return task.session.complete(verdict, text=text, picture=picture, record=task.record)
 
         if self._publish(task, write, lambda: _entry_of(task, recognizer)):
             log.info(
                 "session %s: %s, waited %.0f ms, inference %.1f ms (batch of %d)",
                 task.session.name,
-                _summary(result),
+                result.summary(),
                 task.times["waited_ms"],
                 task.times["infer_ms"],
                 task.batch,
@@ -132,9 +132,3 @@ def _entry_of(task: Task, end: Recognizer | ScaiError) -> Entry:
         return Entry.failure(end, now, took, waited, task.model)
     infer, model = task.times.get("infer_ms", 0.0), end.card.name
     return Entry(now, took, waited, infer, task.batch, "complete", model, end.engine.name)
-
-
-def _summary(result: Result) -> str:
-    if isinstance(result, Classification):
-        return f"{result.labels[0]} {result.scores[0]:.1%}" if len(result) else "no class"
-    return f"{len(result)} found"

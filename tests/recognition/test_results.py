@@ -103,3 +103,15 @@ def test_the_seed_sees_at_most_five_labels_with_percent(
 ) -> None:
     text = classes(labels, scores).seed_text()
     assert list(json.loads(text).items()) == list(shown.items())
+
+
+def test_each_result_says_what_others_need_of_it() -> None:
+    named, found = classes(["cat", "dog"], [0.973, 0.012]), boxes(3)
+    assert (named.summary(), found.summary()) == ("cat 97.3%", "3 found")
+    assert (Classification.empty().summary(), Detections.empty(8, 6).summary()) == (
+        "no class",
+        "0 found",
+    )
+    assert named.drawing is None and found.seed_text() == ""
+    assert len(found.drawing) == 3
+    assert (found.drawing.boxes == found.boxes).all() and found.drawing.labels == found.labels
