@@ -1,7 +1,7 @@
-"""Decoded jobs on their way to the engine, and how they form batches.
+"""Decoded jobs on their way to the engine, and how they form inference batches.
 
-Batches form by themselves: while the engine works on one, the next gathers. With a longest wait
-of zero a picture that finds the engine free never waits for company.
+While the engine runs one batch, the next one gathers. With a longest wait of zero, a picture that
+finds the engine free never waits for others.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from dataclasses import dataclass
 from scai.worker.task import Task
 
 # Why a batch was closed.
-FULL = "full"  # the largest size is reached
-FREE = "free"  # the engine was free, and nothing is ever waited for
+FULL = "full"  # it had the largest size
+FREE = "free"  # the engine was free, and the longest wait is zero
 WAITED = "waited"  # the longest wait was over
-LAST = "last"  # nothing else was on its way
-MEMORY = "memory"  # pictures that wait for memory could not join
+LAST = "last"  # no other task was on its way
+MEMORY = "memory"  # the other pictures wait for memory
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Tasks of one model that are run together, and why there are not more of them."""
+class InferenceBatch:
+    """Tasks of one model that are run together, and why the batch was closed."""
 
     tasks: list[Task]
     closed: str
 
 
-class Batches:
-    """Between the decoding threads and the thread that runs the engine.
+class InferenceQueue:
+    """Tasks between the decoding threads and the thread that runs the engine.
 
-    largest: most pictures in a batch; wait: seconds a batch is kept open for more pictures;
+    largest: most pictures in a batch; wait: seconds that a batch is kept open for more pictures;
     memory: bytes of decoded pictures beyond which decoding waits for the engine
     """
 
@@ -50,36 +50,36 @@ class Batches:
         self._ended = False
 
     def announce(self) -> None:
-        """One more task is on its way; `put` or `drop` follows."""
+        """Expect one more task; `put` or `drop` follows."""
         with self._change:
             self._coming += 1
 
     def put(self, task: Task) -> None:
-        """The task has come, ready for the engine."""
+        """Add an expected task that is ready for the engine."""
         with self._change:
             self._ready.append((time.monotonic(), task))
             self._coming -= 1
             self._change.notify_all()
 
     def drop(self) -> None:
-        """A task that was on its way will not come."""
+        """Expect one task less: it will not come."""
         with self._change:
             self._coming -= 1
             self._change.notify_all()
 
     def hold(self, size: int) -> None:
-        """`size` more bytes of pixels are in memory."""
+        """Count `size` more bytes of pixels in memory."""
         with self._change:
             self._held += size
 
     def release(self, size: int) -> None:
-        """`size` bytes of pixels are gone."""
+        """Count `size` bytes of pixels less."""
         with self._change:
             self._held -= size
             self._change.notify_all()
 
     def wait_for_memory(self) -> None:
-        """Return when there is room for one more picture."""
+        """Return as soon as there is room for one more picture."""
         with self._change:
             if self._held < self._memory:
                 return
@@ -88,11 +88,11 @@ class Batches:
             self._change.wait_for(lambda: self._held < self._memory)
             self._stuck -= 1
 
-    def take(self, *, draining: bool = False) -> Batch | None:
-        """The next batch, oldest first; None after `end`, when nothing is left.
+    def take(self, *, draining: bool = False) -> InferenceBatch | None:
+        """The next batch, oldest first; None after `end`, when no task is left.
 
-        `draining`: no new tasks will be announced, so a batch waits for those that are on their
-        way; None when there are none.
+        `draining`: no new tasks will be announced, so a batch waits for those on their way, and
+        the answer is None when there are none.
         """
         with self._change:
             while True:
@@ -107,7 +107,7 @@ class Batches:
                 self._change.wait(pause)
 
     def _why_now(self, size: int, draining: bool) -> tuple[str, float | None]:
-        """Why the batch of that size must not wait, or "" and how long it may."""
+        """Why a batch of that size is closed now, or "" and the seconds that it may wait."""
         if size >= self._largest:
             return FULL, None
         if not self._coming and draining:
@@ -122,21 +122,21 @@ class Batches:
         return ("", left) if left > 0 else (WAITED, None)
 
     def _group(self) -> list[Task]:
-        """The oldest task and those that can run with it."""
+        """The oldest task and those that can be run with it."""
         model = self._ready[0][1].model
         return [task for _, task in self._ready if task.model == model][: self._largest]
 
-    def _close(self, group: list[Task], why: str) -> Batch:
-        # A multiple of what the engine runs side by side: the last ones of an odd batch would leave
-        # a part of it idle, and are no later when they begin the next.
+    def _close(self, group: list[Task], why: str) -> InferenceBatch:
+        # A multiple of what the engine runs side by side: the rest would leave a part of the engine
+        # idle, and has its results no later when it begins the next batch.
         abreast = group[0].abreast
         odd = len(group) % abreast if len(group) > abreast else 0
         group = group[: len(group) - odd]
-        chosen = {id(task) for task in group}
-        self._ready = [entry for entry in self._ready if id(entry[1]) not in chosen]
+        members = {id(task) for task in group}
+        self._ready = [entry for entry in self._ready if id(entry[1]) not in members]
         self.sizes[len(group)] += 1
         self.closed[why] += 1
-        return Batch(group, why)
+        return InferenceBatch(group, why)
 
     def end(self) -> None:
         """Let `take` return None once everything that was announced is through."""

@@ -1,4 +1,4 @@
-"""A batch of tasks through its model: each comes out with a result or with the error it met."""
+"""Run an inference batch through its model: each task comes out with its outcome."""
 
 from __future__ import annotations
 
@@ -10,27 +10,26 @@ from scai.errors import MISTAKE, ScaiError
 from scai.recognition.loaded_models import ModelCache
 from scai.recognition.recognizer import Recognizer
 from scai.recognition.results import Result
+from scai.worker.outcomes import Complete, Failed
 from scai.worker.task import Task
 
 log = logging.getLogger(__name__)
 
-Outcome = tuple[Task, Result | ScaiError, Recognizer | None]
 
-
-def infer(models: ModelCache, tasks: list[Task]) -> Iterator[Outcome]:
+def infer(models: ModelCache, tasks: list[Task]) -> Iterator[tuple[Task, Complete | Failed]]:
     """Run tasks of one model. When a batch fails, each picture is tried alone."""
     try:
         recognizer = _recognizer(models, tasks[0].model)
         results = _recognize(recognizer, tasks)
     except ScaiError as error:
         if len(tasks) == 1:
-            yield tasks[0], error, None
+            yield tasks[0], Failed(error)
             return
         for task in tasks:
             yield from infer(models, [task])
         return
     for task, result in zip(tasks, results, strict=True):
-        yield task, result, recognizer
+        yield task, Complete(result, recognizer)
 
 
 def _recognizer(models: ModelCache, section: str) -> Recognizer:
@@ -48,11 +47,11 @@ def _recognize(recognizer: Recognizer, tasks: list[Task]) -> list[Result]:
     try:
         for task in tasks:
             if task.tensor is None:
-                task.tensor = recognizer.prepare(task.shown)
+                task.tensor = recognizer.prepare(task.pixels)
         tensors = [task.tensor for task in tasks if task.tensor is not None]
-        sizes = [(task.image["width"], task.image["height"]) for task in tasks]
-        wishes = [task.options for task in tasks]
-        results = recognizer.run_prepared(tensors, sizes, wishes)
+        sizes = [task.image_size for task in tasks]
+        options = [task.options for task in tasks]
+        results = recognizer.run_prepared(tensors, sizes, options)
     except ScaiError:
         raise
     except Exception as error:

@@ -1,14 +1,15 @@
-"""The worker: jobs go through it as through a pipeline, and each comes out with a verdict.
+"""The worker: a pipeline that turns each claimed job into a verdict.
 
-    claim, lock -> decode, resize (threads) -> batches -> engine -> draw, write (threads)
+    claim, lock -> decode, resize (threads) -> queue -> engine -> draw, write (threads)
 
-While the engine works on one batch, the next pictures are decoded and the last verdicts written.
-What holds in every line below:
+While the engine runs one inference batch, the next pictures are decoded and the last verdicts are
+written. Always true:
 
 - A session is run only under its lock, and only when it has no verdict yet.
 - The attempt is counted before the run. A job that was being run when a worker died is a
   suspect: it runs alone, and after `max_attempts` deaths it is given up and put on hold.
 - The ticket goes only after the verdict is on the disk.
+- A job ends in one place, `Verdicts.finish`, with one `Outcome`.
 """
 
 from __future__ import annotations
@@ -20,37 +21,39 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from scai.errors import MISTAKE, ScaiError
 from scai.monitoring.journal import Journal
 from scai.pictures.header import Limits
-from scai.pictures.pixels import read_picture
+from scai.pictures.pixels import Picture, read_picture
 from scai.queues.base import Claim, JobQueue
 from scai.recognition.loaded_models import ModelCache
-from scai.recognition.recognizer import Recognizer
-from scai.recognition.results import Result
 from scai.storage.disk import Disk
 from scai.storage.session import FINAL, Session
 from scai.worker.admission import Admission
-from scai.worker.batching import Batches
+from scai.worker.batching import InferenceQueue
 from scai.worker.inference import infer
+from scai.worker.outcomes import Later, Outcome
 from scai.worker.task import NoTicket, Task
-from scai.worker.verdicts import DISK_PAUSE, Verdicts
+from scai.worker.verdicts import DISK_PAUSE, Verdicts, failure
 
 log = logging.getLogger(__name__)
 
-# The parts that a wait is taken in, and the time between two reports of how it goes, in seconds.
+# Longest sleep of a pause, which looks in between whether to stop, in seconds.
 _NAP = 0.1
-_REPORT_PERIOD = 5.0
-# Batches in hand at once: one in the engine, one gathering, one being written.
+# Inference batches in hand at once: one in the engine, one gathering, one being written.
 _BATCHES_IN_HAND = 3
+
+Read = Callable[[bytes, Limits, tuple[int, int] | None], Picture]
 
 
 class Worker:
     """Turns jobs of one queue into verdicts.
 
-    batch: most pictures in one inference; batch_wait: seconds a batch may wait for more;
-    threads: for decoding, and as many again for writing; tell: is given facts for people;
-    journal: is told of each verdict, and closed at the end
+    batch: most pictures in one inference; batch_wait: seconds that a batch may wait for more;
+    max_attempts: deaths of a worker before a job is given up; limits: of an input; read: decodes
+    an input, keeping these (height, width) at least; draws: whether results are drawn on pictures;
+    memory: bytes of decoded pictures beyond which decoding waits; threads: for decoding, and
+    twice as many for writing; tell: gets facts for people every report_period seconds;
+    journal: gets an entry of each verdict, and is closed at the end
     """
 
     def __init__(
@@ -63,9 +66,13 @@ class Worker:
         batch_wait: float = 0.0,
         max_attempts: int = 3,
         limits: Limits | None = None,
+        read: Read = read_picture,
+        draws: bool = True,
+        memory: int = 256_000_000,
         disk: Disk | None = None,
         threads: int = 2,
         tell: Callable[..., None] = lambda **facts: None,
+        report_period: float = 5.0,
         journal: Journal | None = None,
     ) -> None:
         self._queue = queue
@@ -73,19 +80,19 @@ class Worker:
         self._sessions = sessions
         self._batch = batch
         self._limits = limits or Limits()
+        self._read = read
         self._decoders = ThreadPoolExecutor(threads, thread_name_prefix="decode")
-        # Most of their time these wait for the disk.
+        # These wait for the disk most of the time.
         self._writers = ThreadPoolExecutor(2 * threads, thread_name_prefix="write")
-        self._batches = Batches(batch, batch_wait)
+        self._ready = InferenceQueue(batch, batch_wait, memory)
         self._journal = journal
         note = journal.note if journal is not None else lambda entry: None
-        self._verdicts = Verdicts(self._pause, note)
-        self._admission = Admission(
-            sessions, disk or Disk(), max_attempts, self._verdicts, self._pause
-        )
+        self._verdicts = Verdicts(self._pause, note, draws=draws)
+        self._admission = Admission(sessions, disk or Disk(), max_attempts, self._verdicts)
         self._tell = tell
-        self._told = 0
-        self._told_at = 0.0
+        self._report_period = report_period
+        self._reported = 0
+        self._reported_at = 0.0
         self._done = 0
         self._in_hand = 0
         self._fewer = threading.Condition()
@@ -100,22 +107,22 @@ class Worker:
                 try:
                     self._feed(period)
                 except OSError as error:
-                    # A folder or the disk is out of order; it may be mended while we wait.
+                    # A folder or the disk is out of order; somebody may repair it while we wait.
                     log.error("the queue cannot be used now: %s", error)
                     self._pause(DISK_PAUSE)
                 self._report()
         finally:
-            self._batches.end()
+            self._ready.end()
             engine.join()
             self._wait_until_idle()
 
     def stop(self) -> None:
-        """Let `run` end after what is in hand. Sets flags only, for signal handlers call it."""
+        """Let `run` end when the jobs in hand are done. For signal handlers: it only sets flags."""
         self._stopping = True
         self._queue.wake()
 
     def close(self) -> None:
-        """End the helper threads and give the queue back what is still claimed."""
+        """End the helper threads and give claimed jobs back to the queue."""
         self._decoders.shutdown()
         self._writers.shutdown()
         self._queue.close()
@@ -123,13 +130,13 @@ class Worker:
             self._journal.close()
 
     def step(self, timeout: float = 0.0) -> int:
-        """Take at most one batch and leave each of its jobs with a verdict; how many there were."""
+        """Finish at most `batch` jobs in the calling thread's time; how many there were."""
         claims = self._queue.claim(self._batch, timeout)
         self._work(claims)
         return len(claims)
 
     def run_session(self, name: str) -> None:
-        """Job mode: run this one session, with or without a ticket, if it has no verdict yet."""
+        """Run this one session (job mode), with or without a ticket, if it has no verdict yet."""
         claim = self._queue.claim_one(name)
         if claim is None and Session(self._sessions, name).state not in FINAL:
             claim = NoTicket(self._queue, name)
@@ -137,7 +144,7 @@ class Worker:
             self._work([claim])
 
     def _work(self, claims: list[Claim]) -> None:
-        """Everything in the calling thread's time: nothing is left in hand at the end."""
+        """Run these claims to their ends; nothing is left in hand on return."""
 
         def finish() -> None:
             self._infer_all(draining=True)
@@ -147,7 +154,7 @@ class Worker:
         finish()
 
     def _feed(self, period: float) -> None:
-        """Claim as many jobs as there is room for, and set them going."""
+        """Claim as many jobs as there is room for, and start them."""
         with self._fewer:
             room = _BATCHES_IN_HAND * self._batch - self._in_hand
             if room <= 0:
@@ -156,9 +163,9 @@ class Worker:
         self._start(self._queue.claim(min(room, self._batch), period), self._wait_until_idle)
 
     def _start(self, claims: list[Claim], finish: Callable[[], None]) -> None:
-        """Admit the claims and set them going; suspects alone, with nothing else in hand."""
+        """Admit the claims and start them; each suspect alone, with nothing else in hand."""
         tasks = [task for claim in claims if (task := self._admission.admit(claim)) is not None]
-        # Told apart before any is begun, for that counts an attempt.
+        # Separated before any is begun, because that counts an attempt.
         suspects = [task for task in tasks if task.suspect]
         for task in [task for task in tasks if not task.suspect]:
             self._go(task)
@@ -170,113 +177,85 @@ class Worker:
     def _go(self, task: Task) -> None:
         with self._fewer:
             self._in_hand += 1
-        self._batches.announce()
+        self._ready.announce()
         self._decoders.submit(self._prepare, task)
-
-    def _end(self, task: Task) -> None:
-        """The task is through: it has its verdict, or its job waits again."""
-        if task.picture is not None:
-            self._batches.release(task.shown.nbytes)
-        task.lock.close()
-        with self._fewer:
-            self._in_hand -= 1
-            self._done += 1
-            self._fewer.notify_all()
 
     def _wait_until_idle(self) -> None:
         with self._fewer:
             self._fewer.wait_for(lambda: self._in_hand == 0)
 
     def _report(self) -> None:
-        """Tell how it goes, now and then, if anything was done."""
+        """Tell how it goes, every report period, if anything was done."""
         now = time.monotonic()
-        if self._told == self._done or now - self._told_at < _REPORT_PERIOD:
+        if self._reported == self._done or now - self._reported_at < self._report_period:
             return
-        self._told, self._told_at = self._done, now
+        self._reported, self._reported_at = self._done, now
         self._tell(
             done=self._done,
-            batch_sizes={str(size): n for size, n in sorted(self._batches.sizes.items())},
-            batches_closed=dict(self._batches.closed),
+            batch_sizes={str(size): n for size, n in sorted(self._ready.sizes.items())},
+            batches_closed=dict(self._ready.closed),
             loaded=self._models.engines(),
             unrecorded=self._journal.lost if self._journal is not None else 0,
         )
 
     def _pause(self, seconds: float) -> bool:
-        """Sleep, unless we are to stop; whether we are."""
+        """Sleep, unless the worker is to stop; whether it is."""
         deadline = time.monotonic() + seconds
         while not self._stopping and time.monotonic() < deadline:
             time.sleep(min(_NAP, seconds))
         return self._stopping
 
     def _prepare(self, task: Task) -> None:
-        """In a decoding thread: from the session's file to what the engine wants."""
-        ready = False
-        try:
-            if self._stopping:
-                task.claim.give_back()
-            else:
-                self._batches.wait_for_memory()
-                ready = self._begin(task)
-        except Exception:
-            log.exception("session %s: trying again", task.session.name)
-            self._admission.later(task.claim, DISK_PAUSE)
-        if ready:
-            self._batches.put(task)
+        """In a decoding thread: from the session's file to what the engine needs."""
+        outcome = self._begin(task)
+        if outcome is None:
+            self._ready.put(task)
         else:
-            self._end(task)
-            self._batches.drop()
+            self._finish(task, outcome)
+            self._ready.drop()
 
-    def _begin(self, task: Task) -> bool:
-        """Count the attempt, decode and resize; False when that was the end of it."""
-        started = time.perf_counter()
-        task.times["waited_ms"] = max(0.0, time.time() - task.created) * 1000
+    def _begin(self, task: Task) -> Outcome | None:
+        """Count the attempt, decode and resize; the outcome, if that was the end of the job."""
+        if self._stopping:
+            return Later()
         try:
+            self._ready.wait_for_memory()
+            started = time.perf_counter()
+            task.times["waited_ms"] = max(0.0, time.time() - task.created) * 1000
             task.record = task.session.start(task.record)
             # A foreign client's file may be of any size: one byte more is enough to refuse it.
             with task.session.input_of(task.record).open("rb") as file:
                 data = file.read(self._limits.max_bytes + 1)
             self._decode(task, data)
-        except ScaiError as error:
-            self._verdicts.fail(task, error)
-            return False
-        except OSError as error:
-            log.error("session %s: %s; trying again", task.session.name, error)
-            self._admission.later(task.claim, DISK_PAUSE)
-            return False
-        except Exception:
-            log.exception("session %s: decoding failed", task.session.name)
-            self._verdicts.fail(task, ScaiError(MISTAKE))
-            return False
-        task.times["decode_ms"] = (time.perf_counter() - started) * 1000
-        return True
+            task.times["decode_ms"] = (time.perf_counter() - started) * 1000
+        except Exception as error:
+            return failure(task, error, "decoding")
+        return None
 
     def _decode(self, task: Task, data: bytes) -> None:
         # A model that is not loaded yet is loaded by the engine's thread, which alone may.
         recognizer = self._models.loaded(task.model)
-        least = recognizer.needed_sides if recognizer else None
-        task.picture = read_picture(data, self._limits, least=least)
-        self._batches.hold(task.shown.nbytes)
+        sides = recognizer.needed_sides if recognizer else None
+        task.decoded = self._read(data, self._limits, sides)
+        size = task.pixels.nbytes
+        self._ready.hold(size)
+        task.held.callback(self._ready.release, size)
         if recognizer:
-            task.tensor = recognizer.prepare(task.shown)
+            task.tensor = recognizer.prepare(task.pixels)
             task.abreast = max(1, recognizer.engine.plan.lanes)
 
     def _infer_all(self, draining: bool = False) -> None:
-        """In the engine's thread: one batch after the other."""
-        while (batch := self._batches.take(draining=draining)) is not None:
-            for task, result, recognizer in infer(self._models, batch.tasks):
-                self._writers.submit(self._finish, task, result, recognizer)
+        """In the engine's thread: one inference batch after the other."""
+        while (batch := self._ready.take(draining=draining)) is not None:
+            for task, outcome in infer(self._models, batch.tasks):
+                self._writers.submit(self._finish, task, outcome)
 
-    def _finish(
-        self, task: Task, result: Result | ScaiError, recognizer: Recognizer | None = None
-    ) -> None:
-        """In a writing thread: leave the verdict."""
+    def _finish(self, task: Task, outcome: Outcome) -> None:
+        """End a task in hand: the only way out of the pipeline, in whatever thread."""
         try:
-            if isinstance(result, ScaiError):
-                self._verdicts.fail(task, result)
-            elif recognizer is not None:
-                self._verdicts.complete(task, result, recognizer)
-        except Exception:
-            log.exception("session %s: no verdict written", task.session.name)
-            self._admission.later(task.claim, DISK_PAUSE)
+            self._verdicts.finish(task, outcome)
         finally:
-            self._end(task)
+            with self._fewer:
+                self._in_hand -= 1
+                self._done += 1
+                self._fewer.notify_all()

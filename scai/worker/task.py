@@ -1,6 +1,6 @@
 """A claimed job on its way through the worker, and what its record asks for.
 
-The record may come from a foreign client, so nothing in it is taken for what it should be.
+A foreign client may have written the record, so every value of it is checked.
 """
 
 from __future__ import annotations
@@ -21,62 +21,59 @@ _LATEST = 1e11
 
 @dataclass
 class Task:
-    """One job under way; `lock` is what it holds until its end, `times` are in milliseconds.
+    """One job under way.
 
-    `tensor` is the picture as its model wants it, where the model was loaded in time to tell;
-    `abreast` how many pictures that model's engine runs side by side.
+    `held` is what it holds until its end: the session's lock, memory. `tensor` is the input of the
+    model, made early if the model was loaded by then; `abreast` is the number of pictures that the
+    model's engine runs side by side. `batch` is the number of pictures that it was run with.
+    `times` are in milliseconds.
     """
 
     claim: Claim
     session: Session
-    record: dict[str, Any]
-    lock: ExitStack
-    picture: Picture | None = None
+    record: dict[str, Any] = field(default_factory=dict)
+    held: ExitStack = field(default_factory=ExitStack)
+    decoded: Picture | None = None
     tensor: Tensor | None = None
     abreast: int = 1
     batch: int = 0
     times: dict[str, float] = field(default_factory=dict)
 
     @property
-    def shown(self) -> Pixels:
-        """The decoded picture."""
-        assert self.picture is not None
-        return self.picture.pixels
+    def pixels(self) -> Pixels:
+        """The decoded picture, (h, w, 3) uint8 RGB."""
+        assert self.decoded is not None
+        return self.decoded.pixels
 
     @property
-    def image(self) -> dict[str, int]:
-        """What the verdict says of the picture: its size upright, and how it was stored."""
-        assert self.picture is not None
-        picture = self.picture
-        return {
-            "width": picture.width,
-            "height": picture.height,
-            "orientation": picture.orientation,
-        }
+    def image_size(self) -> tuple[int, int]:
+        """Width and height of the upright picture in pixels."""
+        assert self.decoded is not None
+        return self.decoded.width, self.decoded.height
 
     @property
     def suspect(self) -> bool:
-        """Whether a worker died while it was running this job."""
+        """Whether a worker died while it ran this job."""
         return attempts(self.record) > 0
 
     @property
     def model(self) -> str:
-        """The section the client asked for; "" for the default."""
+        """The section of the models file that the client named; "" for the default."""
         return str(self.record.get("model", ""))
 
     @property
     def created(self) -> float:
-        """When the upload came, in epoch seconds; now, if nobody says."""
+        """Time of the upload in epoch seconds; now, if the record has none."""
         return self._number("created", 0, _LATEST) or time.time()
 
     @property
     def options(self) -> Options:
-        """Threshold and number of results that the client asked for."""
+        """Confidence threshold and top-k of the client."""
         top_k = self._number("top_k", 1, MOST_RESULTS)
         return Options(self._number("threshold", 0, 1), None if top_k is None else int(top_k))
 
     def _number(self, name: str, low: float, high: float) -> float | None:
-        """What the record says under `name` if it is a number of that range."""
+        """The record's value of `name` if it is a number of that range."""
         value = self.record.get(name)
         if isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high:
             return float(value)
@@ -84,7 +81,7 @@ class Task:
 
 
 class NoTicket(Claim):
-    """Stands for the ticket of a session that is run by hand."""
+    """The claim of a session that is run by hand and has no ticket."""
 
     def __init__(self, queue: JobQueue, session: str) -> None:
         self.job = Job(session, queue.kind)

@@ -1,6 +1,7 @@
-"""The end of a job: its verdict is written, then its ticket goes.
+"""The end of a job: `Verdicts.finish` publishes the verdict, then lets go of ticket and lock.
 
-A disk that refuses is waited out: the result is known, only room is missing.
+Nobody else ends a claim. The ticket goes only after the verdict is on the disk; a disk that refuses
+is waited for, because only room is missing.
 """
 
 from __future__ import annotations
@@ -8,13 +9,23 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from typing import Any
 
-from scai.errors import NotFound, ScaiError, WorkerDied
+from scai.errors import MISTAKE, NotFound, ScaiError
 from scai.monitoring.journal import Entry
+from scai.pictures.pixels import Picture
 from scai.recognition.annotate import annotate
 from scai.recognition.recognizer import Recognizer
-from scai.recognition.results import Result
-from scai.storage.session import Session, arrived, attempts
+from scai.storage.session import arrived
+from scai.worker.outcomes import (
+    AlreadyFinal,
+    Complete,
+    Failed,
+    Later,
+    Missing,
+    Outcome,
+    Unreadable,
+)
 from scai.worker.task import Task
 
 log = logging.getLogger(__name__)
@@ -24,49 +35,79 @@ DISK_PAUSE = 1.0
 
 
 class Verdicts:
-    """Publishes what became of tasks, from any thread.
+    """Finishes tasks, from any thread.
 
     `pause(seconds)` waits and says whether the worker is to stop: then the job is given back.
-    `note` is given, for each verdict that is out, what makes its entry in the journal; it must not
-    fail.
+    `note` is called for each published verdict, with a function that makes its journal entry; it
+    must not fail. Without `draws`, results are not drawn on their pictures.
     """
 
     def __init__(
         self,
         pause: Callable[[float], bool],
         note: Callable[[Callable[[], Entry]], None] = lambda entry: None,
+        *,
+        draws: bool = True,
     ) -> None:
         self._pause = pause
         self._note = note
+        self._draws = draws
 
-    def complete(self, task: Task, result: Result, recognizer: Recognizer) -> None:
+    def finish(self, task: Task, outcome: Outcome) -> None:
+        """Bring a task to its end, once; whatever goes wrong here, the job waits again."""
+        try:
+            self._carry_out(task, outcome)
+        except (OSError, ScaiError) as error:
+            log.error("session %s: %s; trying again", task.session.name, error)
+            self._later(task, DISK_PAUSE)
+        except Exception:
+            log.exception("session %s: no verdict written; trying again", task.session.name)
+            self._later(task, DISK_PAUSE)
+        finally:
+            task.held.close()
+
+    def _carry_out(self, task: Task, outcome: Outcome) -> None:
+        match outcome:
+            case Complete():
+                self._complete(task, outcome)
+            case Failed():
+                self._fail(task, outcome)
+            case Unreadable(error):
+                task.session.fail(error)
+                task.claim.hold(error.message)
+                self._note(lambda: Entry.unstarted(error, arrived(task.session.name)))
+            case Missing(reason):
+                log.warning("ticket %s on hold: %s", task.session.name, reason)
+                task.claim.hold(reason)
+            case AlreadyFinal():
+                task.claim.done()
+            case Later(pause):
+                self._later(task, pause)
+
+    def _later(self, task: Task, pause: float) -> None:
+        """Give the job back, and do not take it again at once."""
+        self._pause(pause)
+        try:
+            task.claim.give_back()
+        except OSError as error:
+            # The claim comes back to the queue when this worker ends.
+            log.error("session %s: cannot be given back: %s", task.session.name, error)
+
+    def _complete(self, task: Task, outcome: Complete) -> None:
         """Draw, publish the result, drop the ticket."""
         started = time.perf_counter()
-        text, picture, card = "", None, recognizer.card
+        result, recognizer = outcome.result, outcome.recognizer
         try:
-            text = result.seed_text()
-            if result.drawing is not None:
-                limits = card.line_thickness, card.max_boxes
-                picture = annotate(task.shown, result.drawing, *limits)
+            text, drawn = result.seed_text(), self._drawn(task, outcome)
         except Exception:
             log.exception("session %s: drawing failed", task.session.name)
-            self.fail(task, ScaiError("the result could not be drawn", stage="draw"))
+            self._fail(task, Failed(ScaiError("the result could not be drawn", stage="draw")))
             return
         task.times["draw_ms"] = (time.perf_counter() - started) * 1000
-        found = result.to_dict()
-        # Said once, under "image", for all kinds.
-        found.pop("width", None), found.pop("height", None)
-        verdict = {
-            **found,
-            "image": task.image,
-            "model": card.name,
-            "engine": recognizer.engine.name,
-            "batch": task.batch,
-            "timing": {name: round(value, 2) for name, value in task.times.items()},
-        }
+        verdict = _verdict(task, outcome)
 
         def write() -> bool:
-            return task.session.complete(verdict, text=text, picture=picture, record=task.record)
+            return task.session.complete(verdict, text=text, picture=drawn, record=task.record)
 
         if self._publish(task, write, lambda: _entry_of(task, recognizer)):
             log.info(
@@ -78,24 +119,26 @@ class Verdicts:
                 task.batch,
             )
 
-    def note_failure(self, session: Session, error: ScaiError) -> None:
-        """Tell the journal of a job that failed before it was a task."""
-        self._note(lambda: Entry.unstarted(error, arrived(session.name)))
+    def _drawn(self, task: Task, outcome: Complete) -> bytes | None:
+        """The PNG of the picture with the result on it; None where nothing is drawn."""
+        drawing = outcome.result.drawing
+        if drawing is None or not self._draws:
+            return None
+        card = outcome.recognizer.card
+        return annotate(task.pixels, drawing, card.line_thickness, card.max_boxes)
 
-    def fail(self, task: Task, error: ScaiError) -> None:
-        """Publish that there will be no result, and why."""
-        if self._publish(task, lambda: task.session.fail(error), lambda: _entry_of(task, error)):
+    def _fail(self, task: Task, outcome: Failed) -> None:
+        """Publish that there will be no result, and why; drop the ticket or put it on hold."""
+        error, hold = outcome.error, outcome.hold
+
+        def write() -> bool:
+            return task.session.fail(error)
+
+        done = self._publish(task, write, lambda: _entry_of(task, error), hold=hold)
+        if hold:
+            log.error("session %s given up: %s", task.session.name, hold)
+        elif done:
             log.warning("session %s failed: %s", task.session.name, error.message)
-
-    def give_up(self, task: Task) -> None:
-        """Fail a job that killed its worker too often, and put its ticket on hold."""
-        count = attempts(task.record)
-        reason = f"the worker died {count} times while it was running this job"
-        error = WorkerDied(reason, attempts=count)
-        self._publish(
-            task, lambda: task.session.fail(error), lambda: _entry_of(task, error), hold=reason
-        )
-        log.error("session %s given up: %s", task.session.name, reason)
 
     def _publish(
         self,
@@ -115,7 +158,7 @@ class Verdicts:
                     self._note(entry)
                 return True
             except NotFound:
-                task.claim.done()  # removed meanwhile: nobody is left to be told
+                task.claim.done()  # the session was removed meanwhile
                 return False
             except OSError as error:
                 log.error("session %s: no verdict written: %s", task.session.name, error)
@@ -124,8 +167,43 @@ class Verdicts:
                     return False
 
 
+def failure(task: Task, error: Exception, doing: str) -> Outcome:
+    """The outcome of a task in which `error` was raised; `doing` is for the log of a bug."""
+    if isinstance(error, ScaiError):
+        return Failed(error)
+    if isinstance(error, OSError):
+        log.error("session %s: %s; trying again", task.session.name, error)
+        return Later(DISK_PAUSE)
+    log.error("session %s: %s failed", task.session.name, doing, exc_info=error)
+    return Failed(ScaiError(MISTAKE))
+
+
+def _verdict(task: Task, outcome: Complete) -> dict[str, Any]:
+    """The content of result.json, without the state."""
+    assert task.decoded is not None
+    predictions = outcome.result.to_dict()
+    # The size is under "image", for results of every kind.
+    predictions.pop("width", None), predictions.pop("height", None)
+    return {
+        **predictions,
+        "image": _image(task.decoded),
+        "model": outcome.recognizer.card.name,
+        "engine": outcome.recognizer.engine.name,
+        "batch": task.batch,
+        "timing": {name: round(value, 2) for name, value in task.times.items()},
+    }
+
+
+def _image(picture: Picture) -> dict[str, int]:
+    return {
+        "width": picture.width,
+        "height": picture.height,
+        "orientation": picture.orientation,
+    }
+
+
 def _entry_of(task: Task, end: Recognizer | ScaiError) -> Entry:
-    """What the journal says of a task that ended by this recognizer's result or by an error."""
+    """The journal entry of a task that ended by this recognizer's result or by an error."""
     now, waited = time.time(), task.times.get("waited_ms", 0.0)
     took = max(0.0, now - task.created) * 1000
     if isinstance(end, ScaiError):

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
 from types import SimpleNamespace
 
 import pytest
 from support.helpers import wait_until
 
-from scai.worker.batching import FREE, FULL, LAST, MEMORY, WAITED, Batch, Batches
+from scai.worker.batching import FREE, FULL, LAST, MEMORY, WAITED, InferenceBatch, InferenceQueue
 from scai.worker.task import Task
 
 
 def task(model: str = "") -> Task:
     nothing = SimpleNamespace()
-    return Task(nothing, nothing, {"model": model}, ExitStack())  # type: ignore[arg-type]
+    return Task(nothing, nothing, {"model": model})  # type: ignore[arg-type]
 
 
-def fill(batches: Batches, *tasks: Task) -> None:
+def fill(batches: InferenceQueue, *tasks: Task) -> None:
     for one in tasks:
         batches.announce()
         batches.put(one)
@@ -38,102 +37,102 @@ def in_thread() -> Callable[[Callable[[], object]], list[object]]:
 
 
 def test_a_free_engine_takes_what_is_there_and_waits_for_nobody() -> None:
-    batches = Batches(largest=8)
+    batches = InferenceQueue(largest=8)
     first = task()
     fill(batches, first)
     batches.announce()  # another is being decoded
-    assert batches.take() == Batch([first], FREE)
+    assert batches.take() == InferenceBatch([first], FREE)
 
 
 def test_what_gathered_meanwhile_goes_together_oldest_first() -> None:
-    batches = Batches(largest=8)
+    batches = InferenceQueue(largest=8)
     tasks = [task() for _ in range(5)]
     fill(batches, *tasks)
-    assert batches.take() == Batch(tasks, FREE)
+    assert batches.take() == InferenceBatch(tasks, FREE)
 
 
 def test_a_batch_is_closed_at_the_largest_size() -> None:
-    batches = Batches(largest=2, wait=60)
+    batches = InferenceQueue(largest=2, wait=60)
     tasks = [task() for _ in range(3)]
     fill(batches, *tasks)
-    assert batches.take() == Batch(tasks[:2], FULL)
+    assert batches.take() == InferenceBatch(tasks[:2], FULL)
 
 
 def test_models_are_never_mixed_and_the_oldest_goes_first() -> None:
-    batches = Batches(largest=8)
+    batches = InferenceQueue(largest=8)
     a, b, a_too = task("a"), task("b"), task("a")
     fill(batches, a, b, a_too)
-    assert batches.take() == Batch([a, a_too], FREE)
-    assert batches.take() == Batch([b], FREE)
+    assert batches.take() == InferenceBatch([a, a_too], FREE)
+    assert batches.take() == InferenceBatch([b], FREE)
 
 
 def test_a_longest_wait_keeps_the_batch_open_for_more(
     in_thread: Callable[[Callable[[], object]], list[object]],
 ) -> None:
-    batches = Batches(largest=2, wait=60)
+    batches = InferenceQueue(largest=2, wait=60)
     first, second = task(), task()
     fill(batches, first)
     found = in_thread(batches.take)
     fill(batches, second)
     wait_until(lambda: found)
-    assert found == [Batch([first, second], FULL)]
+    assert found == [InferenceBatch([first, second], FULL)]
 
 
 def test_the_longest_wait_comes_to_an_end() -> None:
-    batches = Batches(largest=8, wait=0.01)
+    batches = InferenceQueue(largest=8, wait=0.01)
     only = task()
     fill(batches, only)
-    assert batches.take() == Batch([only], WAITED)
+    assert batches.take() == InferenceBatch([only], WAITED)
 
 
 def test_draining_waits_for_those_on_their_way_and_for_no_others(
     in_thread: Callable[[Callable[[], object]], list[object]],
 ) -> None:
-    batches = Batches(largest=8)
+    batches = InferenceQueue(largest=8)
     first, second = task(), task()
     batches.announce()
     fill(batches, first)
     found = in_thread(lambda: batches.take(draining=True))
     batches.put(second)
     wait_until(lambda: found)
-    assert found == [Batch([first, second], LAST)]
+    assert found == [InferenceBatch([first, second], LAST)]
     assert batches.take(draining=True) is None
 
 
 def test_one_that_does_not_come_is_not_waited_for() -> None:
-    batches = Batches(largest=8)
+    batches = InferenceQueue(largest=8)
     batches.announce()
     batches.drop()
     assert batches.take(draining=True) is None
 
 
 def test_after_the_end_what_is_left_comes_out_and_then_nothing() -> None:
-    batches = Batches(largest=8)
+    batches = InferenceQueue(largest=8)
     only = task()
     fill(batches, only)
     batches.end()
-    assert batches.take() == Batch([only], LAST)
+    assert batches.take() == InferenceBatch([only], LAST)
     assert batches.take() is None
 
 
 def test_decoding_waits_while_too_many_pixels_are_in_memory(
     in_thread: Callable[[Callable[[], object]], list[object]],
 ) -> None:
-    batches = Batches(largest=8, memory=100)
+    batches = InferenceQueue(largest=8, memory=100)
     batches.hold(100)
     held = task()
     fill(batches, held)
     batches.announce()
     waiting = in_thread(batches.wait_for_memory)
     # The one that waits cannot join, so the batch goes without it, even while draining.
-    assert batches.take(draining=True) == Batch([held], MEMORY)
+    assert batches.take(draining=True) == InferenceBatch([held], MEMORY)
     assert waiting == []
     batches.release(100)
     wait_until(lambda: waiting)
 
 
 def test_it_counts_sizes_and_reasons() -> None:
-    batches = Batches(largest=2)
+    batches = InferenceQueue(largest=2)
     fill(batches, task(), task(), task())
     batches.take(), batches.take()
     assert batches.sizes == {2: 1, 1: 1}
@@ -141,19 +140,19 @@ def test_it_counts_sizes_and_reasons() -> None:
 
 
 def test_a_largest_size_that_is_no_multiple_of_it_still_closes_the_batch() -> None:
-    batches = Batches(largest=3, wait=60)
+    batches = InferenceQueue(largest=3, wait=60)
     tasks = [task() for _ in range(4)]
     for one in tasks:
         one.abreast = 2
     fill(batches, *tasks)
-    assert batches.take() == Batch(tasks[:2], FULL)
+    assert batches.take() == InferenceBatch(tasks[:2], FULL)
 
 
 def test_a_batch_fills_what_the_engine_runs_side_by_side() -> None:
-    batches = Batches(largest=8)
+    batches = InferenceQueue(largest=8)
     tasks = [task() for _ in range(3)]
     for one in tasks:
         one.abreast = 2
     fill(batches, *tasks)
-    assert batches.take() == Batch(tasks[:2], FREE)
-    assert batches.take() == Batch(tasks[2:], FREE)
+    assert batches.take() == InferenceBatch(tasks[:2], FREE)
+    assert batches.take() == InferenceBatch(tasks[2:], FREE)

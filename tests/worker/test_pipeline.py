@@ -18,7 +18,7 @@ from scai.queues.base import Job
 from scai.queues.directory import DirectoryQueue
 from scai.recognition.loaded_models import ModelCache
 from scai.storage.session import Session
-from scai.worker.batching import Batches
+from scai.worker.batching import InferenceQueue
 from scai.worker.pipeline import Worker
 from scai.worker.task import Task
 from workers.image_classification import build
@@ -67,7 +67,7 @@ def worker(
     queue: DirectoryQueue, models: ModelCache, sessions: Path, facts: dict[str, Any]
 ) -> Iterator[Worker]:
     """Not started: `start` does that."""
-    worker = Worker(queue, models, sessions, batch=4, tell=facts.update)
+    worker = Worker(queue, models, sessions, batch=4, tell=facts.update, report_period=0.0)
     yield worker
     worker.stop()
     worker.close()
@@ -130,13 +130,13 @@ def test_a_batch_gathers_while_the_engine_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     decoded = []
-    put = Batches.put
+    put = InferenceQueue.put
 
-    def seen(batches: Batches, task: Task) -> None:
-        put(batches, task)
+    def seen(ready: InferenceQueue, task: Task) -> None:
+        put(ready, task)
         decoded.append(task)
 
-    monkeypatch.setattr(Batches, "put", seen)
+    monkeypatch.setattr(InferenceQueue, "put", seen)
     first = submit()
     start()
     assert gate.inside.wait(20)
@@ -226,9 +226,7 @@ def test_it_tells_how_its_batches_formed(
     start: Callable[[], object],
     submit: Submit,
     facts: dict[str, Any],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("scai.worker.pipeline._REPORT_PERIOD", 0.0)
     submit()
     start()
     wait_until(lambda: facts.get("done") == 1)
@@ -237,13 +235,19 @@ def test_it_tells_how_its_batches_formed(
 
 
 def test_large_pictures_wait_for_memory_and_all_get_their_verdict(
-    start: Callable[[], object], submit: Submit, worker: Worker
+    queue: DirectoryQueue, models: ModelCache, sessions: Path, submit: Submit
 ) -> None:
-    worker._batches._memory = 1  # one picture at a time
-    sessions = [submit() for _ in range(9)]
-    start()
-    wait_until(lambda: complete(sessions))
-    wait_until(lambda: worker._batches._held == 0)
+    made = [submit() for _ in range(9)]
+    worker = Worker(queue, models, sessions, batch=4, memory=1)  # one picture at a time
+    running = threading.Thread(target=worker.run, args=(0.2,))
+    running.start()
+    try:
+        # Each is decoded only after the memory of the one before was released.
+        wait_until(lambda: complete(made))
+    finally:
+        worker.stop()
+        running.join(20)
+        worker.close()
 
 
 def test_a_session_that_is_removed_while_it_runs_ends_with_its_ticket(
