@@ -52,7 +52,7 @@ class Drained:
         build = plugins.load("workers", kind).build
         card = cards.load_card(config, "default", kind)
         if undo != PLAIN_ENGINE:
-            card = replace(card, tuning=cards.Tuning(ROOT / settings.load().cachepath))
+            card = replace(card, speed_policy=cards.SpeedPolicy(ROOT / settings.load().cachepath))
         recognizer: Recognizer = build(card, self._batch)
         if undo == FULL_SIZE:
             type(recognizer).needed_sides = property(lambda self: None)  # type: ignore[assignment]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from benchmarks._child import serve, timed
 from scai import plugins
 from scai.engines.base import TensorSpec, example
-from scai.models.cards import AUTO, CLASSIFICATION, ModelCard, Tuning, load_card
+from scai.models.cards import AUTO, CLASSIFICATION, ModelCard, SpeedPolicy, load_card
 from scai.recognition import loading
 
 Call = Callable[[NDArray[np.generic]], object]
@@ -49,7 +49,7 @@ def load(question: dict[str, Any]) -> dict[str, Any]:
         graph = Path(question["graph"])
         card = ModelCard(CLASSIFICATION, graph, graph.name, graph=graph)
     if question["engine"] == AUTO:
-        tuned = replace(card, tuning=Tuning(Path(question["tuning"])))
+        tuned = replace(card, speed_policy=SpeedPolicy(Path(question["tuning"])))
         engine = loading.load_engine(tuned, batch=_BATCH)
     else:
         model = loading.model_file(card, question["engine"], 0, _BATCH)

@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks._child import serve
 from scai import settings
 from scai.engines.base import cores
-from scai.models.cards import CLASSIFICATION, ModelCard, Tuning, load_card
+from scai.models.cards import CLASSIFICATION, ModelCard, SpeedPolicy, load_card
 from scai.pictures.pixels import Picture, read_picture
 from scai.recognition.recognizer import NONE, Recognizer, Tensor
 from scai.recognition.results import Result
@@ -37,11 +37,11 @@ class Bare:
     def __init__(self, kind: str, config: Path, photo: Path) -> None:
         self._kind = kind
         # As the worker loads it: with the setting that was measured to be the fastest.
-        tuned = Tuning(ROOT / settings.load().cachepath)
-        self._card = dataclasses.replace(load_card(config, "default", kind), tuning=tuned)
+        tuned = SpeedPolicy(ROOT / settings.load().cachepath)
+        self._card = dataclasses.replace(load_card(config, "default", kind), speed_policy=tuned)
         self._data = photo.read_bytes()
         self._shared = self._build(self._card, _BATCH)
-        single = dataclasses.replace(self._card, threads=1, batch=1, tuning=None)
+        single = dataclasses.replace(self._card, threads=1, batch=1, speed_policy=None)
         self._singles = [self._build(single, 1) for _ in range(cores())]
         self._way = ""
 

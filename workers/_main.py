@@ -107,8 +107,8 @@ def run(kind: str, build: Build, flags: Mapping[str, Any], image: Path | None = 
         def load(section: str) -> Recognizer:
             overrides = flags if section == default else {}
             card = cards.load_card(config, section, kind, overrides)
-            tuning = tuning_of(chosen, at_start=section == default and not one)
-            return build(replace(card, tuning=tuning), batch)
+            policy = speed_policy(chosen, at_start=section == default and not one)
+            return build(replace(card, speed_policy=policy), batch)
 
         one = image is not None or chosen.runningmode == "job"
         # Told that one picture comes at a time, an engine starts faster.
@@ -128,13 +128,13 @@ def run(kind: str, build: Build, flags: Mapping[str, Any], image: Path | None = 
         sys.exit(EXIT_CONFIG)
 
 
-def tuning_of(chosen: Settings, *, at_start: bool) -> cards.Tuning:
-    """How a model is made faster: measured only when a resident worker starts with it.
+def speed_policy(chosen: Settings, *, at_start: bool) -> cards.SpeedPolicy:
+    """What may be done to run a model faster: speed trials only when a resident worker starts.
 
-    Whoever asks for another model is waiting, and so is everybody behind: that model runs by what
-    was measured before, or by its engine's plain setting.
+    A client who asks for another model is waiting, and so is everybody behind: that model runs by
+    an earlier speed record, or by its engine's default plan.
     """
-    return cards.Tuning(chosen.cachepath, use=chosen.measure == "on", measure=at_start)
+    return cards.SpeedPolicy(chosen.cachepath, use=chosen.measure == "on", measure=at_start)
 
 
 def _one_file(recognizer: Recognizer, image: Path) -> int:
@@ -182,7 +182,7 @@ def _serve(kind: str, models: ModelCache, chosen: Settings, flags: Mapping[str, 
             model=recognizer.card.name,
             engine=recognizer.engine.name,
             plan=str(recognizer.engine.plan),
-            measured=dict(recognizer.engine.measured),
+            measured=dict(recognizer.engine.speed_record),
             batch=min(chosen.batch, recognizer.max_batch),
             warm=True,
         )

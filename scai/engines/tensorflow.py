@@ -27,7 +27,7 @@ from scai.errors import ConfigError, EngineError, UnsupportedModel
 
 SUFFIXES = (".pb", "", ".keras", ".h5")
 # How many times faster than another engine it has to be to be worth 5 s of start and 500 MB.
-WORTH = 1.25
+MIN_GAIN = 1.25
 # What a graph of the TF Object Detection API ends in; such a graph has other loose ends too.
 _DETECTION = ("num_detections", "detection_boxes", "detection_scores", "detection_classes")
 

@@ -25,12 +25,12 @@ DETECTION = "object_detection"
 
 
 @dataclass(frozen=True)
-class Tuning:
-    """How a program may make its engines faster.
+class SpeedPolicy:
+    """What a program may do to run a model faster.
 
-    `folder` is where measurements and compiled models lie. With `use` false engines keep to the
-    plain plan and the fixed order; with `measure` false what is in the folder is used, of
-    whatever batch, but no time is spent on measuring.
+    `folder` holds speed records and compiled models. With `use` false, engines keep to the default
+    plan and the fixed order. With `measure` false, the records in the folder are used, of whatever
+    batch, but no speed trial is run.
     """
 
     folder: Path
@@ -45,8 +45,8 @@ class ModelCard:
     `name` is the section, after every USE; `graph` and `labels` exist. `input_height`,
     `input_width` and `max_side` are pixels; `input_mean` and `input_std` make
     (pixel - mean) / std; `threads` 0 means every core; `batch` 0 means the worker's own limit;
-    `label_offset` is added to a class to get its label. `tuning` is how the program that loads
-    the model may make it faster; None: not at all.
+    `label_offset` is added to a class to get its label. `speed_policy` says how the program that
+    loads the model may make it faster; None: not at all.
     """
 
     kind: str
@@ -75,7 +75,7 @@ class ModelCard:
     threads: int = 0
     batch: int = 0
     cache: Path | None = None
-    tuning: Tuning | None = None
+    speed_policy: SpeedPolicy | None = None
 
     def where(self, key: str) -> str:
         """The place of a key as errors name it: file, section, key."""

@@ -1,8 +1,9 @@
-"""Which engine runs a model: the one the card names, or the fastest installed one that can read it.
+"""Load a model with the engine that its card names, or with the fastest one that can read it.
 
-Where the card comes with a folder for it, the fastest engine is measured once
-(scai/recognition/speed_trials.py) and kept. Without a measurement the order of docs/performance.md
-holds. An engine that cannot read a model raises UnsupportedModel, and the next one is asked.
+Where the card comes with a folder for speed records, the fastest engine and plan are found once by
+a speed trial (scai/recognition/speed_trials.py). Without a record the fixed order of
+docs/performance.md holds. An engine that cannot read a model raises UnsupportedModel, and the next
+one is asked.
 """
 
 from __future__ import annotations
@@ -12,28 +13,32 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scai import plugins
 from scai.engines.base import PLAIN, EngineBase, ModelFile, Plan
 from scai.errors import ConfigError, EngineError, UnsupportedModel
 from scai.models.cards import AUTO, DETECTION, ModelCard
 from scai.recognition import speed_records
-from scai.recognition.speed_records import Measured
+from scai.recognition.speed_records import SpeedRecord
+
+if TYPE_CHECKING:
+    from scai.recognition.speed_trials import Trial
 
 log = logging.getLogger(__name__)
 
-# By kind of file, the fastest first. An engine added later comes after these.
+# The engines by kind of file, the fastest first. An engine added later comes after these.
 _FASTEST_FIRST = {
     ".pb": ("openvino", "tensorflow"),
     "": ("openvino", "tensorflow"),
     ".onnx": ("openvino",),
     ".tflite": ("litert", "openvino"),
 }
-# Whose answers are the right ones, by kind of file; where it is not installed, the first above.
+# The engine whose answers count as right, by kind of file; the first above if it is not installed.
 _REFERENCE = {".tflite": "litert"}
 _OTHER_REFERENCE = "tensorflow"
-# Pixels of a picture for a model that takes any.
-FREE_SIDE = 320
+# Height and width in pixels of a trial's images for a model that takes any.
+TRIAL_SIDE = 320
 # How the object detection kind asks the engine without a model for boxes.
 _DETECTION_OUTPUTS = (
     "num_detections",
@@ -44,16 +49,16 @@ _DETECTION_OUTPUTS = (
 
 
 def load_engine(card: ModelCard, classes: int = 0, batch: int = 0) -> EngineBase:
-    """The engine of this card with its model loaded and warm.
+    """Load the model of a card, warm.
 
-    `classes`: how many labels there are, 0 if unknown. `batch`: the most images that will come at
-    once, 0 if unknown. Raises ConfigError, and UnsupportedModel when no engine can read the model.
+    `classes`: how many labels there are, 0 if unknown. `batch`: the most images in one call, 0 if
+    unknown. Raises ConfigError, and UnsupportedModel when no engine can read the model.
     """
     names = candidates(card)
     model = model_file(card, names[0], classes, batch)
-    best = _measured(card, names, model)
+    record = _speed_record(card, names, model)
     refusals: list[str] = []
-    for name, plan in _order(names, best):
+    for name, plan in engine_order(names, record):
         try:
             engine = plugins.load("engines", name).Engine(replace(model, plan=plan))
         except UnsupportedModel as error:
@@ -62,24 +67,24 @@ def load_engine(card: ModelCard, classes: int = 0, batch: int = 0) -> EngineBase
         except ConfigError as error:
             raise ConfigError(f"{_place(card, error)}: {error.message}") from error
         assert isinstance(engine, EngineBase)
-        as_measured = best is not None and (name, plan) == (best.engine, best.plan)
-        if best is not None and as_measured:
-            engine.measured = best.to_dict()
-        why = str(best) if as_measured else _why(card, refusals)
-        log.info("%s: %s: %s", card.where("ENGINE"), engine.describe(), why)
+        is_fastest = record is not None and (name, plan) == (record.engine, record.plan)
+        if record is not None and is_fastest:
+            engine.speed_record = record.to_dict()
+        reason = str(record) if is_fastest else _reason(card, refusals)
+        log.info("%s: %s: %s", card.where("ENGINE"), engine.describe(), reason)
         if model.batch != 1:
             _give_back_memory()
         return engine
     raise UnsupportedModel(f"{card.where('ENGINE')}: {'; '.join(refusals)}")
 
 
-def find_measured(card: ModelCard, batch: int = 0) -> Measured | None:
-    """What was measured of a card's model with batches of `batch`, if it still holds.
+def find_speed_record(card: ModelCard, batch: int = 0) -> SpeedRecord | None:
+    """The speed record of a card's model with batches of `batch`, if it still holds.
 
-    Raises ConfigError. Nothing is measured now.
+    Runs no trial. Raises ConfigError.
     """
-    tuned = card.tuning
-    if tuned is None or card.graph is None:
+    policy = card.speed_policy
+    if policy is None or card.graph is None:
         return None
     names = candidates(card)
     model = model_file(card, names[0], 0, batch)
@@ -87,87 +92,97 @@ def find_measured(card: ModelCard, batch: int = 0) -> Measured | None:
         key = speed_records.key(model, names)
     except OSError:
         return None
-    return speed_records.read(tuned.folder, key, max(1, model.batch), any_batch=not tuned.measure)
+    batch = max(1, model.batch)
+    return speed_records.read(policy.folder, key, batch, any_batch=not policy.measure)
 
 
-def _order(names: Sequence[str], best: Measured | None) -> list[tuple[str, Plan]]:
-    """What to load, the first that can be: as measured, then plainly, in the fixed order.
+def engine_order(names: Sequence[str], record: SpeedRecord | None) -> list[tuple[str, Plan]]:
+    """The engines and plans to try: the record's, then the default plans in the order of `names`.
 
-    An engine that gave other answers, or ended its process, comes last.
+    An engine that the record refuses comes last.
     """
-    plainly = [(name, PLAIN) for name in names]
-    if best is None:
-        return plainly
-    plainly.sort(key=lambda choice: choice[0] in best.refused)
-    chosen = (best.engine, best.plan)
-    return [chosen, *(choice for choice in plainly if choice != chosen)]
+    defaults = [(name, PLAIN) for name in names]
+    if record is None:
+        return defaults
+    defaults.sort(key=lambda pair: pair[0] in record.refusals)
+    fastest = (record.engine, record.plan)
+    return [fastest, *(pair for pair in defaults if pair != fastest)]
 
 
-def _measured(card: ModelCard, names: Sequence[str], model: ModelFile) -> Measured | None:
-    """The measurement of this model, made now if there is none and there is something to choose."""
-    tuned = card.tuning
-    if tuned is None or not tuned.use or not model.path.exists():
+def _speed_record(card: ModelCard, names: Sequence[str], model: ModelFile) -> SpeedRecord | None:
+    """The speed record of a model; a trial is run if there is none and there is a choice."""
+    policy = card.speed_policy
+    if policy is None or not policy.use or not model.path.exists():
         return None
-    if not tuned.measure:
-        found = find_measured(card, model.batch)
-        return found and _for_one_process(found, names)
-    # Not at the top: the process of a single picture never gets here, and begins sooner without.
+    if not policy.measure:
+        record = find_speed_record(card, model.batch)
+        return record and for_one_image(record, names)
+    # Not at the top: a process for a single image never gets here, and starts faster without.
     from scai.recognition import speed_trials
 
-    todo = speed_trials.trials(model, names, _reference(model, names))
-    if len(todo) < 2:
+    trials = speed_trials.list_trials(model, names, _reference(model, names))
+    if len(trials) < 2:
         return None
-    found = find_measured(card, model.batch)
-    if found is not None:
-        return found
+    record = find_speed_record(card, model.batch)
+    if record is not None:
+        return record
     log.info(
-        "%s: trying %d settings of %s, once", card.where("ENGINE"), len(todo), " and ".join(names)
+        "%s: trying %d settings of %s, once", card.where("ENGINE"), len(trials), " and ".join(names)
     )
-    with speed_records.alone(tuned.folder, speed_trials.LONGEST):
-        # Several workers of one kind start together: the first measures, the others read.
-        found = find_measured(card, model.batch)
-        if found is not None:
-            return found
-        try:
-            key = speed_records.key(model, names)
-            found = speed_trials.measure(
-                model, names, todo, speed_trials.Pictures(*_pictures(card))
-            )
-        except (EngineError, OSError, ValueError) as error:
-            log.warning("%s: cannot be measured, taken as it is: %s", card.where("ENGINE"), error)
-            return None
-        speed_records.write(tuned.folder, key, found, model.path)
-    for name, why in found.refused.items():
-        log.warning("%s: %s is not taken: %s", card.where("ENGINE"), name, why)
-    return found
+    with speed_records.trial_lock(policy.folder, speed_trials.MAX_SECONDS):
+        # Several workers of one kind start together: the first runs the trial, the others read.
+        return find_speed_record(card, model.batch) or _run_trial(
+            card, policy.folder, names, model, trials
+        )
 
 
-def _for_one_process(best: Measured, names: Sequence[str]) -> Measured:
-    """What a process for a single picture takes of a measurement: what starts soon.
+def _run_trial(
+    card: ModelCard, folder: Path, names: Sequence[str], model: ModelFile, trials: Sequence[Trial]
+) -> SpeedRecord | None:
+    """Run a speed trial and store its record in `folder`; None when it fails."""
+    from scai.recognition import speed_trials
 
-    An engine that is faster once it runs does not make good what its start costs more than that
-    of the first of the order, and nothing is loaded for images that come together.
+    try:
+        key = speed_records.key(model, names)
+        images = speed_trials.SampleImages(*_sample_values(card))
+        record = speed_trials.find_fastest(model, names, trials, images)
+    except (EngineError, OSError, ValueError) as error:
+        log.warning(
+            "%s: the speed trial failed, the default is used: %s", card.where("ENGINE"), error
+        )
+        return None
+    speed_records.write(folder, key, record, model.path)
+    for name, refusal in record.refusals.items():
+        log.warning("%s: %s is not used: %s", card.where("ENGINE"), name, refusal)
+    return record
+
+
+def for_one_image(record: SpeedRecord, names: Sequence[str]) -> SpeedRecord:
+    """What a process for a single image uses of a record: the engine that starts soon.
+
+    The first engine of `names` starts fastest; another one never makes up for its longer start by
+    running faster. Nothing is loaded for images that come together.
     """
-    if best.engine != names[0] and names[0] not in best.refused:
-        return replace(best, engine=names[0], plan=PLAIN)
-    return replace(best, plan=Plan(1)) if best.plan.whole else best
+    if record.engine != names[0] and names[0] not in record.refusals:
+        return replace(record, engine=names[0], plan=PLAIN)
+    return replace(record, plan=Plan(1)) if record.plan.whole else record
 
 
 def _reference(model: ModelFile, names: Sequence[str]) -> str:
-    wanted = _REFERENCE.get(file_kind(model.path), _OTHER_REFERENCE)
-    return wanted if wanted in names else names[0]
+    preferred = _REFERENCE.get(file_kind(model.path), _OTHER_REFERENCE)
+    return preferred if preferred in names else names[0]
 
 
-def _pictures(card: ModelCard) -> tuple[float, float, int]:
-    """Least and largest value of this card's pictures; a side where the model leaves it free."""
+def _sample_values(card: ModelCard) -> tuple[float, float, int]:
+    """The lowest and highest value of this card's inputs; a side where the model has none."""
     mean = 0.0 if card.input_mean is None else card.input_mean
     std = 255.0 if card.input_std is None else card.input_std
     side = max(card.input_height or 0, card.input_width or 0)
-    return (0 - mean) / std, (255 - mean) / std, side or FREE_SIDE
+    return (0 - mean) / std, (255 - mean) / std, side or TRIAL_SIDE
 
 
 def _place(card: ModelCard, error: ConfigError) -> str:
-    """File, section and, for a layer that is not there, the key that names it."""
+    """File, section and, for a missing layer, the key that names it, as errors state them."""
     layer = error.details.get("layer")
     if layer is None:
         return f"{card.config}: [{card.name}]"
@@ -211,7 +226,8 @@ def model_path(graph: Path) -> Path:
 
 def model_file(card: ModelCard, engine: str, classes: int, batch: int) -> ModelFile:
     """The part of a card that an engine needs."""
-    cache = card.cache or (card.tuning and speed_records.writable(card.tuning.folder))
+    policy = card.speed_policy
+    cache = card.cache or (policy and speed_records.writable(policy.folder))
     outputs = tuple(name.strip() for name in card.output_layer.split(",") if name.strip())
     if engine == "fake":
         outputs = _DETECTION_OUTPUTS if card.kind == DETECTION else ()
@@ -227,13 +243,13 @@ def model_file(card: ModelCard, engine: str, classes: int, batch: int) -> ModelF
 
 
 def _give_back_memory() -> None:
-    """Let the C library return what loading took for a moment: some 20 MB of a common model."""
+    """Let the C library return what loading needed for a moment: 20 MB for a common model."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
 
 
-def _why(card: ModelCard, refusals: list[str]) -> str:
+def _reason(card: ModelCard, refusals: list[str]) -> str:
     if card.engine != AUTO:
         return "as configured"
     return f"because {'; '.join(refusals)}" if refusals else "the fastest here for this file"

@@ -1,9 +1,9 @@
-"""What was measured of a model on this machine: a small file each, found again by all it hangs on.
+"""Speed records: the result of a model's speed trial on this machine, one small JSON file each.
 
 The name of a file is a digest of the model's bytes and layers, the engines and their releases, the
-processor, its cores and the threads to use, and the largest batch. Whatever of it changes, the file
-is not found, and the model is measured anew. A damaged file counts as none. The folder may be
-deleted at any time.
+processor, its cores and the threads to use, and the largest batch. When any of these changes, the
+record is not found any more, and the trial runs again. A damaged file counts as none. The folder
+may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -28,16 +28,18 @@ from scai.storage.disk import Disk
 
 log = logging.getLogger(__name__)
 
-# Goes up whenever the files, or what is measured, come to mean something else.
+# Raised whenever the files, or the trials, come to mean something else.
 _FORMAT = 1
 _LOCK = ".measuring"
-_DATE, _A_DATE = "%Y-%m-%dT%H:%M:%SZ", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+# Seconds between two attempts to get the lock.
+_LOCK_PAUSE = 0.1
+_DATE, _DATE_PATTERN = "%Y-%m-%dT%H:%M:%SZ", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 _CPUINFO = Path("/proc/cpuinfo")
 
 
 @dataclass(frozen=True)
-class Tried:
-    """One engine with one plan that was timed: images/s, one at a time and in batches."""
+class PlanSpeed:
+    """The speed of one engine with one plan: images/s, one at a time and in batches."""
 
     engine: str
     plan: str
@@ -46,12 +48,13 @@ class Tried:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """The engine and plan to take for a model, and why.
+class SpeedRecord:
+    """The fastest engine and plan of a model, and the speeds that say so.
 
     `single` and `many` are images/s, one at a time and in batches of `batch`; `plain_single` and
-    `plain_many` the same of `plain_engine` with the plain plan. `refused` tells, by engine, why
-    it is not to be taken. `date` is UTC, as ISO 8601. `tried` are all that gave the right answers.
+    `plain_many` are the same for `plain_engine` with its default plan. `refusals` says, by engine,
+    why it must not be used. `date` is UTC, as ISO 8601. `plan_speeds` holds all that gave the
+    right answers.
     """
 
     engine: str
@@ -62,9 +65,9 @@ class Measured:
     plain_engine: str
     plain_single: float
     plain_many: float
-    refused: Mapping[str, str] = field(default_factory=dict)
+    refusals: Mapping[str, str] = field(default_factory=dict)
     date: str = field(default_factory=lambda: time.strftime(_DATE, time.gmtime()))
-    tried: tuple[Tried, ...] = ()
+    plan_speeds: tuple[PlanSpeed, ...] = ()
 
     def __str__(self) -> str:
         return (
@@ -74,7 +77,7 @@ class Measured:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Values that JSON knows; speeds as whole tenths."""
+        """The record as JSON-ready values; speeds are rounded to tenths."""
         return {
             "engine": self.engine,
             "plan": str(self.plan),
@@ -88,7 +91,7 @@ class Measured:
                 "plain_batch": round(self.plain_many, 1),
             },
             "plain_engine": self.plain_engine,
-            "refused": dict(self.refused),
+            "refused": dict(self.refusals),
             "date": self.date,
             "tried": [
                 {
@@ -97,125 +100,140 @@ class Measured:
                     "single": round(one.single, 1),
                     "batch": round(one.many, 1),
                 }
-                for one in self.tried
+                for one in self.plan_speeds
             ],
         }
 
     @classmethod
-    def from_dict(cls, told: Any) -> Measured:
-        """The other way. Raises ValueError, TypeError or KeyError for anything else."""
+    def from_dict(cls, values: Any) -> SpeedRecord:
+        """The record that `to_dict` described. Raises ValueError, TypeError or KeyError."""
         speeds = [
-            float(told["images_per_s"][key])
+            float(values["images_per_s"][key])
             for key in ("single", "batch", "plain_single", "plain_batch")
         ]
-        lanes, batch = int(told["lanes"]), int(told["batch"])
+        lanes, batch = int(values["lanes"]), int(values["batch"])
         if lanes < 0 or batch < 1 or not all(math.isfinite(s) and s > 0 for s in speeds):
             raise ValueError("expected lanes, a batch and speeds above 0")
-        date = str(told["date"])
-        if not re.fullmatch(_A_DATE, date):
+        date = str(values["date"])
+        if not re.fullmatch(_DATE_PATTERN, date):
             raise ValueError(f"expected a date, got {date!r}")
-        if told["engine"] not in plugins.names("engines"):
-            raise ValueError(f"expected an engine, got {told['engine']!r}")
+        if values["engine"] not in plugins.names("engines"):
+            raise ValueError(f"expected an engine, got {values['engine']!r}")
         return cls(
-            str(told["engine"]),
-            Plan(lanes, bool(told["whole"])),
-            batch,
-            speeds[0],
-            speeds[1],
-            str(told["plain_engine"]),
-            speeds[2],
-            speeds[3],
-            {str(name): str(why) for name, why in told["refused"].items()},
-            date,
-            tuple(
-                Tried(
-                    str(one["engine"]), str(one["plan"]), float(one["single"]), float(one["batch"])
-                )
-                for one in told.get("tried", ())
-            ),
+            engine=str(values["engine"]),
+            plan=Plan(lanes, bool(values["whole"])),
+            batch=batch,
+            single=speeds[0],
+            many=speeds[1],
+            plain_engine=str(values["plain_engine"]),
+            plain_single=speeds[2],
+            plain_many=speeds[3],
+            refusals={str(name): str(why) for name, why in values["refused"].items()},
+            date=date,
+            plan_speeds=tuple(map(_plan_speed, values.get("tried", ()))),
         )
 
 
-def key(model: ModelFile, engines: Sequence[str]) -> str:
-    """All that a measurement hangs on but the batch, as 32 hex digits. Raises OSError.
+def _plan_speed(values: Any) -> PlanSpeed:
+    return PlanSpeed(
+        str(values["engine"]), str(values["plan"]), float(values["single"]), float(values["batch"])
+    )
 
-    `engines` are those that would be compared, in order.
+
+@dataclass(frozen=True)
+class Machine:
+    """What of a machine its speeds depend on: the processor's model, the cores of this process."""
+
+    processor: str
+    cores: int
+
+
+def this_machine(cpuinfo: Path = _CPUINFO) -> Machine:
+    """The machine that this process runs on."""
+    return Machine(_processor(cpuinfo), cores())
+
+
+def key(model: ModelFile, engines: Sequence[str], machine: Machine | None = None) -> str:
+    """All that a record depends on but the batch, as 32 hex digits. Raises OSError.
+
+    `engines` are those that a trial compares, in order; `machine` is this one unless given.
     """
+    machine = machine or this_machine()
     facts = {
         "format": _FORMAT,
         "model": _digest(model.path),
         "layers": [model.inputs, model.outputs],
         "engines": [[name, _release(name)] for name in engines],
-        "processor": processor(),
-        "cores": cores(),
+        "processor": machine.processor,
+        "cores": machine.cores,
         "threads": model.threads,
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def read(folder: Path, name: str, batch: int, *, any_batch: bool = False) -> Measured | None:
-    """What lies in the folder under the key `name`, or None.
+def read(folder: Path, name: str, batch: int, *, any_batch: bool = False) -> SpeedRecord | None:
+    """The record in the folder under the key `name`, or None.
 
-    With `any_batch`, of another batch rather than nothing: the plan for one image is the same.
+    With `any_batch`, a record of another batch if need be: the plan for one image is the same.
     """
     files = [_file(folder, name, batch)]
     if any_batch:
         files += sorted(folder.glob(f"{name}-*.json"))
     for file in files:
         try:
-            return Measured.from_dict(json.loads(file.read_text(encoding="utf-8")))
+            return SpeedRecord.from_dict(json.loads(file.read_text(encoding="utf-8")))
         except FileNotFoundError:
             continue
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            log.info("%s: not a measurement, taken for none: %s", file, error)
+            log.info("%s: ignored, not a speed record: %s", file, error)
     return None
 
 
-def write(folder: Path, name: str, measured: Measured, of: Path | None = None) -> None:
-    """Keep a measurement; a disk that refuses is one line of the log.
+def write(folder: Path, name: str, record: SpeedRecord, graph: Path | None = None) -> None:
+    """Store a record; a disk that refuses is one line of the log.
 
-    `of` is the model's file or folder, noted for those who only show what was measured.
+    `graph` is the model's file or folder, noted for readers who know the model by its file.
     """
-    file = _file(folder, name, measured.batch)
+    file = _file(folder, name, record.batch)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        told = measured.to_dict()
-        if of is not None:
-            told["of"] = {"path": str(of.resolve()), "bytes": of.stat().st_size}
-        text = json.dumps(told, ensure_ascii=False, indent=1)
+        values = record.to_dict()
+        if graph is not None:
+            values["of"] = {"path": str(graph.resolve()), "bytes": graph.stat().st_size}
+        text = json.dumps(values, ensure_ascii=False, indent=1)
         Disk("off").publish(file, text.encode(), durable=False)
     except OSError as error:
-        log.warning("%s: the measurement cannot be kept: %s", folder, error.strerror)
+        log.warning("%s: the speed record cannot be stored: %s", folder, error.strerror)
 
 
 @contextmanager
-def alone(folder: Path, longest: float) -> Iterator[None]:
-    """While one worker measures, others on the same cores would spoil its times: they wait.
+def trial_lock(folder: Path, patience: float) -> Iterator[None]:
+    """Hold the lock of the speed trials, so that no two run on the same cores at once.
 
-    For `longest` seconds at most, and not at all where the folder cannot be written.
+    Goes on without it after `patience` seconds, and at once where the folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     except OSError as error:
-        log.warning("%s: measurements cannot be kept: %s", folder, error.strerror)
+        log.warning("%s: speed records cannot be stored: %s", folder, error.strerror)
         yield
         return
     try:
-        end = time.monotonic() + longest
+        end = time.monotonic() + patience
         while time.monotonic() < end:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except OSError:
-                time.sleep(0.1)
+                time.sleep(_LOCK_PAUSE)
         yield
     finally:
         os.close(lock)
 
 
 def writable(folder: Path) -> Path | None:
-    """The folder, made if need be; None where nothing can be written."""
+    """The folder, created if missing; None where nothing can be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
@@ -223,10 +241,10 @@ def writable(folder: Path) -> Path | None:
     return folder if os.access(folder, os.W_OK) else None
 
 
-def processor() -> str:
-    """The model of this machine's processor."""
+def _processor(cpuinfo: Path) -> str:
+    """The processor's model, or the name of its architecture where no file says more."""
     try:
-        with _CPUINFO.open(encoding="utf-8", errors="replace") as lines:
+        with cpuinfo.open(encoding="utf-8", errors="replace") as lines:
             for line in lines:
                 name, _, value = line.partition(":")
                 if name.strip() == "model name":
@@ -241,12 +259,12 @@ def _file(folder: Path, name: str, batch: int) -> Path:
 
 
 def _release(engine: str) -> str:
-    tell = getattr(plugins.load("engines", engine), "version", None)
-    return str(tell()) if tell else ""
+    version = getattr(plugins.load("engines", engine), "version", None)
+    return str(version()) if version else ""
 
 
 def _digest(path: Path) -> str:
-    """Of a model's file, of its weights beside it, or of all files of its folder."""
+    """SHA-256 of a model's file with the weights beside it, or of all files of its folder."""
     files = [path, path.with_suffix(".bin")] if path.suffix == ".xml" else [path]
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file())

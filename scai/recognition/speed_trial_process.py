@@ -1,8 +1,8 @@
 """The process that times engines and plans: `python -m scai.recognition.speed_trial_process`.
 
-It reads an order as JSON from its standard input (scai/recognition/speed_trials.py writes it) and
-writes lines of JSON: `{"at": n}` before it touches the trial of that number, and as the last one
-`{"done": [[single, many, refused], ...]}`, seconds an image of each round for each trial.
+It reads a request as JSON from its standard input (scai/recognition/speed_trials.py writes it) and
+writes lines of JSON: `{"at": n}` before it works on the trial of that number, and as the last one
+`{"done": [[single, many, refusal], ...]}`, seconds an image of each round for each trial.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -32,150 +33,190 @@ from scai.errors import EngineError, ScaiError
 from scai.processes import die_with_parent
 from scai.recognition.speed_trials import Trial
 
-# Seconds of timing, and after which no further plan is opened.
-TIMING, OPENING = 3.0, 20.0
-MOST_ROUNDS, LEAST_ROUNDS = 25, 5
-# A turn is some calls, of which the least counts, and ends after so many or after these seconds.
-LEAST_CALLS, MOST_CALLS, TURN = 2, 8, 0.05
-# The median is so many times the least time where other programs are at work; that takes longer.
-UNEVEN = 1.2
-# What was so many times slower than the fastest after the least rounds gets no more turns.
-HOPELESS = 1.3
+Array = NDArray[np.generic]
 
 
-def main() -> None:
-    """Do the order on the standard input."""
+@dataclass(frozen=True)
+class Effort:
+    """How much time the trials of one model get.
+
+    No further plan is opened `opening` seconds after the reference. Timing takes `timing` seconds,
+    three times as long on a busy machine, and five times at most. A turn is a few calls, of which
+    the shortest counts; it ends after `max_calls` or `turn` seconds. A machine is busy when the
+    median of a default plan is more than `uneven` times its shortest time. After `min_rounds`,
+    plans that are more than `hopeless` times slower than the fastest get no more turns.
+    """
+
+    opening: float = 20.0
+    timing: float = 3.0
+    turn: float = 0.05
+    min_rounds: int = 5
+    max_rounds: int = 25
+    min_calls: int = 2
+    max_calls: int = 8
+    uneven: float = 1.2
+    hopeless: float = 1.3
+
+
+def main(effort: Effort = Effort()) -> None:
+    """Run the trials that the standard input asks for."""
     die_with_parent()
-    order = json.loads(sys.stdin.read())
-    # Libraries write to the standard output too; what they say goes where their errors go.
+    request = json.loads(sys.stdin.read())
+    # Libraries write to the standard output too; their words go where their errors go.
     with os.fdopen(os.dup(1), "w", buffering=1) as out:
         os.dup2(2, 1)
-        _Bench(order, out).run()
+        _Bench(request, out, effort).run()
     sys.stdout.flush()
-    os._exit(0)  # nothing to be put away, and libraries take their time for it
+    os._exit(0)  # skip the libraries' own end, which takes long
 
 
 class _Bench:
-    """Opens what is to be tried, compares, and takes the time."""
+    """Opens engines, compares their answers with the reference, and times them."""
 
-    def __init__(self, order: dict[str, Any], out: TextIO) -> None:
-        self._order = order
+    def __init__(self, request: dict[str, Any], out: TextIO, effort: Effort) -> None:
+        self._request = request
+        self._batch = int(request["batch"])
         self._out = out
-        self._todo = [Trial(name, Plan(lanes, whole)) for name, lanes, whole in order["todo"]]
+        self._effort = effort
+        self._trials = [Trial(name, Plan(lanes, whole)) for name, lanes, whole in request["trials"]]
         self._engines: dict[int, EngineBase] = {}
-        self._images: NDArray[np.generic] | None = None
-        self._expected: list[NDArray[np.generic]] = []
+        self._images: Array | None = None
+        self._expected: list[Array] = []
         self._reference = ""
         self._outputs: tuple[TensorSpec, ...] = ()
 
     def run(self) -> None:
-        """All of it; the last line is the result."""
-        end = time.monotonic() + OPENING
-        for number, trial in enumerate(self._todo):
-            self._say(at=number)
+        """Open and time every trial; the last line written is the result."""
+        self._open_all()
+        self._time_all()
+        self._write(done=[[t.single, t.many, t.refusal] for t in self._trials])
+
+    def _write(self, **message: Any) -> None:
+        print(json.dumps(message), file=self._out, flush=True)
+
+    def _open_all(self) -> None:
+        end = time.monotonic() + self._effort.opening
+        for number, trial in enumerate(self._trials):
+            self._write(at=number)
             if number == 1:
-                end = time.monotonic() + OPENING  # the reference takes the time it needs
+                # The reference takes the time it needs.
+                end = time.monotonic() + self._effort.opening
             if time.monotonic() > end and self._engines:
-                trial.refused = "no time was left for it"
+                trial.refusal = "no time was left for it"
                 continue
             try:
                 self._open(number, trial)
             except ScaiError as error:
-                trial.refused = error.message
+                trial.refusal = error.message
             except Exception as error:
                 # Whatever a library makes of a model, the other plans are still to be tried.
-                trial.refused = one_line(error)
-        self._time()
-        self._say(done=[[t.single, t.many, t.refused] for t in self._todo])
-
-    def _say(self, **told: Any) -> None:
-        print(json.dumps(told), file=self._out, flush=True)
+                trial.refusal = one_line(error)
 
     def _open(self, number: int, trial: Trial) -> None:
-        """Load and compare; only what agrees is kept for timing."""
-        if trial.plan != PLAIN and not self._runs_plainly(trial.engine):
-            raise EngineError("its plain plan is not taken either")
-        order = self._order
+        """Load an engine, and keep it for timing if its answers are those of the reference."""
+        if trial.plan != PLAIN and not self._has_default(trial.engine):
+            raise EngineError("its default plan cannot be used either")
+        request = self._request
         model = ModelFile(
-            Path(order["path"]),
-            tuple(order["inputs"]),
-            tuple(order["outputs"]),
-            order["threads"],
-            batch=order["batch"],
+            Path(request["path"]),
+            tuple(request["inputs"]),
+            tuple(request["outputs"]),
+            request["threads"],
+            batch=self._batch,
             plan=trial.plan,
         )
         engine: EngineBase = plugins.load("engines", trial.engine).Engine(model)
         if self._images is None:
-            self._images = _pictures(engine, order["batch"], *order["pictures"])
-            self._expected = _one_by_one(engine, self._images)
+            self._images = sample_images(engine.input, self._batch, *request["images"])
+            self._expected = _infer(engine, self._images, 1)
             self._reference, self._outputs = trial.engine, engine.outputs
-        batch = order["batch"]
-        places = matching(engine.outputs, self._outputs)
-        for found in (_in_batches(engine, self._images, batch), _one_by_one(engine, self._images)):
-            check_same([found[place] for place in places], self._expected, self._reference)
+        order = output_order(engine.outputs, self._outputs)
+        for batch in (self._batch, 1):
+            outputs = _infer(engine, self._images, batch)
+            check_same([outputs[place] for place in order], self._expected, self._reference)
         self._engines[number] = engine
 
-    def _runs_plainly(self, name: str) -> bool:
-        return any(
-            self._todo[number].engine == name and self._todo[number].plan == PLAIN
-            for number in self._engines
-        )
+    def _has_default(self, engine: str) -> bool:
+        """Whether the default plan of an engine was opened."""
+        opened = [self._trials[number] for number in self._engines]
+        return any(trial.engine == engine and trial.plan == PLAIN for trial in opened)
 
-    def _time(self) -> None:
-        """Rounds in which each has a turn, so that a slow moment meets them all."""
+    def _time_all(self) -> None:
+        """Time in rounds of one turn each, so that a slow moment of the machine meets them all."""
         if self._images is None or not self._engines:
             return
-        start = time.monotonic()
+        effort, start = self._effort, time.monotonic()
         running = dict(self._engines)
-        for rounds in range(MOST_ROUNDS):
-            spent = time.monotonic() - start
-            enough = TIMING if self._quiet() else 3 * TIMING
-            if spent > enough and (rounds >= LEAST_ROUNDS or spent > 5 * TIMING):
+        for rounds in range(effort.max_rounds):
+            if self._is_enough(rounds, time.monotonic() - start):
                 break
-            if rounds == LEAST_ROUNDS:
+            if rounds == effort.min_rounds:
                 running = self._promising(running)
             for number, engine in running.items():
-                self._say(at=number)
-                self._round(self._todo[number], engine, self._images)
+                self._write(at=number)
+                self._take_turn(self._trials[number], engine, self._images)
 
-    def _quiet(self) -> bool:
+    def _is_enough(self, rounds: int, seconds: float) -> bool:
+        """Whether timing may stop after so many rounds and seconds."""
+        effort = self._effort
+        enough = effort.timing if self._is_quiet() else 3 * effort.timing
+        return seconds > enough and (rounds >= effort.min_rounds or seconds > 5 * effort.timing)
+
+    def _is_quiet(self) -> bool:
         """Whether the times are so even that nothing else seems to run on this machine."""
-        runs = [t.many for t in self._todo if t.plan == PLAIN and t.many]
-        return all(np.median(times) < UNEVEN * min(times) for times in runs)
+        defaults = [t.many for t in self._trials if t.plan == PLAIN and t.many]
+        return all(np.median(times) < self._effort.uneven * min(times) for times in defaults)
 
-    def _round(self, trial: Trial, engine: EngineBase, images: NDArray[np.generic]) -> None:
-        batch = self._order["batch"]
+    def _take_turn(self, trial: Trial, engine: EngineBase, images: Array) -> None:
         engine.infer(images[:1])
-        taken = _seconds(engine, images[:1])
-        trial.single.append(taken)
-        trial.many.append(_seconds(engine, images[:batch]) if batch > 1 else taken)
+        single = self._seconds(engine, images[:1])
+        trial.single.append(single)
+        trial.many.append(
+            self._seconds(engine, images[: self._batch]) if self._batch > 1 else single
+        )
+
+    def _seconds(self, engine: EngineBase, images: Array) -> float:
+        """Seconds an image in the least disturbed of a few calls."""
+        effort = self._effort
+        calls: list[float] = []
+        while len(calls) < effort.min_calls or (
+            sum(calls) < effort.turn and len(calls) < effort.max_calls
+        ):
+            start = time.perf_counter()
+            engine.infer(images)
+            calls.append(time.perf_counter() - start)
+        return min(calls) / len(images)
 
     def _promising(self, running: dict[int, EngineBase]) -> dict[int, EngineBase]:
-        """The plain plans, and whatever may still turn out to be the fastest."""
-        best = {n: min(self._todo[n].single) * min(self._todo[n].many) for n in running}
-        bar = min(best.values()) * HOPELESS**2
-        left = {n: e for n, e in running.items() if best[n] < bar or self._todo[n].plan == PLAIN}
+        """The default plans, and all that may still turn out to be the fastest."""
+        shortest = {n: min(self._trials[n].single) * min(self._trials[n].many) for n in running}
+        limit = min(shortest.values()) * self._effort.hopeless**2
+        left = {
+            n: engine
+            for n, engine in running.items()
+            if shortest[n] < limit or self._trials[n].plan == PLAIN
+        }
         for number in running.keys() - left.keys():
-            self._todo[number].refused = "slower"
+            self._trials[number].refusal = "slower"
         return left
 
 
-def matching(found: Sequence[TensorSpec], wanted: Sequence[TensorSpec]) -> list[int]:
-    """Where the wanted outputs lie among those found: by name, and else in the same order."""
-    names = [spec.name.removesuffix(":0") for spec in found]
-    order = [spec.name.removesuffix(":0") for spec in wanted]
-    if sorted(names) == sorted(order) and len(set(names)) == len(names):
-        return [names.index(name) for name in order]
-    return list(range(len(found)))
+def output_order(outputs: Sequence[TensorSpec], reference: Sequence[TensorSpec]) -> list[int]:
+    """For each output of the reference its place in `outputs`: by name, else by position."""
+    names = [spec.name.removesuffix(":0") for spec in outputs]
+    reference_names = [spec.name.removesuffix(":0") for spec in reference]
+    if sorted(names) == sorted(reference_names) and len(set(names)) == len(names):
+        return [names.index(name) for name in reference_names]
+    return list(range(len(outputs)))
 
 
-def check_same(
-    found: Sequence[NDArray[np.generic]], expected: Sequence[NDArray[np.generic]], reference: str
-) -> None:
-    """Raises EngineError unless the outputs agree with those of the engine `reference`."""
-    if len(found) != len(expected):
-        raise EngineError(f"expected the {len(expected)} outputs of {reference}, got {len(found)}")
-    for got, want in zip(found, expected, strict=True):
+def check_same(outputs: Sequence[Array], expected: Sequence[Array], reference: str) -> None:
+    """Raise EngineError unless the outputs agree with those of the engine `reference`."""
+    if len(outputs) != len(expected):
+        raise EngineError(
+            f"expected the {len(expected)} outputs of {reference}, got {len(outputs)}"
+        )
+    for got, want in zip(outputs, expected, strict=True):
         if got.shape != want.shape:
             raise EngineError(f"expected the outputs {want.shape} of {reference}, got {got.shape}")
         if not np.allclose(got, want, rtol=SAME, atol=SAME, equal_nan=True):
@@ -183,42 +224,27 @@ def check_same(
             raise EngineError(f"its answers differ from those of {reference} by up to {apart:.2g}")
 
 
-def _pictures(
-    engine: EngineBase, batch: int, low: float, high: float, side: int
-) -> NDArray[np.generic]:
-    """A batch of noise, then a gradient, as the model wants them."""
-    sides = [known or side for known in engine.input.shape[1:3]]
-    channels = engine.input.shape[3] or 3
+def sample_images(spec: TensorSpec, batch: int, low: float, high: float, side: int) -> Array:
+    """`batch` images of noise and a gradient, in the shape and dtype of the input `spec`.
+
+    Values go from `low` to `high`, of whole numbers over the dtype's lowest 256; free sides are
+    `side` pixels long.
+    """
+    sides = [fixed or side for fixed in spec.shape[1:3]]
+    channels = spec.shape[3] or 3
     noise = np.random.default_rng(0).random((batch, *sides, channels), np.float32)
     ramp = np.linspace(0, 1, sides[1], dtype=np.float32)[None, None, :, None]
     values = np.concatenate([noise, np.broadcast_to(ramp, (1, *sides, channels))])
-    dtype = np.dtype(engine.input.dtype)
+    dtype = np.dtype(spec.dtype)
     if np.issubdtype(dtype, np.integer):
-        least = np.iinfo(dtype).min
-        return (values * 255 + least).astype(dtype)
+        return (values * 255 + np.iinfo(dtype).min).astype(dtype)
     return (values * (high - low) + low).astype(dtype)
 
 
-def _one_by_one(engine: EngineBase, images: NDArray[np.generic]) -> list[NDArray[np.generic]]:
-    parts = [engine.infer(images[i : i + 1]) for i in range(len(images))]
-    return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
-
-
-def _in_batches(
-    engine: EngineBase, images: NDArray[np.generic], batch: int
-) -> list[NDArray[np.generic]]:
+def _infer(engine: EngineBase, images: Array, batch: int) -> list[Array]:
+    """The outputs of all images, run `batch` at a time."""
     parts = [engine.infer(images[i : i + batch]) for i in range(0, len(images), batch)]
     return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
-
-
-def _seconds(engine: EngineBase, images: NDArray[np.generic]) -> float:
-    """Seconds an image in the least disturbed of a few calls."""
-    taken: list[float] = []
-    while len(taken) < LEAST_CALLS or (sum(taken) < TURN and len(taken) < MOST_CALLS):
-        start = time.perf_counter()
-        engine.infer(images)
-        taken.append(time.perf_counter() - start)
-    return min(taken) / len(images)
 
 
 if __name__ == "__main__":

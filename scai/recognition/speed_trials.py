@@ -1,8 +1,9 @@
-"""Which engine and plan is the fastest for a model that still says the same: tried out once.
+"""Speed trials: find the engine and plan that run a model fastest and give the right answers.
 
-The trial runs in a process of its own (scai/recognition/speed_trial_process.py), so that a library
-that ends its process ends that one, and the memory of all that was tried goes with it. When it
-dies, the last line of its output tells at what, and the trial is done again without it.
+A trial runs in a process of its own (scai/recognition/speed_trial_process.py). A library that
+crashes takes only that process down, and the memory of everything tried is free afterwards. When
+the process dies, the last line of its output names the plan at fault, and the trial runs again
+without it.
 """
 
 from __future__ import annotations
@@ -17,30 +18,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from scai import plugins
-from scai.engines.base import (
-    PLAIN,
-    ModelFile,
-    Plan,
-)
+from scai.engines.base import PLAIN, ModelFile, Plan
 from scai.errors import EngineError
 from scai.processes import describe_exit, run_child
-from scai.recognition.speed_records import Measured, Tried
+from scai.recognition.speed_records import PlanSpeed, SpeedRecord
 
-# A plan is taken in place of the plain one only if it is faster by this much, in all; and if it is
-# at neither of the two, single images and batches, slower by as much. On a machine that is busy
-# with other things a median alone may be luck, so that it has to win most of the rounds, too.
-CLEARLY = 1.05
-MOST = 2 / 3
-# By how much it may be slower in the quietest moments, which are few, so that luck weighs more.
-ROUGHLY = 1.15
+# A plan replaces the default only if it is at least 5 % faster overall, and neither single images
+# nor batches are 5 % slower.
+MIN_GAIN = 1.05
+# On a busy machine a median may be luck, so a plan has to win this share of the rounds, too.
+MIN_WINS = 2 / 3
+# How many times slower it may be in the quietest moments, which are few, so that luck weighs more.
+MAX_SLOWDOWN = 1.15
 # Seconds after which a trial is given up; a well-behaved one ends long before.
-LONGEST = 120.0
+MAX_SECONDS = 120.0
 COMMAND = (sys.executable, "-m", "scai.recognition.speed_trial_process")
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """What goes into a model: values from `low` to `high`; `side` pixels where its side is free."""
+class SampleImages:
+    """The images of a trial: values from `low` to `high`; `side` pixels where the model has none.
+
+    The model's own height and width are used where it states them.
+    """
 
     low: float = 0.0
     high: float = 1.0
@@ -49,136 +49,199 @@ class Pictures:
 
 @dataclass
 class Trial:
-    """One engine with one plan: seconds an image, single and in batches, a number a round.
+    """One engine with one plan, and its times: seconds an image, one number a round.
 
-    `refused` says why it is not to be taken, if so.
+    `single` are the times of images alone, `many` those of images in batches. `refusal` says why
+    it must not be used; it is empty when nothing speaks against it.
     """
 
     engine: str
     plan: Plan
     single: list[float] = field(default_factory=list)
     many: list[float] = field(default_factory=list)
-    refused: str = ""
+    refusal: str = ""
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it gave the right answers and was timed to the end."""
+        return bool(self.single) and not self.refusal
 
 
-def trials(model: ModelFile, engines: Sequence[str], reference: str) -> list[Trial]:
-    """What there is to try: of the reference its plain plan first, then all in the given order."""
-    found: list[Trial] = []
+@dataclass(frozen=True)
+class Comparison:
+    """How many times faster a trial is than the default.
+
+    `overall` weighs single images and batches, medians and the quietest moments. `wins` is the
+    share of rounds that it wins (0..1). `medians` and `quietest` hold one factor for single
+    images and one for batches.
+    """
+
+    overall: float
+    wins: float
+    medians: tuple[float, float]
+    quietest: tuple[float, float]
+
+    @property
+    def is_reliable(self) -> bool:
+        """Whether it wins most rounds, and is clearly slower neither alone nor in batches."""
+        return (
+            self.wins >= MIN_WINS
+            and min(self.medians) * MIN_GAIN >= 1
+            and min(self.quietest) * MAX_SLOWDOWN >= 1
+        )
+
+
+def list_trials(model: ModelFile, engines: Sequence[str], reference: str) -> list[Trial]:
+    """All trials of a model: the default plan of the reference engine, then all by engine."""
+    trials: list[Trial] = []
     for name in engines:
         plans = getattr(plugins.load("engines", name), "plans", None)
-        found += [Trial(name, plan) for plan in [PLAIN, *(plans(model) if plans else ())]]
-    return sorted(found, key=lambda t: not (t.engine == reference and t.plan == PLAIN))
+        trials += [Trial(name, plan) for plan in [PLAIN, *(plans(model) if plans else ())]]
+    return sorted(trials, key=lambda t: not (t.engine == reference and t.plan == PLAIN))
 
 
-def measure(
+def find_fastest(
     model: ModelFile,
     engines: Sequence[str],
-    todo: Sequence[Trial],
-    pictures: Pictures,
+    trials: Sequence[Trial],
+    images: SampleImages,
     command: Sequence[str] = COMMAND,
-) -> Measured:
-    """Time `todo` (see `trials`) in a process of its own and choose. Raises EngineError."""
-    left, dead = list(todo), list[Trial]()
-    deadline = time.monotonic() + LONGEST
+) -> SpeedRecord:
+    """Run `trials` (see `list_trials`) in a process and pick the fastest. Raises EngineError."""
+    left, crashed = list(trials), list[Trial]()
+    deadline = time.monotonic() + MAX_SECONDS
     while left:
-        done, died_at = _one_process(model, left, pictures, command, deadline)
-        if died_at is None:
-            return choose([*done, *dead], engines, max(1, model.batch))
-        left.remove(died_at)
-        dead.append(died_at)
-    raise EngineError("; ".join(f"{t.engine}, {t.plan}: {t.refused}" for t in dead) or "no plans")
+        timed, culprit = _run_process(model, left, images, command, deadline)
+        if culprit is None:
+            return pick_fastest([*timed, *crashed], engines, max(1, model.batch))
+        left.remove(culprit)
+        crashed.append(culprit)
+    reasons = (f"{t.engine}, {t.plan}: {t.refusal}" for t in crashed)
+    raise EngineError("; ".join(reasons) or "no plans")
 
 
-def choose(done: Sequence[Trial], engines: Sequence[str], batch: int) -> Measured:
-    """The fastest of the trials. Raises EngineError when no plain plan could be run.
+def pick_fastest(trials: Sequence[Trial], engines: Sequence[str], batch: int) -> SpeedRecord:
+    """The record of finished trials. Raises EngineError when no engine runs its default plan.
 
-    `engines` are in the order that holds without a measurement.
+    `engines` are in the order that holds without a trial. The default is the default plan of the
+    first of them that can be used.
     """
-    plain = {t.engine: t for t in done if t.plan == PLAIN and not t.refused and t.single}
-    first = next((plain[name] for name in engines if name in plain), None)
-    if first is None:
-        raise EngineError("; ".join(f"{t.engine}: {t.refused}" for t in done if t.refused))
-    best, most = first, 1.0
-    for name in [first.engine, *(name for name in engines if name != first.engine)]:
-        # Another engine has to be better than the best of this one, not only than its plain plan.
-        worth = getattr(plugins.load("engines", name), "WORTH", CLEARLY)
-        bar = most * (CLEARLY if name == first.engine else worth)
-        for trial in done:
-            if trial.engine != name or trial.refused or not trial.single:
-                continue
-            gains = _gains(first.single, trial.single), _gains(first.many, trial.many)
-            each = [math.sqrt(one * batch) for one, batch in zip(*gains, strict=True)]
-            wins = sum(gain > 1 for gain in each) >= MOST * len(each)
-            # The least times are those of the quietest moments: what a plan can do undisturbed.
-            at_best = _least(first.single, trial.single), _least(first.many, trial.many)
-            total = math.sqrt(statistics.median(each) * math.sqrt(at_best[0] * at_best[1]))
-            steady = min(map(statistics.median, gains)) * CLEARLY >= 1 <= min(at_best) * ROUGHLY
-            if total >= max(bar, most) and wins and steady:
-                best, most = trial, total
-    refused = {t.engine: t.refused for t in done if t.plan == PLAIN and t.refused}
-    return Measured(
-        best.engine,
-        best.plan,
-        batch,
-        single=_speed(best.single),
-        many=_speed(best.many),
-        plain_engine=first.engine,
-        plain_single=_speed(first.single),
-        plain_many=_speed(first.many),
-        refused=refused,
-        tried=tuple(
-            Tried(t.engine, str(t.plan), _speed(t.single), _speed(t.many))
-            for t in done
-            if t.single and t.many and t.refused in ("", "slower")
-        ),
+    default = _default(trials, engines)
+    fastest = _fastest(trials, engines, default, batch)
+    return SpeedRecord(
+        engine=fastest.engine,
+        plan=fastest.plan,
+        batch=batch,
+        single=_images_per_second(fastest.single),
+        many=_images_per_second(fastest.many),
+        plain_engine=default.engine,
+        plain_single=_images_per_second(default.single),
+        plain_many=_images_per_second(default.many),
+        refusals={t.engine: t.refusal for t in trials if t.plan == PLAIN and t.refusal},
+        plan_speeds=_plan_speeds(trials),
     )
 
 
-def _least(before: Sequence[float], now: Sequence[float]) -> float:
-    return min(before) / min(now)
+def compare(default: Trial, trial: Trial, batch: int) -> Comparison:
+    """Compare a trial with the default, round by round, so that a slow moment weighs little.
+
+    Both have the same number of rounds, at least one.
+    """
+    single = [before / now for before, now in zip(default.single, trial.single, strict=True)]
+    many = [before / now for before, now in zip(default.many, trial.many, strict=True)]
+    rounds = [math.sqrt(one * in_batch) for one, in_batch in zip(single, many, strict=True)]
+    # The shortest times are those of the quietest moments: what a plan can do undisturbed.
+    quietest = (
+        min(default.single) / min(trial.single),
+        min(default.many) / min(trial.many),
+    )
+    return Comparison(
+        overall=math.sqrt(statistics.median(rounds) * math.sqrt(quietest[0] * quietest[1])),
+        wins=sum(gain > 1 for gain in rounds) / len(rounds),
+        medians=(statistics.median(single), statistics.median(many)),
+        quietest=quietest,
+    )
 
 
-def _speed(seconds: Sequence[float]) -> float:
-    """Images/s."""
+def _default(trials: Sequence[Trial], engines: Sequence[str]) -> Trial:
+    usable = {t.engine: t for t in trials if t.plan == PLAIN and t.is_usable}
+    for name in engines:
+        if name in usable:
+            return usable[name]
+    raise EngineError("; ".join(f"{t.engine}: {t.refusal}" for t in trials if t.refusal))
+
+
+def _fastest(trials: Sequence[Trial], engines: Sequence[str], default: Trial, batch: int) -> Trial:
+    """The fastest usable trial, or the default when none is clearly and reliably faster.
+
+    Another engine has to beat the best plan of the default's engine, not only its default plan.
+    """
+    fastest, gain = default, 1.0
+    for engine in sorted(engines, key=lambda name: name != default.engine):
+        threshold = gain * _min_gain(engine, default.engine)
+        for trial in trials:
+            if trial.engine != engine or not trial.is_usable:
+                continue
+            comparison = compare(default, trial, batch)
+            if comparison.is_reliable and comparison.overall >= max(threshold, gain):
+                fastest, gain = trial, comparison.overall
+    return fastest
+
+
+def _min_gain(engine: str, default_engine: str) -> float:
+    """How many times faster a plan of `engine` has to be to replace the fastest so far."""
+    if engine == default_engine:
+        return MIN_GAIN
+    return float(getattr(plugins.load("engines", engine), "MIN_GAIN", MIN_GAIN))
+
+
+def _plan_speeds(trials: Sequence[Trial]) -> tuple[PlanSpeed, ...]:
+    """The speeds of all trials with the right answers, also of those stopped as too slow."""
+    return tuple(
+        PlanSpeed(t.engine, str(t.plan), _images_per_second(t.single), _images_per_second(t.many))
+        for t in trials
+        if t.single and t.many and t.refusal in ("", "slower")
+    )
+
+
+def _images_per_second(seconds: Sequence[float]) -> float:
     return 1 / statistics.median(seconds)
 
 
-def _gains(before: Sequence[float], now: Sequence[float]) -> list[float]:
-    """How many times faster, round by round, so that a slow moment of the machine weighs little."""
-    return [b / n for b, n in zip(before, now, strict=True)]
-
-
-def _one_process(
+def _run_process(
     model: ModelFile,
-    todo: Sequence[Trial],
-    pictures: Pictures,
+    trials: Sequence[Trial],
+    images: SampleImages,
     command: Sequence[str],
     deadline: float,
 ) -> tuple[list[Trial], Trial | None]:
-    """The trials as they came back, or the one at which the process died."""
-    order = {
+    """Run the trials in one process: the trials with their times, or the one that crashed it.
+
+    `deadline` is a time of the monotonic clock. Raises EngineError.
+    """
+    request = {
         "path": str(model.path.absolute()),
         "inputs": model.inputs,
         "outputs": model.outputs,
         "threads": model.threads,
         "batch": max(1, model.batch),
-        "pictures": [pictures.low, pictures.high, pictures.side],
-        "todo": [[t.engine, t.plan.lanes, t.plan.whole] for t in todo],
+        "images": [images.low, images.high, images.side],
+        "trials": [[t.engine, t.plan.lanes, t.plan.whole] for t in trials],
     }
     try:
-        ended = run_child(command, json.dumps(order), max(1.0, deadline - time.monotonic()))
+        process = run_child(command, json.dumps(request), max(1.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired as error:
-        raise EngineError(f"it took more than {LONGEST:.0f} s") from error
-    at: Trial | None = None
-    for line in ended.stdout.splitlines():
-        told = json.loads(line)
-        if "at" in told:
-            at = todo[told["at"]]
-        elif "done" in told:
-            return [
-                Trial(t.engine, t.plan, *times) for t, times in zip(todo, told["done"], strict=True)
-            ], None
-    if at is None:
-        raise EngineError(f"its process could not begin: {describe_exit(ended.returncode)}")
-    at.refused = f"its library ended the process: {describe_exit(ended.returncode)}"
-    return [], at
+        raise EngineError(f"it took more than {MAX_SECONDS:.0f} s") from error
+    current: Trial | None = None
+    for line in process.stdout.splitlines():
+        message = json.loads(line)
+        if "at" in message:
+            current = trials[message["at"]]
+        elif "done" in message:
+            times = zip(trials, message["done"], strict=True)
+            return [Trial(t.engine, t.plan, *values) for t, values in times], None
+    exit_status = describe_exit(process.returncode)
+    if current is None:
+        raise EngineError(f"its process could not begin: {exit_status}")
+    current.refusal = f"its library ended the process: {exit_status}"
+    return [], current

@@ -12,7 +12,7 @@ from support import tiny_models
 from support.engine_makers import DIGITS, opened, openvino_model
 
 from scai import plugins
-from scai.engines.base import PLAIN, ROOM, ModelFile, Plan, example, lane_plans
+from scai.engines.base import MAX_COPIES_BYTES, PLAIN, ModelFile, Plan, example, lane_plans
 from scai.errors import EngineError
 
 TFLITE = DIGITS / "digits.tflite"
@@ -85,7 +85,7 @@ def test_an_engine_closes_at_any_moment(name: str) -> None:
 def test_a_large_model_is_not_held_twice(tmp_path: Path) -> None:
     large = tmp_path / "large.tflite"
     with large.open("wb") as file:
-        file.truncate(ROOM)
+        file.truncate(MAX_COPIES_BYTES)
     for name, left in (("openvino", [Plan(1), Plan(4), Plan(2)]), ("litert", [Plan(1)])):
         plans = plugins.load("engines", name).plans
         assert plans(ModelFile(large, threads=4, batch=8)) == left

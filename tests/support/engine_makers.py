@@ -99,11 +99,11 @@ def act() -> None:
     fake.plans = lambda model: PLANS  # type: ignore[attr-defined]
 
 
-def acted(change: str = "") -> list[str]:
-    """The command of a measuring process in which the engine `fake` is `Acted`."""
+def acted(change: str = "", effort: str = "") -> list[str]:
+    """The command of a trial process in which the engine `fake` is `Acted`."""
     code = (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r})\n"
         f"from support import engine_makers\nfrom scai.recognition import speed_trial_process\n"
-        f"engine_makers.act()\n{change}\nspeed_trial_process.main()"
+        f"engine_makers.act()\n{change}\nspeed_trial_process.main({effort})"
     )
     return [sys.executable, "-c", code]

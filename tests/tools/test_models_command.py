@@ -24,7 +24,7 @@ from support.models_shelf import (
 
 from scai.engines.base import ModelFile, Plan
 from scai.recognition import speed_records
-from scai.recognition.speed_records import Measured
+from scai.recognition.speed_records import SpeedRecord
 from tools.models import catalogue
 
 scai = models_shelf.scai
@@ -181,7 +181,9 @@ def test_show_tells_what_was_measured(scai: Scai, monkeypatch: pytest.MonkeyPatc
     done(scai("install", "pets", *CLASSIFY, *FILES, *FAKE))
     monkeypatch.setenv("SCAI_CACHEPATH", "cache")
     assert json.loads(done(scai("show", "pets", "--json")).output)["measured"] is None
-    found = Measured("fake", Plan(2), 8, 200.0, 250.0, "litert", 180.0, 190.0, {"openvino": "no"})
+    found = SpeedRecord(
+        "fake", Plan(2), 8, 200.0, 250.0, "litert", 180.0, 190.0, {"openvino": "no"}
+    )
     key = speed_records.key(ModelFile(Path("usr/models/pets/net.tflite")), ["fake"])
     speed_records.write(Path("cache"), key, found)
     told = json.loads(done(scai("show", "pets", "--json")).output)["measured"]

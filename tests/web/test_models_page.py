@@ -25,8 +25,8 @@ from scai.models import cards, speeds
 from scai.models.notes import Notes
 from scai.queues.memory import MemoryQueue
 from scai.recognition.loaded_models import ModelCache
-from scai.recognition.speed_records import Measured, Tried, write
-from scai.recognition.speed_trials import Trial, choose
+from scai.recognition.speed_records import PlanSpeed, SpeedRecord, write
+from scai.recognition.speed_trials import Trial, pick_fastest
 from scai.settings import ROOT, Settings
 from scai.web.app import create_app
 from scai.worker.pipeline import Worker
@@ -286,7 +286,7 @@ def test_what_workers_tell_is_shown_as_far_as_it_is_for_visitors(
     assert "Loaded, on fake" in site.http.get("/models").get_data(as_text=True)
 
 
-MEASURED = Measured(
+MEASURED = SpeedRecord(
     "openvino",
     Plan(2),
     8,
@@ -295,7 +295,10 @@ MEASURED = Measured(
     "litert",
     180.0,
     190.0,
-    tried=(Tried("litert", "plain", 180.0, 190.0), Tried("openvino", "2 lanes", 200.0, 250.0)),
+    plan_speeds=(
+        PlanSpeed("litert", "plain", 180.0, 190.0),
+        PlanSpeed("openvino", "2 lanes", 200.0, 250.0),
+    ),
 )
 
 
@@ -362,15 +365,15 @@ def test_telling_of_models_loads_no_numpy() -> None:
 def test_all_that_was_timed_is_kept() -> None:
     plain = Trial("litert", PLAIN, [0.01] * 9, [0.02] * 9)
     lanes = Trial("litert", Plan(2), [0.004] * 9, [0.01] * 9)
-    wrong = Trial("openvino", PLAIN, refused="other answers")
-    found = choose([plain, lanes, wrong], ["litert", "openvino"], 8)
-    assert found.tried == (
-        Tried("litert", "plain", 100.0, 50.0),
-        Tried("litert", "2 lanes", 250.0, 100.0),
+    wrong = Trial("openvino", PLAIN, refusal="other answers")
+    found = pick_fastest([plain, lanes, wrong], ["litert", "openvino"], 8)
+    assert found.plan_speeds == (
+        PlanSpeed("litert", "plain", 100.0, 50.0),
+        PlanSpeed("litert", "2 lanes", 250.0, 100.0),
     )
-    assert Measured.from_dict(found.to_dict()) == found
+    assert SpeedRecord.from_dict(found.to_dict()) == found
     before = {key: value for key, value in found.to_dict().items() if key != "tried"}
-    assert Measured.from_dict(before).tried == ()
+    assert SpeedRecord.from_dict(before).plan_speeds == ()
 
 
 def test_a_worker_tells_which_models_it_has_loaded(site: Site) -> None:

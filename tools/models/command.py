@@ -13,7 +13,7 @@ import click
 
 from scai import settings
 from scai.errors import ConfigError
-from scai.models.cards import CLASSIFICATION, DETECTION, ModelCard, Tuning
+from scai.models.cards import CLASSIFICATION, DETECTION, ModelCard, SpeedPolicy
 from tools.common.errors import one_sentence
 from tools.models import catalogue as model_catalogue
 from tools.models import facts, report
@@ -106,9 +106,9 @@ def show(name: str, kind: str | None, timed: bool, as_json: bool) -> None:
     """Show all that is known of the installed model NAME."""
     chosen = settings.load()
     place = Shelf.of(chosen).find(name, _KINDS.get(kind or "", ""))
-    tuning = Tuning(chosen.cachepath, use=chosen.measure == "on")
-    run = facts.run(place, tuning, chosen.batch) if timed else None
-    told = facts.whole(place, tuning, chosen.batch)
+    policy = SpeedPolicy(chosen.cachepath, use=chosen.measure == "on")
+    run = facts.run(place, policy, chosen.batch) if timed else None
+    told = facts.whole(place, policy, chosen.batch)
     if run:
         told["run"] = run
     if as_json:

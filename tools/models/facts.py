@@ -14,7 +14,7 @@ import numpy as np
 from scai import plugins
 from scai.errors import ScaiError
 from scai.models import cards
-from scai.recognition.loading import find_measured, model_path
+from scai.recognition.loading import find_speed_record, model_path
 from tools.models.files import sha256_of, size_of
 from tools.models.sections import Place
 
@@ -65,7 +65,7 @@ def row(place: Place) -> dict[str, Any]:
     return told
 
 
-def whole(place: Place, tuning: cards.Tuning, batch: int) -> dict[str, Any]:
+def whole(place: Place, policy: cards.SpeedPolicy, batch: int) -> dict[str, Any]:
     """Everything of one model; a section that stands for another tells of that one.
 
     `measured` is what a worker with batches of `batch` measured of it on this machine, or None.
@@ -81,7 +81,7 @@ def whole(place: Place, tuning: cards.Tuning, batch: int) -> dict[str, Any]:
     files = [_file(model_path(path)) for path in (card.graph, card.labels) if path is not None]
     facts = card_of(model_path(card.graph)) if card.graph else {}
     told = {key: facts[key] for key in _TOLD if facts.get(key)}
-    found = find_measured(dataclasses.replace(card, tuning=tuning), batch)
+    found = find_speed_record(dataclasses.replace(card, speed_policy=policy), batch)
     measured = found.to_dict() if found else None
     return {"card": values, "files": files, "facts": told, "measured": measured}
 
@@ -91,13 +91,13 @@ def _file(path: Path) -> dict[str, Any]:
     return {"path": str(path), "bytes": size_of(path), "sha256": digest}
 
 
-def run(place: Place, tuning: cards.Tuning, batch: int, runs: int = RUNS) -> dict[str, Any]:
+def run(place: Place, policy: cards.SpeedPolicy, batch: int, runs: int = RUNS) -> dict[str, Any]:
     """Load a model as a worker does and time it on one picture of noise, from pixels to result.
 
     Raises ConfigError or EngineError.
     """
     card = cards.load_card(place.config, place.name, place.kind)
-    card = dataclasses.replace(card, tuning=tuning)
+    card = dataclasses.replace(card, speed_policy=policy)
     start = time.perf_counter()
     recognizer = plugins.load("workers", place.kind).build(card, batch)
     loaded = time.perf_counter() - start
