@@ -1,9 +1,9 @@
-"""No model at all: numbers that anybody can predict from the pixels. For tests and trials.
+"""No model at all: results that anybody can predict from the pixels, for tests and trials.
 
-Classification of a picture whose mean grey level is g (0..255) among n classes: class g * n // 256
-gets 0.9, the others share the rest. Detection: everything that differs from the top left pixel by
-more than 32 in any channel is one object, with its tight box, score 0.9, and the class of its mean
-level among n; an even picture has none.
+Classification among n classes: an image with the mean grey level g (0..255) gets 0.9 for class
+g * n // 256, and the other classes share the rest. Detection: all pixels that differ from the top
+left one by more than 32 in any channel are one object, with its tight box, score 0.9, and the
+class of their mean level; an image of one colour has no object.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _DETECTION = ("num_detections", "detection_boxes", "detection_scores", "detectio
 
 
 def available() -> bool:
-    """Always: it needs numpy alone."""
+    """Always true: it needs numpy alone."""
     return True
 
 
 class Engine(EngineBase):
-    """Detects when the outputs are called as the TF Object Detection API does, else classifies."""
+    """Detects when the outputs have the names of the TF Object Detection API, else classifies."""
 
     name = "fake"
 
@@ -51,7 +51,7 @@ class Engine(EngineBase):
             self.outputs = (TensorSpec("scores", (None, self._classes), "float32"),)
 
     def infer(self, batch: NDArray[np.generic]) -> list[NDArray[np.generic]]:
-        """See the top of the file."""
+        """The results described at the top of this file."""
         check_batch(self.name, batch, self.input)
         if self._detects:
             found = [self._detect(image.astype(np.int16)) for image in batch]

@@ -1,8 +1,8 @@
 """LiteRT (TensorFlow Lite): every .tflite, quantised ones and detectors with post-processing too.
 
-Outputs that are quantised are given out as real numbers; inputs stay as the model wants them, and
-`input.scale` says how. The plans beside the plain one run the images of a batch in interpreters of
-their own, side by side; the library gives the interpreter lock of Python back meanwhile.
+Quantised outputs are returned as real numbers. Quantised inputs stay as the model has them;
+`input.scale` says how. The plans beside the default run the images of a batch side by side in
+several interpreters; the library releases Python's interpreter lock meanwhile.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def version() -> str:
 
 
 def plans(model: ModelFile) -> list[Plan]:
-    """The plans worth trying; every interpreter has the weights once more."""
+    """The plans worth trying; every interpreter holds a copy of the weights."""
     threads = model.threads or cores()
     return lane_plans(model, threads, lambda plan: plan.lanes + plan.whole)
 
@@ -72,19 +72,20 @@ class Engine(EngineBase):
         self._lanes: list[_Interpreter] = []
         self._pool: ThreadPoolExecutor | None = None
         self._closing = threading.Lock()
-        lanes = self.plan.lanes if self.plan.lanes > 1 else 0
+        lanes = max(1, self.plan.lanes)
+        share = self._threads // lanes
 
-        def opened(threads: int) -> _Interpreter:
+        def interpreter(threads: int) -> _Interpreter:
             return _Interpreter(Interpreter(str(model.path), num_threads=max(1, threads)))
 
         try:
-            if lanes and model.batch != 1:
-                self._lanes = [opened(self._threads // lanes) for _ in range(lanes)]
+            if lanes > 1 and model.batch != 1:
+                self._lanes = [interpreter(share) for _ in range(lanes)]
             if self._lanes and not self.plan.whole:
                 self._main: _Interpreter | None = self._lanes[0]
             else:
-                self._main = opened(self._threads // (1 if self.plan.whole else lanes or 1))
-            self._state(self._main.interpreter)
+                self._main = interpreter(self._threads if self.plan.whole else share)
+            self._describe_ends(self._main.interpreter)
             self._one_by_one = not self._warm_up()
         except (RuntimeError, ValueError, TypeError) as error:
             raise UnsupportedModel(f"litert cannot read {model.path}: {one_line(error)}") from error
@@ -116,8 +117,8 @@ class Engine(EngineBase):
             mode = str(self.plan)
         return f"litert {version()}, CPU, {self._threads} threads, {mode}"
 
-    def _state(self, interpreter: Any) -> None:
-        """Fill `input` and `outputs`, cut to the layers of the configuration."""
+    def _describe_ends(self, interpreter: Any) -> None:
+        """Set `input` and `outputs`, cut to the layers of the configuration."""
         inputs = interpreter.get_input_details()
         if len(inputs) != 1 or len(inputs[0]["shape"]) != 4:
             shapes = ", ".join(str(list(i["shape"])) for i in inputs)
@@ -127,28 +128,28 @@ class Engine(EngineBase):
         names = _signature_names(interpreter)
         self._input = int(inputs[0]["index"])
         self.input = _spec(inputs[0], names)
-        if self._model.inputs and not _is(inputs[0], self.input.name, self._model.inputs[0]):
+        if self._model.inputs and not _is_named(inputs[0], self.input.name, self._model.inputs[0]):
             raise missing_layer(self._model.inputs[0], [self.input.name], self._model)
         details = interpreter.get_output_details()
         specs = [_spec(detail, names) for detail in details]
-        chosen = [self._choose(details, specs, name) for name in self._model.outputs]
-        chosen = chosen or list(range(len(details)))
-        self._outputs = [int(details[i]["index"]) for i in chosen]
-        # Given out as real numbers, whatever the model holds.
-        self._scales = [(specs[i].scale, specs[i].zero_point) for i in chosen]
+        order = [self._output_place(details, specs, name) for name in self._model.outputs]
+        order = order or list(range(len(details)))
+        self._outputs = [int(details[i]["index"]) for i in order]
+        # Returned as real numbers, whatever the model holds.
+        self._scales = [(specs[i].scale, specs[i].zero_point) for i in order]
         self.outputs = tuple(
             TensorSpec(s.name, s.shape, "float32" if s.scale else s.dtype)
-            for s in (specs[i] for i in chosen)
+            for s in (specs[i] for i in order)
         )
 
-    def _choose(self, details: list[Any], specs: list[TensorSpec], wanted: str) -> int:
+    def _output_place(self, details: list[Any], specs: list[TensorSpec], layer: str) -> int:
         for i, detail in enumerate(details):
-            if _is(detail, specs[i].name, wanted):
+            if _is_named(detail, specs[i].name, layer):
                 return i
-        raise missing_layer(wanted, [s.name for s in specs], self._model)
+        raise missing_layer(layer, [s.name for s in specs], self._model)
 
     def _warm_up(self) -> bool:
-        """Run once or twice; return whether batches of more than one image may come."""
+        """Run once or twice; return whether a batch may be one call."""
         if self._model.batch == 1 or self.plan.lanes:
             self._run(example(self.input, 1))
             if self._lanes:
@@ -156,7 +157,7 @@ class Engine(EngineBase):
             return False
         free = runs_together(self._run, self.input, (RuntimeError, ValueError))
         if not free:
-            # A refused shape leaves the interpreter half way; bring it back.
+            # A refused shape leaves the interpreter half set up; run one image to set it up again.
             self._run(example(self.input, 1))
         return free
 
@@ -166,7 +167,7 @@ class Engine(EngineBase):
         return self._outputs_of(self._main, batch)
 
     def _run_lanes(self, batch: NDArray[np.generic]) -> list[NDArray[np.generic]]:
-        """Each image in whichever interpreter is free; the calling thread serves the first."""
+        """Run each image in a free interpreter; the calling thread serves the first one."""
         rows, places = Rows(len(batch)), itertools.count()
 
         def work(lane: _Interpreter) -> None:
@@ -192,7 +193,7 @@ class Engine(EngineBase):
 
 
 class _Interpreter:
-    """One interpreter of the library and the shape that it is set up for."""
+    """One interpreter of the library, and the batch shape that it is set up for."""
 
     def __init__(self, interpreter: Any) -> None:
         self.interpreter = interpreter
@@ -203,7 +204,7 @@ class _Interpreter:
     ) -> list[NDArray[np.generic]]:
         interpreter = self.interpreter
         if self._shape != batch.shape:
-            self._shape = ()  # unless all of this goes well, begin again next time
+            self._shape = ()  # set up again next time, unless all of this succeeds
             interpreter.resize_tensor_input(source, batch.shape)
             interpreter.allocate_tensors()
             self._shape = batch.shape
@@ -213,7 +214,7 @@ class _Interpreter:
 
 
 def _signature_names(interpreter: Any) -> dict[int, str]:
-    """Tensor number -> the name that the exporting program gave it, if it gave any."""
+    """The names that the exporting program gave to tensors, by tensor number."""
     signatures = interpreter.get_signature_list()
     if not signatures:
         return {}
@@ -227,9 +228,10 @@ def _real(array: NDArray[Any], scale: float, zero: int) -> NDArray[np.generic]:
     return (array.astype(np.float32) - zero) * np.float32(scale) if scale else array
 
 
-def _is(detail: Any, shown: str, wanted: str) -> bool:
-    names = {shown, detail["name"], plain_name(detail["name"]).split(";")[0]}
-    return wanted in names or plain_name(wanted) in names
+def _is_named(detail: Any, name: str, layer: str) -> bool:
+    """Whether the configuration's `layer` means the tensor of `detail`, which we call `name`."""
+    names = {name, detail["name"], plain_name(detail["name"]).split(";")[0]}
+    return layer in names or plain_name(layer) in names
 
 
 def _spec(detail: Any, names: dict[int, str]) -> TensorSpec:

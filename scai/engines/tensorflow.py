@@ -1,4 +1,4 @@
-"""TensorFlow: reads what nothing else reads, control flow of TF1 graphs included; slow to start."""
+"""TensorFlow: reads models that no other engine reads, such as TF1 control flow; slow to start."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from scai.engines.base import (
 from scai.errors import ConfigError, EngineError, UnsupportedModel
 
 SUFFIXES = (".pb", "", ".keras", ".h5")
-# How many times faster than another engine it has to be to be worth 5 s of start and 500 MB.
+# It starts 5 s later and needs 500 MB more, so it has to be this many times faster.
 MIN_GAIN = 1.25
-# What a graph of the TF Object Detection API ends in; such a graph has other loose ends too.
+# The outputs of a graph of the TF Object Detection API, which has other loose ends too.
 _DETECTION = ("num_detections", "detection_boxes", "detection_scores", "detection_classes")
 
 
@@ -38,7 +38,7 @@ def available() -> bool:
 
 
 def version() -> str:
-    """The release of the package tensorflow, by whichever name it was installed."""
+    """The release of the package tensorflow, installed under either of its names."""
     return release("tensorflow", "tensorflow", "tensorflow_cpu")
 
 
@@ -87,12 +87,12 @@ class Engine(EngineBase):
         return self._load_frozen()
 
     def _load_frozen(self) -> Run:
-        """A TF1 GraphDef, run in a session, which knows every kind of control flow."""
+        """Load a TF1 GraphDef into a session, which knows every kind of control flow."""
         tf = self._tf
         definition = tf.compat.v1.GraphDef()
         definition.ParseFromString(self._model.path.read_bytes())
         for node in definition.node:
-            # Frozen with a batch of 1: let any come, and see at the warm-up how that goes.
+            # Frozen with a batch of 1: free it, and let the warm-up show whether that works.
             if node.op != "Placeholder":
                 continue
             sides = node.attr["shape"].shape.dim
@@ -123,10 +123,10 @@ class Engine(EngineBase):
         tensors = [self._tensor(graph, name, names) for name in (*inputs[:1], *outputs)]
         return tensors[0], tensors[1:]
 
-    def _tensor(self, graph: Any, wanted: str, names: set[str]) -> Any:
-        name, _, port = wanted.removeprefix("import/").partition(":")
+    def _tensor(self, graph: Any, layer: str, names: set[str]) -> Any:
+        name, _, port = layer.removeprefix("import/").partition(":")
         if name not in names:
-            raise missing_layer(wanted, names, self._model)
+            raise missing_layer(layer, names, self._model)
         return graph.get_tensor_by_name(f"{name}:{port or 0}")
 
     def _load_saved_model(self) -> Run:
@@ -144,21 +144,21 @@ class Engine(EngineBase):
         self.outputs = tuple(_spec(function.structured_outputs[r], r) for r in results)
 
         def run(batch: NDArray[np.generic]) -> list[NDArray[np.generic]]:
-            found = function(**{name: tf.constant(batch)})
-            return [found[result].numpy() for result in results]
+            outputs = function(**{name: tf.constant(batch)})
+            return [outputs[result].numpy() for result in results]
 
         self._keep_alive = loaded  # its variables die with it
         return run
 
-    def _pick(self, wanted: tuple[str, ...], known: Any) -> list[str]:
+    def _pick(self, layers: tuple[str, ...], signature: Any) -> list[str]:
         """The names of a signature that the configuration asks for; if none, all, sorted."""
-        found: list[str] = []
-        for name in wanted:
-            match = [k for k in known if k == name.removeprefix("import/").split(":")[0]]
-            if not match:
-                raise missing_layer(name, known, self._model)
-            found += match
-        return found or sorted(known)
+        names: list[str] = []
+        for layer in layers:
+            name = plain_name(layer)
+            if name not in signature:
+                raise missing_layer(layer, signature, self._model)
+            names.append(name)
+        return names or sorted(signature)
 
     def _load_keras(self) -> Run:
         tf = self._tf
@@ -179,10 +179,10 @@ class Engine(EngineBase):
 
     def _between(self, model: Any) -> Any:
         """The part of a Keras model from and to the layers that the configuration names."""
-        known = [layer.name for layer in model.layers]
+        layers = [layer.name for layer in model.layers]
         for name in (*self._model.inputs, *self._model.outputs):
-            if plain_name(name) not in (*known, *(t.name for t in model.inputs)):
-                raise missing_layer(name, known, self._model)
+            if plain_name(name) not in (*layers, *(t.name for t in model.inputs)):
+                raise missing_layer(name, layers, self._model)
         if not self._model.outputs:
             return model
         outputs = [model.get_layer(plain_name(name)).output for name in self._model.outputs]
@@ -197,7 +197,7 @@ class Engine(EngineBase):
         self.input = TensorSpec(self.input.name, (None, *shape[1:]), self.input.dtype)
 
     def _warm_up(self) -> bool:
-        """Run once or twice; return whether batches of more than one image may come."""
+        """Run once or twice; return whether a batch may be one call."""
         if self._model.batch == 1:
             self._run(example(self.input, 1))
             return False
@@ -206,7 +206,7 @@ class Engine(EngineBase):
 
 
 def _import() -> Any:
-    """TensorFlow, told beforehand not to write about processors and graphics cards."""
+    """Import tensorflow, kept from writing about processors and graphics cards."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         import tensorflow
@@ -220,7 +220,7 @@ def _limit_threads(tf: Any, threads: int) -> None:
     try:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
     except RuntimeError:
-        pass  # already running, with the number an earlier model asked for
+        pass  # already running, with the number of an earlier model
 
 
 def _operation(name: str) -> str:
@@ -229,5 +229,4 @@ def _operation(name: str) -> str:
 
 def _spec(tensor: Any, name: str = "") -> TensorSpec:
     sides = tensor.shape.as_list() if tensor.shape.rank is not None else [None]
-    shown = name or tensor.name.removesuffix(":0")
-    return TensorSpec(shown, (None, *sides[1:]), tensor.dtype.name)
+    return TensorSpec(name or tensor.name.removesuffix(":0"), (None, *sides[1:]), tensor.dtype.name)
