@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks._child import serve
 from scai import plugins, settings
 from scai.models import cards
-from scai.pictures import pixels
+from scai.pictures import png
 from scai.pictures.header import Limits
 from scai.queues.base import Job
 from scai.queues.directory import DirectoryQueue
@@ -48,7 +48,7 @@ class Drained:
         self._pool = folder / "pooling"
         self._batch = 1 if undo == NO_BATCHES else 8
         if undo == OPENCV_PNG:
-            pixels.png.available = lambda: False
+            png.available = lambda: False
         build = plugins.load("workers", kind).build
         card = cards.load_card(config, "default", kind)
         if undo != PLAIN_ENGINE:
@@ -115,8 +115,8 @@ def _answers() -> Callable[[dict[str, Any]], dict[str, Any]]:
     def answer(question: dict[str, Any]) -> dict[str, Any]:
         nonlocal drained
         if drained is None:
-            paths = (Path(question[key]) for key in ("config", "photo", "folder"))
-            drained = Drained(question["kind"], *paths, question["undo"])
+            config, photo, folder = (Path(question[key]) for key in ("config", "photo", "folder"))
+            drained = Drained(question["kind"], config, photo, folder, question["undo"])
             drained.run(8)
             return {}
         return drained.run(int(question["count"]))

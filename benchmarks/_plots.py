@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from benchmarks.harness import Report, Row
+from benchmarks.report import Report, Row
 
 _COLOURS = ("#1f5f8b", "#d1703c", "#4c8c4a", "#8a5a9c", "#a8893a", "#5b6770")
 # Bars of one plot that differ more than this many times need a logarithmic axis.

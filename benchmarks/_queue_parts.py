@@ -24,7 +24,8 @@ from benchmarks import _sessions
 from benchmarks._child import Child
 from benchmarks._photo import photo
 from benchmarks._queue_child import BATCH, KIND
-from benchmarks.harness import Report, interleaved, percentile
+from benchmarks.harness import interleaved, percentile
+from benchmarks.report import Report
 from scai.jobs.retention import purge
 from scai.queues.base import Job
 from scai.queues.directory import DirectoryQueue
@@ -95,10 +96,11 @@ def claims(report: Report, rounds: int, work: Path, tickets: int) -> None:
         for child in crew:
             child.tell({"do": "drain", "pool": str(pool)})
         answers = [child.hear() for child in crew]
-        count = sum(answer["count"] for answer in answers)
+        count: int = sum(answer["count"] for answer in answers)
         if count != tickets:
             raise click.ClickException(f"expected {tickets} claims, got {count}")
-        return count / (max(a["end"] for a in answers) - min(a["begin"] for a in answers))
+        seconds: float = max(a["end"] for a in answers) - min(a["begin"] for a in answers)
+        return count / seconds
 
     try:
         found = interleaved(

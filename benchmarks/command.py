@@ -6,6 +6,7 @@ asked for. Options of its own stand in its list `OPTIONS` of click options.
 
 from __future__ import annotations
 
+import json
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import click
 
+from benchmarks.report import Report
 from scai.settings import ROOT
 
 OUT = ROOT / ".cache" / "bench"
@@ -64,15 +66,26 @@ def measure(name: str, rounds: int, quick: bool, out: Path, **options: Any) -> b
     A benchmark that cannot be run here raises click.ClickException with the reason.
     """
     try:
-        report = import_module(f"benchmarks.{name}").run(rounds, quick, out, **options)
+        report: Report = import_module(f"benchmarks.{name}").run(rounds, quick, out, **options)
     except click.ClickException as error:
         error.show()
         return False
     report.print()
-    for file in report.write(out):
+    for file in write(report, out):
         shown = file.relative_to(ROOT) if file.is_relative_to(ROOT) else file
         click.echo(f"written: {shown}", err=True)
     return True
+
+
+def write(report: Report, folder: Path) -> list[Path]:
+    """Write <name>.json and the plots <name>-....png into `folder`; the files written."""
+    from benchmarks._plots import draw
+
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{report.name}.json"
+    text = json.dumps(report.to_dict(), indent=1, ensure_ascii=False, default=float)
+    file.write_text(text + "\n", encoding="utf-8")
+    return [file, *draw(report, folder)]
 
 
 def _about(name: str) -> str:

@@ -15,7 +15,8 @@ from typing import Any
 from benchmarks import _decisions_child as child
 from benchmarks._child import Child
 from benchmarks._photo import photo
-from benchmarks.harness import Report, interleaved
+from benchmarks.harness import interleaved
+from benchmarks.report import Report
 from benchmarks.service_inputs import Subject, classification, detection
 
 # What is undone where it matters, and the jobs of one round.

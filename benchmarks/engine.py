@@ -16,7 +16,8 @@ import click
 
 from benchmarks._child import Child
 from benchmarks._models import mobilenet
-from benchmarks.harness import Report, interleaved, progress
+from benchmarks.harness import interleaved, progress
+from benchmarks.report import Report
 from scai import plugins
 from scai.models.cards import AUTO, CLASSIFICATION, DETECTION, ModelCard, load_card
 from scai.recognition.loading import file_kind

@@ -20,8 +20,10 @@ from pathlib import Path
 
 import click
 
+from benchmarks._machine import file_system
 from benchmarks._photo import photo
-from benchmarks.harness import Report, file_system, interleaved, progress
+from benchmarks.harness import interleaved, progress
+from benchmarks.report import Report
 from scai.queues.base import Job
 from scai.queues.directory import DirectoryQueue
 from scai.settings import ROOT

@@ -15,16 +15,18 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import click
 
 from benchmarks._models import SAVED_MODEL
-from benchmarks.harness import Report, interleaved, progress
+from benchmarks.harness import interleaved, progress
 from benchmarks.load import Address, closed_loop
 from benchmarks.load_loop import Outcome
 from benchmarks.load_talks import Talk, has_predictions, one_request, scai_talk
 from benchmarks.peers_install import PEERS, PROGRAMS, NotInstalled, Peer, install
+from benchmarks.report import Report
 from benchmarks.service_inputs import Subject, classification
 from benchmarks.service_setup import site, warning
 from benchmarks.service_site import descendants, end, free_port, processor_seconds, start, usage
@@ -79,7 +81,7 @@ def run(rounds: int, quick: bool, out: Path, *, peer: tuple[str, ...] = ()) -> R
             continue
         report.notes.append(f"{each.title}: {each.versions()}{f'; {best}' if best else ''}")
         running.append(each)
-        contenders[each.title] = lambda each=each, best=best: measured.peer(each, best)
+        contenders[each.title] = partial(measured.peer, each, best)
     try:
         interleaved(rounds, contenders)
     finally:
@@ -212,10 +214,10 @@ class _Measured:
         for peer in peers:
             theirs = self._report.row(f"{peer.title}, {CLIENTS} clients").values
             values = [own / other for own, other in zip(ours, theirs, strict=True) if other]
-            promised = _PROMISED.get(peer.name, (None, None))
+            bar, aim = _PROMISED.get(peer.name, (None, None))
             if values:
                 ratio = f"SCAI / {peer.title}, images a second"
-                self._report.ratio(ratio, statistics.median(values), *promised, note=note)
+                self._report.ratio(ratio, statistics.median(values), bar, aim, note=note)
         for name, failures in self._failures.items():
             why = ", ".join(f"{count} x {reason}" for reason, count in failures.items())
             self._report.add(f"{name}, failed", "answers", failures.total(), why)

@@ -13,7 +13,9 @@ from pathlib import Path
 import click
 
 from benchmarks import _queue_parts as parts
-from benchmarks.harness import Report, file_system, progress
+from benchmarks._machine import file_system
+from benchmarks.harness import progress
+from benchmarks.report import Report
 
 PARTS = ("uploads", "pick-up", "claims", "depth", "start-up", "purge")
 OPTIONS = [

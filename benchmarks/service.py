@@ -12,15 +12,17 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import click
 
 from benchmarks._child import Child
-from benchmarks.harness import Report, interleaved
+from benchmarks.harness import interleaved
 from benchmarks.load import closed_loop, open_loop
 from benchmarks.load_loop import Outcome
 from benchmarks.load_talks import Talk, has_predictions, scai_talk
+from benchmarks.report import Report
 from benchmarks.service_inputs import Subject, classification, detection
 from benchmarks.service_setup import about, alone, bare_loop, site, warning
 from benchmarks.service_site import Site, Usage, processor_seconds
@@ -55,6 +57,7 @@ _IDLE_TALKS = 40
 # What is promised: bar and aim.
 _RATE = (0.70, 0.85)
 _IDLE_MS = (12.0, 6.0)
+_NO_PROMISE: tuple[float | None, float | None] = (None, None)
 _MEMORY_MB = {"portal": (100.0, 60.0), "classification worker": (300.0, 200.0)}
 
 
@@ -113,7 +116,7 @@ class _Measured:
             for tree in trees:
                 own = stack.enter_context(site(subject, work / f"site-{tree.name}", tree))
                 sites[f" ({tree.name})"] = own
-            contenders: dict[str, Callable[[], None]] = {}
+            contenders: dict[str, Callable[[], object]] = {}
             for label, each in sites.items():
                 contenders |= self._contenders(label, each, bare)
             interleaved(rounds, contenders)
@@ -123,10 +126,10 @@ class _Measured:
         failed = self._failures.total()
         report.add(f"{subject.name}, failed of {self._ended} uploads", "answers", failed, why)
 
-    def _contenders(self, label: str, site: Site, bare: Child) -> dict[str, Callable[[], None]]:
+    def _contenders(self, label: str, site: Site, bare: Child) -> dict[str, Callable[[], object]]:
         """What is measured in each round; the first round begins with the first."""
         name = f"{self._subject.name}{label}"
-        found: dict[str, Callable[[], None]] = {
+        found: dict[str, Callable[[], object]] = {
             f"{name}, {_MAIN} clients beside the bare loop": lambda: self._beside(name, site, bare),
             f"{name}, one idle client": lambda: self._idle(name, site, bare),
         }
@@ -134,9 +137,9 @@ class _Measured:
             return found
         for clients in CLIENTS:
             if clients not in (1, _MAIN):
-                found[f"{name}, {clients} clients"] = lambda n=clients: self._closed(name, site, n)
+                found[f"{name}, {clients} clients"] = partial(self._closed, name, site, clients)
         for share in _SHARES:
-            found[f"{name}, {share:.0%} of the rate"] = lambda s=share: self._open(name, site, s)
+            found[f"{name}, {share:.0%} of the rate"] = partial(self._open, name, site, share)
         return found
 
     def _beside(self, name: str, site: Site, bare: Child) -> None:
@@ -205,26 +208,29 @@ class _Measured:
         fraction = row(f"{name}, {_MAIN} clients / bare").median
         others = row(f"{name}, other programs, processors").median
         note = warning(others)
-        report.ratio(
-            f"{name}, {_MAIN} clients / bare loop", fraction, *(_RATE if ours else ()), note=note
-        )
+        bar, aim = _RATE if ours else _NO_PROMISE
+        report.ratio(f"{name}, {_MAIN} clients / bare loop", fraction, bar, aim, note=note)
         alone = row(f"{name}, bare loop, processor").median
         together = row(f"{name}, all together, processor").median
         report.ratio(f"{name}, processor time of the bare loop / of all", alone / together)
         beyond = row(f"{name}, 1 client, beyond the bare loop").median
-        bars = _IDLE_MS if ours and self._subject.kind == CLASSIFICATION else (None, None)
+        classifies = ours and self._subject.kind == CLASSIFICATION
+        bar, aim = _IDLE_MS if classifies else _NO_PROMISE
         report.ratio(
             f"{name}, one idle client beyond the bare loop, ms",
             beyond,
-            *bars,
+            bar,
+            aim,
             at_most=True,
             note=note,
         )
         for role, usage in site.usage().items():
             report.add(f"{name}, {role}, memory after the load", "MB", usage.pss, "PSS")
-            bars = _MEMORY_MB.get(role) if ours and self._subject.kind == CLASSIFICATION else None
-            if bars:
-                report.ratio(f"{role}, memory after the load, MB", usage.pss, *bars, at_most=True)
+            if classifies and role in _MEMORY_MB:
+                bar, aim = _MEMORY_MB[role]
+                report.ratio(
+                    f"{role}, memory after the load, MB", usage.pss, bar, aim, at_most=True
+                )
         self._curves(name)
 
     def _curves(self, name: str) -> None:

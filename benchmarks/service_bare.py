@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._child import serve
-from scai import settings
+from scai import plugins, settings
 from scai.engines.base import cores
-from scai.models.cards import CLASSIFICATION, ModelCard, SpeedPolicy, load_card
+from scai.models.cards import ModelCard, SpeedPolicy, load_card
 from scai.pictures.pixels import Picture, read_picture
 from scai.recognition.recognizer import NONE, Recognizer, Tensor
 from scai.recognition.results import Result
@@ -177,11 +177,8 @@ class Bare:
         assert done
 
     def _build(self, card: ModelCard, batch: int) -> Recognizer:
-        if self._kind == CLASSIFICATION:
-            from workers.image_classification import build
-        else:
-            from workers.object_detection import build
-        return build(card, batch)
+        recognizer: Recognizer = plugins.load("workers", self._kind).build(card, batch)
+        return recognizer
 
 
 def main() -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from benchmarks._child import Child
-from benchmarks.harness import Report
 from benchmarks.load import closed_loop
 from benchmarks.load_talks import scai_talk
+from benchmarks.report import Report
 from benchmarks.service_inputs import Subject
 from benchmarks.service_site import Site, end, free_port, start, wait_for
 from scai.settings import ROOT
@@ -64,14 +64,19 @@ def bare_loop(subject: Subject, trials: int) -> Iterator[Child]:
 
 @contextmanager
 def site(
-    subject: Subject, folder: Path, tree: Path = ROOT, kept: bool = False, **more: str
+    subject: Subject,
+    folder: Path,
+    tree: Path = ROOT,
+    kept: bool = False,
+    more: Mapping[str, str] | None = None,
 ) -> Iterator[Site]:
-    """An installation that serves a subject in a folder of its own, which goes at the end.
+    """Serve a subject from an installation in a folder of its own, which goes at the end.
 
     `kept`: the folder stays, for some file systems make files slowly after many were removed.
+    `more`: environment variables of the installation.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    running = Site(folder.resolve(), tree.resolve(), **subject.environment(), **more)
+    running = Site(folder.resolve(), tree.resolve(), **subject.environment(), **(more or {}))
     try:
         yield running
     finally:

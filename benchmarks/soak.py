@@ -15,9 +15,10 @@ from pathlib import Path
 import click
 
 from benchmarks._photo import photo
-from benchmarks.harness import Report, progress
+from benchmarks.harness import progress
 from benchmarks.load import closed_loop
 from benchmarks.load_talks import has_predictions, scai_talk
+from benchmarks.report import Report
 from benchmarks.service_inputs import Subject
 from benchmarks.service_setup import site
 from benchmarks.service_site import Site, Usage
@@ -111,7 +112,7 @@ def run(
     subject = Subject(CLASSIFICATION, ROOT / "usr" / "image_classification.config", out, model)
     talk = scai_talk(subject.kind, data, has_predictions(_EXPECTED))
     more = {**_ENVIRONMENT, "SCAI_USEDCONFIG": model}
-    with site(subject, out / "soak-site", **more) as running:
+    with site(subject, out / "soak-site", more=more) as running:
         samples = Samples()
         watch = _Watch(running, samples, count)
         outcome = closed_loop(running.address, talk, CLIENTS, count=count, tick=watch)

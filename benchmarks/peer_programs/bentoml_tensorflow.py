@@ -5,6 +5,7 @@ batches has it.
 """
 
 import os
+from typing import Any
 
 import bentoml
 import numpy as np
@@ -13,7 +14,7 @@ from PIL import Image
 
 @bentoml.service(traffic={"timeout": 120}, workers=1)
 class Classifier:
-    def __init__(self):
+    def __init__(self) -> None:
         import tensorflow as tf
 
         self.tf = tf
@@ -22,11 +23,13 @@ class Classifier:
         self.input_name = next(iter(self.model.structured_input_signature[1]))
         self.scores(np.zeros((1, 224, 224, 3), np.float32))
 
-    def scores(self, batch):
-        return next(iter(self.model(**{self.input_name: self.tf.constant(batch)}).values())).numpy()
+    def scores(self, batch: np.ndarray) -> np.ndarray:
+        answers = self.model(**{self.input_name: self.tf.constant(batch)})
+        scores: np.ndarray = next(iter(answers.values())).numpy()
+        return scores
 
     @bentoml.api(batchable=True, max_batch_size=8, max_latency_ms=60_000, route="/predict")
-    def predict(self, photo: list[Image.Image]) -> list[dict]:
+    def predict(self, photo: list[Image.Image]) -> list[dict[str, Any]]:
         images = [image.convert("RGB").resize((224, 224)) for image in photo]
         batch = np.stack([np.asarray(image, np.float32) for image in images]) / 127.5 - 1
         answers = []

@@ -7,7 +7,7 @@ import os
 
 import numpy as np
 import tensorflow as tf
-from flask import Flask, jsonify, request
+from flask import Flask, Response, jsonify, request
 from PIL import Image
 
 app = Flask(__name__)
@@ -16,15 +16,16 @@ model = loaded.signatures["serving_default"]
 input_name = next(iter(model.structured_input_signature[1]))
 
 
-def classify(batch):
-    return next(iter(model(**{input_name: tf.constant(batch)}).values())).numpy()
+def classify(batch: np.ndarray) -> np.ndarray:
+    scores: np.ndarray = next(iter(model(**{input_name: tf.constant(batch)}).values())).numpy()
+    return scores
 
 
 classify(np.zeros((1, 224, 224, 3), np.float32))
 
 
 @app.post("/predict")
-def predict():
+def predict() -> Response:
     image = Image.open(request.files["photo"].stream).convert("RGB").resize((224, 224))
     pixels = np.asarray(image, np.float32) / 127.5 - 1
     scores = classify(pixels[None])[0]
@@ -33,5 +34,5 @@ def predict():
 
 
 @app.get("/ready")
-def ready():
+def ready() -> str:
     return "ready"

@@ -7,6 +7,8 @@ PEER_PRECISION, of the arithmetic (none: OpenVINO's own choice). The one argumen
 
 import os
 import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import cv2
 import litserve as ls
@@ -19,11 +21,11 @@ PRECISION = os.environ.get("PEER_PRECISION", "")
 
 
 class Classifier(ls.LitAPI):
-    def setup(self, device):
+    def setup(self, device: str) -> None:
         import openvino
 
         cv2.setNumThreads(1)
-        options = {"PERFORMANCE_HINT": "LATENCY"}
+        options: dict[str, str | int] = {"PERFORMANCE_HINT": "LATENCY"}
         if THREADS:
             options["INFERENCE_NUM_THREADS"] = THREADS
         if PRECISION:
@@ -32,26 +34,26 @@ class Classifier(ls.LitAPI):
         self.request = compiled.create_infer_request()
         self.predict(np.zeros((1, 224, 224, 3), np.float32))
 
-    def decode_request(self, request):
+    def decode_request(self, request: Mapping[str, Any]) -> np.ndarray:
         data = np.frombuffer(request["photo"].file.read(), np.uint8)
         image = cv2.resize(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), (224, 224))
-        pixels = image.astype(np.float32)
+        pixels: np.ndarray = image.astype(np.float32)
         pixels *= np.float32(1 / 127.5)
         pixels -= 1
         return pixels
 
-    def batch(self, inputs):
+    def batch(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
         return np.stack(inputs)
 
-    def predict(self, batch):
+    def predict(self, batch: np.ndarray) -> np.ndarray:
         single = batch.ndim == 3
-        scores = self.request.infer([batch[None] if single else batch])[0]
+        scores: np.ndarray = self.request.infer([batch[None] if single else batch])[0]
         return scores[0] if single else scores
 
-    def unbatch(self, output):
+    def unbatch(self, output: np.ndarray) -> list[np.ndarray]:
         return list(output)
 
-    def encode_response(self, scores):
+    def encode_response(self, scores: np.ndarray) -> dict[str, Any]:
         best = np.argsort(-scores)[:5]
         return {"predictions": [{"index": int(i), "score": float(scores[i])} for i in best]}
 

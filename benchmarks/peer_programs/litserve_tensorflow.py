@@ -5,6 +5,8 @@ MODEL in the environment is the SavedModel's folder; the one argument is the por
 
 import os
 import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import litserve as ls
 import numpy as np
@@ -12,7 +14,7 @@ from PIL import Image
 
 
 class Classifier(ls.LitAPI):
-    def setup(self, device):
+    def setup(self, device: str) -> None:
         import tensorflow as tf
 
         self.tf = tf
@@ -21,20 +23,22 @@ class Classifier(ls.LitAPI):
         self.input_name = next(iter(self.model.structured_input_signature[1]))
         self.predict(np.zeros((1, 224, 224, 3), np.float32))
 
-    def decode_request(self, request):
+    def decode_request(self, request: Mapping[str, Any]) -> np.ndarray:
         image = Image.open(request["photo"].file).convert("RGB").resize((224, 224))
         return np.asarray(image, np.float32) / 127.5 - 1
 
-    def batch(self, inputs):
+    def batch(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
         return np.stack(inputs)
 
-    def predict(self, batch):
-        return next(iter(self.model(**{self.input_name: self.tf.constant(batch)}).values())).numpy()
+    def predict(self, batch: np.ndarray) -> np.ndarray:
+        answers = self.model(**{self.input_name: self.tf.constant(batch)})
+        scores: np.ndarray = next(iter(answers.values())).numpy()
+        return scores
 
-    def unbatch(self, output):
+    def unbatch(self, output: np.ndarray) -> list[np.ndarray]:
         return list(output)
 
-    def encode_response(self, scores):
+    def encode_response(self, scores: np.ndarray) -> dict[str, Any]:
         best = np.argsort(-scores)[:5]
         return {"predictions": [{"index": int(i), "score": float(scores[i])} for i in best]}
 

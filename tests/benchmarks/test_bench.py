@@ -12,9 +12,11 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import command, harness
+from benchmarks import command
+from benchmarks._machine import file_system
 from benchmarks._photo import photo
-from benchmarks.harness import Ratio, Report, Row, interleaved, percentile
+from benchmarks.harness import interleaved, percentile
+from benchmarks.report import Ratio, Report, Row
 from scai.pictures.header import probe
 from scai.settings import ROOT
 
@@ -77,7 +79,7 @@ def test_the_table_shows_figures_bars_and_what_was_missed() -> None:
 
 
 def test_json_and_plots_are_written_and_tell_the_circumstances(tmp_path: Path) -> None:
-    files = report().write(tmp_path / "new")
+    files = command.write(report(), tmp_path / "new")
     assert [file.name for file in files] == [
         "small.json",
         "small-uploads-per-s.png",
@@ -115,7 +117,7 @@ def test_percentiles_are_values_that_were_measured() -> None:
 
 def test_the_file_system_is_that_of_the_nearest_mount() -> None:
     if Path("/proc/self/mountinfo").exists():
-        assert harness.file_system(Path("/proc/self")) == "proc"
+        assert file_system(Path("/proc/self")) == "proc"
 
 
 def test_the_photo_is_as_large_as_it_says_and_always_the_same() -> None:

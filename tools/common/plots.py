@@ -13,7 +13,7 @@ from tools.common.files import publish
 
 matplotlib.use("Agg")
 
-from matplotlib import pyplot  # noqa: E402, the choice of Agg comes first
+from matplotlib import pyplot as pyplot  # noqa: E402, the choice of Agg comes first
 
 DOTS_PER_INCH = 110
 MAX_TICKS = 40

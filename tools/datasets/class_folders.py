@@ -148,7 +148,7 @@ def load(
 ) -> tuple[np.ndarray, np.ndarray]:
     """All `items` as (n, side, side, 3) uint8 and labels (n,) int32; broken ones are left out."""
     images = np.empty((len(items), side, side, 3), np.uint8)
-    labels = []
+    labels: list[int] = []
     with pictures.reader() as reader:
         for item in items:
             try:

@@ -71,7 +71,7 @@ def _names_by_digit(archive: zipfile.ZipFile, part: str) -> list[list[str]]:
 
 
 def _decode(data: bytes, name: str) -> np.ndarray:
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    image: np.ndarray | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
     if image is None or image.shape != (SIDE, SIDE):
         got = "no picture" if image is None else f"{image.shape[1]}x{image.shape[0]}"
         raise UserError(f"{name}: expected a {SIDE}x{SIDE} picture, got {got}.")

@@ -86,7 +86,9 @@ def overlaps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
     shared = np.prod(np.clip(high - low, 0, None), axis=2)
     areas_a, areas_b = np.prod(a[:, 2:] - a[:, :2], 1), np.prod(b[:, 2:] - b[:, :2], 1)
-    return shared / np.maximum(areas_a[:, None] + areas_b[None, :] - shared, 1e-12)
+    union = np.maximum(areas_a[:, None] + areas_b[None, :] - shared, 1e-12)
+    ratio: np.ndarray = shared / union
+    return ratio
 
 
 def precision_at_recalls(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:

@@ -34,7 +34,8 @@ def frozen_graph(
     # The function's own return values hang behind ours as Identity nodes; nobody asks for them.
     graph = tf.compat.v1.graph_util.extract_sub_graph(graph, list(output_names))
     graph.ClearField("library")
-    return (halved(graph) if half else graph).SerializeToString()
+    content: bytes = (halved(graph) if half else graph).SerializeToString()
+    return content
 
 
 def halved(graph: tf.compat.v1.GraphDef) -> tf.compat.v1.GraphDef:
@@ -71,4 +72,5 @@ def tflite(
     if half:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
-    return converter.convert()
+    content: bytes = converter.convert()
+    return content

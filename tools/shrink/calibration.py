@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 import numpy as np
@@ -16,6 +17,10 @@ from tools.common.errors import UserError
 from tools.datasets.files import Files, is_picture
 from tools.datasets.samples import DataSet, Sample
 
+if TYPE_CHECKING:
+    from click._termui_impl import ProgressBar
+
+T = TypeVar("T")
 FEW = 20  # pictures; ranges seen on fewer are a gamble
 
 
@@ -33,7 +38,7 @@ class Calibration:
             yield from shown
 
 
-def bar(things: Sequence[object], label: str) -> click._termui_impl.ProgressBar:
+def bar(things: Sequence[T], label: str) -> ProgressBar[T]:
     """A progress bar with the time left, hidden where nobody looks."""
     hidden = not sys.stderr.isatty()
     return click.progressbar(things, label=label, file=sys.stderr, hidden=hidden, show_pos=True)

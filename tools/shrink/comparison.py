@@ -136,5 +136,5 @@ def plot(rows: Sequence[Row], path: Path) -> None:
         axes.set_title(title, fontsize=10)
         axes.margins(x=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-    np.ravel(figure.axes)[0].invert_yaxis()
+    figure.axes[0].invert_yaxis()
     figure.savefig(path, dpi=110, metadata={"Software": ""})

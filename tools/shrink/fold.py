@@ -55,7 +55,8 @@ class _Graph:
         node = self.nodes.get(name.split(":")[0])
         if node is None or node.op != "Const" or node.attr["dtype"].type != 1:
             return None
-        return tf.make_ndarray(node.attr["value"].tensor)
+        values: np.ndarray = tf.make_ndarray(node.attr["value"].tensor)
+        return values
 
     def add_constant(self, name: str, values: np.ndarray) -> str:
         """A new float32 constant; gives the name that was free."""
@@ -82,12 +83,13 @@ class _Layer:
 
     def scaled(self, scale: np.ndarray) -> np.ndarray:
         """The weights that give (c,) `scale` times the output."""
-        weights = self.weights.astype(np.float64)
         if self.node.op == "DepthwiseConv2dNative":
-            return weights * scale.reshape(weights.shape[2:])
-        if self.node.op == "MatMul" and self.node.attr["transpose_b"].b:
-            return weights * scale[:, None]
-        return weights * scale
+            scale = scale.reshape(self.weights.shape[2:])
+        elif self.node.op == "MatMul" and self.node.attr["transpose_b"].b:
+            scale = scale[:, None]
+        weights: np.ndarray = self.weights.astype(np.float64)
+        weights *= scale
+        return weights
 
 
 @dataclass(frozen=True)

@@ -165,8 +165,15 @@ def _labels_name(labels: Path) -> str:
 
 def _card_of(card: ModelCard, path: Path) -> ModelCard:
     """The card of a converted file: as the source's, but with ends and sizes of its own."""
-    free = {"input_layer": "", "output_layer": "", "input_height": None, "input_width": None}
-    return replace(card, graph=path, engine="litert", **free)
+    return replace(
+        card,
+        graph=path,
+        engine="litert",
+        input_layer="",
+        output_layer="",
+        input_height=None,
+        input_width=None,
+    )
 
 
 def _describe(wish: Wish, means: Means, rows: list[Row], folder: Path) -> None:

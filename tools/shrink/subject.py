@@ -18,8 +18,10 @@ from tools.network_files import formats
 from tools.shrink.sources import LEARNED_ON
 
 # What a section says that a .tflite of a fixed size has no use for, and what names its files.
-_GONE = ("graph", "labels", "path_to_ckpt", "path_to_labels", "usr_path", "use", "engine")
-_GONE += ("input_layer", "output_layer", "input_height", "input_width", "cache")
+_GONE = frozenset(
+    "graph labels path_to_ckpt path_to_labels usr_path use engine input_layer output_layer "
+    "input_height input_width cache".split()
+)
 _FILES = (".pb", ".tflite", ".keras", ".onnx", ".meta")
 _RESIZE = ("bilinear", "area", "tf1", "letterbox")
 
@@ -111,10 +113,7 @@ def _of_file(path: Path, kind: str, given: dict[str, Any]) -> Subject:
         elif found and key not in told and key.lower() not in given:
             told[key] = found.value
             remarks.append(f"{key} = {found.value} is {found.sure}: {found.why}")
-    layers = {}
-    if path.suffix.lower() == ".pb":
-        keys = verdict.keys
-        layers = {k.lower(): keys[k].value for k in ("INPUT_LAYER", "OUTPUT_LAYER") if k in keys}
+    layers = verdict.keys if path.suffix.lower() == ".pb" else {}
     card = ModelCard(
         kind,
         Path("command line"),
@@ -124,7 +123,8 @@ def _of_file(path: Path, kind: str, given: dict[str, Any]) -> Subject:
         input_mean=float(told["INPUT_MEAN"]) if "INPUT_MEAN" in told else None,
         input_std=float(told["INPUT_STD"]) if "INPUT_STD" in told else None,
         resize=told.get("RESIZE", "bilinear"),
-        **layers,
+        input_layer=layers["INPUT_LAYER"].value if "INPUT_LAYER" in layers else "",
+        output_layer=layers["OUTPUT_LAYER"].value if "OUTPUT_LAYER" in layers else "",
     )
     return Subject(card, told, tuple(remarks))
 

@@ -17,6 +17,7 @@ from tools.shrink.subject import Subject
 SHORT = {"classification": CLASSIFICATION, "detection": DETECTION}
 MODES = ("dynamic", "float16", "int8", "float32")
 RESIZE = ("bilinear", "area", "tf1", "letterbox")
+_OF_CARD = "labels input_layer output_layer input_height input_width input_mean input_std resize"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -58,9 +59,7 @@ class Wish:
         return self.out.suffix.lower() == ".tflite"
 
     def of_card(self) -> dict[str, Any]:
-        names = ("labels", "input_layer", "output_layer", "input_height", "input_width")
-        names += ("input_mean", "input_std", "resize")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in _OF_CARD.split()}
 
 
 def check(wish: Wish) -> None:
