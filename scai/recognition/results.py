@@ -42,7 +42,16 @@ class Drawing:
 
 
 class Result(ABC):
-    """What a model says of one picture."""
+    """What a model says of one picture: predictions, best first.
+
+    `labels` holds a text for each prediction.
+    """
+
+    labels: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """The number of predictions."""
+        return len(self.labels)
 
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:
@@ -81,9 +90,6 @@ class Classification(Result):
         _store(self, "scores", np.float32, (k,))
         if k > 1 and bool(np.any(np.diff(self.scores) > 0)):
             raise ValueError(f"scores: expected descending values, got {self.scores.tolist()}")
-
-    def __len__(self) -> int:
-        return len(self.labels)
 
     @classmethod
     def empty(cls) -> Classification:
@@ -153,9 +159,6 @@ class Detections(Result):
         _store(self, "class_ids", np.int64, (n,))
         if self.masks is not None:
             _store(self, "masks", np.float32, (n, None, None))
-
-    def __len__(self) -> int:
-        return len(self.labels)
 
     @classmethod
     def empty(cls, width: int, height: int) -> Detections:
