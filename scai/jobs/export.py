@@ -27,6 +27,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 from scai.errors import BadSession, NotFound
 from scai.storage.csv_safety import harmless
 from scai.storage.json_files import to_bytes
+from scai.storage.open_plain import open_plain
 from scai.storage.session import Session
 
 log = logging.getLogger(__name__)
@@ -118,7 +119,7 @@ def _copy(
 def _opened(path: Path) -> IO[bytes]:
     """The file, which stays readable when its session is removed. Raises NotFound."""
     try:
-        return open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW))
+        return open_plain(path)
     except OSError:
         raise NotFound("no such session") from None
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from scai.errors import BadSession, NotFound
-from scai.storage.json_files import plain, read_object
+from scai.storage.json_files import read_object
+from scai.storage.open_plain import open_plain
 
 NAME = "card.json"
 # The longest of each, in characters or entries.
@@ -190,12 +191,11 @@ def plot_bytes(folder: Path, name: str) -> tuple[bytes, str] | None:
 
 def _plain_file(folder: Path, name: str, most: int) -> tuple[bytes, str] | None:
     """The first `most` bytes of a plain file and its mark; None for a link, a pipe, a giant."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        with os.fdopen(plain(os.open(folder / name, flags), name), "rb") as file:
+        with open_plain(folder / name) as file:
             told = os.fstat(file.fileno())
             if told.st_size > _MOST_BYTES:
                 return None
             return file.read(most), f"{told.st_mtime_ns:x}-{told.st_size:x}"
-    except (BadSession, OSError):
+    except OSError:
         return None

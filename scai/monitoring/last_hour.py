@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import os
-import stat
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -18,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from scai.monitoring.journal import FOLDER, MINUTE, Entry
+from scai.storage.open_plain import open_plain
 
 MINUTES = 60
 # After its end, a minute may still get lines from those who were late, in seconds.
 _GRACE = 5
 # Bytes that are looked at of a minute, in one turn over all minutes, and at a time.
-_MOST = 16_000_000
+_MAX_BYTES = 16_000_000
 _TURN = 2_000_000
 _PIECE = 250_000
 # Steps of the latencies per doubling.
@@ -121,22 +121,15 @@ class LastHour:
     def _read(self, minute: Minute, room: int) -> int:
         """Take in what was appended since the last time, or `room` bytes of it; how many it was."""
         begun = minute.read
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        end = min(begun + room, _MAX_BYTES)
         try:
-            descriptor = os.open(os.path.join(self._folder, str(minute.start)), flags)
+            with open_plain(os.path.join(self._folder, str(minute.start))) as file:
+                while minute.read < end:
+                    piece = os.pread(file.fileno(), _PIECE, minute.read)
+                    if not self._take(minute, piece):
+                        break
         except OSError:
-            return 0
-        try:
-            plain = stat.S_ISREG(os.fstat(descriptor).st_mode)
-            most = min(begun + room, _MOST)
-            while plain and minute.read < most:
-                piece = os.pread(descriptor, _PIECE, minute.read)
-                if not self._take(minute, piece):
-                    break
-        except OSError:
-            pass  # the disk is out of order; the next turn may find it mended
-        finally:
-            os.close(descriptor)
+            pass  # there is none, or the disk is out of order; the next turn may find it mended
         return minute.read - begun
 
     def _take(self, minute: Minute, piece: bytes) -> bool:

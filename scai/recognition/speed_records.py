@@ -8,7 +8,6 @@ may be deleted at any time.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -17,7 +16,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from typing import Any
 from scai import plugins
 from scai.engines.base import ModelFile, Plan, cores
 from scai.storage.disk import Disk
+from scai.storage.locks import flock
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 _FORMAT = 1
 _LOCK = ".measuring"
 # Seconds between two attempts to get the lock.
-_LOCK_PAUSE = 0.1
 _DATE, _DATE_PATTERN = "%Y-%m-%dT%H:%M:%SZ", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -220,13 +219,8 @@ def trial_lock(folder: Path, patience: float) -> Iterator[None]:
         yield
         return
     try:
-        end = time.monotonic() + patience
-        while time.monotonic() < end:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                time.sleep(_LOCK_PAUSE)
+        with suppress(OSError):  # a file system without locks
+            flock(lock, patience)
         yield
     finally:
         os.close(lock)

@@ -13,7 +13,6 @@ Nobody but this file knows these names.
 
 from __future__ import annotations
 
-import fcntl
 import hmac
 import json
 import os
@@ -26,9 +25,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from scai.errors import BadSession, NotFound
+from scai.errors import NotFound
 from scai.storage.disk import Disk
-from scai.storage.json_files import NOT_THERE, decode, plain, read_object, to_bytes, to_json
+from scai.storage.json_files import decode, read_object, to_bytes, to_json
+from scai.storage.locks import folder_lock
+from scai.storage.open_plain import NOT_THERE, NotPlain, open_plain
 from scai.storage.session import NAME as SESSION
 from scai.storage.session import new_name
 
@@ -40,8 +41,7 @@ _NO_BATCH = "no available batch or key"
 # How long a client waits for another that adds to the same batch, in seconds.
 _PATIENCE = 5.0
 # Far above any list of ours, in bytes; a foreign program might write anything.
-_LONGEST_LIST = 200_000_000
-_NAP = 0.02
+_MAX_LIST = 200_000_000
 
 
 class Batch:
@@ -122,16 +122,8 @@ class Batch:
 
         `patience` is how long, in seconds, it waits for somebody else to be done.
         """
-        try:
-            folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError as error:
-            if error.errno in NOT_THERE:
-                raise NotFound(_NO_BATCH) from None
-            raise
-        try:
-            yield _locked(folder, time.monotonic() + (_PATIENCE if patience is None else patience))
-        finally:
-            os.close(folder)
+        with folder_lock(self.path, _PATIENCE if patience is None else patience, _NO_BATCH) as ours:
+            yield ours
 
     def append(self, lines: Iterable[Mapping[str, Any]]) -> None:
         """Write lines behind the others; on return they are on stable storage.
@@ -153,7 +145,7 @@ class Batch:
             size = file.seek(0, 2)
             if size < start:
                 return [], size
-            if size - start > _LONGEST_LIST:
+            if size - start > _MAX_LIST:
                 raise NotFound(_NO_BATCH)
             file.seek(start)
             data = file.read(size - start)
@@ -162,11 +154,9 @@ class Batch:
 
     def _listed(self) -> IO[bytes]:
         """The open list. Raises NotFound where there is none, or no plain file."""
-        path = f"{os.fspath(self.path)}/{_ITEMS}"
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            return os.fdopen(plain(os.open(path, flags), path), "rb")
-        except BadSession:
+            return open_plain(self.path / _ITEMS)
+        except NotPlain:
             raise NotFound(_NO_BATCH) from None
         except OSError as error:
             if error.errno in NOT_THERE:
@@ -215,15 +205,3 @@ def _line(data: bytes) -> dict[str, Any] | None:
     if not all(isinstance(line.get(key), str) for key in texts):
         return None
     return line if SESSION.fullmatch(line.get("task", "")) or "task" not in line else None
-
-
-def _locked(folder: int, deadline: float) -> bool:
-    """Whether the open folder's flock could be had before `deadline`; closing lets it go."""
-    while True:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(_NAP)

@@ -5,20 +5,17 @@ Anybody who may write into the session folder may write these.
 
 from __future__ import annotations
 
-import errno
 import json
 import math
 import os
-import stat
 from collections.abc import Mapping
 from typing import Any
 
 from scai.errors import BadSession, NotFound
+from scai.storage.open_plain import NOT_THERE, NotPlain, open_plain
 
-# Errors of a path that mean that nothing of ours is there.
-NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
-# Far above any record of ours; a foreign client's might be anything.
-_LONGEST_RECORD = 4_000_000
+# Far above any record of ours, in bytes; a foreign client's might be anything.
+_MAX_RECORD = 4_000_000
 
 
 def _refuse_constant(name: str) -> float:
@@ -63,15 +60,6 @@ def finite(value: object) -> float:
     return number
 
 
-def plain(descriptor: int, path: str) -> int:
-    """The open `descriptor` of a plain file; raises BadSession, having closed that of another."""
-    # Before Python makes a file of it: of a folder it makes none, and leaves it open.
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return descriptor
-    os.close(descriptor)
-    raise BadSession(f"{os.path.basename(path)} must be a plain file")
-
-
 def read_object(path: str) -> dict[str, Any]:
     """The JSON object in a file that anybody may have written.
 
@@ -79,16 +67,16 @@ def read_object(path: str) -> dict[str, Any]:
     sensible size with one JSON object.
     """
     try:
-        # Not blocking, for it may be a pipe; not following, for it may lead anywhere.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open_plain(path) as file:
+            data = file.read(_MAX_RECORD + 1)
+    except NotPlain:
+        raise BadSession(f"{os.path.basename(path)} must be a plain file") from None
     except OSError as error:
         if error.errno in NOT_THERE:
             raise NotFound("no such session") from None
         raise
-    with os.fdopen(plain(descriptor, path), "rb") as file:
-        data = file.read(_LONGEST_RECORD + 1)
-    if len(data) > _LONGEST_RECORD:
-        raise BadSession(f"{os.path.basename(path)} is longer than {_LONGEST_RECORD} bytes")
+    if len(data) > _MAX_RECORD:
+        raise BadSession(f"{os.path.basename(path)} is longer than {_MAX_RECORD} bytes")
     try:
         value = decode(data.decode(json.detect_encoding(data), "surrogatepass"))
     except (ValueError, RecursionError) as error:

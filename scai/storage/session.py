@@ -31,7 +31,8 @@ from typing import Any
 
 from scai.errors import BadSession, NotFound, ScaiError
 from scai.storage.disk import Disk
-from scai.storage.json_files import NOT_THERE, read_object, to_bytes, to_json
+from scai.storage.json_files import read_object, to_bytes, to_json
+from scai.storage.open_plain import NOT_THERE
 
 NAME = re.compile(r"d-\d{8}-[0-9a-f]{40}")
 STATES = ("initialization", "processing", "complete", "failure")
