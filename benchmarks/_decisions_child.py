@@ -16,7 +16,6 @@ from scai import plugins, settings
 from scai.models import cards
 from scai.pictures import png
 from scai.pictures.header import Limits
-from scai.queues.base import Job
 from scai.queues.directory import DirectoryQueue
 from scai.recognition.loaded_models import ModelCache
 from scai.recognition.recognizer import Recognizer
@@ -68,7 +67,7 @@ class Drained:
                 self._sessions,
                 self._kind,
                 Upload(self._photo, ".jpg"),
-                enqueue=lambda session: queue.put(Job(session.name, self._kind)),
+                queue=queue,
                 disk=quick,
             )
         worker = Worker(
@@ -97,7 +96,7 @@ class Drained:
         ended: list[tuple[float, float]] = []
 
         def stop_when_empty() -> None:
-            while len(queue) or queue.claimed():
+            while len(queue) or queue.claims():
                 time.sleep(_LOOK)
             ended.append((time.perf_counter(), time.process_time()))
             worker.stop()

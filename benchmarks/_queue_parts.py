@@ -131,7 +131,7 @@ def pick_up(report: Report, rounds: int, work: Path, tickets: int) -> None:
         queue = DirectoryQueue(pool, KIND, doorbell=False)
         child.tell({"do": "wait", "pool": str(pool), "tickets": tickets + 1, "timeout": 120})
         queue.put(Job(new_name(time.time()), KIND))
-        while len(queue) or queue.claimed():
+        while len(queue) or queue.claims():
             time.sleep(0.02)
         at: dict[str, float] = {}
         for _ in range(tickets):
@@ -290,14 +290,11 @@ def _upload(
 ) -> Session:
     """A new session and its ticket, as if it had come that many seconds ago."""
 
-    def put(session: Session) -> None:
-        queue.put(Job(session.name, KIND))
-
     def now() -> float:
         return time.time() - before
 
     upload = Upload(data, ".jpg", "photo.jpg")
-    return Session.create(root, KIND, upload, enqueue=put, now=now, disk=disk)
+    return Session.create(root, KIND, upload, queue=queue, now=now, disk=disk)
 
 
 def _until_final(

@@ -24,7 +24,7 @@ from benchmarks._machine import file_system
 from benchmarks._photo import photo
 from benchmarks.harness import interleaved, progress
 from benchmarks.report import Report
-from scai.queues.base import Job
+from scai.queues.base import Ticket
 from scai.queues.directory import DirectoryQueue
 from scai.settings import ROOT
 from scai.storage.disk import Disk
@@ -71,6 +71,16 @@ def _measure(report: Report, rounds: int, quick: bool, work: Path) -> None:
                 report.add(name, "s", value)
 
 
+class TimedQueue(DirectoryQueue):
+    """A queue that notes when the last ticket was placed."""
+
+    placed_at = 0.0
+
+    def place(self, session: str) -> Ticket:
+        self.placed_at = time.perf_counter()
+        return super().place(session)
+
+
 class Place:
     """An installation's folders: sessions and one queue."""
 
@@ -78,7 +88,7 @@ class Place:
         self._sessions, self._pool = folder / "session", folder / "pool"
         self._sessions.mkdir(parents=True)
         self._disk = Disk()
-        self._queue = DirectoryQueue(self._pool, KIND, doorbell=False, disk=self._disk)
+        self._queue = TimedQueue(self._pool, KIND, doorbell=False, disk=self._disk)
 
     def job(self) -> float:
         """Seconds from the start of a process for one session to its verdict."""
@@ -109,16 +119,9 @@ class Place:
 
     def _upload(self) -> tuple[Session, float]:
         """A new session with its ticket, and when that was put."""
-        put_at = 0.0
-
-        def enqueue(session: Session) -> None:
-            nonlocal put_at
-            put_at = time.perf_counter()
-            self._queue.put(Job(session.name, KIND))
-
         upload = Upload(photo(), ".jpg", "photo.jpg")
-        session = Session.create(self._sessions, KIND, upload, enqueue=enqueue, disk=self._disk)
-        return session, put_at
+        session = Session.create(self._sessions, KIND, upload, queue=self._queue, disk=self._disk)
+        return session, self._queue.placed_at
 
     def _worker(self, *arguments: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", f"workers.{KIND}", f"--sesspath={self._sessions}"]

@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from scai import logs, settings
+from scai import logs, queues, settings
 from scai.engines.base import cores
 from scai.errors import BadImage, ConfigError, EngineError, ScaiError
 from scai.models import cards
@@ -24,7 +24,6 @@ from scai.monitoring.journal import Journal
 from scai.pictures.header import Limits
 from scai.pictures.pixels import read_picture
 from scai.processes import EXIT_CONFIG, die_with_parent
-from scai.queues.directory import DirectoryQueue
 from scai.recognition.loaded_models import ModelCache
 from scai.recognition.recognizer import Recognizer
 from scai.settings import Settings
@@ -150,8 +149,8 @@ def _one_file(recognizer: Recognizer, image: Path) -> int:
 def _serve(kind: str, models: ModelCache, chosen: Settings, flags: Mapping[str, Any]) -> int:
     pool = Path(flags.get("poolingdir") or chosen.pool(kind))
     disk = Disk(chosen.durability)
-    watching = chosen.runningmode != "job"
-    queue = DirectoryQueue(pool, kind, sweep=chosen.checktimeperiod, doorbell=watching, disk=disk)
+    resident = chosen.runningmode != "job"
+    queue = queues.open(chosen, kind, pool=pool, doorbell=resident, disk=disk)
     worker = Worker(
         queue,
         models,
@@ -162,7 +161,7 @@ def _serve(kind: str, models: ModelCache, chosen: Settings, flags: Mapping[str, 
         limits=Limits(chosen.max_upload_bytes, chosen.max_pixels),
         disk=disk,
         threads=cores(),
-        tell=lambda **facts: queue.owner.tell(**facts),
+        tell=queue.announce,
         journal=Journal(pool),
     )
 
@@ -175,9 +174,9 @@ def _serve(kind: str, models: ModelCache, chosen: Settings, flags: Mapping[str, 
         if chosen.runningmode == "job":
             return _one_session(worker, chosen, flags["sessname"])
         # Measuring and loading a model may take a minute: until then, it is seen to be on its way.
-        queue.owner.tell(kind=kind, warm=False)
+        queue.announce(kind=kind, warm=False)
         recognizer = models.get()
-        queue.owner.tell(
+        queue.announce(
             kind=kind,
             model=recognizer.card.name,
             engine=recognizer.engine.name,

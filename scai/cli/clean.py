@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import click
 
-from scai import logs, settings
+from scai import logs, queues, settings
 from scai.cli._errors import one_sentence
 from scai.cli.text import human_age, human_bytes
 from scai.errors import ScaiError
 from scai.jobs.retention import purge
-from scai.queues.directory import DirectoryQueue
-from scai.storage.disk import Disk
 
 
 @click.command()
@@ -30,9 +28,7 @@ def main(sessionpath: str | None, keeptimeperiod: str | None, dry_run: bool, qui
     root = values.sessionpath
     if not root.is_dir():
         raise ScaiError(f"{root}: no such folder; name it with --sessionpath")
-    disk = Disk("off")
-    queues = [DirectoryQueue(values.pool(kind), kind, disk=disk) for kind in values.kinds]
-    done = purge(root, queues, values.keeptimeperiod, dry_run=dry_run)
+    done = purge(root, queues.open_all(values).values(), values.keeptimeperiod, dry_run=dry_run)
     if done.removed or not quiet:
         for name in done.removed:
             click.echo(f"{'would remove' if dry_run else 'removed'} {name}")

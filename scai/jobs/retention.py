@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scai.errors import NotFound
-from scai.queues.directory import DirectoryQueue
+from scai.queues.base import JobQueue
 from scai.storage import upload_spool
 from scai.storage.batch import NAME as BATCH
 from scai.storage.batch import Batch
@@ -40,7 +40,7 @@ class Purge:
 
 def purge(
     root: Path,
-    queues: Iterable[DirectoryQueue],
+    queues: Iterable[JobQueue],
     keep: float,
     *,
     now: float | None = None,
@@ -86,7 +86,7 @@ def _ours(name: str) -> bool:
 
 def _consider(
     session: Session,
-    queues: list[DirectoryQueue],
+    queues: list[JobQueue],
     keep: float,
     now: float,
     dry_run: bool,
@@ -102,7 +102,7 @@ def _consider(
             done.removed.append(session.name)
             if not dry_run:
                 for queue in queues:
-                    queue.forget(session.name)
+                    queue.drop_hold(session.name)
     except (NotFound, FileNotFoundError):
         return  # another cleaner was faster
     except OSError as error:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from scai import queues
 from scai.errors import Busy, InUse, NotFound
 from scai.jobs.depth import Depth
 from scai.jobs.following import Follower, Stream
@@ -16,8 +17,7 @@ from scai.jobs.places import Places
 from scai.jobs.waiters import Waiters
 from scai.models.client_options import Choices
 from scai.pictures.header import SUFFIXES, Limits, probe
-from scai.queues.base import Job, JobQueue
-from scai.queues.directory import DirectoryQueue
+from scai.queues.base import JobQueue
 from scai.settings import Settings
 from scai.storage.disk import Disk, spread, storage_error
 from scai.storage.session import FINAL, Session, Upload
@@ -90,7 +90,7 @@ class JobService:
                 kind,
                 upload,
                 params=chosen,
-                enqueue=lambda session: queue.place(Job(session.name, kind)),
+                queue=queue,
                 disk=self._disk,
             )
         except OSError as error:
@@ -236,7 +236,6 @@ def _suffix(name: str, by_content: str) -> str:
 
 
 def build(settings: Settings) -> JobService:
-    """The service over the directory queues of the settings."""
+    """The service over the queues of the settings."""
     disk = Disk(settings.durability)
-    queues = {kind: DirectoryQueue(settings.pool(kind), kind, disk=disk) for kind in settings.kinds}
-    return JobService(settings, queues, disk=disk)
+    return JobService(settings, queues.open_all(settings, disk=disk), disk=disk)

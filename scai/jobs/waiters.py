@@ -90,7 +90,7 @@ class Waiters:
     def _listen(self) -> None:
         # Not under the lock that `ring` takes: to listen anew ends a thread that may be ringing.
         with self._arming:
-            self.informed = all([queue.listen(self.ring) for queue in self._queues])
+            self.informed = all([queue.listen_for_ends(self.ring) for queue in self._queues])
 
     def _add(self, name: str, event: _Ringable) -> None:
         with self._lock:

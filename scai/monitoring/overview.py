@@ -9,23 +9,23 @@ import os
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
 
-from scai import __version__
+from scai import __version__, queues
 from scai.monitoring.findings import findings
 from scai.monitoring.last_hour import LastHour, Minute, per_minute, reasons, summary
-from scai.monitoring.queue_status import QueueStatus, by_age, held_reasons, queue_status
+from scai.monitoring.queue_status import QueueStatus, by_age, hold_reasons, queue_status
 from scai.processes import memory
-from scai.queues.directory import DirectoryQueue
 from scai.settings import Settings
+from scai.storage.pace import Pace
 
-# A document is good for this long in seconds; a queue's state for so many times as reading took.
-_GOOD_FOR = 1.0
-_REST = 100
-# The kernel looks at every page of a process to tell its memory: seconds between two looks.
-_MEMORY_GOOD_FOR = 10.0
+# Seconds between two readings of the whole document.
+_DOCUMENT_AGE = 1.0
+# Seconds between two readings of the memory of processes: the kernel looks at every page of each.
+_MEMORY_AGE = 10.0
 # Sessions are counted one by one, up to here, where the file system does not keep the number.
 _MOST_SESSIONS = 10_000
 _MOST_FAILURES = 30
@@ -47,7 +47,7 @@ class Overview:
         self._began = ticks()
         self._reading = threading.Lock()
         self._document: dict[str, Any] | None = None
-        self._read_at = -float("inf")
+        self._pace = Pace(_DOCUMENT_AGE, ticks, times=0)
         self._memory = _Memory(ticks)
         self._queues = [_Queue(settings, kind, clock, ticks) for kind in settings.kinds]
 
@@ -56,9 +56,9 @@ class Overview:
         # Those who come while somebody reads get the last one; the very first ones wait for it.
         if self._reading.acquire(blocking=self._document is None):
             try:
-                if self._document is None or self._ticks() - self._read_at >= _GOOD_FOR:
-                    self._document = self._make()
-                    self._read_at = self._ticks()
+                if self._pace.due:
+                    with self._pace.reading():
+                        self._document = self._make()
             finally:
                 self._reading.release()
         assert self._document is not None
@@ -66,10 +66,10 @@ class Overview:
 
     def _make(self) -> dict[str, Any]:
         now = self._clock()
-        queues, failures, minutes = [], [], []
+        states, failures, minutes = [], [], []
         for queue in self._queues:
             own = queue.hour.minutes()
-            queues.append(queue.to_dict(own, now, self._memory))
+            states.append(queue.to_dict(own, now, self._memory))
             minutes += own
             failures += [{"kind": queue.kind, **vars(group)} for group in reasons(own)]
         failures.sort(key=lambda group: (-group["count"], -group["last"]))
@@ -78,12 +78,12 @@ class Overview:
             "version": __version__,
             "uptime_s": round(self._ticks() - self._began, 1),
             "settings": {name: getattr(self._settings, name) for name in _SETTINGS},
-            "waiting": sum(queue["waiting"] for queue in queues),
-            "running": sum(queue["running"] for queue in queues),
-            "held": sum(queue["held"] for queue in queues),
-            "per_minute": round(sum(queue["per_minute"] for queue in queues), 1),
+            "waiting": sum(queue["waiting"] for queue in states),
+            "running": sum(queue["running"] for queue in states),
+            "held": sum(queue["held"] for queue in states),
+            "per_minute": round(sum(queue["per_minute"] for queue in states), 1),
             "hour": summary(minutes),
-            "queues": queues,
+            "queues": states,
             "failures": failures[:_MOST_FAILURES],
             "portal": {"pid": os.getpid(), "memory_bytes": self._memory.of(os.getpid())},
             "disk": _disk(self._settings),
@@ -105,36 +105,26 @@ class _Queue:
     ) -> None:
         self.kind = kind
         self.hour = LastHour(settings.pool(kind), clock)
-        self._pool = settings.pool(kind)
-        self._ticks = ticks
-        self._queue: DirectoryQueue | None = None
+        self._pace = Pace(0.0, ticks)
+        # Looking makes no folders: where there is none, nothing waits.
+        self._queue = queues.open(settings, kind, look_only=True)
         self._state = QueueStatus(kind)
-        self._read_at = -float("inf")
-        self._took = 0.0
 
     def _status(self, now: float) -> QueueStatus:
-        if self._ticks() - self._read_at < _REST * self._took:
-            return self._state
-        started = self._ticks()
-        try:
-            # Looking makes no folders: where there is none, nothing waits.
-            if self._queue is None and self._pool.is_dir():
-                self._queue = DirectoryQueue(self._pool, self.kind, doorbell=False)
-            if self._queue is not None:
-                self._state = queue_status(self._queue, now)
-        except OSError:
-            pass  # the folder is out of order just now; the portal's log says so at each upload
-        self._read_at = self._ticks()
-        self._took = self._read_at - started
+        if self._pace.due:
+            with self._pace.reading():
+                try:
+                    self._state = queue_status(self._queue, now)
+                except OSError:
+                    pass  # the folder is out of order; the portal's log says so at each upload
         return self._state
 
     def to_dict(self, minutes: list[Minute], now: float, memory: _Memory) -> dict[str, Any]:
         """The queue's part of the document."""
         state = self._status(now)
-        busy: dict[str, int] = {}
-        if state.workers and self._queue is not None:
-            for owner in self._queue.claimed().values():
-                busy[owner] = busy.get(owner, 0) + 1
+        busy = (
+            Counter(claim.owner for claim in self._queue.claims()) if state.workers else Counter()
+        )
         last = [minute for minute in minutes if minute.count]
         return {
             "kind": self.kind,
@@ -148,11 +138,11 @@ class _Queue:
             "hour": summary(minutes),
             "minutes": [minute.to_dict() for minute in minutes],
             "workers": [
-                _worker(facts, busy.get(str(facts.get("id")), 0), now, memory)
+                _worker(facts, busy[str(facts.get("id"))], now, memory)
                 for facts in state.workers
                 if "kind" in facts
             ],
-            "holds": held_reasons(self._pool) if state.held else [],
+            "holds": [vars(each) for each in hold_reasons(self._queue)] if state.held else [],
         }
 
 
@@ -160,18 +150,17 @@ class _Memory:
     """The memory of processes, looked at now and then."""
 
     def __init__(self, ticks: Callable[[], float]) -> None:
-        self._ticks = ticks
-        self._known: dict[int, int | None] = {}
-        self._read_at = -float("inf")
+        self._pace = Pace(_MEMORY_AGE, ticks, times=0)
+        self._bytes: dict[int, int | None] = {}
 
     def of(self, pid: int) -> int | None:
         """Bytes; None when it cannot be told."""
-        if self._ticks() - self._read_at > _MEMORY_GOOD_FOR:
-            self._known.clear()
-            self._read_at = self._ticks()
-        if pid not in self._known:
-            self._known[pid] = memory(pid)
-        return self._known[pid]
+        if self._pace.due:
+            with self._pace.reading():
+                self._bytes.clear()
+        if pid not in self._bytes:
+            self._bytes[pid] = memory(pid)
+        return self._bytes[pid]
 
 
 def _worker(facts: Mapping[str, Any], in_hand: int, now: float, memory: _Memory) -> dict[str, Any]:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import time
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
-from itertools import islice
-from pathlib import Path
 from typing import Any
 
-from scai.queues.directory import HOLD, DirectoryQueue
+from scai import queues
+from scai.queues.base import JobQueue
 from scai.settings import Settings
-from scai.storage.session import NAME, arrived
+from scai.storage.session import arrived
 
 # Waiting jobs are counted by age, in seconds: up to each of these, and above the last.
 AGES = (1, 2, 5, 10, 20, 40, 80, 160, 320, 640, 1280)
-# Reasons of held jobs that are read, and their longest.
-_MOST_HELD = 200
-_LONGEST_REASON = 300
+# Reasons of held jobs that are read, and their longest, in characters.
+_MAX_HELD = 200
+_MAX_REASON = 300
 
 
 @dataclass
@@ -52,17 +52,15 @@ def by_age(ages: Iterable[int]) -> list[dict[str, int | None]]:
 
 def status(settings: Settings, now: float | None = None) -> list[QueueStatus]:
     """The state of every queue of the installation."""
-    found = []
+    states = []
     for kind in settings.kinds:
-        if not settings.pool(kind).is_dir():
-            found.append(QueueStatus(kind))
-            continue
-        queue = DirectoryQueue(settings.pool(kind), kind, doorbell=False)
-        found.append(queue_status(queue, now))
-    return found
+        # Looking makes no folders: where there is none, nothing waits.
+        with closing(queues.open(settings, kind, look_only=True)) as queue:
+            states.append(queue_status(queue, now))
+    return states
 
 
-def queue_status(queue: DirectoryQueue, now: float | None = None) -> QueueStatus:
+def queue_status(queue: JobQueue, now: float | None = None) -> QueueStatus:
     """The state of one queue; a large one takes a while: 0.3 s for 100,000 waiting jobs."""
     moment = time.time() if now is None else now
     waiting, oldest, ages = 0, None, [0] * (len(AGES) + 1)
@@ -76,47 +74,33 @@ def queue_status(queue: DirectoryQueue, now: float | None = None) -> QueueStatus
     return QueueStatus(
         queue.kind,
         waiting,
-        len(queue.claimed()),
-        len(held_names(queue.pool)),
+        len(queue.claims()),
+        len(queue.held_sessions()),
         None if oldest is None else round(oldest, 3),
         ages,
         queue.workers(),
     )
 
 
-def held_names(pool: Path) -> list[str]:
-    """The sessions that are on hold, in no order."""
-    try:
-        return [name for name in os.listdir(pool / HOLD) if NAME.fullmatch(name)]
-    except OSError:
-        return []
+@dataclass(frozen=True)
+class HoldReason:
+    """Why jobs are on hold, and how many of them."""
+
+    reason: str
+    count: int
 
 
-def held_reasons(pool: Path) -> list[dict[str, Any]]:
-    """Why jobs are on hold: each reason with its count, the most frequent first.
+def hold_reasons(queue: JobQueue) -> list[HoldReason]:
+    """Why jobs are on hold, the most frequent reason first.
 
     Of a great many jobs, the rest is counted under the reason "".
     """
-    names = held_names(pool)
-    counts: dict[str, int] = {}
-    for name in islice(names, _MOST_HELD):
-        try:
-            reason = _beginning(pool / HOLD / name)
-        except OSError:
-            continue  # released meanwhile
-        counts[reason] = counts.get(reason, 0) + 1
-    if len(names) > _MOST_HELD:
-        counts[""] = counts.get("", 0) + len(names) - _MOST_HELD
-    return [
-        {"reason": reason, "count": count}
-        for reason, count in sorted(counts.items(), key=lambda pair: -pair[1])
-    ]
-
-
-def _beginning(file: Path) -> str:
-    """The first words of a text; not waiting for anybody, should the file be a pipe."""
-    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        return os.read(descriptor, _LONGEST_REASON).decode("utf-8", "replace").strip()
-    finally:
-        os.close(descriptor)
+    sessions = queue.held_sessions()
+    counts: Counter[str] = Counter()
+    for session in sessions[:_MAX_HELD]:
+        reason = queue.hold_reason(session)
+        if reason is not None:
+            counts[reason[:_MAX_REASON]] += 1
+    if len(sessions) > _MAX_HELD:
+        counts[""] += len(sessions) - _MAX_HELD
+    return [HoldReason(reason, count) for reason, count in counts.most_common()]

@@ -12,11 +12,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from scai import queues
 from scai.errors import ScaiError, WorkerDied
 from scai.monitoring.journal import Entry, Journal
 from scai.processes import Process, describe_exit, end_children, start_child
 from scai.programs.start_order import FIRST_PAUSE, StartOrder
-from scai.queues.directory import DirectoryQueue
 from scai.settings import Settings
 from scai.storage.session import Session, arrived
 
@@ -43,9 +43,7 @@ class JobRunner:
         self._start_process = start
         self._grace = grace
         self._rung = threading.Event()
-        self._queues = {
-            kind: DirectoryQueue(settings.pool(kind), kind, doorbell=False) for kind in kinds
-        }
+        self._queues = {kind: queues.open(settings, kind) for kind in kinds}
         self._journals = {kind: Journal(settings.pool(kind)) for kind in kinds}
         self._running: dict[str, tuple[str, Process]] = {}
         self._order = StartOrder(self._queues, first_pause=first_pause, clock=clock)
@@ -75,7 +73,7 @@ class JobRunner:
         self._reap()
         if len(self._running) < self._settings.max_jobs:
             for queue in self._queues.values():
-                queue.look()
+                queue.refresh()
         while len(self._running) < self._settings.max_jobs:
             oldest = self._order.next(self._running)
             if oldest is None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 
-from scai.queues.directory import DirectoryQueue
+from scai.queues.base import JobQueue
 
 # Seconds before a session whose process failed is tried again; doubled after each failure.
 FIRST_PAUSE = 0.5
@@ -30,7 +30,7 @@ class StartOrder:
 
     def __init__(
         self,
-        queues: Mapping[str, DirectoryQueue],
+        queues: Mapping[str, JobQueue],
         *,
         first_pause: float = FIRST_PAUSE,
         clock: Callable[[], float] = time.monotonic,

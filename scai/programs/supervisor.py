@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
 
-from scai import __version__
+from scai import __version__, queues
 from scai.processes import (
     EXIT_CONFIG,
     Process,
@@ -27,8 +27,7 @@ from scai.processes import (
     end_children,
     start_child,
 )
-from scai.queues import _owners
-from scai.queues.directory import DirectoryQueue
+from scai.queues.base import JobQueue
 from scai.settings import ROOT, Settings, as_environment
 
 log = logging.getLogger(__name__)
@@ -88,10 +87,7 @@ class Supervisor:
         self._stopping = False
         self._broken = False
         self._ready = False
-        self._queues = {
-            kind: DirectoryQueue(settings.pool(kind), kind, doorbell=False)
-            for kind in settings.kinds
-        }
+        self._queues = queues.open_all(settings)
         settings.sessionpath.mkdir(parents=True, exist_ok=True)
         self.children = self._make_children()
         for child in self.children:
@@ -180,7 +176,7 @@ class Supervisor:
     def _longer(self, pause: float) -> float:
         return min(pause * 2, self._timing.longest_pause)
 
-    def _recover(self, queue: DirectoryQueue) -> None:
+    def _recover(self, queue: JobQueue) -> None:
         try:
             queue.recover()
         except OSError as error:
@@ -195,8 +191,8 @@ class Supervisor:
     def _is_warm(self, child: Child) -> bool:
         assert child.process is not None
         pid = child.process.pid
-        pool = self._settings.pool(child.kind)
-        return any(w.get("pid") == pid and w.get("warm") for w in _owners.living(pool))
+        workers = self._queues[child.kind].workers()
+        return any(worker.get("pid") == pid and worker.get("warm") for worker in workers)
 
     def _portal_answers(self) -> bool:
         host = _reachable(self._settings.host)
@@ -212,8 +208,8 @@ class Supervisor:
     def _ready_line(self) -> str:
         models = [
             worker.get("model", "?")
-            for kind in self._queues
-            for worker in _owners.living(self._settings.pool(kind))
+            for queue in self._queues.values()
+            for worker in queue.workers()
         ]
         what = f"{self._settings.runningmode} mode" + "".join(f", {name}" for name in models)
         address = address_of(_reachable(self._settings.host), self._settings.port)

@@ -1,52 +1,148 @@
-"""Claims on jobs of the directory queue: files under `.claimed/`, each with a name of its own."""
+"""Claims of the directory queue: files under `.claimed/`, each with a name of its own."""
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 
-from scai.queues.base import Claim, Job
+from scai.queues import _owners
+from scai.queues._folders import QueueFolders
+from scai.queues._holds import HoldFolder
+from scai.queues.base import Claim, ClaimStatus, Job
+from scai.storage.session import NAME
 
 log = logging.getLogger(__name__)
 
 
-class DirectoryClaim(Claim):
-    """A ticket under `.claimed/`. Its removal is what rings the portal's doorbell.
+@dataclass(frozen=True)
+class ClaimName:
+    """The name of a claim's file, `<session>@<owner>+<number>`, in its parts.
 
-    `give_back(name)` lets the claim of that file name wait again, `set_aside(session, reason)`
-    writes a hold file.
+    A name without a number is one of an earlier release.
     """
 
-    def __init__(
-        self,
-        job: Job,
-        file: str,
-        give_back: Callable[[str], bool],
-        set_aside: Callable[[str, str], None],
-    ) -> None:
-        self.job = job
-        self._file = file
-        self._give_back = give_back
-        self._set_aside = set_aside
+    file: str
+    session: str
+    owner: str
+    number: str
 
-    def done(self) -> None:
+    @classmethod
+    def parse(cls, file: str) -> ClaimName:
+        """The parts of any name; those that are missing are empty."""
+        session, _, rest = file.partition("@")
+        owner, _, number = rest.partition("+")
+        return cls(file, session, owner, number)
+
+
+class ClaimFolder:
+    """The folder `.claimed`, in which no two claims ever have the same name."""
+
+    def __init__(self, folders: QueueFolders) -> None:
+        self._folders = folders
+        self._numbers = itertools.count(1)
+
+    def take(self, session: str, owner: str) -> str | None:
+        """Claim the ticket of a session; the claim's file name, or None if it does not wait."""
+        # The number makes the name new, so rename(2) always moves the ticket: where the target is
+        # another name of the same file, it would do nothing.
+        file = f"{session}@{owner}+{next(self._numbers)}"
         try:
-            os.unlink(self._file)
+            os.rename(f"{self._folders.pool}/{session}", f"{self._folders.claimed}/{file}")
+        except FileNotFoundError:
+            return None  # another worker was faster
+        return file
+
+    def give_back(self, file: str) -> bool:
+        """Let a claimed job wait again; False if the claim was gone."""
+        claim = f"{self._folders.claimed}/{file}"
+        try:
+            os.rename(claim, f"{self._folders.pool}/{ClaimName.parse(file).session}")
+        except FileNotFoundError:
+            return False
+        # Where a client has put the ticket anew, both are names of one file, and rename(2) did
+        # nothing. The claim's name is this claim's alone, so no later claim can be hit.
+        with suppress(FileNotFoundError):
+            os.unlink(claim)
+        return True
+
+    def remove(self, file: str) -> None:
+        """Remove a claim whose job is done. This rings the portal's doorbell."""
+        claim = f"{self._folders.claimed}/{file}"
+        try:
+            os.unlink(claim)
         except FileNotFoundError:
             pass
         except (IsADirectoryError, PermissionError):
-            log.warning("%s is not a file; left where it is", self._file)
+            log.warning("%s is not a file; left where it is", claim)
+
+    def names(self) -> Iterator[ClaimName]:
+        """The names of all claims."""
+        return map(ClaimName.parse, self._folders.names(self._folders.claimed))
+
+    def has(self, session: str) -> bool:
+        """Whether that session is claimed."""
+        return any(claim.session == session for claim in self.names())
+
+    def statuses(self) -> list[ClaimStatus]:
+        """The claims of sessions, with their heartbeats."""
+        beats = _owners.beats(self._folders.owners)
+        return [
+            ClaimStatus(claim.session, claim.owner, beats.get((claim.owner, claim.number)))
+            for claim in self.names()
+            if NAME.fullmatch(claim.session)
+        ]
+
+    def recover(self, own: str) -> int:
+        """Give back the claims of dead owners, except those of `own`; how many they were."""
+        by_owner: dict[str, list[str]] = {
+            owner: [] for owner in _owners.registered(self._folders.owners)
+        }
+        for claim in self.names():
+            by_owner.setdefault(claim.owner, []).append(claim.file)
+        by_owner.pop(own, None)
+        count = 0
+        for owner, files in by_owner.items():
+            with _owners.burial(self._folders.owners, owner) as dead:
+                if dead:
+                    count += sum(self.give_back(file) for file in files)
+                    log.warning("owner %s is gone; %d of its jobs wait again", owner, len(files))
+        return count
+
+
+class DirectoryClaim(Claim):
+    """A claim whose file is called `file`, on the job of one session."""
+
+    def __init__(
+        self, job: Job, file: str, claims: ClaimFolder, holds: HoldFolder, owner: _owners.Owner
+    ) -> None:
+        self.job = job
+        self._file = file
+        self._claims = claims
+        self._holds = holds
+        self._owner = owner
+        self._ended = False
+
+    def done(self) -> None:
+        self._claims.remove(self._file)
+        self._end()
 
     def give_back(self) -> None:
-        self._give_back(os.path.basename(self._file))
+        self._claims.give_back(self._file)
+        self._end()
 
     def hold(self, reason: str) -> None:
-        self._set_aside(self.job.session, reason)
+        self._holds.add(self.job.session, reason)
         self.done()
 
+    def beat(self) -> None:
+        # The claim's own file cannot carry the time: it is one of many names of one blank file.
+        if not self._ended:
+            self._owner.beat(ClaimName.parse(self._file).number)
 
-def session_and_owner(claimed: str) -> tuple[str, str]:
-    """The two parts of a claim's name; without a number, it is one of an earlier release."""
-    session, _, owner = claimed.partition("@")
-    return session, owner.partition("+")[0]
+    def _end(self) -> None:
+        self._ended = True
+        self._owner.end_beat(ClaimName.parse(self._file).number)

@@ -1,12 +1,14 @@
-"""Who works on a queue: each process holds a lock that the kernel lets go when it dies.
+"""Who works on a queue: each process holds a lock that the kernel releases when it dies.
 
-`pooling/<kind>/.owners/<id>.lock` is flocked for the life of the process; `<id>.json` beside it
-says who it is, for people and for `scai status`. A lock that can be had belongs to a dead owner.
+    .owners/<id>.lock            locked for the life of the process
+    .owners/<id>.json            who it is, for people and for `scai status`
+    .owners/<id>+<number>.beat   its modification time is the last heartbeat of that claim
+
+A lock that can be had belongs to a dead owner.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
@@ -20,86 +22,134 @@ from pathlib import Path
 from typing import Any
 
 from scai.storage.disk import Disk
+from scai.storage.locks import flock
+from scai.storage.open_plain import open_plain
 
-FOLDER = ".owners"
+_LOCK, _FACTS, _BEAT = ".lock", ".json", ".beat"
 _disk = Disk("off")
 log = logging.getLogger(__name__)
 
 
 class Owner:
-    """This process as the owner of claims. `id` has no '@', no '+' and no '/'."""
+    """This process as the owner of claims, in a queue's folder `.owners`.
 
-    def __init__(self, pool: Path) -> None:
+    `id` has no '@', no '+' and no '/'.
+    """
+
+    def __init__(self, folder: str) -> None:
         host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname().partition(".")[0])
         self.id = f"{host}-{os.getpid()}-{secrets.token_hex(4)}"
-        self._folder = pool / FOLDER
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._path = f"{folder}/{self.id}"
+        os.makedirs(folder, exist_ok=True)
         self._facts: dict[str, Any] = {"pid": os.getpid(), "started": round(time.time(), 3)}
+        self._beating: set[str] = set()
         self._descriptor = self._lock()
 
     def _lock(self) -> int:
         # The lock is taken before the file gets its name: nobody ever finds it unlocked.
-        temporary = self._folder / f".{self.id}.new"
+        temporary = f"{self._folder}/.{self.id}.new"
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        os.rename(temporary, self._folder / f"{self.id}.lock")
+        flock(descriptor)
+        os.rename(temporary, self._path + _LOCK)
         return descriptor
 
-    def tell(self, **facts: Any) -> None:
+    def announce(self, **facts: Any) -> None:
         """Publish facts about this worker, such as its model or that it is warm."""
         self._facts.update(facts)
         text = json.dumps(self._facts, ensure_ascii=False)
-        _disk.publish(self._folder / f"{self.id}.json", text.encode(), durable=False)
+        _disk.publish(Path(self._path + _FACTS), text.encode(), durable=False)
+
+    def beat(self, number: str) -> None:
+        """Record a heartbeat of the claim with that number."""
+        file = f"{self._path}+{number}{_BEAT}"
+        self._beating.add(number)
+        try:
+            os.utime(file)
+        except FileNotFoundError:
+            os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640))
+
+    def end_beat(self, number: str) -> None:
+        """Forget the heartbeats of the claim with that number."""
+        if number in self._beating:
+            self._beating.discard(number)
+            with suppress(FileNotFoundError):
+                os.unlink(f"{self._path}+{number}{_BEAT}")
 
     def close(self) -> None:
-        """Let go of the lock; call it when no claim is left."""
+        """Release the lock; call it when no claim is left."""
         if self._descriptor >= 0:
-            (self._folder / f"{self.id}.json").unlink(missing_ok=True)
-            (self._folder / f"{self.id}.lock").unlink(missing_ok=True)
+            _remove_files(self._folder, self.id)
             os.close(self._descriptor)
             self._descriptor = -1
 
 
-def living(pool: Path) -> list[dict[str, Any]]:
-    """What each living owner of the queue folder told of itself; `id` and `pid` among it."""
-    found = []
-    for lock in sorted((pool / FOLDER).glob("*.lock")):
-        with _try_lock(lock, fcntl.LOCK_SH) as dead:
-            if dead:
-                continue
-        try:
-            facts = json.loads(lock.with_suffix(".json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            facts = {}
-        found.append({**facts, "id": lock.stem})
-    return found
+def living(folder: str) -> list[dict[str, Any]]:
+    """The facts that each living owner announced, with its `id` and `pid`."""
+    workers = []
+    for owner in sorted(registered(folder)):
+        with _try_lock(folder, owner, shared=True) as dead:
+            if not dead:
+                workers.append({**_facts(f"{folder}/{owner}{_FACTS}"), "id": owner})
+    return workers
+
+
+def _facts(path: str) -> dict[str, Any]:
+    try:
+        with open_plain(path) as file:
+            facts = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def beats(folder: str) -> dict[tuple[str, str], float]:
+    """The last heartbeats in epoch seconds, by owner and number of the claim."""
+    times = {}
+    for name in _names(folder, _BEAT):
+        owner, _, number = name.partition("+")
+        with suppress(FileNotFoundError):
+            times[owner, number] = os.lstat(f"{folder}/{name}{_BEAT}").st_mtime
+    return times
 
 
 @contextmanager
-def burial(pool: Path, owner: str) -> Iterator[bool]:
+def burial(folder: str, owner: str) -> Iterator[bool]:
     """True when `owner` is dead, while we alone may dispose of what it left; else False.
 
     An owner without a lock file is dead too. Its files are removed when the block ends.
     """
-    lock = pool / FOLDER / f"{owner}.lock"
-    with _try_lock(lock, fcntl.LOCK_EX) as dead:
+    with _try_lock(folder, owner) as dead:
         yield dead
         if dead:
-            for left in (lock.with_suffix(".json"), lock):
-                with suppress(OSError):
-                    left.unlink(missing_ok=True)
+            _remove_files(folder, owner)
 
 
-def known(pool: Path) -> set[str]:
+def registered(folder: str) -> set[str]:
     """The ids of all owners with a lock file, dead or alive."""
+    return set(_names(folder, _LOCK))
+
+
+def _names(folder: str, suffix: str) -> list[str]:
+    """The names in the folder that end so, without that end."""
     try:
-        return {n.removesuffix(".lock") for n in os.listdir(pool / FOLDER) if n.endswith(".lock")}
+        return [n.removesuffix(suffix) for n in os.listdir(folder) if n.endswith(suffix)]
     except FileNotFoundError:
-        return set()
+        return []
+
+
+def _remove_files(folder: str, owner: str) -> None:
+    """Remove an owner's files; the lock goes last, for it is what the others are found by."""
+    beating = [f"{name}{_BEAT}" for name in _names(folder, _BEAT) if name.startswith(f"{owner}+")]
+    for name in (*beating, owner + _FACTS, owner + _LOCK):
+        with suppress(OSError):
+            os.unlink(f"{folder}/{name}")
 
 
 @contextmanager
-def _try_lock(lock: Path, how: int) -> Iterator[bool]:
+def _try_lock(folder: str, owner: str, *, shared: bool = False) -> Iterator[bool]:
+    """Whether the owner's lock could be had, and with it whether the owner is dead."""
+    lock = f"{folder}/{owner}{_LOCK}"
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -111,11 +161,6 @@ def _try_lock(lock: Path, how: int) -> Iterator[bool]:
         yield False
         return
     try:
-        try:
-            fcntl.flock(descriptor, how | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
+        yield flock(descriptor, shared=shared)
     finally:
         os.close(descriptor)

@@ -1,11 +1,21 @@
-"""The contract every queue keeps, and the values that travel through it."""
+"""The contract of every queue, and the values that travel through it.
+
+A variant is a module of this folder with a class that keeps `JobQueue` and a function
+`open_queue(kind, options)` that makes one. Programs call `scai.queues.open`, never a variant.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from scai.storage.disk import Disk
+from scai.storage.ticket import Ticket
+
+__all__ = ["Claim", "ClaimStatus", "Job", "JobQueue", "QueueOptions", "Ticket"]
 
 
 @dataclass(frozen=True)
@@ -16,83 +26,197 @@ class Job:
     kind: str
 
 
-class Claim(ABC):
-    """A job that is ours until one of `done`, `give_back` or `hold`.
+@dataclass(frozen=True)
+class QueueOptions:
+    """How a queue is opened; a variant uses what it has a use for.
 
-    The claims of an owner that died come back to the queue by themselves.
+    pool: folder of the queue, made when it is missing
+    sweep: seconds between two looks for jobs that arrived without an event
+    doorbell: whether events wake a claimer that waits, long before the next sweep
+    look_only: whether nothing is made on the disk, for programs that only show how a queue stands
+    disk: how files are written, and whether they are flushed
+    """
+
+    pool: Path
+    sweep: float = 2.0
+    doorbell: bool = True
+    look_only: bool = False
+    disk: Disk = field(default_factory=Disk)
+
+
+@dataclass(frozen=True)
+class ClaimStatus:
+    """A job that somebody works on.
+
+    session: its session
+    owner: id of the process that claimed it, as in `JobQueue.workers`
+    last_beat: epoch seconds of the claim's last heartbeat; None if it never beat
+    """
+
+    session: str
+    owner: str
+    last_beat: float | None = None
+
+    def silence(self, now: float) -> float | None:
+        """Seconds since the last heartbeat at the time `now`; None if it never beat."""
+        return None if self.last_beat is None else max(0.0, now - self.last_beat)
+
+
+class Claim(ABC):
+    """A job that belongs to this process until one of `done`, `give_back` or `hold`.
+
+    When the process dies, the job returns to the queue.
     """
 
     job: Job
 
     @abstractmethod
     def done(self) -> None:
-        """The job has its verdict; forget the ticket. Harmless when called twice."""
+        """End the claim: the job has its verdict. A second call does nothing."""
 
     @abstractmethod
     def give_back(self) -> None:
-        """Let somebody else have it, at its old place in the order."""
+        """End the claim: the job waits again, at its old place in the order."""
 
     @abstractmethod
     def hold(self, reason: str) -> None:
-        """Set it aside, with the reason, where only a person takes it up again."""
+        """End the claim: the job is set aside with a reason, until a person takes it up."""
+
+    @abstractmethod
+    def beat(self) -> None:
+        """Record that the claimer still works on the job; see `ClaimStatus.last_beat`."""
 
 
 class JobQueue(ABC):
-    """Waiting jobs of one kind, oldest first."""
+    """Waiting jobs of one kind, oldest first. Safe between threads."""
 
     kind: str
 
+    # Putting jobs in.
+
     def put(self, job: Job) -> None:
-        """Return when the job would survive a crash. Putting a waiting job again does nothing."""
-        self.place(job)()
+        """Return when the job would survive a crash. Putting a waiting job again does nothing.
 
-    @abstractmethod
-    def place(self, job: Job) -> Callable[[], None]:
-        """Let the job wait; what is returned, to be called once, lets it survive a crash.
-
-        When that fails with OSError, the job does not wait any more.
+        Raises OSError; the job does not wait then.
         """
+        self.flush(self.place(job.session))
 
     @abstractmethod
-    def claim(self, limit: int, timeout: float) -> list[Claim]:
-        """At most `limit` jobs, oldest first; [] when none came within `timeout` seconds."""
+    def place(self, session: str) -> Ticket:
+        """Let the job of that session wait. It survives a crash only after `flush`."""
 
     @abstractmethod
-    def claim_one(self, session: str) -> Claim | None:
-        """The job of that session if it waits, else None."""
+    def flush(self, ticket: Ticket) -> None:
+        """Return when the job of the ticket would survive a crash.
+
+        When that fails with OSError, the job does not wait any more, unless it waited before.
+        """
 
     @abstractmethod
     def withdraw(self, session: str) -> bool:
-        """Forget the job of that session; False, if somebody works on it and it stays.
+        """Remove the job of that session; False if somebody works on it and it stays.
 
-        The caller holds the session's lock, so that nobody begins to work on it meanwhile.
+        The caller holds the session's lock, so nobody begins to work on it meanwhile.
         """
+
+    # Taking jobs out.
+
+    @abstractmethod
+    def claim(self, limit: int, timeout: float) -> list[Claim]:
+        """Claim at most `limit` jobs, oldest first; [] when none came within `timeout` seconds."""
+
+    @abstractmethod
+    def claim_one(self, session: str) -> Claim | None:
+        """Claim the job of that session; None if it does not wait."""
+
+    @abstractmethod
+    def wake(self) -> None:
+        """Let a `claim` that waits in another thread return early."""
+
+    @abstractmethod
+    def recover(self) -> int:
+        """Let the jobs of dead claimers wait again; return how many they were."""
+
+    @abstractmethod
+    def announce(self, **facts: Any) -> None:
+        """Publish facts about this process as a worker, such as its model, or `warm=True`.
+
+        They are added to earlier ones and last until `close`.
+        """
+
+    # Looking.
 
     @abstractmethod
     def __len__(self) -> int:
-        """How many jobs wait; claimed and held ones are not counted."""
+        """How many jobs wait. Claimed and held ones do not count."""
 
     @abstractmethod
-    def order(self, most: int) -> list[str] | None:
-        """The sessions whose jobs wait, oldest first; None when they are more than `most`."""
+    def waiting(self) -> Iterable[str]:
+        """The sessions whose jobs wait, in no order."""
 
     @abstractmethod
-    def held(self) -> dict[str, str]:
-        """Session names on hold, each with its reason."""
+    def order(self, limit: int) -> list[str] | None:
+        """The sessions whose jobs wait, oldest first; None if they are more than `limit`."""
 
-    def workers(self) -> list[dict[str, Any]]:
-        """What each living worker on this queue told of itself; [] where nobody tells."""
-        return []
+    @abstractmethod
+    def next_waiting(self) -> str | None:
+        """The oldest waiting session that this call has not returned lately; it is not claimed.
 
-    def listen(self, ring: Callable[[str], None]) -> bool:
-        """Call `ring(session)`, from any thread, when a job was done. False: no such events.
-
-        Asked again, it goes on as it is, or begins anew where events were lost.
+        A session comes again when it arrives again, or after `refresh`. None: no further one.
         """
-        return False
 
-    def wake(self) -> None:  # noqa: B027 - a queue that never blocks needs none
-        """Let a `claim` that is waiting in another thread return early."""
+    @abstractmethod
+    def refresh(self) -> None:
+        """Look for jobs that arrived without an event, if it is time, before `next_waiting`."""
 
-    def close(self) -> None:  # noqa: B027
-        """Give back what is claimed and let go of every thread and file."""
+    @abstractmethod
+    def waits(self, session: str) -> bool:
+        """Whether the job of that session waits."""
+
+    @abstractmethod
+    def has(self, session: str) -> bool:
+        """Whether the job of that session waits or is claimed."""
+
+    @abstractmethod
+    def claims(self) -> list[ClaimStatus]:
+        """The jobs that are claimed, by anybody."""
+
+    @abstractmethod
+    def workers(self) -> list[dict[str, Any]]:
+        """The facts that each living worker announced, with its `id` and `pid`."""
+
+    # Jobs on hold.
+
+    @abstractmethod
+    def held_sessions(self) -> list[str]:
+        """The sessions whose jobs are on hold, in no order."""
+
+    @abstractmethod
+    def hold_reason(self, session: str) -> str | None:
+        """Why the job of that session is on hold; None if it is not, or not any more."""
+
+    @abstractmethod
+    def drop_hold(self, session: str) -> None:
+        """Forget the hold of a session that is removed."""
+
+    def held(self) -> dict[str, str]:
+        """The sessions whose jobs are on hold, each with its reason."""
+        reasons = {session: self.hold_reason(session) for session in self.held_sessions()}
+        return {session: reason for session, reason in reasons.items() if reason is not None}
+
+    # Events.
+
+    @abstractmethod
+    def listen_for_arrivals(self, ring: Callable[[], None]) -> None:
+        """Call `ring`, from any thread, when a job arrives; events are hints and may be missed."""
+
+    @abstractmethod
+    def listen_for_ends(self, ring: Callable[[str], None]) -> bool:
+        """Call `ring(session)`, from any thread, when a claim ends. False: there are no events.
+
+        A second call changes nothing, or begins anew where events were lost.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back what this process claimed, and end its threads and files."""

@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 # Raised whenever the files, or the trials, come to mean something else.
 _FORMAT = 1
 _LOCK = ".measuring"
-# Seconds between two attempts to get the lock.
 _DATE, _DATE_PATTERN = "%Y-%m-%dT%H:%M:%SZ", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 _CPUINFO = Path("/proc/cpuinfo")
 

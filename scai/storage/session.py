@@ -14,7 +14,6 @@ Nobody but this file knows these names.
 
 from __future__ import annotations
 
-import fcntl
 import hmac
 import os
 import re
@@ -23,7 +22,7 @@ import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,7 +31,8 @@ from typing import Any
 from scai.errors import BadSession, NotFound, ScaiError
 from scai.storage.disk import Disk
 from scai.storage.json_files import read_object, to_bytes, to_json
-from scai.storage.open_plain import NOT_THERE
+from scai.storage.locks import flock, folder_lock, open_folder
+from scai.storage.ticket import TicketQueue
 
 NAME = re.compile(r"d-\d{8}-[0-9a-f]{40}")
 STATES = ("initialization", "processing", "complete", "failure")
@@ -41,9 +41,8 @@ FINAL = ("complete", "failure")
 _RECORD = "process.json"
 _RESULT = "result.json"
 _PICTURE = "output.png"
-# How long a lock is waited for, and how often it is tried, in seconds.
+# How long a lock is waited for, in seconds.
 _PATIENCE = 0.02
-_NAP = 0.001
 # Kept from clients: the key is a secret, the rest is of no use outside.
 _PRIVATE = ("key", "input_image", "attempts")
 
@@ -102,76 +101,56 @@ class Session:
         upload: Upload,
         *,
         params: Mapping[str, str | float] | None = None,
-        enqueue: Callable[[Session], Callable[[], None] | None] = lambda session: None,
+        queue: TicketQueue | None = None,
         now: Callable[[], float] = time.time,
         disk: Disk | None = None,
     ) -> Session:
-        """A new session on stable storage; it appears whole, by one rename of its directory.
+        """Put a new session on stable storage; it appears whole, by one rename of its directory.
 
-        `enqueue` is called while its lock is held, so that no cleaner, however short its period,
-        takes it for abandoned. What it returns is called without the lock, beside the last flush,
-        and makes the ticket durable: a worker need not wait for the disk. When any of that fails
+        `queue` gets its ticket while the session's lock is held, so that no cleaner, however short
+        its period, takes the session for abandoned. The ticket is flushed without the lock, beside
+        the last flush of the session: a worker need not wait for the disk. When any of that fails
         with OSError, nothing is left.
         """
         moment = now()
         session = cls(root, new_name(moment), disk=disk)
-        picture = f"input{upload.suffix}"
-        record = {
-            "state": "initialization",
-            "job": kind,
-            "key": secrets.token_hex(20),
-            "input_image": picture,
-            "message": "",
-            "result": "",
-            "result_image": "",
-            "filename": upload.filename,
-            "datetime": time.strftime("%Y/%m/%d %H:%M:%S", time.localtime(moment)),
-            "created": round(moment, 3),
-            "attempts": 0,
-            **(params or {}),
-        }
-        session.first_record = record
+        session.first_record = _first_record(kind, upload, moment, params or {})
         making = root / f".new-{session.name}"
-        lock: int | None = None
         try:
             making.mkdir(mode=0o750, parents=True)
-            lock = _flock(making)
-            session._fill(making, picture, upload, record, lock)
-            os.rename(making, session.path)
-            flush_ticket = enqueue(session)
-            if lock is not None:
-                os.close(lock)
-                lock = None
-            flushes = [partial(session._disk.sync_directory, root), flush_ticket]
-            session._disk.together(*filter(None, flushes))
+            with open_folder(making) as folder:
+                flock(folder)
+                session._fill(making, folder, upload)
+                os.rename(making, session.path)
+                ticket = None if queue is None else queue.place(session.name)
+            flushes = [partial(session._disk.sync_directory, root)]
+            if queue is not None and ticket is not None:
+                flushes.append(partial(queue.flush, ticket))
+            session._disk.together(*flushes)
         except OSError:
             for left in (making, session.path):
                 shutil.rmtree(left, ignore_errors=True)
+            if queue is not None:
+                with suppress(OSError):
+                    queue.withdraw(session.name)
             raise
-        finally:
-            if lock is not None:
-                os.close(lock)
         return session
 
-    def _fill(
-        self,
-        making: Path,
-        picture: str,
-        upload: Upload,
-        record: Mapping[str, Any],
-        folder: int | None,
-    ) -> None:
-        """Write picture and record into the open directory that becomes the session; flush all."""
-        files = {os.path.join(making, _RECORD): to_json(record)}
-        also = [] if folder is None else [folder]
+    def _fill(self, making: Path, folder: int, upload: Upload) -> None:
+        """Write picture and record into the directory that becomes the session, and flush all.
+
+        `folder` is its descriptor.
+        """
+        picture = making / self.first_record["input_image"]
+        files = {os.path.join(making, _RECORD): to_json(self.first_record)}
         if upload.file is None:
-            files[os.path.join(making, picture)] = upload.data
-            self._disk.write_all(files, also=also)
+            files[os.fspath(picture)] = upload.data
+            self._disk.write_all(files, also=[folder])
             return
-        os.rename(upload.file, making / picture)
-        moved = os.open(making / picture, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        os.rename(upload.file, picture)
+        moved = os.open(picture, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            self._disk.write_all(files, also=[*also, moved])
+            self._disk.write_all(files, also=[folder, moved])
         finally:
             os.close(moved)
 
@@ -249,19 +228,8 @@ class Session:
         the session until just after its ticket is there. Raises NotFound when the directory does
         not exist; errors of the disk pass through.
         """
-        try:
-            descriptor = _flock(self.path, patience)
-        except OSError as error:
-            if error.errno in NOT_THERE:
-                raise NotFound("no such session") from None
-            raise
-        if descriptor is None:
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            os.close(descriptor)
+        with folder_lock(self.path, patience, "no such session") as ours:
+            yield ours
 
     def start(
         self, record: Mapping[str, Any] | None = None, now: float | None = None
@@ -370,6 +338,25 @@ class Session:
         return freed
 
 
+def _first_record(
+    kind: str, upload: Upload, moment: float, params: Mapping[str, str | float]
+) -> dict[str, Any]:
+    return {
+        "state": "initialization",
+        "job": kind,
+        "key": secrets.token_hex(20),
+        "input_image": f"input{upload.suffix}",
+        "message": "",
+        "result": "",
+        "result_image": "",
+        "filename": upload.filename,
+        "datetime": time.strftime("%Y/%m/%d %H:%M:%S", time.localtime(moment)),
+        "created": round(moment, 3),
+        "attempts": 0,
+        **params,
+    }
+
+
 def attempts(record: Mapping[str, Any]) -> int:
     """How often a run of this session was begun; 0 for a record of a foreign client."""
     count = record.get("attempts", 0)
@@ -378,24 +365,3 @@ def attempts(record: Mapping[str, Any]) -> int:
 
 def _clock(now: float | None) -> str:
     return time.strftime("%H:%M:%S", time.localtime(now))
-
-
-def _flock(folder: Path, patience: float = 0.0) -> int | None:
-    """A descriptor that holds the folder's flock, also through a rename; None if another does."""
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(folder, flags)
-    deadline = time.monotonic() + patience
-    try:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return descriptor
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    break
-                time.sleep(_NAP)
-    except OSError:
-        os.close(descriptor)
-        raise
-    os.close(descriptor)
-    return None

@@ -94,3 +94,6 @@ class NoTicket(Claim):
 
     def hold(self, reason: str) -> None:
         pass
+
+    def beat(self) -> None:
+        pass

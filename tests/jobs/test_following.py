@@ -223,7 +223,7 @@ def test_one_reading_of_the_queue_serves_all_and_not_more_often_than_each_second
 
     queue, now = Counting(KIND), [0.0]
     for name in ("a", "b", "c"):
-        queue.place(Job(name, KIND))
+        queue.place(name)
     places = Places(queue, lambda: now[0])
     assert [places.place(name) for name in ("a", "b", "c", "d")] == [0, 1, 2, 3]
     assert places.waits("b") and not places.waits("bb")

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from scai.jobs.retention import purge
-from scai.queues.base import Job
+from scai.queues.base import Job, Ticket
 from scai.queues.directory import DirectoryQueue
+from scai.queues.memory import MemoryQueue
 from scai.settings import ROOT, Settings, seconds
 from scai.storage import upload_spool
 from scai.storage.session import Session, Upload
@@ -121,15 +122,15 @@ def test_a_cleaner_without_patience_takes_no_upload_that_is_being_made(
     sessions: Path, queue: DirectoryQueue
 ) -> None:
     """From the moment its directory appears until its ticket is there, a session is locked."""
-    seen: list[int] = []
+    alive: list[int] = []
 
-    def enqueue(session: Session) -> None:
-        done = purge(sessions, [queue], 0, now=time.time() + 10)
-        seen.append(done.alive)
-        queue.put(Job(session.name, queue.kind))
+    class Cleaned(MemoryQueue):
+        def place(self, session: str) -> Ticket:
+            alive.append(purge(sessions, [queue], 0, now=time.time() + 10).alive)
+            return queue.place(session)
 
-    session = Session.create(sessions, queue.kind, Upload(b"x", ".jpg"), enqueue=enqueue)
-    assert seen == [1]
+    session = Session.create(sessions, queue.kind, Upload(b"x", ".jpg"), queue=Cleaned(queue.kind))
+    assert alive == [1]
     assert purge(sessions, [queue], 0, now=time.time() + 10).removed == []
     assert session.path.exists()
 

@@ -11,7 +11,7 @@ from scai.queues.memory import MemoryQueue
 class Relistening(MemoryQueue):
     """A queue that begins to listen anew by ending a thread that is about to ring."""
 
-    def listen(self, ring):  # type: ignore[no-untyped-def]
+    def listen_for_ends(self, ring):  # type: ignore[no-untyped-def]
         bell = threading.Thread(target=ring, args=("d-1",))
         bell.start()
         bell.join(10)

@@ -119,7 +119,7 @@ def test_a_journal_that_fails_leaves_the_verdict_alone(
     harm(noted, queue.pool, monkeypatch)
     worker.step()
     assert (good.state, bad.state) == ("complete", "failure")
-    assert len(queue) == 0 and not queue.claimed() and not queue.held()
+    assert len(queue) == 0 and not queue.claims() and not queue.held()
     assert noted.lost == 2
 
 

@@ -24,7 +24,7 @@ from scai.monitoring.journal import Entry, Journal
 from scai.monitoring.overview import Overview
 from scai.monitoring.queue_status import queue_status
 from scai.queues._owners import Owner
-from scai.queues.base import Job
+from scai.queues.base import Job, JobQueue
 from scai.queues.directory import DirectoryQueue
 from scai.queues.memory import MemoryQueue
 from scai.settings import Settings
@@ -66,9 +66,9 @@ def hire(settings: Settings) -> Iterator[Callable[..., Owner]]:
     owners: list[Owner] = []
 
     def hire(kind: str = IC, **facts: Any) -> Owner:
-        owners.append(Owner(settings.pool(kind)))
+        owners.append(Owner(f"{settings.pool(kind)}/.owners"))
         warm = {"model": "digits", "engine": "fake", "plan": "plain", "warm": True, "batch": 8}
-        owners[-1].tell(**{"kind": kind, "started": NOW - 90, **warm, **facts})
+        owners[-1].announce(**{"kind": kind, "started": NOW - 90, **warm, **facts})
         return owners[-1]
 
     yield hire
@@ -143,7 +143,7 @@ def test_many_watchers_cost_one_reading_a_second(
 def test_a_long_queue_is_read_more_seldom(
     settings: Settings, overview: Overview, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def slow(queue: DirectoryQueue, now: float | None = None) -> Any:
+    def slow(queue: JobQueue, now: float | None = None) -> Any:
         clock.now += 0.5
         return queue_status(queue, now)
 

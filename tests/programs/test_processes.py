@@ -114,7 +114,7 @@ def test_two_workers_share_a_thousand_tickets_and_none_is_run_twice(tmp_path: Pa
     # When two workers start
     running = Live(tmp_path, SCAI_IC_WORKERS="2", SCAI_OD_WORKERS="0", **models).wait_ready()
     try:
-        wait_until(lambda: not len(queue) and not queue.claimed(), 120)
+        wait_until(lambda: not len(queue) and not queue.claims(), 120)
     finally:
         running.stop()
     # Then each session was run once, by one of them
@@ -261,9 +261,9 @@ def test_one_poisonous_picture_among_sixty_good_ones_kills_three_workers_and_no_
         f"--config={tmp_path / 'image_classification.config'}",
     ]
     deaths = 0
-    while len(queue) or queue.claimed():
+    while len(queue) or queue.claims():
         worker = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        wait_until(lambda w=worker: w.poll() is not None or not (len(queue) or queue.claimed()), 60)
+        wait_until(lambda w=worker: w.poll() is not None or not (len(queue) or queue.claims()), 60)
         if worker.poll() is None:
             worker.terminate()
             worker.wait(20)

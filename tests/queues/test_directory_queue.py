@@ -9,14 +9,14 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.helpers import KIND, wait_until
-from support.queueing import claim_all, names, put, taken
+from support.queueing import claim_all, claimed, names, put, taken
 
-from scai.queues import _owners
-from scai.queues.base import Claim, Job
+from scai.queues.base import Claim, ClaimStatus
 from scai.queues.directory import DirectoryQueue
 from scai.storage.disk import Disk
 
@@ -45,9 +45,8 @@ def test_an_arrival_rings_the_bell_long_before_the_sweep(tmp_path: Path, how: st
     """With an hour between sweeps, only the bell can bring a ticket, also right after a claim."""
     queue = DirectoryQueue(tmp_path / "pool", KIND, sweep=3600)
     arrivals = names(3)
-    rang = threading.Event()
     try:
-        queue._listen()
+        queue.claim(1, 0)
         queue._rung.clear()
         for name in arrivals:
             (tmp_path / "new").touch()
@@ -56,7 +55,6 @@ def test_an_arrival_rings_the_bell_long_before_the_sweep(tmp_path: Path, how: st
             assert taken(queue) == [name]
             queue._rung.clear()
     finally:
-        rang.set()
         queue.close()
 
 
@@ -73,12 +71,11 @@ def test_without_file_events_the_sweep_finds_everything(tmp_path: Path) -> None:
 def test_without_file_events_the_folder_is_read_once_a_sweep(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    queue = DirectoryQueue(tmp_path / "pool", KIND, sweep=3600, doorbell=False)
-    monkeypatch.setattr("scai.queues.directory._LONGEST_TURN", 0.01)
-    looks: list[int] = []
-    monkeypatch.setattr(queue._backlog, "read", lambda names: looks.append(1))
+    pool = tmp_path / "pool"
+    queue = DirectoryQueue(pool, KIND, sweep=3600, doorbell=False, wake_period=0.01)
+    readings = readings_of(pool, monkeypatch)
     assert queue.claim(1, 0.3) == []
-    assert len(looks) == 1
+    assert len(readings) == 1
     queue.close()
 
 
@@ -116,7 +113,7 @@ def test_a_dead_owners_claims_come_back_and_a_living_ones_do_not(tmp_path: Path)
     assert child.stdout is not None
     try:
         assert child.stdout.readline().strip() == "2"
-        assert len(_owners.living(pool)) == 1
+        assert len(queue.workers()) == 1
         assert queue.recover() == 0
         # When it stops answering, it is still alive and keeps its claims
         child.send_signal(signal.SIGSTOP)
@@ -128,29 +125,32 @@ def test_a_dead_owners_claims_come_back_and_a_living_ones_do_not(tmp_path: Path)
     # Then its claims are back, at their old place
     wait_until(lambda: queue.recover() == 2, 5)
     assert taken(queue) == known
-    assert [w["id"] for w in _owners.living(pool)] == [queue.owner.id]
+    assert [worker["id"] for worker in queue.workers()] == [queue.owner.id]
     queue.close()
-    assert _owners.known(pool) == set()
+    assert os.listdir(pool / ".owners") == []
 
 
 def test_strange_things_among_the_owners_stop_nobody(queue: DirectoryQueue) -> None:
     (queue.pool / ".owners" / "folder.lock").mkdir()
     (queue.pool / ".owners" / "link.lock").symlink_to("/nonexistent/lock")
+    queue.announce(warm=True)
+    (queue.pool / ".owners" / f"{queue.owner.id}.json").write_text("[1]")
     [name] = names(1)
     put(queue, name)
     queue.recover()
+    assert {"id": queue.owner.id} in queue.workers()
     assert taken(queue) == [name]
 
 
 def test_the_bells_ring_again_after_the_folder_was_removed(tmp_path: Path) -> None:
     queue = DirectoryQueue(tmp_path / "pool", KIND, sweep=0.2)
     done: list[str] = []
-    assert queue.listen(done.append)
+    assert queue.listen_for_ends(done.append)
     assert taken(queue) == []
     shutil.rmtree(queue.pool)
-    wait_until(lambda: queue._bell is not None and queue._bell.lost, 5)
-    wait_until(lambda: queue._done_bell is not None and queue._done_bell.lost, 5)
-    assert taken(queue) == [] and queue.listen(done.append)
+    wait_until(lambda: queue._arrivals is not None and queue._arrivals.lost, 5)
+    wait_until(lambda: queue._ends is not None and queue._ends.lost, 5)
+    assert taken(queue) == [] and queue.listen_for_ends(done.append)
     [name] = names(1)
     queue._rung.clear()
     put(queue, name)
@@ -197,7 +197,7 @@ def test_done_rings_those_who_wait_for_the_verdict(tmp_path: Path) -> None:
     worker = DirectoryQueue(tmp_path / "pool", KIND)
     portal = DirectoryQueue(tmp_path / "pool", KIND)
     rung: list[str] = []
-    assert portal.listen(rung.append)
+    assert portal.listen_for_ends(rung.append)
     [name] = names(1)
     put(portal, name)
     [claim] = worker.claim(1, 0)
@@ -207,48 +207,62 @@ def test_done_rings_those_who_wait_for_the_verdict(tmp_path: Path) -> None:
     portal.close()
 
 
-def reads_of(queue: DirectoryQueue, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Grows by one for each time that the folder is read."""
-    reads: list[int] = []
-    real = queue._backlog.read
-    monkeypatch.setattr(queue._backlog, "read", lambda names: reads.append(1) or real(names))
-    return reads
+def readings_of(pool: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Grows by one for each time that the queue's folder is read."""
+    readings: list[str] = []
+    scandir = os.scandir
+
+    def noted(path: str) -> object:
+        if path == os.fspath(pool):
+            readings.append(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", noted)
+    return readings
+
+
+@pytest.fixture
+def slow_queue(tmp_path: Path) -> Iterator[DirectoryQueue]:
+    """A queue that reads its folder once an hour."""
+    queue = DirectoryQueue(tmp_path / "pool", KIND, sweep=3600)
+    yield queue
+    queue.close()
 
 
 def test_a_deep_queue_is_not_read_for_each_claim(
-    queue: DirectoryQueue, monkeypatch: pytest.MonkeyPatch
+    slow_queue: DirectoryQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    queue._sweep = 3600
+    queue = slow_queue
     known = names(100)
     for name in known:
         (queue.pool / name).touch()
     assert taken(queue, 10) == known[:10]
-    reads = reads_of(queue, monkeypatch)
+    readings = readings_of(queue.pool, monkeypatch)
     assert [taken(queue, 10) for _ in range(9)] == [known[n : n + 10] for n in range(10, 100, 10)]
-    assert reads == []
+    assert readings == []
 
 
 def test_a_ticket_whose_event_came_is_claimed_in_its_place_without_reading(
-    queue: DirectoryQueue, monkeypatch: pytest.MonkeyPatch
+    slow_queue: DirectoryQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    queue._sweep = 3600
+    queue = slow_queue
     first, second, third, fourth = names(4)
     put(queue, first, third)
     assert taken(queue, 1) == [first]
-    reads = reads_of(queue, monkeypatch)
+    readings = readings_of(queue.pool, monkeypatch)
     for name in (second, fourth):
         queue._rung.clear()
         put(queue, name)
         assert queue._rung.wait(10)
     assert taken(queue, 10) == [second, third, fourth]
-    assert reads == []
+    assert readings == []
 
 
 def test_placing_is_waiting_already_and_a_failed_flush_takes_it_back(
     queue: DirectoryQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [name] = names(1)
-    flush = queue.place(Job(name, KIND))
+    ticket = queue.place(name)
     assert len(queue) == 1
 
     def refuse(descriptor: int) -> None:
@@ -256,7 +270,7 @@ def test_placing_is_waiting_already_and_a_failed_flush_takes_it_back(
 
     monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises(OSError):
-        flush()
+        queue.flush(ticket)
     assert len(queue) == 0
 
 
@@ -271,7 +285,7 @@ def test_many_threads_of_a_process_are_one_owner(queue: DirectoryQueue) -> None:
         for thread in threads:
             thread.join()
     assert sorted(got) == known
-    assert len(_owners.living(queue.pool)) == 1
+    assert len(queue.workers()) == 1
 
 
 def test_four_claimers_share_a_thousand_jobs_and_none_twice(tmp_path: Path) -> None:
@@ -309,7 +323,7 @@ def test_tickets_are_names_of_one_file_and_still_each_is_claimed_once(
     put(queue, *known)
     assert len({(queue.pool / name).stat().st_ino for name in known}) == 1
     assert taken(queue) == known
-    assert len(queue) == 0 and sorted(queue.claimed()) == known
+    assert len(queue) == 0 and claimed(queue) == known
 
 
 def test_a_second_ticket_for_a_claimed_job_does_not_stay_when_the_claim_comes_back(
@@ -320,7 +334,7 @@ def test_a_second_ticket_for_a_claimed_job_does_not_stay_when_the_claim_comes_ba
     [claim] = queue.claim(1, 0)
     put(queue, name)
     claim.give_back()
-    assert (list(queue.waiting()), queue.claimed()) == ([name], {})
+    assert (list(queue.waiting()), claimed(queue)) == ([name], [])
 
 
 def test_a_second_ticket_claimed_by_the_same_worker_is_a_claim_of_its_own(
@@ -334,9 +348,9 @@ def test_a_second_ticket_claimed_by_the_same_worker_is_a_claim_of_its_own(
     assert first is not None and second is not None
     assert list(queue.waiting()) == []
     second.done()
-    assert list(queue.claimed()) == [name]
+    assert claimed(queue) == [name]
     first.done()
-    assert not queue.claimed()
+    assert claimed(queue) == []
 
 
 def test_a_job_claimed_again_while_it_is_given_back_is_not_lost(
@@ -358,9 +372,9 @@ def test_a_job_claimed_again_while_it_is_given_back_is_not_lost(
     monkeypatch.setattr(os, "rename", rename_then_claim)
     first.give_back()
     assert second[0] is not None
-    assert (len(queue), list(queue.claimed())) == (0, [name])
+    assert (len(queue), claimed(queue)) == (0, [name])
     second[0].give_back()
-    assert (list(queue.waiting()), queue.claimed()) == ([name], {})
+    assert (list(queue.waiting()), claimed(queue)) == ([name], [])
 
 
 def test_a_ticket_put_while_the_same_job_is_claimed_stays(
@@ -377,20 +391,7 @@ def test_a_ticket_put_while_the_same_job_is_claimed_stays(
     monkeypatch.setattr(os, "rename", rename_then_put)
     claim = queue.claim_one(name)
     assert claim is not None
-    assert (list(queue.waiting()), list(queue.claimed())) == ([name], [name])
-
-
-def test_a_claim_that_ended_touches_no_later_claim_of_the_same_job(queue: DirectoryQueue) -> None:
-    [name] = names(1)
-    put(queue, name)
-    first = queue.claim_one(name)
-    assert first is not None
-    first.give_back()
-    second = queue.claim_one(name)
-    assert second is not None
-    first.done()
-    first.give_back()
-    assert (len(queue), list(queue.claimed())) == (0, [name])
+    assert (list(queue.waiting()), claimed(queue)) == ([name], [name])
 
 
 def test_a_failed_flush_leaves_a_ticket_that_waited_before(tmp_path: Path) -> None:
@@ -413,7 +414,7 @@ def test_a_failed_flush_leaves_a_ticket_that_waited_before(tmp_path: Path) -> No
 def test_claims_named_by_an_earlier_release_come_back(queue: DirectoryQueue) -> None:
     [name] = names(1)
     (queue.pool / ".claimed" / f"{name}@host-1-abcd").touch()
-    assert queue.claimed() == {name: "host-1-abcd"}
+    assert queue.claims() == [ClaimStatus(name, "host-1-abcd")]
     assert queue.recover() == 1
     assert list(queue.waiting()) == [name]
 
@@ -429,11 +430,51 @@ def test_when_events_were_missed_the_folder_is_read_again(tmp_path: Path) -> Non
     queue = DirectoryQueue(tmp_path / "pool", KIND, sweep=3600)
     try:
         assert taken(queue) == []
-        assert queue._bell is not None
-        queue._bell.close()
+        assert queue._arrivals is not None
+        queue._arrivals.close()
         [name] = names(1)
         put(queue, name)
-        queue._bell._ringer.on_queue_overflow()
+        queue._arrivals._ringer.on_queue_overflow()
         assert taken(queue, timeout=10) == [name]
     finally:
         queue.close()
+
+
+def test_a_heartbeat_is_one_claims_own_though_all_tickets_are_names_of_one_file(
+    queue: DirectoryQueue,
+) -> None:
+    first, second = names(2)
+    put(queue, first, second)
+    beating, silent = queue.claim(2, 0)
+    beating.beat()
+    [beat] = list((queue.pool / ".owners").glob("*.beat"))
+    os.utime(beat, (1000, 1000))
+    assert {claim.session: claim.last_beat for claim in queue.claims()} == {
+        first: 1000,
+        second: None,
+    }
+    beating.beat()
+    assert max(claim.last_beat or 0 for claim in queue.claims()) > 1000
+    beating.done()
+    beating.beat()
+    silent.done()
+    assert not list((queue.pool / ".owners").glob("*.beat"))
+
+
+def test_the_heartbeats_of_a_dead_owner_go_with_it(queue: DirectoryQueue) -> None:
+    [name] = names(1)
+    (queue.pool / ".claimed" / f"{name}@host-1-abcd+7").touch()
+    (queue.pool / ".owners" / "host-1-abcd+7.beat").touch()
+    [claim] = queue.claims()
+    assert claim.last_beat is not None
+    assert queue.recover() == 1
+    assert not list((queue.pool / ".owners").glob("*.beat"))
+
+
+def test_a_queue_that_is_only_looked_at_makes_nothing(tmp_path: Path) -> None:
+    queue = DirectoryQueue(tmp_path / "pool", KIND, look_only=True)
+    assert (len(queue), queue.order(9), queue.claims(), queue.held(), queue.workers()) == (
+        0, [], [], {}, [],
+    )  # fmt: skip
+    queue.close()
+    assert not queue.pool.exists()

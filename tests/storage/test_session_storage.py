@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from scai.queues.base import Job
+from scai.queues.base import Ticket
 from scai.queues.directory import DirectoryQueue
+from scai.queues.memory import MemoryQueue
 from scai.storage.session import Session, Upload
 
 Make = Callable[..., Session]
@@ -66,7 +67,7 @@ def test_an_upload_is_whole_on_the_disk_before_it_appears_and_its_ticket_before_
         sessions,
         "image_classification",
         upload,
-        enqueue=lambda made: queue.place(Job(made.name, queue.kind)),
+        queue=queue,
     )
     appeared = trace.index(f"rename {session.name}")
     before = {"flush input.jpg", "flush process.json", f"flush .new-{session.name}"}
@@ -104,20 +105,23 @@ def test_a_verdict_is_on_the_disk_before_the_record_says_so(
 
 
 def test_a_worker_need_not_wait_for_the_flush_of_the_ticket(sessions: Path) -> None:
-    """The lock is let go as soon as the ticket is there, or its claimer would find it taken."""
+    """The lock is released as soon as the ticket is there, or its claimer would find it taken."""
     free: list[bool] = []
 
-    def enqueue(session: Session) -> Callable[[], None]:
-        with session.lock(patience=0) as ours:
-            free.append(ours)
+    class Watched(MemoryQueue):
+        def place(self, session: str) -> Ticket:
+            self._try_lock(session)
+            return super().place(session)
 
-        def flush() -> None:
-            with session.lock(patience=0) as ours:
+        def flush(self, ticket: Ticket) -> None:
+            self._try_lock(ticket.session)
+
+        def _try_lock(self, session: str) -> None:
+            with Session(sessions, session).lock(patience=0) as ours:
                 free.append(ours)
 
-        return flush
-
-    Session.create(sessions, "image_classification", Upload(b"x", ".jpg"), enqueue=enqueue)
+    queue = Watched("image_classification")
+    Session.create(sessions, "image_classification", Upload(b"x", ".jpg"), queue=queue)
     assert free == [False, True]
 
 
@@ -141,35 +145,32 @@ def test_a_lock_that_is_soon_let_go_is_waited_for(new_session: Make) -> None:
     timer.join()
 
 
-def test_a_ticket_that_cannot_be_flushed_goes_and_its_session_with_it(
-    sessions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("folder", ["pool", "session"])
+def test_when_a_last_flush_fails_neither_the_ticket_nor_the_session_stays(
+    sessions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:
     queue = DirectoryQueue(tmp_path / "pool", "image_classification", doorbell=False)
     real = os.fsync
 
-    def refuse_pool(descriptor: int) -> None:
-        if os.readlink(f"/proc/self/fd/{descriptor}").endswith("/pool"):
+    def refuse(descriptor: int) -> None:
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith(f"/{folder}"):
             raise OSError(5, "Input/output error")
         real(descriptor)
 
-    monkeypatch.setattr(os, "fsync", refuse_pool)
+    monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises(OSError):
-        Session.create(
-            sessions,
-            "image_classification",
-            Upload(b"x", ".jpg"),
-            enqueue=lambda made: queue.place(Job(made.name, queue.kind)),
-        )
+        Session.create(sessions, "image_classification", Upload(b"x", ".jpg"), queue=queue)
     assert list(sessions.iterdir()) == [] and len(queue) == 0
     queue.close()
 
 
 def test_an_upload_that_cannot_be_queued_leaves_nothing(sessions: Path) -> None:
-    def full(session: Session) -> None:
-        assert session.state == "initialization"
-        raise OSError(28, "No space left on device")
+    class Full(MemoryQueue):
+        def place(self, session: str) -> Ticket:
+            assert Session(sessions, session).state == "initialization"
+            raise OSError(28, "No space left on device")
 
     upload = Upload(b"x", ".jpg")
     with pytest.raises(OSError):
-        Session.create(sessions, "image_classification", upload, enqueue=full)
+        Session.create(sessions, "image_classification", upload, queue=Full("image_classification"))
     assert list(sessions.iterdir()) == []

@@ -23,6 +23,11 @@ def taken(queue: JobQueue, limit: int = 10, timeout: float = 0.0) -> list[str]:
     return [claim.job.session for claim in queue.claim(limit, timeout)]
 
 
+def claimed(queue: JobQueue) -> list[str]:
+    """The sessions that are claimed by anybody."""
+    return sorted(claim.session for claim in queue.claims())
+
+
 def claim_all(pool: str, kind: str, results: multiprocessing.Queue[list[str]]) -> None:
     """Take all jobs of a kind from the folder `pool`, and tell which they were."""
     queue = DirectoryQueue(Path(pool), kind, doorbell=False)

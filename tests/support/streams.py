@@ -13,7 +13,6 @@ from scai.jobs.following import Follower
 from scai.jobs.places import Places
 from scai.jobs.waiters import Waiters
 from scai.kinds import ROUTES, Routes
-from scai.queues.base import Job
 from scai.queues.directory import DirectoryQueue
 from scai.storage.session import Session, Upload
 from support.helpers import KIND, picture
@@ -66,7 +65,7 @@ class Folder:
             self.root,
             KIND,
             Upload(picture(), ".jpg", "a.jpg"),
-            enqueue=lambda session: self.queue.place(Job(session.name, KIND)),
+            queue=self.queue,
         )
 
 

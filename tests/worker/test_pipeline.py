@@ -178,7 +178,7 @@ def test_no_more_is_claimed_than_can_be_in_hand(
 ) -> None:
     sessions = [submit() for _ in range(20)]
     start()
-    wait_until(lambda: len(queue.claimed()) == 12, what="three batches of four")
+    wait_until(lambda: len(queue.claims()) == 12, what="three batches of four")
     assert gate.inside.wait(20)
     assert len(queue) == 8
     gate.open()
@@ -219,7 +219,7 @@ def test_what_was_not_begun_is_given_back_at_the_stop(
     gate.open()
     running.join(20)
     assert first.state == "complete"
-    assert (late.state, len(queue), queue.claimed()) == ("initialization", 1, {})
+    assert (late.state, len(queue), queue.claims()) == ("initialization", 1, [])
 
 
 def test_it_tells_how_its_batches_formed(
@@ -256,4 +256,4 @@ def test_a_session_that_is_removed_while_it_runs_ends_with_its_ticket(
     session = submit()
     engine.fail = lambda tensors: shutil.rmtree(session.path)
     worker.step()
-    assert (len(queue), queue.claimed(), session.path.exists()) == (0, {}, False)
+    assert (len(queue), queue.claims(), session.path.exists()) == (0, [], False)

@@ -50,13 +50,13 @@ def test_no_job_is_lost_when_workers_are_stopped_200_times_under_load(
         worker = Worker(queue, models, sessions, batch=4, threads=4, disk=disk)
         running = threading.Thread(target=worker.run)
         running.start()
-        wait_until(queue.claimed, what="the worker began")
+        wait_until(queue.claims, what="the worker began")
         threading.Event().wait(moments.random() * 0.01)
         worker.stop()
         running.join(20)
         worker.close()
         assert not running.is_alive()
-        assert portal.claimed() == {}
+        assert portal.claims() == []
 
     # Then each job has its verdict or waits
     waiting = set(portal.waiting())

@@ -69,7 +69,7 @@ def test_a_job_gets_its_verdict_and_its_ticket_goes(
     assert list(json.loads(result["result"]))[0] == "white"
     assert result["image"] == {"width": 64, "height": 48, "orientation": 1}
     assert (result["model"], result["engine"]) == ("default", "fake")
-    assert len(queue) == 0 and not queue.claimed()
+    assert len(queue) == 0 and not queue.claims()
 
 
 def test_waiting_jobs_are_run_together(worker: Worker, submit: Make, models: ModelCache) -> None:

@@ -1,0 +1,44 @@
+"""Jobs of the directory queue that are set aside: a file under `.hold/` holds each one's reason."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from scai.queues._folders import QueueFolders
+from scai.storage.disk import Disk
+from scai.storage.open_plain import open_plain
+from scai.storage.session import NAME
+
+# Far above any reason of ours, in bytes; a person may write anything.
+_MAX_REASON = 4000
+
+
+class HoldFolder:
+    """The folder `.hold`."""
+
+    def __init__(self, folders: QueueFolders, disk: Disk) -> None:
+        self._folders = folders
+        self._disk = disk
+
+    def add(self, session: str, reason: str) -> None:
+        """Set the job of a session aside; the caller ends its claim."""
+        self._disk.publish(Path(self._folders.hold, session), (reason.strip() + "\n").encode())
+
+    def drop(self, session: str) -> None:
+        """Remove the file of a session, if there is one."""
+        with suppress(FileNotFoundError):
+            os.unlink(f"{self._folders.hold}/{session}")
+
+    def sessions(self) -> list[str]:
+        """The sessions that are set aside, in no order."""
+        return list(filter(NAME.fullmatch, self._folders.names(self._folders.hold)))
+
+    def reason(self, session: str) -> str | None:
+        """The reason of one of them; None where there is no file that can be read."""
+        try:
+            with open_plain(f"{self._folders.hold}/{session}") as file:
+                return file.read(_MAX_REASON).decode("utf-8", "replace").strip()
+        except OSError:
+            return None

@@ -1,0 +1,79 @@
+"""How often something costly may be read again."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+# A reading is good for this many times as long as it took: reading costs 1 % of the time at most.
+_TIMES = 100
+
+
+class Pace:
+    """Due again `least` seconds after the last reading, or 100 times what that one took.
+
+    Not locked: the caller decides who reads.
+    """
+
+    def __init__(
+        self, least: float, clock: Callable[[], float] = time.monotonic, times: float = _TIMES
+    ) -> None:
+        self._least = least
+        self._clock = clock
+        self._times = times
+        self._read_at = -float("inf")
+        self._cost = 0.0
+
+    @property
+    def age(self) -> float:
+        """Seconds since the end of the last reading; infinite before the first one."""
+        return self._clock() - self._read_at
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to read again."""
+        return self.age >= max(self._least, self._times * self._cost)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Measure a reading; one that raises does not count."""
+        started = self._clock()
+        yield
+        self._read_at = self._clock()
+        self._cost = self._read_at - started
+
+
+class Reading(Generic[T]):
+    """The last value of `read`, which is called again at the pace of `Pace`. Safe between threads.
+
+    Callers who come while another one reads get the old value, which is `first` before any reading.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], T],
+        first: T,
+        least: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._read = read
+        self._value = first
+        self._least = least
+        self._pace = Pace(least, clock)
+        self._reader = threading.Lock()
+
+    def value(self, *, soon: bool = False) -> T:
+        """The value; with `soon`, never older than `least` seconds, whatever reading costs."""
+        due = self._pace.age >= self._least if soon else self._pace.due
+        if due and self._reader.acquire(blocking=False):
+            try:
+                with self._pace.reading():
+                    self._value = self._read()
+            finally:
+                self._reader.release()
+        return self._value
