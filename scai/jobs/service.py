@@ -15,7 +15,7 @@ from scai.jobs.depth import Depth
 from scai.jobs.following import Follower, Stream
 from scai.jobs.places import Places
 from scai.jobs.waiters import Waiters
-from scai.models.client_options import Choices
+from scai.models.client_options import ClientOptions
 from scai.pictures.header import SUFFIXES, Limits, probe
 from scai.queues.base import JobQueue
 from scai.settings import Settings
@@ -50,7 +50,7 @@ class JobService:
         self._depths = {kind: Depth(queue) for kind, queue in self._queues.items()}
         self._places = {kind: Places(queue) for kind, queue in self._queues.items()}
         self._follower = Follower(settings.sessionpath, self._waiters, self._places)
-        self._choices = Choices(settings)
+        self._options = ClientOptions(settings)
         settings.sessionpath.mkdir(parents=True, exist_ok=True)
         spread(settings.sessionpath)
 
@@ -61,7 +61,7 @@ class JobService:
 
     def models(self, kind: str) -> list[str]:
         """The models a client may choose by name, the default one first; aliases are left out."""
-        return self._choices.models(kind)
+        return self._options.models(kind)
 
     def submit(
         self,
@@ -78,7 +78,7 @@ class JobService:
         NotFound, BadRequest, BadImage, Busy or StorageFull.
         """
         queue = self._queue(kind)
-        chosen = self._choices.checked(kind, params or {})
+        chosen = self._options.parse(kind, params or {})
         info = probe(picture, self._limits)
         self._refuse_when_full(kind)
         name = _base_name(filename)
@@ -102,7 +102,7 @@ class JobService:
     def check(self, kind: str, params: Mapping[str, str]) -> dict[str, str | float]:
         """The parameters as `submit` would take them; raises as it would, whatever the picture."""
         self._queue(kind)
-        return self._choices.checked(kind, params)
+        return self._options.parse(kind, params)
 
     def _refuse_when_full(self, kind: str) -> None:
         if not self._depths[kind].room(self.settings.max_waiting):

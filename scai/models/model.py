@@ -1,4 +1,4 @@
-"""One model as its section, its folder and its card tell of it, read without opening it."""
+"""One model, described by its section, its folder and its notes, without opening the model."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 from scai.errors import ConfigError
 from scai.models import cards, labels, speeds
-from scai.models import notes as model_notes
 from scai.models.cards import ModelCard
-from scai.models.notes import Metric, Notes, Plot, text
+from scai.models.notes import NAME, Metric, Notes, Plot, plot_bytes, plots, text, texts
 
-_MOST_LABELS = 1000
-_LONGEST_LABEL, _LONGEST_LABEL_FILE = 200, 4_000_000
+_MAX_LABELS = 1000
+_MAX_LABEL_LENGTH = 200
+_MAX_LABEL_FILE_BYTES = 4_000_000
 _FORMATS = {
     ".tflite": "TensorFlow Lite",
     ".pb": "TensorFlow graph",
@@ -25,10 +25,10 @@ _FORMATS = {
 
 @dataclass(frozen=True)
 class Model:
-    """One model as the files tell of it; sizes in bytes and pixels.
+    """One model as its files describe it; sizes in bytes and pixels.
 
-    `folder` is where its plots lie, None if it has no folder of its own; `problem` is one sentence
-    when its section is wrong, and then the rest is empty. `sources` are what it was read from.
+    `folder` holds its plots; None if it has no folder of its own. `problem` is one sentence when
+    its section is wrong, and then the rest is empty. `sources` are the paths it was read from.
     """
 
     kind: str
@@ -51,26 +51,26 @@ class Model:
     sources: tuple[Path, ...] = ()
 
     def picture(self, name: str) -> tuple[bytes, str] | None:
-        """Content and mark of the plot of that name; None when it is not one of `plots`."""
+        """Content and mark of the plot `name`; None when it is not one of `plots`."""
         if self.folder is None or name not in [plot.name for plot in self.plots]:
             return None
-        return model_notes.plot_bytes(self.folder, name)
+        return plot_bytes(self.folder, name)
 
 
 def read(kind: str, file: Path, name: str, default: bool, aliases: tuple[str, ...]) -> Model:
-    """The model of the section `name` of `file`; with its `problem` where that is wrong."""
+    """Read the model of the section `name` of `file`, or the `problem` of that section."""
     try:
         card = cards.load_card(file, name, kind)
-        known = _labels(card)
+        names = _labels(card)
     except ConfigError as error:
-        return Model(kind, name, default, aliases, problem=short(error, file))
+        return Model(kind, name, default, aliases, problem=public_message(error, file))
     folder = _folder(card)
     notes = Notes.read(folder) if folder else Notes({}, False)
     sources = [path for path in (file, card.graph, card.labels, folder) if path]
     if folder is not None:
-        sources.append(folder / model_notes.NAME)
-    if not known:
-        known = tuple(model_notes.texts(notes.told.get("classes"), _LONGEST_LABEL, _MOST_LABELS))
+        sources.append(folder / NAME)
+    if not names:
+        names = tuple(texts(notes.values.get("classes"), _MAX_LABEL_LENGTH, _MAX_LABELS))
     return Model(
         kind,
         name,
@@ -81,35 +81,35 @@ def read(kind: str, file: Path, name: str, default: bool, aliases: tuple[str, ..
         format=_format(card),
         engine="" if card.engine == cards.AUTO else card.engine,
         folder=folder,
-        labels=known,
+        labels=names,
         width=card.input_width or notes.size("width"),
         height=card.input_height or notes.size("height"),
         resize=card.resize,
-        metrics=tuple(notes.metrics(known)),
+        metrics=tuple(notes.metrics(names)),
         files=tuple(_files(card, folder, notes)),
-        plots=tuple(model_notes.plots(folder, notes)) if folder else (),
+        plots=tuple(plots(folder, notes)) if folder else (),
         sources=tuple(sources),
     )
 
 
 def _labels(card: ModelCard) -> tuple[str, ...]:
-    """What it can tell apart, in the order of the label file. Raises ConfigError."""
+    """The labels of a model, in the order of the label file. Raises ConfigError."""
     if card.labels is None:
         return ()
-    if card.labels.stat().st_size > _LONGEST_LABEL_FILE:
+    if card.labels.stat().st_size > _MAX_LABEL_FILE_BYTES:
         raise ConfigError(f"{card.where('LABELS')}: expected labels, got a file of many megabytes")
-    found = labels.read(card.labels)
-    shown = (text(found[number], _LONGEST_LABEL) for number in sorted(found))
-    return tuple(label for label in shown if label)
+    by_id = labels.read(card.labels)
+    clean = (text(by_id[number], _MAX_LABEL_LENGTH) for number in sorted(by_id))
+    return tuple(label for label in clean if label)
 
 
 def _folder(card: ModelCard) -> Path | None:
-    """The folder that a model's notes and plots lie in."""
+    """The folder of a model's notes and plots."""
     if card.graph is None:
         return None
     around = [card.graph] if card.graph.is_dir() else []
     around.append(card.graph.parent)
-    return next((folder for folder in around if (folder / model_notes.NAME).is_file()), around[-1])
+    return next((folder for folder in around if (folder / NAME).is_file()), around[-1])
 
 
 def _format(card: ModelCard) -> str:
@@ -121,7 +121,7 @@ def _format(card: ModelCard) -> str:
 
 
 def _files(card: ModelCard, folder: Path | None, notes: Notes) -> Iterable[tuple[str, int]]:
-    """Name and bytes of the model's own files, the one that runs first."""
+    """Name and bytes of the model's own files, the one that the engine loads first."""
     if card.graph is not None:
         try:
             yield text(card.graph.name, 120), _bytes_of(card.graph)
@@ -129,10 +129,10 @@ def _files(card: ModelCard, folder: Path | None, notes: Notes) -> Iterable[tuple
             return
     if folder is None:
         return
-    for name in notes.named_files():
+    for name in notes.file_names():
         path = folder / name
-        shown_above = path == card.graph or path.suffix == ".png"
-        if not shown_above and path.is_file() and not path.is_symlink():
+        is_elsewhere = path == card.graph or path.suffix == ".png"
+        if not is_elsewhere and path.is_file() and not path.is_symlink():
             yield name, path.stat().st_size
 
 
@@ -143,6 +143,6 @@ def _bytes_of(graph: Path) -> int:
     return sum(file.stat().st_size for file in graph.rglob("*") if file.is_file())
 
 
-def short(error: ConfigError, file: Path) -> str:
-    """The sentence without the folders of this server."""
+def public_message(error: ConfigError, file: Path) -> str:
+    """The error's sentence without the folders of this server."""
     return text(speeds.without_folder(error.message, file), 500)

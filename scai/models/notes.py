@@ -1,6 +1,6 @@
-"""What a card.json beside a model says, read with distrust: it may come from anywhere.
+"""The notes on a model in the card.json beside it, read with distrust: it may come from anywhere.
 
-Whatever is missing, of a wrong type or too long is left out; nothing here raises for the content.
+Whatever is missing, of a wrong type or too long is left out; no content raises an error.
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ from scai.storage.json_files import read_object
 from scai.storage.open_plain import open_plain
 
 NAME = "card.json"
-# The longest of each, in characters or entries.
-LONGEST_TEXT, LONGEST_NAME, MOST_LINES, MOST_METRICS, MOST_FILES = 4000, 120, 40, 400, 60
-# A picture of the card: its name, its bytes, its pixels a side.
-_PLOT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}\.png")
-_MOST_BYTES, _MOST_PIXELS, _MOST_PLOTS = 4_000_000, 10_000, 12
-# What the training tools draw, in the order in which it tells most.
-_DRAWN = ("confusion", "classes", "pr", "precision-recall", "curves", "reliability")
+# Characters of a text and of a name; numbers of lines, metrics and files.
+MAX_TEXT, MAX_NAME, MAX_LINES, MAX_METRICS, MAX_FILES = 4000, 120, 40, 400, 60
+_PLOT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}\.png")
+# Bytes of a plot, pixels along its sides, plots of a model.
+_MAX_BYTES, _MAX_PIXELS, _MAX_PLOTS = 4_000_000, 10_000, 12
+# The plots of the training tools, the most informative first.
+_TOOL_PLOTS = ("confusion", "classes", "pr", "precision-recall", "curves", "reliability")
 _PNG = b"\x89PNG\r\n\x1a\n"
-# The first that a metric's name matches says how telling it is, and its unit.
-_TELLING = tuple(
+# Bytes of a PNG file up to and with its height.
+_PNG_HEAD = 24
+# Patterns of metric names with their units, the most informative first; the first match counts.
+_METRICS = tuple(
     (re.compile(pattern, re.IGNORECASE), unit)
     for pattern, unit in (
         (r"accuracy( \(test\)|_mnist_test|_test)?", "share"),
@@ -46,18 +48,18 @@ _TELLING = tuple(
 _OF_LABEL = re.compile(r"(.{1,80}?) of (.+)")
 
 
-def text(value: object, longest: int = LONGEST_TEXT) -> str:
-    """`value` if it is text, on one line, without control characters, cut; else ""."""
+def text(value: object, max_length: int = MAX_TEXT) -> str:
+    """A text as one line without control characters, cut to `max_length`; "" for anything else."""
     if not isinstance(value, str):
         return ""
     line = " ".join("".join(c if ord(c) >= 32 and c != "\x7f" else " " for c in value).split())
     # Half a surrogate pair, which JSON allows, cannot be sent.
     line = line.encode("utf-8", "replace").decode()
-    return line if len(line) <= longest else line[: longest - 1] + "…"
+    return line if len(line) <= max_length else line[: max_length - 1] + "…"
 
 
 def number(value: object) -> int | float | None:
-    """`value` if it is a number that anybody can show, else None."""
+    """A finite number below 10^15; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     if isinstance(value, int):
@@ -65,18 +67,18 @@ def number(value: object) -> int | float | None:
     return value if math.isfinite(value) and abs(value) < 1e15 else None
 
 
-def texts(value: object, longest: int = LONGEST_TEXT, most: int = MOST_LINES) -> list[str]:
-    """The texts of a list, at most so many; of one text, that one."""
-    found = [value] if isinstance(value, str) else value if isinstance(value, list) else []
-    return [line for line in (text(item, longest) for item in found[:most]) if line]
+def texts(value: object, max_length: int = MAX_TEXT, max_lines: int = MAX_LINES) -> list[str]:
+    """The texts of a list, at most `max_lines`; a single text counts as a list of one."""
+    items = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+    return [line for line in (text(item, max_length) for item in items[:max_lines]) if line]
 
 
 @dataclass(frozen=True)
 class Metric:
     """One figure of a model; `unit` is "share" (0..1), "ms" or "".
 
-    `label` is the thing it was measured for, and "" for the model as a whole; `title` is its name
-    without the label.
+    `label` is the label that it is about, "" for the model as a whole; `title` is the name without
+    the label.
     """
 
     name: str
@@ -88,7 +90,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Plot:
-    """A picture that came with a model; pixels. `mark` changes with its content."""
+    """A picture in a model's folder; sides in pixels. `mark` changes with its content."""
 
     name: str
     width: int
@@ -98,95 +100,103 @@ class Plot:
 
 @dataclass(frozen=True)
 class Notes:
-    """The content of a card.json, clean; `there` says whether there is one."""
+    """The content of a card.json; `exists` says whether there is one.
 
-    told: Mapping[str, Any]
-    there: bool
+    `values` is the raw content, and the methods return clean values.
+    """
+
+    values: Mapping[str, Any]
+    exists: bool
 
     @classmethod
     def read(cls, folder: Path) -> Notes:
-        """Those of a model's folder; empty ones where there is no card or none to be read."""
+        """Read the notes in a model's folder; empty ones without a readable card."""
         try:
             return cls(read_object(str(folder / NAME)), True)
         except (NotFound, BadSession, OSError):
             return cls({}, False)
 
-    def say(self, key: str, longest: int = LONGEST_TEXT) -> str:
+    def text(self, key: str, max_length: int = MAX_TEXT) -> str:
         """The text under `key`, or ""."""
-        return text(self.told.get(key), longest)
+        return text(self.values.get(key), max_length)
 
     def lines(self, key: str) -> list[str]:
         """The sentences under `key`."""
-        return texts(self.told.get(key))
+        return texts(self.values.get(key))
 
     def size(self, key: str) -> int | None:
         """Pixels of the input: `key` is "width" or "height"."""
-        found = self._under("input").get(key)
-        value = number(found)
+        value = number(self._under("input").get(key))
         return value if isinstance(value, int) and 0 < value <= 100_000 else None
 
     def input_text(self, key: str) -> str:
         """One word or sentence about the input, such as "resize"."""
-        return text(self._under("input").get(key), LONGEST_NAME)
+        return text(self._under("input").get(key), MAX_NAME)
 
     def metrics(self, labels: Iterable[str]) -> list[Metric]:
-        """The figures, most telling first; those of one label after all others."""
-        known = set(labels)
-        found = []
-        for raw_name, raw in list(self._under("metrics").items())[:MOST_METRICS]:
-            name, value = text(raw_name, LONGEST_NAME), number(raw)
+        """The figures, the most informative first; those of single labels after all others."""
+        label_set = set(labels)
+        metrics = []
+        for raw_name, raw in list(self._under("metrics").items())[:MAX_METRICS]:
+            name, value = text(raw_name, MAX_NAME), number(raw)
             if name and value is not None:
-                found.append(_metric(name, value, known))
-        return sorted(found, key=lambda metric: (metric.label != "", _rank(metric.title)))
+                metrics.append(_metric(name, value, label_set))
+        return sorted(metrics, key=lambda metric: (metric.label != "", _rank(metric.title)))
 
-    def named_files(self) -> list[str]:
+    def file_names(self) -> list[str]:
         """The names of files that the card lists; bare names only."""
-        names = [text(name, LONGEST_NAME) for name in list(self._under("files"))[:MOST_FILES]]
+        names = [text(name, MAX_NAME) for name in list(self._under("files"))[:MAX_FILES]]
         return [name for name in names if name and "/" not in name and not name.startswith(".")]
 
     def _under(self, key: str) -> Mapping[str, Any]:
-        found = self.told.get(key)
-        return found if isinstance(found, dict) else {}
+        value = self.values.get(key)
+        return value if isinstance(value, dict) else {}
 
 
 def _metric(name: str, value: int | float, labels: set[str]) -> Metric:
     match = _OF_LABEL.fullmatch(name)
     title, label = (match[1], match[2]) if match and match[2] in labels else (name, "")
     rank = _rank(title)
-    unit = _TELLING[rank][1] if rank < len(_TELLING) else ""
+    unit = _METRICS[rank][1] if rank < len(_METRICS) else ""
     if unit == "share" and not 0 <= value <= 1:
         unit = ""
     return Metric(name, value, unit, title, label)
 
 
 def _rank(name: str) -> int:
-    """The place among the telling ones; behind all of them for an unknown one."""
-    matches = (at for at, (pattern, _) in enumerate(_TELLING) if pattern.fullmatch(name))
-    return next(matches, len(_TELLING))
+    """The place of a metric in the order; behind all others for an unknown one."""
+    matches = (at for at, (pattern, _) in enumerate(_METRICS) if pattern.fullmatch(name))
+    return next(matches, len(_METRICS))
 
 
 def plots(folder: Path, notes: Notes) -> list[Plot]:
-    """The pictures of a model: those its card lists or our tools draw, and no others.
+    """The plots of a model: those that its card lists or that our tools draw, and no others.
 
     A model without a card has none, for its folder may be anybody's.
     """
-    if not notes.there:
+    if not notes.exists:
         return []
-    drawn = [f"{name}.png" for name in _DRAWN]
-    wanted = dict.fromkeys([*drawn, *notes.named_files()])
-    found: list[Plot] = []
-    for name in wanted:
-        read = _plain_file(folder, name, 24) if _PLOT.fullmatch(name) else None
-        if read is not None and len(read[0]) == 24 and read[0].startswith(_PNG + b"\0\0\0\rIHDR"):
-            sides = int.from_bytes(read[0][16:20]), int.from_bytes(read[0][20:24])
-            if all(0 < side <= _MOST_PIXELS for side in sides):
-                found.append(Plot(name, *sides, read[1]))
-    return found[:_MOST_PLOTS]
+    names = dict.fromkeys([*(f"{name}.png" for name in _TOOL_PLOTS), *notes.file_names()])
+    plots: list[Plot] = []
+    for name in names:
+        head = _plain_file(folder, name, _PNG_HEAD) if _PLOT_NAME.fullmatch(name) else None
+        sides = _png_sides(head[0]) if head is not None else None
+        if head is not None and sides is not None:
+            plots.append(Plot(name, *sides, head[1]))
+    return plots[:_MAX_PLOTS]
+
+
+def _png_sides(head: bytes) -> tuple[int, int] | None:
+    """Width and height in pixels by the first bytes of a PNG file; None for anything else."""
+    if len(head) != _PNG_HEAD or not head.startswith(_PNG + b"\0\0\0\rIHDR"):
+        return None
+    width, height = int.from_bytes(head[16:20]), int.from_bytes(head[20:24])
+    return (width, height) if 0 < width <= _MAX_PIXELS and 0 < height <= _MAX_PIXELS else None
 
 
 def plot_bytes(folder: Path, name: str) -> tuple[bytes, str] | None:
     """Content and mark of one of `plots`, or None when it is gone."""
-    return _plain_file(folder, name, _MOST_BYTES)
+    return _plain_file(folder, name, _MAX_BYTES)
 
 
 def _plain_file(folder: Path, name: str, most: int) -> tuple[bytes, str] | None:
@@ -194,7 +204,7 @@ def _plain_file(folder: Path, name: str, most: int) -> tuple[bytes, str] | None:
     try:
         with open_plain(folder / name) as file:
             told = os.fstat(file.fileno())
-            if told.st_size > _MOST_BYTES:
+            if told.st_size > _MAX_BYTES:
                 return None
             return file.read(most), f"{told.st_mtime_ns:x}-{told.st_size:x}"
     except OSError:

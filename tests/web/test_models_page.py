@@ -347,13 +347,13 @@ def test_a_damaged_measurement_is_none(
 def test_a_measurement_of_a_worker_needs_no_file_and_hides_folders() -> None:
     graph = Path("/srv/models/m.tflite")
     told_by_worker = {**MEASURED.to_dict(), "tried": [], "refused": {"a": f"cannot read {graph}"}}
-    speed = speeds.shown(told_by_worker, graph)
+    speed = speeds.describe(told_by_worker, graph)
     assert speed["refused"] == {"a": "cannot read m.tflite"}
     assert [(t["engine"], t["single"]) for t in speed["tried"]] == [
         ("openvino", 200.0),
         ("litert", 180.0),
     ]
-    assert speeds.shown({**told_by_worker, "images_per_s": {"single": "fast"}}, graph) == {}
+    assert speeds.describe({**told_by_worker, "images_per_s": {"single": "fast"}}, graph) == {}
 
 
 def test_telling_of_models_loads_no_numpy() -> None:

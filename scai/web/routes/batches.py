@@ -70,7 +70,7 @@ class _Desk:
             known = " or ".join(self.service.kinds)
             raise BadRequest(f"kind: expected {known}, got {kind[:60]!r}")
         expected = upload.number("expected", self.settings.max_batch_photos)
-        progress = self.batches.create(kind, client_options.given(upload.fields), expected)
+        progress = self.batches.create(kind, client_options.from_fields(upload.fields), expected)
         last = bool(upload.photos) and not upload.says("open")
         return progress, self.batches.add(progress, upload.photos, _part(upload), last=last)
 

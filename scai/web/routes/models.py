@@ -15,7 +15,7 @@ from scai.jobs.service import JobService
 from scai.models import public
 from scai.models.model import Model
 from scai.models.notes import Metric
-from scai.models.shelf import Shelf
+from scai.models.shelf import ModelShelf
 from scai.settings import ROOT, Settings
 from scai.web import page
 
@@ -30,7 +30,7 @@ _SAME_AGAIN = re.compile(r".*_(tflite|pb)")
 def blueprint(service: JobService, settings: Settings) -> Blueprint:
     """The routes over one service."""
     models = Blueprint("models", __name__)
-    found = Shelf(settings)
+    found = ModelShelf(settings)
     folder = ROOT / "static" / "samples"
     samples = [name for name in _SAMPLES if (folder / f"{name}.webp").is_file()]
 
@@ -82,15 +82,15 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
 
 
 def _told(
-    found: Shelf, kind: str, workers: list[dict[str, Any]]
+    found: ModelShelf, kind: str, workers: list[dict[str, Any]]
 ) -> Iterable[tuple[Model, dict[str, Any]]]:
     for model in found.models(kind):
-        at_work = public.running(model, workers)
-        yield model, public.told(model, found.speed(model, at_work), at_work)
+        at_work = public.facts_of_workers(model, workers)
+        yield model, public.describe(model, found.speed(model, at_work), at_work)
 
 
 def _on_the_page(
-    found: Shelf, kind: str, workers: list[dict[str, Any]]
+    found: ModelShelf, kind: str, workers: list[dict[str, Any]]
 ) -> Iterable[dict[str, Any]]:
     """What /models.json tells of each model, in the order and shape in which the page shows it."""
     for model, told in _told(found, kind, workers):
@@ -100,7 +100,7 @@ def _on_the_page(
         tried = told["speed"].get("tried", [])
         yield {
             **told,
-            "card": model.notes.there,
+            "card": model.notes.exists,
             "labels": model.labels[:_LABELS_ON_THE_PAGE],
             "large": large,
             "others": [metric for metric in whole if metric not in large],

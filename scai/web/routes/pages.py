@@ -10,7 +10,7 @@ from flask.wrappers import Response
 from scai.jobs.service import JobService
 from scai.kinds import Kind
 from scai.models.model import Model
-from scai.models.shelf import Shelf
+from scai.models.shelf import ModelShelf
 from scai.settings import Settings
 from scai.web import page
 
@@ -23,7 +23,7 @@ _DIGITS = set("0123456789")
 def blueprint(service: JobService, settings: Settings) -> Blueprint:
     """The routes of the home page."""
     pages = Blueprint("pages", __name__)
-    shelf = Shelf(settings)
+    shelf = ModelShelf(settings)
 
     @pages.get("/")
     def home() -> Response:
@@ -49,7 +49,7 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
     return pages
 
 
-def _card(kind: Kind, names: list[str], shelf: Shelf) -> dict[str, Any]:
+def _card(kind: Kind, names: list[str], shelf: ModelShelf) -> dict[str, Any]:
     """What the page has to know of one kind; the default model comes first.
 
     `pad` is the model that reads digits drawn by hand, "" when there is none.

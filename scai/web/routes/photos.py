@@ -126,7 +126,7 @@ def _submitted(
     if kind not in service.kinds:
         raise BadRequest(f"kind: expected one of {', '.join(service.kinds)}, got {kind[:40]!r}")
     picture = photo.spool.picture
-    session = service.submit(kind, picture, photo.name, client_options.given(fields))
+    session = service.submit(kind, picture, photo.name, client_options.from_fields(fields))
     return session.name, session.first_record["key"]
 
 

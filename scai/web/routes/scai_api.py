@@ -158,7 +158,7 @@ def _take(
     if photo.spool.too_large:
         return _refusal(too_large(settings))
     try:
-        params = client_options.given(fields)
+        params = client_options.from_fields(fields)
         session = service.submit(kind, photo.spool.picture, photo.name, params)
     except UnsupportedFormat as error:
         return _refusal(_in_the_seeds_words(error, photo.name))
