@@ -1,22 +1,22 @@
-"""Every error SCAI raises on purpose, with the HTTP status and code a caller sees.
+"""Every error that SCAI raises on purpose, with the HTTP status and code that a caller sees.
 
     ScaiError
     ├── BadRequest            400  a parameter is missing or makes no sense
-    │   ├── BadImage          400  the bytes are not a picture we can read
+    │   ├── BadImage          400  the bytes are not a picture that we can read
     │   │   ├── UnsupportedFormat  415  a picture format outside the allow-list, or no picture
     │   │   └── ImageTooLarge      413  too many bytes or too many pixels
     │   └── BadArchive        400  a ZIP, or a file in it, cannot or must not be unpacked
     │       └── ArchiveTooLarge    413  too many files or bytes for one batch
     ├── NotFound              404  no such session, key, kind or model
     ├── WrongMethod           405  this address does not take this method of HTTP
-    ├── InUse                 409  somebody works on the session; ask again when that is over
+    ├── InUse                 409  somebody works on the session now; ask again later
     ├── BadSession            500  a foreign client's session cannot be read
     ├── Busy                  503  the queue is full; come back after `retry_after` seconds
     ├── StorageFull           507  the disk refuses to keep the upload
     ├── ConfigError           500  an ini file, a flag or a model file is wrong; stops a program
     ├── EngineError           500  the model could not be run
     │   └── UnsupportedModel  500  this engine cannot read this model; another one may
-    └── WorkerDied            500  the job was being run when its worker died, too often
+    └── WorkerDied            500  the job's worker died while running it, in every attempt
 
 An error crosses the process border as itself: `to_dict` goes into result.json and into answers,
 `from_dict` brings back an error of the same class. Anything that is not a ScaiError is a bug, and
@@ -27,12 +27,12 @@ from __future__ import annotations
 
 from typing import Any
 
-# What a client is told of a bug.
+# The message that a client gets for a bug.
 MISTAKE = "the server made a mistake; its log says more"
 
 
 class ScaiError(Exception):
-    """Base of all. `details` are extra JSON-ready facts, such as the stage or the limit."""
+    """Base class. `details` are extra JSON-ready facts, such as the stage or the limit."""
 
     status = 500
     code = "internal"
@@ -43,15 +43,15 @@ class ScaiError(Exception):
         self.details = details
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON-ready values: the sentence as `error`, the code, and the details."""
+        """The error as JSON-ready values: the sentence as `error`, the code, and the details."""
         return {**self.details, "error": self.message, "code": self.code}
 
     @staticmethod
     def from_dict(data: dict[str, Any]) -> ScaiError:
         """The error that `to_dict` described; an unknown code becomes a plain ScaiError."""
-        # Anybody may have written it: no detail may take the place of an argument.
-        taken = ("error", "code", "self", "message")
-        details = {k: v for k, v in data.items() if k not in taken}
+        # Anybody may have written it: no detail may replace an argument.
+        reserved = ("error", "code", "self", "message")
+        details = {k: v for k, v in data.items() if k not in reserved}
         kind = _by_code().get(str(data.get("code")), ScaiError)
         return kind(str(data.get("error", "")), **details)
 
@@ -64,7 +64,7 @@ class BadRequest(ScaiError):
 
 
 class BadImage(BadRequest):
-    """The bytes are not a picture we can read; details name the stage."""
+    """The bytes are not a picture that we can read; details name the stage."""
 
     code = "bad_image"
 
@@ -111,7 +111,7 @@ class WrongMethod(ScaiError):
 
 
 class InUse(ScaiError):
-    """Somebody works on the session just now; ask again when that is over."""
+    """Somebody works on the session now; ask again later."""
 
     status = 409
     code = "in_use"
@@ -156,16 +156,16 @@ class UnsupportedModel(EngineError):
 
 
 class WorkerDied(ScaiError):
-    """The job was being run when its worker died, more often than we try again."""
+    """The job's worker died while running it, in every attempt that is allowed."""
 
     code = "worker_died"
 
 
 def _by_code() -> dict[str, type[ScaiError]]:
-    found: dict[str, type[ScaiError]] = {}
-    todo: list[type[ScaiError]] = [ScaiError]
-    while todo:
-        kind = todo.pop()
-        found[kind.code] = kind
-        todo.extend(kind.__subclasses__())
-    return found
+    classes: dict[str, type[ScaiError]] = {}
+    queue: list[type[ScaiError]] = [ScaiError]
+    while queue:
+        error = queue.pop()
+        classes[error.code] = error
+        queue.extend(error.__subclasses__())
+    return classes

@@ -1,4 +1,4 @@
-"""The one registry: a file in a plug-in folder is a variant, its name is its key.
+"""The registry of plug-ins: a file in a plug-in folder is a variant, its name is its key.
 
 Kinds of plug-in: "queues", "engines", "routes" (folders of this package) and "workers" (the
 kinds of recognition, beside this package). Listing names imports nothing.
@@ -22,7 +22,7 @@ _FOLDERS = {
 
 
 def names(kind: str) -> list[str]:
-    """The variants of `kind`, sorted, found by their files; `base` is the contract, not one."""
+    """The variants of `kind`, sorted, by their files; `base` is their contract and no variant."""
     _, folder = _FOLDERS[kind]
     return sorted(
         file.stem
@@ -32,9 +32,9 @@ def names(kind: str) -> list[str]:
 
 
 def load(kind: str, name: str) -> ModuleType:
-    """Import one variant. Raises ConfigError, naming what there is, for an unknown name."""
-    known = names(kind)
-    if name not in known:
-        raise ConfigError(f"no {kind} named {name!r}; there are: {', '.join(known)}")
+    """Import one variant. Raises ConfigError, with the names there are, for an unknown name."""
+    variants = names(kind)
+    if name not in variants:
+        raise ConfigError(f"no {kind} named {name!r}; there are: {', '.join(variants)}")
     package, _ = _FOLDERS[kind]
     return import_module(f"{package}.{name}")

@@ -1,7 +1,7 @@
 """The model card: one section of usr/image_classification.config or usr/object_detection.config.
 
-The seed system's keys and ours stand in one table. A wrong card stops a program with one
-sentence: file, section, key, what was expected and what came.
+One table holds the seed system's keys and ours. A wrong card stops a program with one sentence:
+file, section, key, what was expected and what came.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class SpeedPolicy:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """Everything the configuration says of one model; None where it says nothing.
+    """Everything that the configuration says of one model; None where it says nothing.
 
-    `name` is the section, after every USE; `graph` and `labels` exist. `input_height`,
+    `name` is the section after every USE; the files `graph` and `labels` exist. `input_height`,
     `input_width` and `max_side` are pixels; `input_mean` and `input_std` make
     (pixel - mean) / std; `threads` 0 means every core; `batch` 0 means the worker's own limit;
     `label_offset` is added to a class to get its label. `speed_policy` says how the program that
@@ -78,17 +78,17 @@ class ModelCard:
     speed_policy: SpeedPolicy | None = None
 
     def where(self, key: str) -> str:
-        """The place of a key as errors name it: file, section, key."""
+        """The place of a key as errors state it: file, section, key."""
         return f"{self.config}: [{self.name}] {key}"
 
 
 @dataclass(frozen=True)
 class _Key:
-    """How one key is read: the card's field, the kinds that have it, and its value's rules."""
+    """How one key is read: the card's field, its values in words, and the kinds that have it."""
 
     field: str
     read: Callable[[str], Any]
-    wanted: str = ""
+    expected: str = ""
     kinds: tuple[str, ...] = (CLASSIFICATION, DETECTION)
 
 
@@ -167,10 +167,10 @@ _KEYS = {
     "batch": _Key("batch", _whole(0), "a whole number, at least 0"),
     "cache": _Key("cache", str),
 }
-# Keys without a field of their own: IMAGE_SIZE was the size of a figure in inches, which nobody
-# draws any more; it is accepted so that the seed's files still load in silence.
+# Keys without a field of their own. IMAGE_SIZE was the size in inches of a figure that is not
+# drawn any more; it is accepted so that the seed's files load without a warning.
 _OTHER_KEYS = ("use", "usr_path", "image_size")
-# The keys that a command line may state in place of a section.
+# The keys that a command line may override.
 OVERRIDES = (
     "graph",
     "labels",
@@ -193,8 +193,8 @@ def load_card(
 ) -> ModelCard:
     """Read and check the card of one section, following `USE = other section`.
 
-    `overrides` come from the command line: names as in `OVERRIDES`, None where not given; 0 is
-    given. Their paths are looked for in the current folder first. Raises ConfigError.
+    `overrides` are options of the command line by the names in `OVERRIDES`; None is no option, but
+    0 is one. Their paths are looked up in the current folder first. Raises ConfigError.
     """
     config = Path(config)
     ini = _parse(config)
@@ -205,15 +205,15 @@ def load_card(
         rule = _rule(key, kind)
         if rule is None:
             if key not in _OTHER_KEYS:
-                shown = key.upper(), _nearest(key, kind)
-                log.warning("%s: [%s] %s is unknown%s", config, section, *shown)
+                hint = _nearest(key, kind)
+                log.warning("%s: [%s] %s is unknown%s", config, section, key.upper(), hint)
         elif text:
             values[rule.field] = _value(rule, text, f"{config}: [{section}] {key.upper()}")
-    given = {k: str(v) for k, v in (overrides or {}).items() if v is not None and k in OVERRIDES}
-    for key, text in given.items():
+    options = {k: str(v) for k, v in (overrides or {}).items() if v is not None and k in OVERRIDES}
+    for key, text in options.items():
         values[key] = _value(_KEYS[key], text, f"option --{key}")
     _check_engine(values.get("engine", AUTO), f"{config}: [{section}] ENGINE")
-    _find_files(values, given, config, section, kind, texts.get("usr_path", ""))
+    _find_files(values, options, config, section, kind, texts.get("usr_path", ""))
     return ModelCard(kind=kind, config=config, name=section, **values)
 
 
@@ -256,13 +256,13 @@ def _follow(ini: configparser.ConfigParser, config: Path, section: str) -> str:
 def _rule(key: str, kind: str) -> _Key | None:
     rule = _KEYS.get(key)
     # A kind of recognition that is neither of ours may use every key.
-    known = kind in (CLASSIFICATION, DETECTION)
-    return rule if rule and (kind in rule.kinds or not known) else None
+    is_ours = kind in (CLASSIFICATION, DETECTION)
+    return rule if rule and (kind in rule.kinds or not is_ours) else None
 
 
 def _nearest(key: str, kind: str) -> str:
-    known = [name for name in _KEYS if _rule(name, kind)]
-    close = difflib.get_close_matches(key, [*known, *_OTHER_KEYS], n=1)
+    keys = [name for name in _KEYS if _rule(name, kind)]
+    close = difflib.get_close_matches(key, [*keys, *_OTHER_KEYS], n=1)
     return f"; did you mean {close[0].upper()}?" if close else ""
 
 
@@ -270,62 +270,62 @@ def _value(rule: _Key, text: str, where: str) -> Any:
     try:
         return rule.read(text)
     except ValueError:
-        raise ConfigError(f"{where}: expected {rule.wanted}, got {text!r}") from None
+        raise ConfigError(f"{where}: expected {rule.expected}, got {text!r}") from None
 
 
 def _check_engine(name: str, where: str) -> None:
-    known = [AUTO, *plugins.names("engines")]
-    if name in known:
+    names = [AUTO, *plugins.names("engines")]
+    if name in names:
         return
-    close = difflib.get_close_matches(name, known, n=1)
+    close = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
-    raise ConfigError(f"{where}: expected one of {', '.join(known)}, got {name!r}{hint}")
+    raise ConfigError(f"{where}: expected one of {', '.join(names)}, got {name!r}{hint}")
 
 
 def _find_files(
     values: dict[str, Any],
-    given: Mapping[str, str],
+    options: Mapping[str, str],
     config: Path,
     section: str,
     kind: str,
     usr_path: str,
 ) -> None:
     """Replace the texts of GRAPH and LABELS by paths that exist. Raises ConfigError."""
-    shown = (
+    keys = (
         {"graph": "PATH_TO_CKPT", "labels": "PATH_TO_LABELS"}
         if kind == DETECTION
         else {"graph": "GRAPH", "labels": "LABELS"}
     )
-    for field, key in shown.items():
-        where = f"option --{field}" if field in given else f"{config}: [{section}] {key}"
+    for field, key in keys.items():
+        where = f"option --{field}" if field in options else f"{config}: [{section}] {key}"
         text = values.get(field)
         if not text:
             if values.get("engine") == "fake":
                 continue
             raise ConfigError(f"{where}: expected a path, got nothing")
-        tried = _candidates(text, config, usr_path, as_given_first=field in given)
-        found = next((path for path in tried if path.exists()), None)
-        if found is None:
-            raise ConfigError(f"{where}: expected a file, got {text!r}, which is not at {tried[0]}")
-        if field == "labels" and found.is_dir():
-            raise ConfigError(f"{where}: expected a file, got the folder {found}")
-        values[field] = found
+        paths = _candidates(text, config, usr_path, as_it_is_first=field in options)
+        path = next((path for path in paths if path.exists()), None)
+        if path is None:
+            raise ConfigError(f"{where}: expected a file, got {text!r}, which is not at {paths[0]}")
+        if field == "labels" and path.is_dir():
+            raise ConfigError(f"{where}: expected a file, got the folder {path}")
+        values[field] = path
     if "cache" in values:
         values["cache"] = config.parent / values["cache"]
 
 
-def _candidates(text: str, config: Path, usr_path: str, *, as_given_first: bool) -> list[Path]:
-    """Where a path of the file may lie: under USR_PATH, beside the file, then as given.
+def _candidates(text: str, config: Path, usr_path: str, *, as_it_is_first: bool) -> list[Path]:
+    """The places of a path, in order: under USR_PATH, beside the ini file, then as it is.
 
-    The seed joined USR_PATH and the path as texts, so a slash at the path's start means nothing.
+    The seed joined USR_PATH and the path as texts, so a leading slash means nothing.
     """
     folders = [config.parent]
     if usr_path:
         folders = [config.parent / usr_path, Path(usr_path), *folders]
     beside = [folder / text.lstrip("/") for folder in folders]
-    as_given = Path(text)
-    return [as_given, *beside] if as_given_first or as_given.is_absolute() else [*beside, as_given]
+    as_it_is = Path(text)
+    return [as_it_is, *beside] if as_it_is_first or as_it_is.is_absolute() else [*beside, as_it_is]
 
 
-# Checked once, at import, so that a key can never name a field that is not there.
+# Checked once, at import: every key names a field that exists.
 assert {rule.field for rule in _KEYS.values()} <= {field.name for field in fields(ModelCard)}

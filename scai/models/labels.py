@@ -44,7 +44,7 @@ def read(path: Path) -> dict[int, str]:
 
 
 def is_map(path: Path, text: str | None = None) -> bool:
-    """Whether a label file is a label map, whose ids are the model's own, and not plain lines."""
+    """Whether a label file is a label map with ids of its own, not plain lines."""
     if path.suffix.lower() == ".pbtxt":
         return True
     if text is None:
@@ -53,13 +53,13 @@ def is_map(path: Path, text: str | None = None) -> bool:
 
 
 def parse_lines(text: str) -> dict[int, str]:
-    """One label a line, white space at the end dropped; empty lines at the end are none."""
+    """One label a line, without white space at its end; empty lines at the end do not count."""
     lines = [line.rstrip() for line in text.rstrip().split("\n")]
     return dict(enumerate(lines)) if lines != [""] else {}
 
 
 def parse_pbtxt(text: str, where: str) -> dict[int, str]:
-    """The items of a StringIntLabelMap; `display_name` is shown where there is one."""
+    """Read the items of a StringIntLabelMap; `display_name` wins over `name`."""
     labels: dict[int, str] = {}
     tokens = _tokens(text, where)
     for kind, word, line in tokens:
@@ -81,7 +81,7 @@ def parse_pbtxt(text: str, where: str) -> dict[int, str]:
 
 
 def _item(tokens: Iterator[_Token], closing: str, where: str, start: int) -> dict[str, str]:
-    """The simple fields of one message; messages within it (keypoints and such) are skipped."""
+    """The simple fields of one message; nested messages, such as keypoints, are skipped."""
     fields: dict[str, str] = {}
     key = ""
     expecting = False

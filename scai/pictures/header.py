@@ -1,9 +1,8 @@
-"""What a picture's header says, without touching a pixel.
+"""Check a picture by its header, without decoding a pixel.
 
-The portal asks this of every upload, so this file needs Pillow alone; turning bytes into pixels
-needs OpenCV and stands in pixels.py, which the portal never imports. Content decides, never the
-file's name. WebP is measured here and not by Pillow, whose WebP reader allocates the whole canvas
-before it tells the size.
+The portal does this with every upload, so this file needs Pillow alone; pixels.py, which decodes
+with OpenCV, is never imported there. The content decides the format, never the file's name. The
+size of a WebP is read here and not by Pillow, whose reader allocates the whole canvas first.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ SUFFIXES = (*_SUFFIXES.values(), ".jpeg")
 _HEAD_BYTES = 32
 Block = bytes
 
-# `Limits` is stricter than Pillow's own bound, which is lifted to the largest picture that two
-# sides within our limit can make; beyond it, Pillow's warning is an error.
+# `Limits` is stricter than Pillow's own bound, so that is raised to the largest picture whose
+# sides are within our limit; above it, Pillow's warning is an error.
 Image.MAX_IMAGE_PIXELS = MAX_SIDE_PIXELS * MAX_SIDE_PIXELS
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
-# Damaged metadata of a stranger's picture is nothing that the log of a server has to hear of.
+# Damaged metadata of a stranger's picture does not belong in the log of a server.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
@@ -50,11 +49,11 @@ DEFAULT_LIMITS = Limits()
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """A picture by its header: width and height in pixels as stored, before EXIF turns it.
+    """Facts from a picture's header: width and height in pixels as stored, before EXIF turns it.
 
-    `format` is JPEG, PNG, WEBP, BMP or GIF; `suffix` the usual file suffix of it; `mode`
-    Pillow's name of the pixel type ("RGB", "L", "P", "CMYK", ...). `exif` is the block of a
-    JPEG's header, empty when there is none.
+    `format` is JPEG, PNG, WEBP, BMP or GIF; `suffix` its usual file suffix; `mode` Pillow's name
+    of the pixel type ("RGB", "L", "P", "CMYK", ...). `exif` is the block in a JPEG's header,
+    empty when there is none.
     """
 
     format: str
@@ -67,7 +66,7 @@ class ImageInfo:
 
 
 def probe(source: bytes | os.PathLike[str] | str, limits: Limits = DEFAULT_LIMITS) -> ImageInfo:
-    """Judge a picture, given as bytes or as a path, by its header.
+    """Check a picture, in memory or in a file, by its header.
 
     Raises UnsupportedFormat, ImageTooLarge or BadImage; the details hold the stage and, for
     limits, the limit and the setting's name. Errors of the file system pass through.
@@ -103,22 +102,22 @@ def _probe(file: IO[bytes], size: int, limits: Limits) -> ImageInfo:
 
 
 def open_as(kind: str, file: IO[bytes]) -> ImageFile.ImageFile:
-    """Pillow's reader of one of our formats on a file, its header read; raises whatever it raises.
+    """Open a file with Pillow's reader of one format, and read its header; its errors pass through.
 
-    JPEG, by far the most usual, is opened without loading Pillow's readers of all the others.
+    JPEG, by far the most common, is opened without loading Pillow's readers of other formats.
     """
     if kind == "JPEG":
         return JpegImagePlugin.JpegImageFile(file)
     if kind == "PNG":
         from PIL import PngImagePlugin
 
-        # A sound PNG may carry megabytes of text; Pillow's bound on all of it together stays.
+        # A sound PNG may contain megabytes of text; Pillow's bound on the total stays.
         PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
     return Image.open(file, formats=[kind])
 
 
 def sniff(head: bytes) -> str:
-    """The format that the first bytes announce. Raises UnsupportedFormat when none does."""
+    """The format by the first bytes of a file. Raises UnsupportedFormat for any other."""
     if head.startswith(b"\xff\xd8\xff"):
         return "JPEG"
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -137,7 +136,7 @@ def sniff(head: bytes) -> str:
 
 
 def mime_type(path: Path) -> str:
-    """The true type of a stored picture, by its first bytes; octet-stream for anything else."""
+    """The MIME type of a stored picture by its first bytes; octet-stream for anything else."""
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
     try:
@@ -185,7 +184,7 @@ def _check_size(width: int, height: int, limits: Limits) -> None:
 
 @contextmanager
 def translated(stage: str, kind: str) -> Iterator[None]:
-    """Turn whatever a decoder raises inside into a BadImage that names the stage."""
+    """Turn any error of a decoder inside into a BadImage that names the stage."""
     try:
         yield
     except BadImage:
@@ -197,8 +196,8 @@ def translated(stage: str, kind: str) -> Iterator[None]:
             limit=MAX_SIDE_PIXELS,
         ) from error
     except Exception as error:
-        # Hostile bytes raise nearly anything from a decoder: OSError, SyntaxError, struct.error,
-        # EOFError, MemoryError. Whichever it was, the sender's picture is what is wrong.
+        # Hostile bytes make a decoder raise nearly anything: OSError, SyntaxError, struct.error,
+        # EOFError, MemoryError. In every case the sender's picture is at fault.
         where = "header" if stage == "header" else "pixel data"
         raise BadImage(
             f"the {where} of this {kind} picture is damaged or cut off", stage=stage

@@ -1,8 +1,8 @@
-"""Bytes to upright pixels, and pixels to the size a model wants.
+"""Decode pictures to upright pixels, resize them for a model, and encode PNG.
 
-Everything here is (h, w, 3) uint8 RGB unless said otherwise. Plain JPEG goes the fast way
-through OpenCV; what OpenCV gets wrong (CMYK, palettes, transparency, 16 bits, turned PNG and
-WebP, files cut off) goes through Pillow.
+Everything here is (h, w, 3) uint8 RGB unless stated otherwise. OpenCV decodes plain JPEG, which is
+fast. Pillow decodes what OpenCV gets wrong: CMYK, palettes, transparency, 16 bits, turned PNG and
+WebP, and files that are cut off.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from scai.pictures.header import (
     translated,
 )
 
-# OpenCV reads these once, when it is loaded; its own defaults are 2^20 a side.
+# OpenCV reads these once, when it is imported; its own defaults are 2^20 a side.
 for _name, _limit in (
     ("WIDTH", MAX_SIDE_PIXELS),
     ("HEIGHT", MAX_SIDE_PIXELS),
@@ -65,8 +65,8 @@ class Picture:
     """A decoded photo.
 
     `pixels`: (h, w, 3) uint8 RGB, upright, perhaps reduced. `width`, `height`: pixels of the
-    whole upright picture, which boxes and verdicts speak of. `orientation`: the EXIF orientation
-    1..8 that it was stored in.
+    whole upright picture; boxes and results refer to it. `orientation`: the EXIF orientation, 1..8,
+    in which it was stored.
     """
 
     pixels: Pixels
@@ -76,24 +76,24 @@ class Picture:
 
 
 def decode(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Pixels:
-    """The whole picture in `data`, upright; see `read_picture`."""
+    """Decode the whole picture in `data`, upright; see `read_picture`."""
     return read_picture(data, limits).pixels
 
 
 def read_picture(
     data: bytes, limits: Limits = DEFAULT_LIMITS, least: tuple[int, int] | None = None
 ) -> Picture:
-    """The picture in `data`, turned upright.
+    """Decode the picture in `data` and turn it upright.
 
-    With `least`, a height and width in pixels, a plain JPEG may come reduced to a half, a quarter
-    or an eighth as long as no upright side gets shorter than that; it is decoded so much faster.
-    Transparency is laid on white; of several frames the first is taken. Raises what `probe`
-    raises, and BadImage(stage="decode") for data that is damaged or cut off.
+    With `least`, a height and width in pixels, a plain JPEG may be reduced to a half, a quarter or
+    an eighth, which is faster, as long as no upright side gets shorter than that. Transparency
+    becomes white; the first of several frames counts. Raises what `probe` raises, and
+    BadImage(stage="decode") for data that is damaged or cut off.
     """
     info = probe(data, limits)
     with translated("decode", info.format):
-        # Some OpenCV versions fill up a JPEG that was cut off with grey and say nothing. One
-        # that ends with its end marker was not cut; the others are for Pillow, which is strict.
+        # Some OpenCV versions silently fill a JPEG that was cut off with grey. One that ends with
+        # its end marker was not cut; the others go to Pillow, which is strict.
         if info.format == "JPEG" and info.mode in ("RGB", "L") and data.endswith(b"\xff\xd9"):
             picture = _decode_with_opencv(data, info, least)
             if picture is not None:
@@ -107,16 +107,16 @@ def _decode_with_opencv(
 ) -> Picture | None:
     orientation = _orientation(info.exif)
     height, width = (info.height, info.width) if orientation < 5 else (info.width, info.height)
-    # Turned here and not by OpenCV, whose reading of EXIF differs from ours now and then.
-    how = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION | _reduction(height, width, least)
-    pixels: Pixels | None = cv2.imdecode(np.frombuffer(data, np.uint8), how)
+    # Turned below and not by OpenCV, which sometimes reads EXIF differently.
+    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION | _reduction(height, width, least)
+    pixels: Pixels | None = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if pixels is None:
         return None
     return Picture(_upright(pixels, orientation), width, height, orientation)
 
 
 def _reduction(height: int, width: int, least: tuple[int, int] | None) -> int:
-    """OpenCV's flag for the strongest reduction that keeps both sides at `least`; 0: none."""
+    """OpenCV's flag for the strongest reduction that keeps both sides at `least`; 0 for none."""
     if least is None:
         return 0
     room = min(height // least[0], width // least[1])
@@ -134,7 +134,7 @@ def _decode_with_pillow(data: bytes, kind: str) -> tuple[Pixels, int]:
 
 
 def _upright(pixels: Pixels, orientation: int) -> Pixels:
-    """The pixels turned by their EXIF orientation: what Pillow's transpositions do, in place."""
+    """The pixels turned by their EXIF orientation, as Pillow's transpositions do."""
     if orientation >= 5:
         pixels = cv2.transpose(pixels)
     flip = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}.get(orientation)
@@ -142,16 +142,16 @@ def _upright(pixels: Pixels, orientation: int) -> Pixels:
 
 
 def _orientation(block: bytes) -> int:
-    """The orientation that an EXIF block alone tells; Pillow would look into XMP as well."""
+    """The orientation in an EXIF block alone; Pillow would look into XMP as well."""
     if not block:
         return 1
     try:
         exif = Image.Exif()
         exif.load(block)
-        found = int(exif.get(_EXIF_ORIENTATION, 1))
+        orientation = int(exif.get(_EXIF_ORIENTATION, 1))
     except Exception:
         return 1  # damaged metadata is no reason to refuse a sound picture
-    return found if found in _UPRIGHT else 1
+    return orientation if orientation in _UPRIGHT else 1
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -166,12 +166,12 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def resize(image: Pixels, height: int, width: int, method: str = "bilinear") -> NDArray[Any]:
-    """The picture as (height, width, 3).
+    """Resize a picture to (height, width, 3).
 
-    bilinear: uint8, OpenCV's linear interpolation, the fastest. area: uint8, the mean of what
-    falls together, the best for strong reduction. tf1: float32, the sampling of TF1's
-    `resize_bilinear` without half-pixel centres, which the seed system's models were fed with.
-    letterbox: uint8, see there.
+    bilinear: uint8, OpenCV's linear interpolation, the fastest. area: uint8, the mean of the source
+    pixels, the best for strong reduction. tf1: float32, the sampling of TF1's `resize_bilinear`
+    without half-pixel centres, as the seed system's models expect. letterbox: uint8, see
+    `letterbox`. Raises ValueError for another method.
     """
     if method == "tf1":
         return resize_tf1(image, height, width)
@@ -199,7 +199,7 @@ def resize_tf1(image: NDArray[Any], height: int, width: int) -> NDArray[np.float
     """
     top, bottom, down = _tf1_taps(image.shape[0], height)
     left, right, along = _tf1_taps(image.shape[1], width)
-    # Only the rows that are needed are turned to float: a photo is larger than a model's input.
+    # Only the rows in use become float: a photo is larger than a model's input.
     upper, lower = image[top], image[bottom]
     along = along[None, :, None]
     above = _between(upper[:, left], upper[:, right], along)
@@ -213,19 +213,19 @@ def _between(a: NDArray[Any], b: NDArray[Any], share: NDArray[np.float32]) -> ND
 
 
 def _tf1_taps(
-    size: int, wanted: int
+    size: int, target: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    """For each target index: both source indices and the share of the second."""
-    place = np.arange(wanted, dtype=np.float32) * np.float32(size / wanted)
+    """For each target index both source indices, and the share (0..1) of the second."""
+    place = np.arange(target, dtype=np.float32) * np.float32(size / target)
     low = np.minimum(np.floor(place).astype(np.int64), size - 1)
     high = np.minimum(low + 1, size - 1)
     return low, high, (place - low).astype(np.float32)
 
 
-def fit_within(image: Pixels, longest: int) -> Pixels:
-    """The picture, reduced in proportion so that no side is longer than `longest` pixels."""
+def fit_within(image: Pixels, max_side: int) -> Pixels:
+    """Reduce a picture in proportion so that no side is longer than `max_side` pixels."""
     height, width = image.shape[:2]
-    scale = longest / max(height, width)
+    scale = max_side / max(height, width)
     if scale >= 1:
         return image
     size = max(1, round(height * scale)), max(1, round(width * scale))
@@ -233,9 +233,9 @@ def fit_within(image: Pixels, longest: int) -> Pixels:
 
 
 def letterbox(image: Pixels, height: int, width: int) -> Pixels:
-    """The whole picture in proportion in the top left corner of (height, width, 3), the rest grey.
+    """Fit the whole picture into the top left corner of (height, width, 3), the rest grey.
 
-    The corner and not the middle, as the TF Object Detection API's resizers pad.
+    The corner and not the middle, as in the resizers of the TF Object Detection API.
     """
     inner_h, inner_w = letterbox_inner(image.shape[0], image.shape[1], height, width)
     ground = np.full((height, width, 3), PADDING_GREY, np.uint8)
@@ -244,23 +244,26 @@ def letterbox(image: Pixels, height: int, width: int) -> Pixels:
 
 
 def letterbox_inner(image_h: int, image_w: int, height: int, width: int) -> tuple[int, int]:
-    """Height and width in pixels that a picture takes up within its letterbox."""
+    """Height and width in pixels of a picture within its letterbox."""
     scale = min(height / image_h, width / image_w)
     return min(height, max(1, round(image_h * scale))), min(width, max(1, round(image_w * scale)))
 
 
-def encode_png(image: Pixels) -> bytes:
-    """PNG bytes without metadata, by the fastest way that still compresses.
+def encode_png(image: Pixels, *, with_isal: bool = True) -> bytes:
+    """Encode a picture as PNG without metadata, by the fastest encoder that still compresses.
 
-    Raises ValueError for anything but a picture with pixels.
+    ISA-L is the fastest; OpenCV encodes where it is not installed, or with `with_isal` false.
+    Raises ValueError for anything but (h, w, 3) uint8 with pixels.
     """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise ValueError(f"encode_png: expected (h, w, 3) uint8, got {image.shape} {image.dtype}")
-    return png.encode(image) if png.available() else _encode_png_with_opencv(image)
+    if with_isal and png.available():
+        return png.encode(image)
+    return _encode_png_with_opencv(image)
 
 
 def _encode_png_with_opencv(image: Pixels) -> bytes:
-    # Filter SUB and Huffman codes alone: less time than zlib's search, and hardly larger.
+    # Filter SUB and Huffman codes alone are faster than zlib's search, and hardly larger.
     options = [
         cv2.IMWRITE_PNG_COMPRESSION,
         1,

@@ -1,6 +1,6 @@
-"""PNG files of RGB pictures: one filter for the whole picture, and ISA-L's deflate for the rest.
+"""Encode RGB pictures as PNG: one filter for the whole picture, and ISA-L's deflate.
 
-Several times as fast as OpenCV's encoder, for files that are as small (docs/performance.md).
+Several times as fast as OpenCV's encoder, with files as small (docs/performance.md).
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ try:
 except ImportError:  # no build for this processor
     isal_zlib = None
 
-# Rows are filtered and compressed in strips of so many bytes, which fit a core's own cache.
+# Rows are filtered and compressed in strips of this size, which fits a core's own cache.
 STRIP_BYTES = 1 << 17
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Level 1 of ISA-L: as fast as level 0, and a fifth smaller on photos.
 _LEVEL = 1
 _SUB, _UP = 1, 2
-# Every so many rows one is looked at to choose the filter.
+# The filter is picked by every 16th row.
 _SAMPLE = 16
 
 Rows = NDArray[np.uint8]
@@ -35,8 +35,11 @@ def available() -> bool:
     return isal_zlib is not None
 
 
-def encode(image: NDArray[np.uint8]) -> bytes:
-    """A PNG file of `(h, w, 3)` uint8 RGB, both sides at least 1, without metadata."""
+def encode(image: NDArray[np.uint8], strip_bytes: int = STRIP_BYTES) -> bytes:
+    """Encode `(h, w, 3)` uint8 RGB, both sides at least 1, without metadata.
+
+    Rows are compressed in strips of `strip_bytes`, or one by one where a row is longer.
+    """
     assert isal_zlib is not None
     height, width = image.shape[:2]
     rows = np.ascontiguousarray(image).reshape(height, 3 * width)
@@ -45,7 +48,7 @@ def encode(image: NDArray[np.uint8]) -> bytes:
         (
             _SIGNATURE,
             *_chunk(b"IHDR", [header], isal_zlib),
-            *_chunk(b"IDAT", _compressed(rows, isal_zlib), isal_zlib),
+            *_chunk(b"IDAT", _compress(rows, strip_bytes, isal_zlib), isal_zlib),
             *_chunk(b"IEND", [], isal_zlib),
         )
     )
@@ -59,32 +62,35 @@ def _chunk(name: bytes, parts: list[bytes], isal: Any) -> list[bytes]:
     return [struct.pack(">I", length), name, *parts, struct.pack(">I", check)]
 
 
-def _compressed(rows: Rows, isal: Any) -> list[bytes]:
-    """The filtered rows as one zlib stream, in parts. ISA-L lets other threads run meanwhile."""
+def _compress(rows: Rows, strip_bytes: int, isal: Any) -> list[bytes]:
+    """Filter the rows and compress them to one zlib stream, in parts.
+
+    ISA-L lets other threads run meanwhile.
+    """
     height, row_bytes = rows.shape
-    fitting = min(height, max(1, STRIP_BYTES // (1 + row_bytes)))
+    fitting = min(height, max(1, strip_bytes // (1 + row_bytes)))
     strip = np.empty((fitting, 1 + row_bytes), np.uint8)
-    chosen = _better_filter(rows)
-    strip[:, 0] = chosen
+    filter_type = _better_filter(rows)
+    strip[:, 0] = filter_type
     stream = isal.compressobj(_LEVEL)
     parts = []
     for top in range(0, height, fitting):
         part = strip[: min(fitting, height - top)]
-        (_sub if chosen == _SUB else _up)(rows, top, part[:, 1:])
+        (_sub if filter_type == _SUB else _up)(rows, top, part[:, 1:])
         parts.append(stream.compress(part))
     parts.append(stream.flush())
     return parts
 
 
 def _sub(rows: Rows, top: int, out: Rows) -> None:
-    """Each byte less its left neighbour's, of as many rows from `top` on as `out` has."""
+    """Filter the rows from `top` on into `out`: each byte minus the one to its left."""
     part = rows[top : top + len(out)]
     out[:, :3] = part[:, :3]
     np.subtract(part[:, 3:], part[:, :-3], out=out[:, 3:])
 
 
 def _up(rows: Rows, top: int, out: Rows) -> None:
-    """Each byte less its upper neighbour's; above the first row there are zeros."""
+    """Filter the rows from `top` on into `out`: each byte minus the one above, or minus 0."""
     if top == 0:
         out[0] = rows[0]
         out, top = out[1:], 1
