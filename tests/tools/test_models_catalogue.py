@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support import models_shelf
-from support.models_shelf import (
+from support import models_installation
+from support.models_installation import (
     BODY,
     CLASSIFIERS,
     LABELS,
@@ -27,9 +27,9 @@ from support.models_shelf import (
 )
 
 from scai.errors import ConfigError
-from tools.models import archive as model_archive
+from tools.models.archive import extract
 
-scai, site = models_shelf.scai, models_shelf.site
+scai, site = models_installation.scai, models_installation.site
 
 
 def catalogue(site: Site, data: bytes, **change: object) -> Path:
@@ -119,7 +119,7 @@ def test_a_link_in_a_zip_is_no_file(tmp_path: Path) -> None:
         info.external_attr = (stat.S_IFLNK | 0o777) << 16
         archive.writestr(info, "/etc/hostname")
     with pytest.raises(ConfigError, match="plain file"):
-        model_archive.extract(tmp_path / "x.zip", "a", tmp_path / "out", 100)
+        extract(tmp_path / "x.zip", "a", tmp_path / "out", 100)
     assert not (tmp_path / "out").exists()
 
 

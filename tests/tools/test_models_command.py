@@ -8,8 +8,8 @@ import stat
 from pathlib import Path
 
 import pytest
-from support import models_shelf
-from support.models_shelf import (
+from support import models_installation
+from support.models_installation import (
     BODY,
     CLASSIFIERS,
     CLASSIFY,
@@ -27,7 +27,7 @@ from scai.recognition import speed_records
 from scai.recognition.speed_records import SpeedRecord
 from tools.models import catalogue
 
-scai = models_shelf.scai
+scai = models_installation.scai
 
 
 def test_install_and_remove_leave_the_installation_as_it_was(scai: Scai) -> None:
@@ -104,7 +104,7 @@ def test_files_that_two_sections_use_stay_until_the_last_is_gone(scai: Scai) -> 
     done(scai("install", "pets", *CLASSIFY, *FILES, *FAKE))
     with CLASSIFIERS.open("a") as file:
         file.write("\n[twin]\nGRAPH = models/pets/net.tflite\nLABELS = models/pets/names.txt\n")
-    assert "left usr/models/pets" in done(scai("remove", "pets", "--yes")).output
+    assert "kept usr/models/pets" in done(scai("remove", "pets", "--yes")).output
     assert Path("usr/models/pets/net.tflite").exists()
     # They are not in the twin's own folder, so it does not delete them either.
     done(scai("remove", "twin", "--yes"))
@@ -154,7 +154,7 @@ def test_force_never_replaces_what_others_use(scai: Scai) -> None:
         file.write("\n[twin]\nGRAPH = models/pets/net.tflite\nLABELS = ../names.txt\n")
     before = snapshot()
     Path("net.tflite").write_bytes(b"new")
-    refused(scai("install", "pets", *CLASSIFY, *FILES, *FAKE, "--force"), "others use")
+    refused(scai("install", "pets", *CLASSIFY, *FILES, *FAKE, "--force"), "other models use")
     assert snapshot() == before
 
 
@@ -168,7 +168,7 @@ def test_list_and_show_tell_what_is_there(scai: Scai) -> None:
     assert rows["digits"]["files"] is False and "digits.tflite" in rows["digits"]["problem"]
     assert (rows["pets"]["engine"], rows["pets"]["bytes"]) == ("fake", len(BODY))
     assert rows["pets"]["metrics"] == {"accuracy": 0.5}
-    assert {offer["name"] for offer in told["catalogue"]} == set(catalogue.read())
+    assert {offer["name"] for offer in told["catalogue"]} == set(catalogue.read_catalogue())
     assert "cannot be used" in done(scai("list")).output
     shown = json.loads(done(scai("show", "pets", "--json", "--run")).output)
     assert shown["card"]["top_k"] == 5 and shown["facts"]["data"] == "photos"

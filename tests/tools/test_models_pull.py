@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from support import models_shelf
-from support.models_shelf import (
+from support import models_installation
+from support.models_installation import (
     BODY,
     CLASSIFIERS,
     CLASSIFY,
@@ -26,8 +26,8 @@ from support.models_shelf import (
 from scai.errors import ScaiError
 from tools.models import download, report, transfer
 
-scai, site = models_shelf.scai, models_shelf.site
-pets, one_attempt = models_shelf.pets, models_shelf.one_attempt
+scai, site = models_installation.scai, models_installation.site
+pets, one_attempt = models_installation.pets, models_installation.one_attempt
 
 
 def test_an_address_is_fetched_and_installed(scai: Scai, pets: Site) -> None:
@@ -49,7 +49,7 @@ def test_a_broken_transfer_goes_on_within_one_command(scai: Scai, pets: Site) ->
 @pytest.mark.usefixtures("one_attempt")
 def test_a_broken_transfer_goes_on_with_the_next_command(scai: Scai, pets: Site) -> None:
     pets.cuts = 1
-    refused(pull(scai, pets), "broke off", "continues")
+    refused(pull(scai, pets), "broke off", "to resume it")
     assert parts() == [".json", ".part"] and not Path("usr/models/pets").exists()
     done(pull(scai, pets))
     assert resumed(pets) and parts() == []
@@ -75,7 +75,7 @@ def test_what_is_not_the_file_is_never_installed(scai: Scai, pets: Site) -> None
     before = snapshot()
     refused(pull(scai, pets, "--sha256", "0" * 64), "expected sha256 000", digest(BODY))
     pets.sizes = False
-    refused(pull(scai, pets), "does not tell the size")
+    refused(pull(scai, pets), "does not state the size")
     pets.sizes = True
     pets.redirects["/net.tflite"] = "/net.tflite"
     refused(pull(scai, pets), "redirects")
@@ -90,7 +90,7 @@ def test_what_is_not_the_file_is_never_installed(scai: Scai, pets: Site) -> None
 
 
 def test_two_commands_never_write_one_part(tmp_path: Path, pets: Site) -> None:
-    wanted = transfer.Wanted(f"{pets.url}/net.tflite")
+    wanted = transfer.FileRequest(f"{pets.url}/net.tflite")
     with download.fetch(wanted, tmp_path) as whole:
         with pytest.raises(ScaiError, match="another command"):
             with download.fetch(wanted, tmp_path):

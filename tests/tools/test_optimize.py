@@ -38,9 +38,9 @@ def ops(path: Path) -> dict[str, int]:
 
 
 def answers(path: Path, x: np.ndarray, output: str = "final_result") -> np.ndarray:
-    from tools.network_files import run as exported
+    from tools.network_files import runners
 
-    return exported.frozen(path, "input", [output])(x)[0]
+    return runners.frozen(path, "input", [output])(x)[0]
 
 
 def pictures(side: int = 8, count: int = 2) -> np.ndarray:

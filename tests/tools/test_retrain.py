@@ -145,7 +145,7 @@ def test_two_networks_answer_together(tmp_path: Path) -> None:
     # Given a small network of an earlier training
     import tensorflow as tf
 
-    from tools.network_files import run
+    from tools.network_files import runners
 
     data, first = shapes(tmp_path / "data"), tmp_path / "first"
     pixels = tf.keras.Input((32, 32, 3))
@@ -170,7 +170,7 @@ def test_two_networks_answer_together(tmp_path: Path) -> None:
     answer = np.asarray(whole(some))
     assert (answer.argmax(1) == told.argmax(1)).all()
     np.testing.assert_allclose(members[1](some), earlier(some), atol=1e-6)
-    [got] = run.litert(tmp_path / "both" / "both.tflite")(some)
+    [got] = runners.litert(tmp_path / "both" / "both.tflite")(some)
     np.testing.assert_allclose(got, answer, atol=1e-4)
 
 

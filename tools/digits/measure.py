@@ -22,7 +22,7 @@ from tools.digits import scenes as digit_scenes
 from tools.evaluate import coco
 from tools.evaluate.coco import Scene
 from tools.evaluate.scores import DetectorScores  # noqa: E402
-from tools.network_files import run as exported
+from tools.network_files import runners
 from tools.train_detector import targets
 
 PHOTO_SEED = 4711
@@ -52,10 +52,10 @@ def classifier(model: Path, digits: mnist.DigitSet) -> dict[str, float]:
     """Share of right answers of both files: on digits as they are, inverted, and as photos."""
     plain = np.stack([digit_photos.plain(glyph) for glyph in digits.images])[..., None]
     photos = digit_photos.robust_set(digits.images, PHOTO_SEED)
-    frozen = exported.frozen(model / "digits.pb", "input", ["final_result"])
-    lite = exported.litert(model / "digits.tflite")
+    frozen = runners.frozen(model / "digits.pb", "input", ["final_result"])
+    lite = runners.litert(model / "digits.tflite")
 
-    def right(run: exported.Run, pictures: np.ndarray, size: int) -> float:
+    def right(run: runners.Run, pictures: np.ndarray, size: int) -> float:
         given = digit_classifier.as_input(pictures)
         answers = [run(given[i : i + size])[0] for i in range(0, len(given), size)]
         return round(float(np.mean(np.concatenate(answers).argmax(1) == digits.labels)), 4)
@@ -84,8 +84,8 @@ def detector(model: Path, digits: mnist.DigitSet, plots: Path | None = None) -> 
     With `plots`, diagrams of what the frozen graph found are written into that folder.
     """
     scenes = test_scenes(digits)
-    frozen = exported.frozen(model / "frozen_inference_graph.pb", "image_tensor", OUTPUTS)
-    lite = exported.litert(model / "digit_detector.tflite")
+    frozen = runners.frozen(model / "frozen_inference_graph.pb", "image_tensor", OUTPUTS)
+    lite = runners.litert(model / "digit_detector.tflite")
     by_frozen = [seen_by_frozen(frozen, scene) for scene in scenes]
     by_lite = [seen_by_lite(lite, scene) for scene in scenes]
     scores = scores_of(by_frozen)
@@ -119,7 +119,7 @@ def scores_of(scenes: list[Scene]) -> DetectorScores:
     return DetectorScores(mnist.DIGITS, curves)
 
 
-def seen_by_frozen(run: exported.Run, scene: digit_scenes.Scene) -> Scene:
+def seen_by_frozen(run: runners.Run, scene: digit_scenes.Scene) -> Scene:
     """One scene through the frozen graph, at its own size."""
     image, boxes, classes = scene
     height, width = image.shape[:2]
@@ -130,7 +130,7 @@ def seen_by_frozen(run: exported.Run, scene: digit_scenes.Scene) -> Scene:
     return Scene(boxes, classes, corners, kinds[0, :n].astype(int) - 1, scores[0, :n], none, none)
 
 
-def seen_by_lite(run: exported.Run, scene: digit_scenes.Scene) -> Scene:
+def seen_by_lite(run: runners.Run, scene: digit_scenes.Scene) -> Scene:
     """One scene through the .tflite, fitted into its square."""
     side = digit_scenes.NETWORK_SIDE
     image, boxes = targets.fit(scene[0], scene[1], side)
@@ -141,7 +141,7 @@ def seen_by_lite(run: exported.Run, scene: digit_scenes.Scene) -> Scene:
     return Scene(boxes, scene[2], corners, kinds[0, :n].astype(int), scores[0, :n], none, none)
 
 
-def busy_milliseconds(run: exported.Run, x: np.ndarray, times: int = 40) -> float:
+def busy_milliseconds(run: runners.Run, x: np.ndarray, times: int = 40) -> float:
     """Median processor time of one call: what it takes on an idle core, busy as this one is."""
     took = []
     for _ in range(times + 5):

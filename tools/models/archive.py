@@ -1,4 +1,4 @@
-"""Takes one named file out of a .zip or .tar.gz, and nothing else, however the archive is made."""
+"""Extract one named file from a .zip or .tar.gz, safely whatever the archive holds."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import IO
 
 from scai.errors import ConfigError
 
-# Bytes of a tar that may have to be unpacked and thrown away to reach the member.
-LARGEST_TAR = 4_000_000_000
+# Bytes of a tar that may be unpacked and discarded to reach the member.
+MAX_TAR_BYTES = 4_000_000_000
 _CHUNK = 1 << 16
 _UNREADABLE = (
     zipfile.BadZipFile,
@@ -21,15 +21,15 @@ _UNREADABLE = (
     gzip.BadGzipFile,
     zlib.error,
     EOFError,
-    NotImplementedError,  # a zip packed in a way that Python does not know
+    NotImplementedError,  # a compression method that Python does not support
 )
 
 
 def extract(archive: Path, member: str, target: Path, limit: int) -> None:
     """Write `member` to `target`. Raises ConfigError for anything but a plain file of that name.
 
-    `limit`: most bytes of it. Members that were not asked for are never written, so their names
-    and kinds do no harm.
+    `limit`: maximum size in bytes. Other members are never written, so their names and types do
+    no harm.
     """
     check_name(member)
     try:
@@ -42,7 +42,7 @@ def extract(archive: Path, member: str, target: Path, limit: int) -> None:
 
 
 def check_name(member: str) -> None:
-    """Raise ConfigError for a name that leads out of the archive's folder."""
+    """Raise ConfigError for a name outside the archive's folder."""
     path = PurePosixPath(member)
     if path.is_absolute() or ".." in path.parts or "\\" in member or not path.parts:
         raise ConfigError(f"expected the relative name of a file in an archive, got {member!r}")
@@ -53,7 +53,7 @@ def _from_zip(archive: Path, member: str, target: Path, limit: int) -> None:
         found = [info for info in opened.infolist() if info.filename == member]
         _once(archive, member, len(found))
         (info,) = found
-        # Archives made on Windows state no Unix mode: 0 is a plain file.
+        # Archives made on Windows have no Unix mode; 0 is a plain file.
         mode = info.external_attr >> 16
         plain = not info.is_dir() and (stat.S_IFMT(mode) in (0, stat.S_IFREG))
         _plain(archive, member, plain and not info.flag_bits & 1)
@@ -66,8 +66,10 @@ def _from_tar(archive: Path, member: str, target: Path, limit: int) -> None:
     with tarfile.open(archive, "r|gz") as opened:
         for info in opened:
             skipped += info.size
-            if skipped > LARGEST_TAR:
-                raise ConfigError(f"{archive.name}: expected at most {LARGEST_TAR} bytes, got more")
+            if skipped > MAX_TAR_BYTES:
+                raise ConfigError(
+                    f"{archive.name}: expected at most {MAX_TAR_BYTES} bytes, got more"
+                )
             if info.name.removeprefix("./") != member:
                 continue
             found += 1
@@ -90,7 +92,7 @@ def _plain(archive: Path, member: str, plain: bool) -> None:
 
 
 def _copy(source: IO[bytes], target: Path, limit: int, archive: Path, member: str) -> None:
-    """Count what really comes out: the size that an archive states may be a lie."""
+    """Copy and count the bytes: the size that an archive states may be false."""
     left = limit
     with target.open("xb") as file:
         while chunk := source.read(_CHUNK):

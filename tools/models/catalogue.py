@@ -1,4 +1,4 @@
-"""The models that can be fetched by name: catalogue.toml beside this file, or another like it."""
+"""The models that can be downloaded by name: catalogue.toml beside this file, or another file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """One file: its address, its name here, what it must be; `member` is its name in an archive."""
+    """One file: its URL, local name, size in bytes and SHA-256; `member`: name in an archive."""
 
     url: str
     file: str
@@ -42,15 +42,15 @@ class RemoteFile:
             check_name(self.member)
 
     def at(self, mirror: str) -> str:
-        """Its address; with a mirror, that of the file of the same last name there."""
+        """Return its URL; with a mirror, the URL of the file of the same name there."""
         if not mirror:
             return self.url
         return f"{mirror.rstrip('/')}/{PurePosixPath(urlsplit(self.url).path).name}"
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One model of the catalogue. `keys` go into its section; `source` says more about it."""
+class CatalogueEntry:
+    """One model of the catalogue. `keys` go into its section; `source` is its home page."""
 
     name: str
     kind: str
@@ -67,8 +67,8 @@ class Entry:
         return self.graph.size + self.labels.size
 
 
-def read(path: Path = CATALOGUE) -> dict[str, Entry]:
-    """The entries by name. Raises ConfigError naming file and entry."""
+def read_catalogue(path: Path = CATALOGUE) -> dict[str, CatalogueEntry]:
+    """Read the entries by name. Raises ConfigError naming file and entry."""
     try:
         with path.open("rb") as file:
             tables = tomllib.load(file)
@@ -78,14 +78,14 @@ def read(path: Path = CATALOGUE) -> dict[str, Entry]:
     return {name: _entry(name, table, path) for name, table in tables.items()}
 
 
-def _entry(name: str, table: Any, path: Path) -> Entry:
+def _entry(name: str, table: Any, path: Path) -> CatalogueEntry:
     try:
         kind = table["kind"]
         if kind not in plugins.names("workers"):
             raise ConfigError(
                 f"expected one of {', '.join(plugins.names('workers'))}, got {kind!r}"
             )
-        return Entry(
+        return CatalogueEntry(
             name=name,
             kind=kind,
             title=str(table["title"]),

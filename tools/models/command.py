@@ -1,4 +1,4 @@
-"""The models of an installation, from the command line: list, show, install, remove, pull."""
+"""The `scai models` command: list, show, install, remove and pull models."""
 
 from __future__ import annotations
 
@@ -15,11 +15,16 @@ from scai import settings
 from scai.errors import ConfigError
 from scai.models.cards import CLASSIFICATION, DETECTION, ModelCard, SpeedPolicy
 from tools.common.errors import one_sentence
-from tools.models import catalogue as model_catalogue
 from tools.models import facts, report
-from tools.models import pull as model_pull
-from tools.models.catalogue import CATALOGUE
-from tools.models.shelf import Plan, Shelf
+from tools.models.catalogue import CATALOGUE, CatalogueEntry, read_catalogue
+from tools.models.installation import Installation, InstallPlan
+from tools.models.orders import (
+    fetch_and_install,
+    from_address,
+    from_catalogue,
+    is_address,
+    labels_from,
+)
 
 _KINDS = {"classification": CLASSIFICATION, "detection": DETECTION}
 
@@ -27,7 +32,7 @@ _KINDS = {"classification": CLASSIFICATION, "detection": DETECTION}
 def _pairs(
     context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
 ) -> dict[str, str]:
-    """KEY=VALUE, each key once."""
+    """Read KEY=VALUE options into a dict. Raises click.BadParameter."""
     pairs: dict[str, str] = {}
     for text in texts:
         key, equals, value = text.partition("=")
@@ -38,7 +43,7 @@ def _pairs(
 
 
 def _installing(command: Callable[..., None]) -> Callable[..., None]:
-    """The flags that `install` and `pull` share."""
+    """Add the options that `install` and `pull` share."""
     for option in reversed(
         (
             click.option(
@@ -47,11 +52,11 @@ def _installing(command: Callable[..., None]) -> Callable[..., None]:
                 multiple=True,
                 callback=_pairs,
                 metavar="KEY=VALUE",
-                help="a further key of the section, such as INPUT_MEAN=127.5; may be repeated",
+                help="Additional key of the section, such as INPUT_MEAN=127.5. Repeatable.",
             ),
-            click.option("--force", is_flag=True, help="replace a model of this name"),
-            click.option("--no-check", is_flag=True, help="do not load the model to try it"),
-            click.option("--default", is_flag=True, help="let [default] stand for this model"),
+            click.option("--force", is_flag=True, help="Replace an installed model of this name."),
+            click.option("--no-check", is_flag=True, help="Do not load the model as a check."),
+            click.option("--default", is_flag=True, help="Make [default] refer to this model."),
         )
     ):
         command = option(command)
@@ -62,36 +67,35 @@ _catalogue = click.option(
     "--catalogue",
     type=click.Path(path_type=Path),
     default=CATALOGUE,
-    help="a catalogue of your own in place of the one that comes with SCAI",
+    help="Catalogue file; default is the one that comes with SCAI.",
 )
 
 
 def _kind(required: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
     return click.option(
-        "--kind", type=click.Choice(list(_KINDS)), required=required, help="what the model does"
+        "--kind", type=click.Choice(list(_KINDS)), required=required, help="Kind of recognition."
     )
 
 
-def _shelf() -> Shelf:
-    return Shelf.of(settings.load())
+def _installation() -> Installation:
+    return Installation.of(settings.load())
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Models: what is installed, what can be fetched, and how to add or remove one."""
+    """List, show, install, remove and download models."""
 
 
 @main.command("list")
-@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_catalogue
 @one_sentence()
 def list_(as_json: bool, catalogue: Path) -> None:
-    """Show the installed models, and those that `pull` knows by name."""
-    rows = [facts.row(place) for place in _shelf().places()]
-    offers = list(model_catalogue.read(catalogue).values())
+    """List the installed models and those of the catalogue."""
+    rows = [facts.row(place) for place in _installation().places()]
+    offers = list(read_catalogue(catalogue).values())
     if as_json:
-        told = [report.offer(entry) for entry in offers]
-        _print_json({"installed": rows, "catalogue": told})
+        _print_json({"installed": rows, "catalogue": [report.offer(entry) for entry in offers]})
     else:
         click.echo(report.table(rows, offers))
 
@@ -99,29 +103,29 @@ def list_(as_json: bool, catalogue: Path) -> None:
 @main.command()
 @click.argument("name")
 @_kind()
-@click.option("--run", "timed", is_flag=True, help="load it and time it on one picture")
-@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@click.option("--run", "timed", is_flag=True, help="Load the model and time it on one picture.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @one_sentence()
 def show(name: str, kind: str | None, timed: bool, as_json: bool) -> None:
-    """Show all that is known of the installed model NAME."""
-    chosen = settings.load()
-    place = Shelf.of(chosen).find(name, _KINDS.get(kind or "", ""))
-    policy = SpeedPolicy(chosen.cachepath, use=chosen.measure == "on")
-    run = facts.run(place, policy, chosen.batch) if timed else None
-    told = facts.whole(place, policy, chosen.batch)
+    """Show the details of the installed model NAME."""
+    config = settings.load()
+    place = Installation.of(config).find(name, _KINDS.get(kind or "", ""))
+    policy = SpeedPolicy(config.cachepath, use=config.measure == "on")
+    run = facts.run(place, policy, config.batch) if timed else None
+    details = facts.details(place, policy, config.batch)
     if run:
-        told["run"] = run
+        details["run"] = run
     if as_json:
-        _print_json(told)
+        _print_json(details)
     else:
-        click.echo(report.whole(told))
+        click.echo(report.details(details))
 
 
 @main.command()
 @click.argument("name")
 @_kind(required=True)
-@click.option("--graph", type=click.Path(path_type=Path), help="model file or SavedModel folder")
-@click.option("--labels", type=click.Path(path_type=Path), help="label file")
+@click.option("--graph", type=click.Path(path_type=Path), help="Model file or SavedModel folder.")
+@click.option("--labels", type=click.Path(path_type=Path), help="Label file.")
 @_installing
 @one_sentence()
 def install(
@@ -134,41 +138,45 @@ def install(
     no_check: bool,
     default: bool,
 ) -> None:
-    """Copy a model's files to usr/models/NAME, write its section, and try it."""
-    plan = Plan(name, _KINDS[kind], graph, labels, keys)
-    card = _shelf().install(plan, force=force, check=not no_check, default=default)
+    """Copy a model's files to usr/models/NAME, add its section, and load it as a check."""
+    plan = InstallPlan(name, _KINDS[kind], graph, labels, keys)
+    card = _installation().install(plan, force=force, check=not no_check, default=default)
     _report_installed(card, default)
 
 
 @main.command()
 @click.argument("name")
 @_kind()
-@click.option("--yes", is_flag=True, help="do not ask first")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @one_sentence()
 def remove(name: str, kind: str | None, yes: bool) -> None:
-    """Remove the section of the model NAME, and its files if nobody else uses them."""
-    shelf = _shelf()
-    place = shelf.find(name, _KINDS.get(kind or "", ""))
-    shelf.check_unused(place)
+    """Remove the section of the model NAME, and its files if no other model uses them."""
+    installation = _installation()
+    place = installation.find(name, _KINDS.get(kind or "", ""))
+    installation.check_unused(place)
     if not yes:
-        for path in shelf.own_files(place):
+        for path in installation.own_files(place):
             click.echo(f"would delete {path}")
         click.confirm(f"Remove [{name}] from {place.config}?", abort=True)
-    for path in shelf.remove(place):
+    for path in installation.remove(place):
         click.echo(f"deleted {path}")
     click.echo(f"removed [{name}] from {place.config}")
     if place.folder.is_dir():
-        click.echo(f"left {place.folder}: other files lie there, or others use them")
+        click.echo(f"kept {place.folder}: it holds other files, or files that other models use")
 
 
 @main.command()
 @click.argument("name_or_url", metavar="NAME|URL")
-@click.option("--name", help="how to call it here (default: as the catalogue or the file does)")
-@_kind()
-@click.option("--sha256", default="", metavar="HEX", help="what the file of a bare URL must be")
-@click.option("--labels", metavar="URL|FILE", help="label file; in place of the catalogue's")
 @click.option(
-    "--mirror", default="", metavar="URL", help="take the catalogue's files from this folder"
+    "--name", help="Name of the model here (default: its name in the catalogue, or the file's)."
+)
+@_kind()
+@click.option(
+    "--sha256", default="", metavar="HEX", help="SHA-256 digest that the file of a URL must have."
+)
+@click.option("--labels", metavar="URL|FILE", help="Label file; replaces the one of the catalogue.")
+@click.option(
+    "--mirror", default="", metavar="URL", help="Download the catalogue's files from this folder."
 )
 @_catalogue
 @_installing
@@ -186,39 +194,39 @@ def pull(
     no_check: bool,
     default: bool,
 ) -> None:
-    """Fetch a model of the catalogue or of any http(s) address, and install it."""
-    if model_pull.is_address(name_or_url):
+    """Download a model by its name in the catalogue or by its URL, and install it."""
+    if is_address(name_or_url):
         if kind is None or labels is None or mirror:
-            raise click.UsageError("a bare URL goes with --kind and --labels, without --mirror")
-        order = model_pull.from_address(name_or_url, _KINDS[kind], sha256)
+            raise click.UsageError("a URL needs --kind and --labels, and no --mirror")
+        order = from_address(name_or_url, _KINDS[kind], sha256)
     else:
         if kind is not None or sha256:
-            raise click.UsageError("--kind and --sha256 are for a bare URL; the catalogue has both")
-        order = model_pull.from_catalogue(_entry(catalogue, name_or_url), mirror)
+            raise click.UsageError("--kind and --sha256 are for a URL; the catalogue states both")
+        order = from_catalogue(_entry(catalogue, name_or_url), mirror)
     order = replace(order, name=name or order.name, keys={**order.keys, **keys})
     if labels is not None:
-        order = replace(order, labels=model_pull.labels_from(labels))
-    card, digests = model_pull.pull(
-        _shelf(), order, report.Bar, force=force, check=not no_check, default=default
+        order = replace(order, labels=labels_from(labels))
+    card, digests = fetch_and_install(
+        _installation(), order, report.Bar, force=force, check=not no_check, default=default
     )
     for file, digest in digests.items():
-        known = any(part.sha256 == digest for part in order.files)
-        click.echo(f"sha256 {digest}  {file}{'' if known else '  (nothing to compare it with)'}")
+        checked = any(part.sha256 == digest for part in order.files)
+        click.echo(f"sha256 {digest}  {file}{'' if checked else '  (no digest to compare with)'}")
     _report_installed(card, default)
 
 
-def _entry(catalogue: Path, name: str) -> model_catalogue.Entry:
-    entries = model_catalogue.read(catalogue)
+def _entry(catalogue: Path, name: str) -> CatalogueEntry:
+    entries = read_catalogue(catalogue)
     if name not in entries:
-        known = ", ".join(entries) or "none"
-        raise ConfigError(f"no model named {name!r} in the catalogue; there are: {known}")
+        names = ", ".join(entries) or "none"
+        raise ConfigError(f"no model named {name!r} in the catalogue; it has: {names}")
     return entries[name]
 
 
 def _report_installed(card: ModelCard, default: bool) -> None:
     click.echo(f"installed [{card.name}] in {card.config}")
     if default:
-        click.echo("[default] stands for it: restart the workers to begin with it")
+        click.echo("[default] refers to it; restart the workers to use it")
 
 
 def _print_json(value: Any) -> None:

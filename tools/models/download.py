@@ -1,8 +1,8 @@
-"""Fetches one file over http(s): resumes what broke off, and hands out only what is whole.
+"""Download one file over http(s): resume broken transfers, and hand out only complete files.
 
-Bytes arrive in <folder>/<key>.part; <key>.json beside it says what they are a part of. A part is
-continued only while the server says, by If-Range, that its file is still the same one. Nothing but
-`fetch` reads these files, so that a part is never taken for the file.
+Bytes arrive in <folder>/<key>.part; <key>.json beside it holds the validator of the remote file. A
+part is resumed only if the server confirms by If-Range that the file is unchanged. Only `fetch`
+reads these files, so a part is never mistaken for the file.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from scai.errors import ScaiError
 from tools.models.files import sha256_of
 from tools.models.transfer import (
     REDIRECTS,
-    BrokeOff,
+    FileRequest,
     Progress,
-    StartAgain,
-    Wanted,
-    facts,
-    forget,
+    StalePart,
+    TransferBroken,
+    discard,
     size,
+    state_file,
     transfer,
 )
 
@@ -42,79 +42,79 @@ def _silent(done: int, total: int | None) -> None:
 
 @contextmanager
 def fetch(
-    wanted: Wanted,
+    request: FileRequest,
     folder: Path = FOLDER,
     progress: Progress = _silent,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Path]:
-    """The file, whole and verified, for as long as the block runs.
+    """Download a file and verify it; it exists for as long as the block runs.
 
-    A broken transfer is tried again, and what came of it stays for a later call. Raises ScaiError.
+    A broken transfer is retried; its part stays for a later call. Raises ScaiError.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f"{hashlib.sha256(wanted.url.encode()).hexdigest()[:24]}.part"
+    part = folder / f"{hashlib.sha256(request.url.encode()).hexdigest()[:24]}.part"
     with part.open("ab") as file, requests.Session() as http:
-        _lock(file, wanted)
+        _lock(file, request)
         http.max_redirects = REDIRECTS
         try:
-            _insist(http, wanted, part, file, progress, sleep)
+            _transfer_with_retries(http, request, part, file, progress, sleep)
         except ScaiError:
             if not size(file):
                 _remove(part)
             raise
         try:
-            _verify(wanted, part)
+            _verify(request, part)
             yield part
         finally:
             _remove(part)
 
 
-def _insist(
+def _transfer_with_retries(
     http: requests.Session,
-    wanted: Wanted,
+    request: FileRequest,
     part: Path,
     file: IO[bytes],
     progress: Progress,
     sleep: Callable[[float], None],
 ) -> None:
-    """Try until all is here. Raises ScaiError when that will not be soon."""
+    """Retry until the file is complete. Raises ScaiError after the last attempt."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return transfer(http, wanted, part, file, progress)
-        except StartAgain:
-            forget(part, file)
-        except BrokeOff as error:
+            return transfer(http, request, part, file, progress)
+        except StalePart:
+            discard(part, file)
+        except TransferBroken as error:
             if attempt < ATTEMPTS:
                 sleep(0.5 * attempt)
             elif have := size(file):
                 raise ScaiError(
-                    f"{wanted.shown}: the transfer broke off after {have} bytes ({error}); "
-                    "the same command continues it"
+                    f"{request.public_url}: the transfer broke off after {have} bytes ({error}); "
+                    "run the same command again to resume it"
                 ) from error
             else:
-                raise ScaiError(f"{wanted.shown}: cannot be fetched: {error}") from error
-    raise ScaiError(f"{wanted.shown}: the server keeps sending other parts than asked for")
+                raise ScaiError(f"{request.public_url}: cannot be fetched: {error}") from error
+    raise ScaiError(f"{request.public_url}: the server keeps sending other parts than requested")
 
 
-def _lock(file: IO[bytes], wanted: Wanted) -> None:
+def _lock(file: IO[bytes], request: FileRequest) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # The one that had it before may have removed the file between our open and our lock.
+        # The previous owner may have removed the file between our open and our lock.
         gone = not os.fstat(file.fileno()).st_nlink
     except BlockingIOError:
         gone = True
     if gone:
-        raise ScaiError(f"{wanted.shown}: another command is fetching it just now")
+        raise ScaiError(f"{request.public_url}: another command is downloading it")
 
 
-def _verify(wanted: Wanted, part: Path) -> None:
+def _verify(request: FileRequest, part: Path) -> None:
     got = part.stat().st_size
-    if wanted.size is not None and got != wanted.size:
-        raise ScaiError(f"{wanted.shown}: expected {wanted.size} bytes, got {got}")
-    if wanted.sha256 and (digest := sha256_of(part)) != wanted.sha256:
-        raise ScaiError(f"{wanted.shown}: expected sha256 {wanted.sha256}, got {digest}")
+    if request.size is not None and got != request.size:
+        raise ScaiError(f"{request.public_url}: expected {request.size} bytes, got {got}")
+    if request.sha256 and (digest := sha256_of(part)) != request.sha256:
+        raise ScaiError(f"{request.public_url}: expected sha256 {request.sha256}, got {digest}")
 
 
 def _remove(part: Path) -> None:
     part.unlink(missing_ok=True)
-    facts(part).unlink(missing_ok=True)
+    state_file(part).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What is known of an installed model: its section, its files, its card.json, and how it runs."""
+"""The facts of an installed model: its section, its files, its card.json, and its speed."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from scai.errors import ScaiError
 from scai.models import cards
 from scai.recognition.loading import find_speed_record, model_path
 from tools.models.files import sha256_of, size_of
-from tools.models.sections import Place
+from tools.models.sections import SectionPlace
 
 CARD = "card.json"
-# What card.json says that people ask for.
-_TOLD = ("summary", "metrics", "measured_with", "data", "limits", "licence", "source", "date")
+# Keys of card.json that `scai models show` prints.
+_CARD_KEYS = ("summary", "metrics", "measured_with", "data", "limits", "licence", "source", "date")
 WARM_UP = 3
 RUNS = 20
 # Height and width in pixels of the picture that is timed.
@@ -28,7 +28,7 @@ PICTURE = (480, 640)
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """The facts of the card.json in a folder; empty where there is none that can be read."""
+    """Read the card.json of a folder; empty where there is none or it cannot be read."""
     try:
         facts = json.loads((folder / CARD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -37,39 +37,41 @@ def read_card(folder: Path) -> dict[str, Any]:
 
 
 def card_of(graph: Path) -> dict[str, Any]:
-    """The facts beside a model, if they are of this very file: its name, and its digest if told."""
+    """Read the card.json beside a model; empty unless it lists this file, and its digest if any."""
     facts = read_card(graph.parent)
     files = facts.get("files")
-    told = files.get(graph.name) if isinstance(files, dict) else None
-    if not isinstance(told, dict) or not graph.exists():
+    listed = files.get(graph.name) if isinstance(files, dict) else None
+    if not isinstance(listed, dict) or not graph.exists():
         return {}
-    if graph.is_file() and told.get("sha256") not in (None, sha256_of(graph)):
+    if graph.is_file() and listed.get("sha256") not in (None, sha256_of(graph)):
         return {}
     return facts
 
 
-def row(place: Place) -> dict[str, Any]:
-    """One section for a table. `files` tells whether all is there; if not, `problem` says what."""
-    told: dict[str, Any] = {"name": place.name, "kind": place.kind, "config": str(place.config)}
+def row(place: SectionPlace) -> dict[str, Any]:
+    """Describe one section for a table.
+
+    `files`: whether the model's files are there; if not, `problem` is the reason.
+    """
+    found: dict[str, Any] = {"name": place.name, "kind": place.kind, "config": str(place.config)}
     if place.use:
-        return told | {"alias_of": place.use}
+        return found | {"alias_of": place.use}
     try:
         card = cards.load_card(place.config, place.name, place.kind)
     except ScaiError as error:
-        return told | {"files": False, "problem": error.message}
-    told |= {"engine": card.engine, "files": True, "graph": None, "bytes": 0, "metrics": {}}
+        return found | {"files": False, "problem": error.message}
+    found |= {"engine": card.engine, "files": True, "graph": None, "bytes": 0, "metrics": {}}
     if card.graph is not None:
         graph = model_path(card.graph)
-        told |= {"graph": str(graph), "bytes": size_of(graph)}
-        told["metrics"] = card_of(graph).get("metrics") or {}
-    return told
+        found |= {"graph": str(graph), "bytes": size_of(graph)}
+        found["metrics"] = card_of(graph).get("metrics") or {}
+    return found
 
 
-def whole(place: Place, policy: cards.SpeedPolicy, batch: int) -> dict[str, Any]:
-    """Everything of one model; a section that stands for another tells of that one.
+def details(place: SectionPlace, policy: cards.SpeedPolicy, batch: int) -> dict[str, Any]:
+    """Describe one model in full; of a section with USE, the model that it refers to.
 
-    `measured` is what a worker with batches of `batch` measured of it on this machine, or None.
-
+    `measured` is the speed record of a worker with batches of `batch` on this machine, or None.
     Raises ConfigError for a section that no worker could load.
     """
     card = cards.load_card(place.config, place.name, place.kind)
@@ -80,10 +82,10 @@ def whole(place: Place, policy: cards.SpeedPolicy, batch: int) -> dict[str, Any]
     }
     files = [_file(model_path(path)) for path in (card.graph, card.labels) if path is not None]
     facts = card_of(model_path(card.graph)) if card.graph else {}
-    told = {key: facts[key] for key in _TOLD if facts.get(key)}
-    found = find_speed_record(dataclasses.replace(card, speed_policy=policy), batch)
-    measured = found.to_dict() if found else None
-    return {"card": values, "files": files, "facts": told, "measured": measured}
+    about = {key: facts[key] for key in _CARD_KEYS if facts.get(key)}
+    record = find_speed_record(dataclasses.replace(card, speed_policy=policy), batch)
+    measured = record.to_dict() if record else None
+    return {"card": values, "files": files, "facts": about, "measured": measured}
 
 
 def _file(path: Path) -> dict[str, Any]:
@@ -91,8 +93,10 @@ def _file(path: Path) -> dict[str, Any]:
     return {"path": str(path), "bytes": size_of(path), "sha256": digest}
 
 
-def run(place: Place, policy: cards.SpeedPolicy, batch: int, runs: int = RUNS) -> dict[str, Any]:
-    """Load a model as a worker does and time it on one picture of noise, from pixels to result.
+def run(
+    place: SectionPlace, policy: cards.SpeedPolicy, batch: int, runs: int = RUNS
+) -> dict[str, Any]:
+    """Load a model as a worker does, and time it on one picture of noise, from pixels to result.
 
     Raises ConfigError or EngineError.
     """
@@ -105,13 +109,13 @@ def run(place: Place, policy: cards.SpeedPolicy, batch: int, runs: int = RUNS) -
     try:
         for _ in range(WARM_UP):
             recognizer.recognize([picture])
-        taken = []
+        times = []
         for _ in range(runs):
             start = time.perf_counter()
             recognizer.recognize([picture])
-            taken.append(time.perf_counter() - start)
+            times.append(time.perf_counter() - start)
         engine = recognizer.engine
-        seconds = statistics.median(taken)
+        seconds = statistics.median(times)
         return {
             "engine": engine.describe(),
             "input": _tensor(engine.input),

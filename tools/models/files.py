@@ -1,4 +1,4 @@
-"""Moves files in and out of a model's folder: whole or not at all, and never through links."""
+"""Move files in and out of a model's folder: whole or not at all, and never through links."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ CHUNK = 1 << 20
 
 
 class Change:
-    """Several steps that stand or fall together; whatever is raised takes back all of them."""
+    """Several steps that succeed or fail together; any exception undoes all of them."""
 
     def __init__(self) -> None:
         self._undo = ExitStack()
         self._spare: list[Path] = []
 
     def on_failure(self, call: Callable[..., Any], *arguments: Any) -> None:
-        """Do this if the change fails, the last one named first."""
+        """Call this if the change fails; the last one registered is called first."""
         self._undo.callback(call, *arguments)
 
     def on_success(self, path: Path) -> None:
-        """Delete this when the change has succeeded."""
+        """Delete this path when the change has succeeded."""
         self._spare.append(path)
 
     def __enter__(self) -> Change:
@@ -51,20 +51,20 @@ class Change:
 
 
 def sha256_of(path: Path) -> str:
-    """The digest of a file."""
+    """Return the SHA-256 digest of a file as hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file, or of all files in a folder."""
+    """Return the bytes of a file, or of all files in a folder."""
     if path.is_dir():
         return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     return path.stat().st_size
 
 
 def inside(folder: Path, path: Path) -> bool:
-    """Whether `path` lies in `folder` itself, without `..` or links on the way."""
+    """Tell whether `path` lies in `folder` itself, without `..` or links on the way."""
     folder, path = Path(os.path.abspath(folder)), Path(os.path.abspath(path))
     if not path.is_relative_to(folder) or path == folder:
         return False
@@ -75,15 +75,15 @@ def bring(
     source: Path,
     folder: Path,
     change: Change,
-    taken: Iterable[Path],
+    used: Iterable[Path],
     *,
     replace: bool,
     name: str = "",
 ) -> Path:
-    """Copy a file or folder into `folder`, as a part of `change`; gives the new path.
+    """Copy a file or folder into `folder`, as a part of `change`; returns the new path.
 
-    What lies there already stays where it is. `taken`: real paths that others use; those are
-    never replaced. Raises ConfigError.
+    A source that lies there already stays in place. `used`: real paths that other models use;
+    those are never replaced. Raises ConfigError.
     """
     if not source.exists():
         raise ConfigError(f"{source}: no such file")
@@ -93,9 +93,9 @@ def bring(
     if os.path.lexists(target):
         if not replace:
             raise ConfigError(f"{target}: expected no such file, got one; --force replaces it")
-        if any(path.is_relative_to(target.resolve()) for path in taken):
+        if any(path.is_relative_to(target.resolve()) for path in used):
             raise ConfigError(
-                f"{target}: expected a file of this model alone, got one that others use"
+                f"{target}: expected a file of this model alone, got one that other models use"
             )
     _make_folder(folder, change)
     part = folder / f".{target.name}.{uuid.uuid4().hex}"
@@ -109,7 +109,7 @@ def bring(
 
 
 def delete(paths: Iterable[Path]) -> None:
-    """Remove files, links (not what they lead to) and folders, where they are."""
+    """Remove files, links (not their targets) and folders, where they exist."""
     for path in paths:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -128,7 +128,7 @@ def _copy(source: Path, part: Path) -> None:
 
 
 def _make_folder(folder: Path, change: Change) -> None:
-    """Make the folder; what was made goes again if the change fails, the innermost first."""
+    """Make the folder; it is removed again if the change fails."""
     missing = [path for path in (folder.parent, folder) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for path in missing:
@@ -136,7 +136,7 @@ def _make_folder(folder: Path, change: Change) -> None:
 
 
 def _set_aside(target: Path, change: Change) -> None:
-    """Keep what `target` holds until it is known that it will not be missed."""
+    """Rename `target` until the change has succeeded or failed."""
     if not os.path.lexists(target):
         return
     aside = target.with_name(f".{target.name}.{uuid.uuid4().hex}.old")
@@ -146,7 +146,7 @@ def _set_aside(target: Path, change: Change) -> None:
 
 
 def read_ini(config: Path) -> bytes:
-    """The bytes of an ini file. Raises ConfigError where there is none."""
+    """Read an ini file. Raises ConfigError where there is none."""
     try:
         return config.read_bytes()
     except FileNotFoundError:
@@ -154,7 +154,7 @@ def read_ini(config: Path) -> bytes:
 
 
 def rewrite(config: Path, data: bytes) -> None:
-    """Replace the file at once, with the rights it had; through a link, the file it leads to."""
+    """Replace the file atomically, keeping its mode and owner; a link is followed."""
     disk, real = Disk("always"), config.resolve()
     if real.read_bytes() == data:
         return
@@ -173,7 +173,7 @@ def rewrite(config: Path, data: bytes) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """One change at a time; others wait. The kernel unlocks at any death."""
+    """Hold a lock on the folder; others wait. The kernel unlocks when a process dies."""
     if not folder.is_dir():
         raise ConfigError(f"{folder}: no such folder")
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

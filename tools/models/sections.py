@@ -1,8 +1,7 @@
-"""Changes one section in the text of an ini file and leaves every other byte as it was.
+"""Change one section in the text of an ini file and leave every other byte as it was.
 
 configparser would lose comments and order, so the text is cut by lines. Each change is checked by
-reading the text before and after: whatever else differs means that the file is written in a way
-that we do not understand, and is refused.
+parsing the text before and after. If anything else differs, the change is refused.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ Sections = dict[str, dict[str, str]]
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a section stands; `use` is the section that it stands for, if any."""
+class SectionPlace:
+    """A section and its file; `use` is the section that it refers to, if any."""
 
     kind: str
     config: Path
@@ -34,12 +33,12 @@ class Place:
 
     @property
     def folder(self) -> Path:
-        """Where the model's own files lie."""
+        """The folder of the model's own files."""
         return self.config.parent / "models" / self.name
 
 
 def parse(data: bytes, where: str) -> Sections:
-    """The sections of a file, keys in lower case. Raises ConfigError."""
+    """Parse the sections of a file, keys in lower case. Raises ConfigError."""
     ini = configparser.ConfigParser(interpolation=None)
     try:
         ini.read_file(io.TextIOWrapper(io.BytesIO(data), "utf-8-sig"), source=where)
@@ -51,9 +50,9 @@ def parse(data: bytes, where: str) -> Sections:
 def put(
     data: bytes, name: str, values: Mapping[str, str], remarks: Sequence[str], where: str
 ) -> bytes:
-    """The text with section `name` holding `remarks` as comments and `values`.
+    """Write section `name` with `remarks` as comments and `values`; returns the new text.
 
-    A section of that name is replaced where it stands; a new one goes to the end.
+    A section of that name is replaced in place; a new one is appended.
     """
     text = data.decode("utf-8")
     newline = "\r\n" if "\r\n" in text else "\n"
@@ -70,12 +69,12 @@ def put(
         gap = [newline] if text else []
         lines += ([] if ended else [newline]) + gap + [line + newline for line in block]
         lines[-1] = lines[-1] if ended else lines[-1].removesuffix(newline)
-    wanted = {key.lower(): value for key, value in values.items()}
-    return _checked(data, "".join(lines), name, wanted, where)
+    lowered = {key.lower(): value for key, value in values.items()}
+    return _checked(data, "".join(lines), name, lowered, where)
 
 
 def drop(data: bytes, name: str, where: str) -> bytes:
-    """The text without section `name`, the comments right above it, and one empty line."""
+    """Remove section `name`, the comments right above it, and one empty line; returns the text."""
     lines = _lines(data.decode("utf-8"))
     start, end = _spans(lines)[name]
     last = not "".join(lines[end:]).strip()
@@ -91,7 +90,7 @@ def drop(data: bytes, name: str, where: str) -> bytes:
 
 
 def point_default(data: bytes, name: str, where: str) -> bytes:
-    """The text with `[default] USE` naming `name`; the section is made where there is none."""
+    """Let `[default] USE` name `name`, adding the section if needed; returns the new text."""
     lines = _lines(data.decode("utf-8"))
     span = _spans(lines).get(DEFAULT)
     if span is None:
@@ -149,12 +148,12 @@ def _end(lines: list[str], header: int, limit: int) -> int:
     return end
 
 
-def _checked(data: bytes, text: str, name: str, wanted: dict[str, str] | None, where: str) -> bytes:
-    """`text` as bytes, if it says the same as `data` in all but section `name`."""
+def _checked(data: bytes, text: str, name: str, values: dict[str, str] | None, where: str) -> bytes:
+    """Return `text` as bytes if only section `name` differs from `data`. Raises ConfigError."""
     expected = parse(data, where)
     expected.pop(name, None)
     got = parse(text.encode(), where)
-    if got.pop(name, None) != wanted or got != expected:
+    if got.pop(name, None) != values or got != expected:
         raise ConfigError(
             f"{where}: expected sections that can be told apart by lines, got a file "
             f"where [{name}] cannot be changed alone; change it by hand"

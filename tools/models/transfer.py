@@ -1,6 +1,6 @@
-"""One request for a file or the rest of it, its bytes appended to what is here already.
+"""One HTTP request for a file, or for the rest of it, appended to the part on disk.
 
-Raises ScaiError for an answer that no other attempt would better, and two errors of its own.
+Raises ScaiError where another attempt would not help, and two errors of its own.
 """
 
 from __future__ import annotations
@@ -20,121 +20,127 @@ from scai.errors import ConfigError, ScaiError
 # Seconds to wait for a connection, and for the next bytes.
 TIME_LIMITS = (10, 30)
 REDIRECTS = 5
-LARGEST = 8_000_000_000
+MAX_BYTES = 8_000_000_000
 _CHUNK = 1 << 16
-# What breaks a transfer in a way that another attempt may not meet.
+# Errors after which another attempt may succeed.
 _BROKEN = (
     requests.exceptions.ChunkedEncodingError,
     requests.exceptions.ConnectionError,
     requests.exceptions.Timeout,
 )
 
-# Called with the bytes that are here and those that there will be, None if nobody knows.
+# Called with the bytes on disk and the bytes in all, None if unknown.
 Progress = Callable[[int, int | None], None]
 
 
-class StartAgain(Exception):
-    """The part here is not of the file there."""
+class StalePart(Exception):
+    """The part on disk does not belong to the remote file as it is now."""
 
 
-class BrokeOff(Exception):
-    """The connection ended early."""
+class TransferBroken(Exception):
+    """The transfer ended before the file was complete; another attempt may succeed."""
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A file to fetch: where, and what it must be, as far as that is known."""
+class FileRequest:
+    """A file to download; `sha256` "" and `size` None: unknown. `max_bytes`: limit on its size."""
 
     url: str
     sha256: str = ""
     size: int | None = None
-    most: int = LARGEST
+    max_bytes: int = MAX_BYTES
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError(f"expected an http or https address, got {self.shown!r}")
+            raise ConfigError(f"expected an http or https address, got {self.public_url!r}")
 
     @property
-    def shown(self) -> str:
-        """The address without what may be secret in it: password and query."""
+    def public_url(self) -> str:
+        """The URL without its secrets: password and query."""
         parts = urlsplit(self.url)
         host = parts.netloc.rpartition("@")[2]
         return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
 
 def transfer(
-    http: requests.Session, wanted: Wanted, part: Path, file: IO[bytes], progress: Progress
+    http: requests.Session, request: FileRequest, part: Path, file: IO[bytes], progress: Progress
 ) -> None:
-    """Ask for what is missing and append it. Raises BrokeOff, StartAgain, ScaiError."""
+    """Request the missing bytes and append them. Raises TransferBroken, StalePart, ScaiError."""
     have, validator = size(file), _validator(part)
     headers = {"Accept-Encoding": "identity"}
     if have and validator:
         headers |= {"Range": f"bytes={have}-", "If-Range": validator}
     elif have:
-        forget(part, file)
+        discard(part, file)
     try:
-        with http.get(wanted.url, headers=headers, stream=True, timeout=TIME_LIMITS) as answer:
-            total = _begin(answer, wanted, part, file)
-            _receive(answer, wanted, file, total, progress)
+        with http.get(request.url, headers=headers, stream=True, timeout=TIME_LIMITS) as answer:
+            total = _begin(answer, request, part, file)
+            _receive(answer, request, file, total, progress)
     except requests.exceptions.TooManyRedirects:
-        raise ScaiError(f"{wanted.shown}: expected at most {REDIRECTS} redirects, got more") from (
-            None
-        )
+        raise ScaiError(
+            f"{request.public_url}: expected at most {REDIRECTS} redirects, got more"
+        ) from (None)
     except _BROKEN as error:
-        raise BrokeOff(_reason(error)) from error
+        raise TransferBroken(_reason(error)) from error
     except (requests.exceptions.RequestException, ValueError) as error:
-        raise ScaiError(f"{wanted.shown}: cannot be fetched: {_reason(error)}") from error
+        raise ScaiError(f"{request.public_url}: cannot be fetched: {_reason(error)}") from error
 
 
-def _begin(answer: requests.Response, wanted: Wanted, part: Path, file: IO[bytes]) -> int | None:
-    """Judge the head of an answer and make the part ready for its body; gives the whole size."""
+def _begin(
+    answer: requests.Response, request: FileRequest, part: Path, file: IO[bytes]
+) -> int | None:
+    """Check the headers of an answer and prepare the part for its body; returns the file's size."""
     have = size(file)
     if answer.status_code == 416:
-        raise StartAgain
+        raise StalePart
     if answer.status_code in (429, 502, 503, 504):
-        raise BrokeOff(f"the server answered {answer.status_code} {answer.reason}")
+        raise TransferBroken(f"the server answered {answer.status_code} {answer.reason}")
     if answer.status_code not in (200, 206):
         raise ScaiError(
-            f"{wanted.shown}: expected the file, got {answer.status_code} {answer.reason}"
+            f"{request.public_url}: expected the file, got {answer.status_code} {answer.reason}"
         )
     if answer.headers.get("Content-Encoding", "identity") != "identity":
-        raise ScaiError(f"{wanted.shown}: expected the file as it is, got it encoded")
+        raise ScaiError(f"{request.public_url}: expected the file unencoded, got it encoded")
     if answer.status_code == 206:
         span = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", answer.headers.get("Content-Range", ""))
         if not span or int(span[1]) != have:
-            raise StartAgain
+            raise StalePart
         total: int | None = int(span[2])
     else:
-        forget(part, file)
+        discard(part, file)
         length = answer.headers.get("Content-Length", "")
         total = int(length) if length.isdigit() else None
         etag, changed = answer.headers.get("ETag", ""), answer.headers.get("Last-Modified", "")
         # A weak ETag does not promise the same bytes.
         validator = changed if not etag or etag.startswith("W/") else etag
-        facts(part).write_text(json.dumps({"validator": validator}))
-    _check_size(wanted, total, answer)
+        state_file(part).write_text(json.dumps({"validator": validator}))
+    _check_size(request, total, answer)
     return total
 
 
-def _check_size(wanted: Wanted, total: int | None, answer: requests.Response) -> None:
-    """Refuse before the transfer what would be refused after it."""
+def _check_size(request: FileRequest, total: int | None, answer: requests.Response) -> None:
+    """Refuse a wrong size before the transfer. Raises ScaiError."""
     if total is None:
         chunked = "chunked" in answer.headers.get("Transfer-Encoding", "").lower()
-        if not chunked and not wanted.sha256:
+        if not chunked and not request.sha256:
             raise ScaiError(
-                f"{wanted.shown}: the server does not tell the size, so nobody could tell whether "
-                "all came; give the digest with --sha256"
+                f"{request.public_url}: the server does not state the size, so nobody can tell a "
+                "complete file; give its digest with --sha256"
             )
-    elif wanted.size is not None and total != wanted.size:
-        raise ScaiError(f"{wanted.shown}: expected {wanted.size} bytes, got a file of {total}")
-    elif total > wanted.most:
-        raise ScaiError(f"{wanted.shown}: expected at most {wanted.most} bytes, got {total}")
+    elif request.size is not None and total != request.size:
+        raise ScaiError(
+            f"{request.public_url}: expected {request.size} bytes, got a file of {total}"
+        )
+    elif total > request.max_bytes:
+        raise ScaiError(
+            f"{request.public_url}: expected at most {request.max_bytes} bytes, got {total}"
+        )
 
 
 def _receive(
     answer: requests.Response,
-    wanted: Wanted,
+    request: FileRequest,
     file: IO[bytes],
     total: int | None,
     progress: Progress,
@@ -142,18 +148,20 @@ def _receive(
     have = size(file)
     for chunk in answer.iter_content(_CHUNK):
         have += len(chunk)
-        if have > (wanted.most if total is None else total):
+        if have > (request.max_bytes if total is None else total):
             _truncate(file)
-            raise ScaiError(f"{wanted.shown}: expected {total or wanted.most} bytes, got more")
+            raise ScaiError(
+                f"{request.public_url}: expected {total or request.max_bytes} bytes, got more"
+            )
         file.write(chunk)
         progress(have, total)
     file.flush()
     if total is not None and have < total:
-        raise BrokeOff(f"expected {total} bytes")
+        raise TransferBroken(f"expected {total} bytes")
 
 
 def size(file: IO[bytes]) -> int:
-    """Bytes that are here; what comes next is appended."""
+    """Return the bytes on disk, and seek to the end of the file."""
     file.flush()
     return file.seek(0, 2)
 
@@ -163,20 +171,20 @@ def _truncate(file: IO[bytes]) -> None:
     file.truncate()
 
 
-def forget(part: Path, file: IO[bytes]) -> None:
-    """Begin again with nothing."""
+def discard(part: Path, file: IO[bytes]) -> None:
+    """Discard the part, so that the transfer starts from the beginning."""
     _truncate(file)
-    facts(part).unlink(missing_ok=True)
+    state_file(part).unlink(missing_ok=True)
 
 
-def facts(part: Path) -> Path:
-    """Where it is kept of which state of the remote file this is a part."""
+def state_file(part: Path) -> Path:
+    """Return the path of the file that holds the validator of a part."""
     return part.with_suffix(".json")
 
 
 def _validator(part: Path) -> str:
     try:
-        told: Any = json.loads(facts(part).read_text())
+        told: Any = json.loads(state_file(part).read_text())
         return str(told["validator"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""

@@ -15,8 +15,7 @@ import tensorflow as tf
 from scai.errors import ScaiError
 from tools.common.progress import Progress
 from tools.datasets.class_folders import Item, Pictures, decode
-from tools.network_files import export
-from tools.network_files import run as exported
+from tools.network_files import export, runners
 from tools.retrain.bases import Base
 
 _CHUNK = 16  # pictures
@@ -78,7 +77,7 @@ def _runner(base: Base) -> Callable[[np.ndarray], np.ndarray]:
             graph = export.frozen_graph(base.function, shape, tf.float32, "input", ["seen"])
             file = Path(folder) / "base.pb"
             file.write_bytes(graph)
-            run = exported.openvino(file, threads=os.cpu_count() or 1)
+            run = runners.openvino(file, threads=os.cpu_count() or 1)
             run(np.zeros((1, base.side, base.side, 3), np.float32))
             return lambda x: run(x)[0]
         except (RuntimeError, ValueError, ScaiError):

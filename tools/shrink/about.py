@@ -1,4 +1,4 @@
-"""What is told of quantised models: card.json, card.md, and the lines for usr/*.config."""
+"""The texts about quantised models: the model card, and the sections for usr/*.config."""
 
 from __future__ import annotations
 
@@ -8,29 +8,28 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from scai.models.cards import DETECTION, ModelCard
-from tools.common import cards as model_cards
-from tools.common import model_choice
+from tools.common import cards, model_choice
 from tools.shrink.comparison import Row, same
 
 MEANING = {
     "float32": "weights and arithmetic of float32, nothing quantised",
-    "dynamic": "weights of int8, ranges of all between found for each picture",
+    "dynamic": "weights of int8, ranges of activations measured for each picture",
     "float16": "weights of float16, arithmetic of float32",
-    "int8": "weights of int8 by channel, all between of int8 with fixed ranges; "
-    "a detector's last layers and what follows of float32",
+    "int8": "weights of int8 by channel, activations of int8 with fixed ranges; "
+    "a detector's last layers and all that follows stay float32",
 }
 
 
 def section(name: str, kind: str, keys: Mapping[str, str], graph: Path, labels: Path | None) -> str:
-    """The lines that make SCAI serve a file."""
+    """Write the section of usr/*.config that serves a file."""
     files = ("PATH_TO_CKPT", "PATH_TO_LABELS") if kind == DETECTION else ("GRAPH", "LABELS")
     values = {files[0]: graph, files[1]: labels or "labels.txt", **keys}
     return "\n".join([f"[{name}]", *(f"{key} = {value}" for key, value in values.items())])
 
 
 def command() -> str:
-    """The command line as a card may tell it, with no path of this machine."""
-    words = [model_cards.shown(Path(w)) if w.startswith("/") else w for w in sys.argv[1:]]
+    """Return the command line for the card, without absolute paths."""
+    words = [cards.shown(Path(w)) if w.startswith("/") else w for w in sys.argv[1:]]
     return shlex.join(["scai", "quantize", *[w for w in words if w != "quantize"]])
 
 
@@ -43,10 +42,10 @@ def card(
     rows: Sequence[Row],
     data: str,
     files: Mapping[str, Mapping[str, object]],
-) -> model_cards.Card:
-    """The facts of all files of a folder.
+) -> cards.Card:
+    """Describe all models of a folder.
 
-    `size`: height, width, channels of the input. `data`: what they were calibrated and judged with.
+    `size`: height, width, channels of the input. `data`: pictures of calibration and evaluation.
     """
     assert source.graph is not None
     metrics: dict[str, float] = {}
@@ -58,7 +57,7 @@ def card(
         metrics[f"{row.name}: bytes"] = row.bytes
         metrics[f"{row.name}: ms on one core ({row.engine})"] = round(row.milliseconds, 2)
     ends = "uint8, real value = (stored - zero point) * scale" if io == "uint8" else "float32"
-    return model_cards.Card(
+    return cards.Card(
         name=name,
         task=source.kind,
         summary=f"{source.graph.name} as {', '.join(f'{m} ({MEANING[m]})' for m in modes)}.",
@@ -76,7 +75,7 @@ def card(
         metrics=metrics,
         measured_with="the command below, by the server's own code",
         trained_with=command(),
-        limits=("What the model before could not do, these cannot do either.",),
+        limits=("What the original model could not do, these cannot do either.",),
         data=data,
         licence="that of the model it was made from",
         files=files,

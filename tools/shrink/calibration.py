@@ -1,4 +1,4 @@
-"""The pictures that show a network's ranges, prepared as the worker prepares them."""
+"""Pictures to calibrate a quantised network with, prepared as the worker prepares them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
 
 T = TypeVar("T")
-FEW = 20  # pictures; ranges seen on fewer are a gamble
+FEW = 20  # pictures; ranges measured on fewer are unreliable
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Inputs (1, h, w, c) in the model's dtype; `broken`: name of a picture -> why it is not in."""
+    """Inputs (1, h, w, c) in the model's dtype; `broken`: unreadable picture -> reason."""
 
     inputs: Sequence[np.ndarray]
     names: tuple[str, ...]
@@ -34,26 +34,26 @@ class Calibration:
 
     def samples(self) -> Iterator[np.ndarray]:
         """All inputs in order, with a progress bar on a terminal."""
-        with bar(self.inputs, "calibrating") as shown:
-            yield from shown
+        with bar(self.inputs, "calibrating") as inputs:
+            yield from inputs
 
 
 def bar(things: Sequence[T], label: str) -> ProgressBar[T]:
-    """A progress bar with the time left, hidden where nobody looks."""
+    """Make a progress bar with the time left, hidden unless stderr is a terminal."""
     hidden = not sys.stderr.isatty()
     return click.progressbar(things, label=label, file=sys.stderr, hidden=hidden, show_pos=True)
 
 
-def read(files: Files, recognizer: Recognizer, most: int) -> Calibration:
-    """At most `most` pictures, spread evenly over all. Raises UserError when none can be read."""
+def read(files: Files, recognizer: Recognizer, limit: int) -> Calibration:
+    """Read at most `limit` pictures, spread evenly. Raises UserError when none can be read."""
     names = [name for name in files.names if is_picture(name)]
     if not names:
         raise UserError(f"{files.path}: expected pictures to calibrate with, got none.")
-    places = np.linspace(0, len(names) - 1, min(most, len(names))).astype(int)
+    places = np.linspace(0, len(names) - 1, min(limit, len(names))).astype(int)
     inputs: list[np.ndarray] = []
     used, broken = [], {}
-    with bar([names[place] for place in places], "reading pictures") as shown:
-        for name in shown:
+    with bar([names[place] for place in places], "reading pictures") as progress:
+        for name in progress:
             try:
                 inputs.append(recognizer.prepare(decode(files.read(name)))[None])
                 used.append(name)
@@ -68,6 +68,6 @@ def read(files: Files, recognizer: Recognizer, most: int) -> Calibration:
 
 
 def as_data(found: Calibration, kind: str, read: Callable[[str], bytes]) -> DataSet:
-    """The same pictures to be answered by several models, without any truth."""
+    """Return the same pictures as a data set without labels, to compare several models on."""
     samples = tuple(Sample(name, "") for name in found.names)
     return DataSet(kind, "", ("",), samples, read)

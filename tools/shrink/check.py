@@ -1,4 +1,4 @@
-"""Whether two networks answer alike, and how fast they are on one core."""
+"""Compare the answers of two networks, and their speed on one core."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tools.network_files import run as exported
-from tools.network_files.run import Run
+from tools.network_files import runners
+from tools.network_files.runners import Run
 from tools.shrink.sources import Frozen
 
-FREE_SIDE = 224  # pixels, where a network takes any size
+COMPARISON_SIDE = 224  # pixels, where a network takes any size
 ENGINES = ("TensorFlow", "OpenVINO")
 ROUNDS = 20
-PATTERNS = (3, 8, 24)  # patches a side; noise alone leaves most networks unmoved
+PATTERNS = (3, 8, 24)  # patches a side; to noise alone most networks answer the same
 
 
 def examples(model: Frozen, mean: float, std: float) -> list[np.ndarray]:
-    """(1, h, w, c) inputs at random, in the model's dtype: noise, and patches of colour.
+    """Make random inputs (1, h, w, c) in the model's dtype: noise, and patches of colour.
 
-    `mean`, `std`: how pixels 0..255 become the numbers of a float input.
+    `mean`, `std`: of pixels 0..255, for a float input.
     """
-    shape = [1, *(side or FREE_SIDE for side in model.shape[1:])] if model.shape else [1]
+    shape = [1, *(side or COMPARISON_SIDE for side in model.shape[1:])] if model.shape else [1]
     rng = np.random.default_rng(0)
     found = [rng.random(shape, np.float32)]
     if len(shape) == 4:
@@ -42,7 +42,7 @@ def examples(model: Frozen, mean: float, std: float) -> list[np.ndarray]:
 
 @contextmanager
 def stored(model: Frozen) -> Iterator[Path]:
-    """The network as a .pb that is gone afterwards."""
+    """Write the network to a temporary .pb."""
     with tempfile.TemporaryDirectory(prefix="scai-") as folder:
         path = Path(folder) / "model.pb"
         path.write_bytes(model.definition.SerializeToString())
@@ -50,16 +50,16 @@ def stored(model: Frozen) -> Iterator[Path]:
 
 
 def answers(model: Frozen, inputs: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
-    """The outputs to each input, by TensorFlow."""
+    """Run each input through TensorFlow; returns the outputs of each."""
     with stored(model) as path:
-        run = exported.frozen(path, model.input, list(model.outputs))
+        run = runners.frozen(path, model.input, list(model.outputs))
         return [run(x) for x in inputs]
 
 
 def difference(
     expected: Sequence[Sequence[np.ndarray]], got: Sequence[Sequence[np.ndarray]]
 ) -> float:
-    """The largest one, as a share of the largest number of the same output; inf: not alike."""
+    """Return the largest difference, relative to the output's largest value; inf: other shapes."""
     worst = 0.0
     for outputs, others in zip(expected, got, strict=True):
         if len(outputs) != len(others):
@@ -83,10 +83,10 @@ def _of_arrays(a: np.ndarray, b: np.ndarray) -> float:
 def milliseconds(
     models: Sequence[Frozen], x: np.ndarray, progress: Callable[[int], object]
 ) -> list[dict[str, float | None]]:
-    """For each model, engine -> time of a call on one core; None for an engine that cannot.
+    """Time a call on one core: for each model, engine -> milliseconds; None if it cannot run.
 
-    They take turns, so that what else the machine does strikes all alike; the fastest call counts.
-    `progress` is told of every turn.
+    The models take turns, so that other load on the machine affects all alike; the fastest call
+    counts. `progress` is called after every turn.
     """
     found: list[dict[str, float | None]] = [{} for _ in models]
     for engine in ENGINES:
@@ -94,7 +94,7 @@ def milliseconds(
             runs = [_opened(engine, m, stack.enter_context(stored(m))) for m in models]
             for _ in range(ROUNDS):
                 for place, run in enumerate(runs):
-                    took = exported.milliseconds(run, x, 1) if run else None
+                    took = runners.milliseconds(run, x, 1) if run else None
                     best = found[place].get(engine)
                     found[place][engine] = took if best is None or took is None else min(best, took)
                     progress(1)
@@ -103,8 +103,8 @@ def milliseconds(
 
 def _opened(engine: str, model: Frozen, path: Path) -> Run | None:
     if engine == "TensorFlow":
-        return exported.frozen(path, model.input, list(model.outputs))
+        return runners.frozen(path, model.input, list(model.outputs))
     try:
-        return exported.openvino(path, output_names=list(model.outputs))
+        return runners.openvino(path, output_names=list(model.outputs))
     except (RuntimeError, ImportError):
         return None

@@ -1,4 +1,4 @@
-"""The model as it was and what was made of it, side by side: quality, size, speed."""
+"""The model before and after, side by side: quality, size, speed."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from tools.datasets.samples import DataSet
 from tools.evaluate import command
 from tools.evaluate.report import Judged
 from tools.models.files import size_of
-from tools.network_files import run as exported
+from tools.network_files import runners
 from tools.shrink import calibration
 
 ROUNDS = 20
-MUCH = 0.02  # of a share, that a quantised model may be worse without a remark
+MAX_LOSS = 0.02  # of a share 0..1, that a quantised model may lose without a warning
 
 
 @dataclass(frozen=True)
 class Row:
-    """One model. `milliseconds`: of one inference on one core; `scores`: shares 0..1 by name.
+    """One model. `milliseconds`: of one inference on one core; `scores`: 0..1 by name.
 
-    `first`: the class it named first, for each picture that could be read.
+    `first`: the top class of each picture that could be read.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Row:
 def rows(
     cards: Mapping[str, ModelCard], data: DataSet | None, labelled: bool, batch: int
 ) -> list[Row]:
-    """A row for each model, run as the worker runs it. Raises ScaiError, UserError."""
+    """Evaluate each model as the worker runs it; a row each. Raises ScaiError, UserError."""
     engines, took = one_inference(list(cards.values()))
     found = []
     for place, (name, card) in enumerate(cards.items()):
@@ -55,9 +55,9 @@ def rows(
 
 
 def one_inference(cards: Sequence[ModelCard]) -> tuple[list[str], list[float]]:
-    """Engines, and milliseconds from a prepared picture to the model's numbers on one core.
+    """Time one inference on one core: each model's engine, and its milliseconds.
 
-    The models take turns, so that what else the machine does strikes all alike; the fastest counts.
+    The models take turns, so that other load on the machine affects all alike; the fastest counts.
     """
     noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
     with ExitStack() as stack:
@@ -67,11 +67,11 @@ def one_inference(cards: Sequence[ModelCard]) -> tuple[list[str], list[float]]:
             stack.callback(loaded[-1].close)
         inputs = [recognizer.prepare(noise)[None] for recognizer in loaded]
         best = [float("inf")] * len(loaded)
-        with calibration.bar(range(ROUNDS), "measuring") as shown:
-            for _ in shown:
+        with calibration.bar(range(ROUNDS), "measuring") as rounds:
+            for _ in rounds:
                 for place, recognizer in enumerate(loaded):
                     run = recognizer.engine.infer
-                    took = exported.milliseconds(run, inputs[place], 1)
+                    took = runners.milliseconds(run, inputs[place], 1)
                     best[place] = min(best[place], took)
         return [recognizer.engine.name for recognizer in loaded], best
 
@@ -81,40 +81,40 @@ def _first(judged: Judged) -> tuple[str, ...]:
 
 
 def same(one: Row, other: Row) -> float | None:
-    """Share of pictures of which both say the same first; None where nothing was asked."""
+    """Share of pictures with the same top class in both; None without pictures."""
     if not one.first or len(one.first) != len(other.first):
         return None
     return float(np.mean([a == b for a, b in zip(one.first, other.first, strict=True)]))
 
 
 def lines(rows: Sequence[Row]) -> list[str]:
-    """The table; the first row is the model as it was."""
+    """Format the table; the first row is the original model."""
     names = list(rows[0].scores)
     alike = [same(rows[0], r) for r in rows]
-    asked = any(share is not None for share in alike)
+    compared = any(share is not None for share in alike)
     head = ["", "engine", "bytes", "of it", "ms, one core", *names]
-    shown = [[*head, "same answer"] if asked else head]
+    cells = [[*head, "same answer"] if compared else head]
     for found, share in zip(rows, alike, strict=True):
-        cells = [found.name, found.engine, f"{found.bytes:,}"]
-        cells += [f"{found.bytes / rows[0].bytes:.0%}", f"{found.milliseconds:.2f}"]
-        cells += [f"{found.scores[name]:.4f}" for name in names]
-        shown.append([*cells, "-" if share is None else f"{share:.1%}"] if asked else cells)
-    return table(shown)
+        line = [found.name, found.engine, f"{found.bytes:,}"]
+        line += [f"{found.bytes / rows[0].bytes:.0%}", f"{found.milliseconds:.2f}"]
+        line += [f"{found.scores[name]:.4f}" for name in names]
+        cells.append([*line, "-" if share is None else f"{share:.1%}"] if compared else line)
+    return table(cells)
 
 
 def warnings(rows: Sequence[Row]) -> list[str]:
-    """A sentence for each model that is clearly worse than the first."""
+    """Write a sentence for each model that is clearly worse than the first."""
     found = []
     for row in rows[1:]:
         name = next(iter(row.scores), "")
         lost = rows[0].scores[name] - row.scores[name] if name else 0.0
-        if lost > MUCH:
-            found.append(f"{row.name} loses {lost:.3f} of {name}: better take another mode.")
+        if lost > MAX_LOSS:
+            found.append(f"{row.name} loses {lost:.3f} of {name}: consider another mode.")
     return ["", *found] if found else []
 
 
 def plot(rows: Sequence[Row], path: Path) -> None:
-    """Bars of quality (or of equal answers), size and time, a PNG."""
+    """Draw quality (or the share of same answers), size and time as bars into a PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

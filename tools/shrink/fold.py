@@ -1,8 +1,8 @@
-"""Folds batch norms, scales and shifts into the weights of the layer before them.
+"""Fold batch norms, scales and shifts into the weights of the layer before them.
 
-TensorFlow's own fold_batch_norms trusts that a layer has no other taker, knows no
-FusedBatchNormV2 and no channels-first graphs, does not look at is_training, and sees a batch norm
-of single operations only in one order of them; so it is done here.
+TensorFlow's own fold_batch_norms does not suffice: it assumes that a layer has one user, supports
+neither FusedBatchNormV2 nor channels-first graphs, ignores is_training, and recognises a batch
+norm of single operations in one order only.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _PLAIN = ("Add", "AddV2", "BiasAdd")
 Pair = tuple[np.ndarray, np.ndarray]
 
 
-def folded(model: Frozen) -> Frozen:
-    """The same answers, but for rounding; a trimmed network in, another one out."""
+def fold(model: Frozen) -> Frozen:
+    """Return a trimmed network with its scales folded; the same answers but for rounding."""
     definition = type(model.definition)()
     definition.CopyFrom(model.definition)
     graph = _Graph(definition)
@@ -38,18 +38,18 @@ def folded(model: Frozen) -> Frozen:
 
 
 class _Graph:
-    """Nodes by name, and by whom each is taken."""
+    """The nodes of a graph by name, and the names of each node's users."""
 
     def __init__(self, definition: Any) -> None:
         self.definition = definition
         self.nodes = {node.name: node for node in definition.node}
-        self.takers: dict[str, list[str]] = {}
+        self.users: dict[str, list[str]] = {}
         for node in definition.node:
             for name in node.input:
-                self.takers.setdefault(name.lstrip("^").split(":")[0], []).append(node.name)
+                self.users.setdefault(name.lstrip("^").split(":")[0], []).append(node.name)
 
     def constant(self, name: str) -> np.ndarray | None:
-        """The values of a float32 constant; None for anything else."""
+        """Return the values of a float32 constant; None for anything else."""
         import tensorflow as tf
 
         node = self.nodes.get(name.split(":")[0])
@@ -59,7 +59,7 @@ class _Graph:
         return values
 
     def add_constant(self, name: str, values: np.ndarray) -> str:
-        """A new float32 constant; gives the name that was free."""
+        """Add a float32 constant; returns its name, changed if it was in use."""
         import tensorflow as tf
 
         while name in self.nodes:
@@ -73,7 +73,7 @@ class _Graph:
 
 @dataclass(frozen=True)
 class _Layer:
-    """A node that multiplies by constant weights; `axis` of its output, from the end: channels."""
+    """A node that multiplies by constant weights; `axis`: of the channels, from the end."""
 
     node: Any
     weights: np.ndarray
@@ -82,7 +82,7 @@ class _Layer:
     axis: int
 
     def scaled(self, scale: np.ndarray) -> np.ndarray:
-        """The weights that give (c,) `scale` times the output."""
+        """Return weights that multiply the output by (c,) `scale`."""
         if self.node.op == "DepthwiseConv2dNative":
             scale = scale.reshape(self.weights.shape[2:])
         elif self.node.op == "MatMul" and self.node.attr["transpose_b"].b:
@@ -115,12 +115,12 @@ def _layer(node: Any, graph: _Graph) -> _Layer | None:
 
 
 def _chain(layer: _Layer, graph: _Graph, outputs: set[str]) -> _Chain | None:
-    """As far as scales and shifts go, each taken by the next alone."""
+    """Follow scales and shifts behind a layer, as long as each has one user."""
     scale, shift = np.ones(layer.channels), np.zeros(layer.channels)
     steps: list[Any] = []
     current = layer.node
     while current.name not in outputs:
-        users = graph.takers.get(current.name, [])
+        users = graph.users.get(current.name, [])
         if len(users) != 1:
             break
         user = graph.nodes[users[0]]
@@ -135,12 +135,12 @@ def _chain(layer: _Layer, graph: _Graph, outputs: set[str]) -> _Chain | None:
 
 
 def _is_worth_it(chain: _Chain) -> bool:
-    """A bias alone is as small as it gets."""
+    """Tell whether there is more than a bias, which cannot be folded further."""
     return len(chain.steps) > 1 or chain.steps[0].op not in _PLAIN
 
 
 def _step(node: Any, before: str, layer: _Layer, graph: _Graph) -> Pair | None:
-    """(c,) factor and summand of one operation; None if it does anything else."""
+    """Return the (c,) factor and summand of one operation; None if it does anything else."""
     if any(name.startswith("^") for name in node.input):
         return None
     names = [name.removesuffix(":0") for name in node.input]
@@ -172,7 +172,7 @@ def _scale_and_shift(op: str, values: np.ndarray, ours_first: bool) -> Pair | No
 
 
 def _by_channel(constant: np.ndarray, layer: _Layer) -> np.ndarray | None:
-    """(c,) numbers of a constant that differ by channel alone; None for any other constant."""
+    """Return (c,) values of a constant that varies by channel only; None for other constants."""
     if constant.ndim > layer.rank:
         return None
     shape = [1] * (layer.rank - constant.ndim) + list(constant.shape)
@@ -185,7 +185,7 @@ def _by_channel(constant: np.ndarray, layer: _Layer) -> np.ndarray | None:
 def _batch_norm(
     node: Any, names: list[str], before: str, layer: _Layer, graph: _Graph
 ) -> Pair | None:
-    """gamma * (x - mean) / sqrt(variance + epsilon) + beta, as factor and summand."""
+    """Return gamma * (x - mean) / sqrt(variance + epsilon) + beta as factor and summand."""
     constants = [graph.constant(name) for name in names[1:]]
     if names[0] != before or any(c is None or c.shape != (layer.channels,) for c in constants):
         return None
@@ -199,33 +199,33 @@ def _batch_norm(
         gamma, beta, mean, variance = values
         epsilon = node.attr["epsilon"].f
         formats = [(n.attr["data_format"].s or b"NHWC") for n in (node, layer.node)]
-        # With is_training they are the batch's own, which no constant knows.
+        # With is_training, mean and variance are those of the batch, and no constants.
         if node.attr["is_training"].b or formats[0] != formats[1] or layer.rank != 4:
             return None
-        if _other_results_taken(node.name, graph):
+        if _other_results_used(node.name, graph):
             return None
     scale = gamma / np.sqrt(variance + epsilon)
     return scale, beta - mean * scale
 
 
-def _other_results_taken(name: str, graph: _Graph) -> bool:
-    refs = [ref for taker in graph.takers.get(name, []) for ref in graph.nodes[taker].input]
+def _other_results_used(name: str, graph: _Graph) -> bool:
+    refs = [ref for user in graph.users.get(name, []) for ref in graph.nodes[user].input]
     return any(ref.split(":")[0] == name and ref not in (name, f"{name}:0") for ref in refs)
 
 
 def _rewrite(layer: _Layer, chain: _Chain, graph: _Graph, outputs: set[str]) -> None:
-    """Put the scale into the weights; the chain's last node becomes the bias, or goes."""
+    """Put the scale into the weights; the last node of the chain becomes the bias or is removed."""
     node, last = layer.node, chain.steps[-1]
     node.input[1] = graph.add_constant(f"{node.name}/folded", layer.scaled(chain.scale))
     gone = chain.steps[:-1]
     if not chain.shift.any() and last.name not in outputs:
         gone = chain.steps
-        takers = graph.takers.pop(last.name, [])
-        for taker in {*takers}:
-            refs = [_renamed(ref, last.name, node.name) for ref in graph.nodes[taker].input]
-            graph.nodes[taker].ClearField("input")
-            graph.nodes[taker].input.extend(refs)
-        graph.takers[node.name] = takers
+        users = graph.users.pop(last.name, [])
+        for user in {*users}:
+            refs = [_renamed(ref, last.name, node.name) for ref in graph.nodes[user].input]
+            graph.nodes[user].ClearField("input")
+            graph.nodes[user].input.extend(refs)
+        graph.users[node.name] = users
     else:
         bias = graph.add_constant(f"{node.name}/shift", chain.shift)
         last.op = "BiasAdd"
@@ -234,7 +234,7 @@ def _rewrite(layer: _Layer, chain: _Chain, graph: _Graph, outputs: set[str]) -> 
         last.ClearField("attr")
         last.attr["T"].type = 1
         last.attr["data_format"].s = b"NCHW" if layer.axis == -3 else b"NHWC"
-        graph.takers[node.name] = [last.name]
+        graph.users[node.name] = [last.name]
     for step in gone:
         graph.definition.node.remove(step)
         graph.nodes.pop(step.name)

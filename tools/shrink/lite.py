@@ -1,4 +1,4 @@
-"""From a frozen network to a .tflite, quantised after training or not."""
+"""Convert a frozen network to a .tflite, with or without quantisation."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 
 from scai.engines.base import one_line
 from tools.common.errors import UserError
-from tools.network_files import run as exported
-from tools.network_files.run import Run
+from tools.network_files import runners
+from tools.network_files.runners import Run
 from tools.shrink import mixed
 from tools.shrink.sources import Frozen
 
@@ -31,18 +31,20 @@ def convert(
     strict: bool = True,
     detector: bool = False,
 ) -> bytes:
-    """The .tflite of a network, of batch 1. Raises UserError for what cannot be converted.
+    """Convert a network to a .tflite of batch 1. Raises UserError where that is not possible.
 
-    mode: float32; dynamic: weights of 8 bits, arithmetic on them with numbers scaled on the way;
-    float16: weights; int8: weights (by channel) and all between, for which `samples` gives the
-    inputs (1, h, w, c) to see the ranges from. io: float32 or uint8, of an int8 network's ends.
-    size: height and width in pixels where the network leaves them free. strict: int8 alone, else
-    operations without an int8 form may stay float32. detector: in int8 its end stays float32.
+    mode: float32; dynamic: weights of 8 bits, activations scaled at run time; float16: weights of
+    16 bits; int8: weights (by channel) and activations of 8 bits, whose ranges are measured on
+    the inputs (1, h, w, c) of `samples`.
+    io: type of an int8 network's input and outputs, float32 or uint8.
+    size: height and width in pixels, where the network leaves them free.
+    strict: every operation is int8; otherwise those without an int8 form stay float32.
+    detector: its last operations stay float32 in int8.
     """
     import tensorflow as tf
 
     function = _function(model, size)
-    keeps = tf.Module()  # with an owner, the names of inputs and outputs go into the file
+    keeps = tf.Module()  # with an owner, the names of inputs and outputs are stored in the file
     keeps.function = function
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], keeps)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
@@ -52,8 +54,8 @@ def convert(
         converter.target_spec.supported_types = [tf.float16]
     if mode == "int8":
         assert samples is not None
-        given = samples
-        converter.representative_dataset = lambda: ([x] for x in given())
+        inputs = samples
+        converter.representative_dataset = lambda: ([x] for x in inputs())
         whole = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.target_spec.supported_ops = (
             whole if strict else [*whole, tf.lite.OpsSet.TFLITE_BUILTINS]
@@ -64,19 +66,19 @@ def convert(
     try:
         if mode == "int8" and detector:
             with stored(convert(model, "float32", size=size)) as path:
-                return mixed.quantized(converter, path)
+                return mixed.quantize(converter, path)
         return bytes(converter.convert())
     except UserError:
         raise
     except Exception as error:
-        # The converter has classes of its own for what it cannot do, and raises most others too.
+        # The converter has its own classes of errors, and raises most others too.
         raise UserError(f"the TFLite converter cannot make {mode} of it: {_reason(error)}.") from (
             error
         )
 
 
 def _reason(error: Exception) -> str:
-    """The converter's complaint without its listings."""
+    """Return the converter's message without its listings."""
     text = str(error)
     for line in text.splitlines():
         if "error:" in line:
@@ -86,7 +88,7 @@ def _reason(error: Exception) -> str:
 
 
 def _function(model: Frozen, size: tuple[int | None, int | None]) -> Any:
-    """The network as a concrete function of a batch of 1, with its outputs by name."""
+    """Wrap the network as a concrete function of batch 1, with its outputs by name."""
     import tensorflow as tf
 
     def imported() -> None:
@@ -106,19 +108,19 @@ def _function(model: Frozen, size: tuple[int | None, int | None]) -> Any:
 
 
 def _word(name: str) -> str:
-    """A name as signatures may hold it: the last part of a path."""
+    """Return a name that is allowed in signatures: the last part of a path."""
     return name.rsplit("/", 1)[-1]
 
 
 def _words(names: Sequence[str]) -> list[str]:
-    """The same for several, each different."""
+    """Return such names for several outputs, all different."""
     short = [_word(name) for name in names]
     return short if len({*short}) == len(short) else [name.replace("/", "_") for name in names]
 
 
 @contextmanager
 def stored(data: bytes) -> Iterator[Path]:
-    """The network as a file that is gone afterwards."""
+    """Write the network to a temporary file."""
     with tempfile.TemporaryDirectory(prefix="scai-") as folder:
         path = Path(folder) / "model.tflite"
         path.write_bytes(data)
@@ -126,16 +128,16 @@ def stored(data: bytes) -> Iterator[Path]:
 
 
 def milliseconds(data: bytes, x: np.ndarray) -> float:
-    """Time of the fastest call with one input (1, h, w, c), on one core, in LiteRT."""
+    """Time the fastest call with one input (1, h, w, c), on one core, in LiteRT."""
     with stored(data) as path:
         run = _opened(path, x)
-        return min(exported.milliseconds(run, x, 1) for _ in range(ROUNDS))
+        return min(runners.milliseconds(run, x, 1) for _ in range(ROUNDS))
 
 
 def answers(
     data: bytes, inputs: Sequence[np.ndarray], outputs: Sequence[str]
 ) -> list[list[np.ndarray]]:
-    """The outputs to each input (1, h, w, c), in the order of `outputs`."""
+    """Run each input (1, h, w, c) through LiteRT; outputs in the order of `outputs`."""
     with stored(data) as path:
         run = _opened(path, inputs[0])
         order = _order(path, outputs)
@@ -143,7 +145,7 @@ def answers(
 
 
 def _opened(path: Path, x: np.ndarray) -> Run:
-    """`exported.litert`, at the size of `x` where the file leaves it free."""
+    """`runners.litert`, at the size of `x` where the file leaves it free."""
     from ai_edge_litert.interpreter import Interpreter
 
     model = Interpreter(model_path=str(path), num_threads=1)
@@ -162,7 +164,7 @@ def _opened(path: Path, x: np.ndarray) -> Run:
 
 
 def _order(path: Path, outputs: Sequence[str]) -> list[int]:
-    """Place of each named output among the file's own."""
+    """SectionPlace of each named output among the file's own."""
     from ai_edge_litert.interpreter import Interpreter
 
     model = Interpreter(model_path=str(path))

@@ -10,20 +10,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tools.network_files import lite as lite_facts
+from tools.network_files import lite
 from tools.network_files.facts import Operation
 
 _LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 
 
-def quantized(converter: Any, float32: Path) -> bytes:
-    """The .tflite of a converter that is set up for int8; `float32`: its network unquantised."""
+def quantize(converter: Any, float32: Path) -> bytes:
+    """Convert with a converter set up for int8; `float32`: the same network unquantised."""
     import tensorflow as tf
 
     options = tf.lite.experimental.QuantizationDebugOptions(
-        denylisted_nodes=tail(lite_facts.read(float32).operations)
+        denylisted_nodes=tail(lite.read(float32).operations)
     )
-    # The debugger is TensorFlow's one public way to leave operations out.
+    # The debugger is TensorFlow's only public way to exclude operations.
     made = tf.lite.experimental.QuantizationDebugger(
         converter=converter,
         debug_dataset=converter.representative_dataset,
@@ -33,14 +33,14 @@ def quantized(converter: Any, float32: Path) -> bytes:
 
 
 def tail(operations: Sequence[Operation]) -> list[str]:
-    """What no layer comes after, the last layers among it; by the names of what they make."""
-    takers: dict[str, list[Operation]] = {}
+    """List the operations behind which no layer follows, by the names of their outputs."""
+    users: dict[str, list[Operation]] = {}
     for operation in operations:
         for name in operation.inputs:
-            takers.setdefault(name, []).append(operation)
+            users.setdefault(name, []).append(operation)
 
     @functools.cache
     def leads_to_layer(name: str) -> bool:
-        return any(t.type in _LAYERS or leads_to_layer(t.name) for t in takers.get(name, []))
+        return any(t.type in _LAYERS or leads_to_layer(t.name) for t in users.get(name, []))
 
     return [operation.name for operation in operations if not leads_to_layer(operation.name)]

@@ -1,4 +1,4 @@
-"""A trained network without what only training needed: fewer operations, the same answers.
+"""The `scai optimize` command: fewer operations, the same answers.
 
 scai optimize mobilenet.pb --out fast.pb
 """
@@ -28,21 +28,25 @@ SMALL = 256  # numbers; see tools.network_files.export
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="the .pb to write")
-@click.option("--input_layer", default="", help="operation where pictures go in; else guessed")
-@click.option("--output_layer", default="", help="operations to keep, with commas; else guessed")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Output file, a .pb.")
+@click.option("--input_layer", default="", help="Name of the input operation (default: guessed).")
+@click.option(
+    "--output_layer",
+    default="",
+    help="Names of the output operations, separated by commas (default: guessed).",
+)
 @click.option(
     "--cast",
     type=click.Choice(list(TOLERANCE)),
-    help="how weights are stored; default: as in MODEL",
+    help="Type that weights are stored in (default: as in MODEL).",
 )
-@click.option("--tflite", is_flag=True, help="write a .tflite beside it too")
+@click.option("--tflite", is_flag=True, help="Also write a .tflite beside --out.")
 @click.option(
     "--tolerance",
     type=click.FloatRange(0, min_open=True),
-    help="largest difference allowed, as a share; default 1e-4, of float16 5e-2",
+    help="Largest relative difference of outputs (default: 1e-4, for float16 5e-2).",
 )
-@click.option("--force", is_flag=True, help="replace an --out that is there")
+@click.option("--force", is_flag=True, help="Replace an existing --out.")
 def main(
     model: Path,
     out: Path,
@@ -53,7 +57,7 @@ def main(
     tolerance: float | None,
     force: bool,
 ) -> None:
-    """Fold and strip MODEL, see that it still answers alike, and write it as a frozen .pb.
+    """Simplify MODEL, check that its answers stay the same, and write it as a frozen .pb.
 
     MODEL is a frozen .pb, the .meta of a TF1 checkpoint, a SavedModel folder or a .keras file.
     """
@@ -61,7 +65,7 @@ def main(
         targets = _targets(model, out, tflite, force)
         with quiet():
             done = optimize(model, input_layer, output_layer, cast, tolerance, tflite)
-            rows = measured(done)
+            rows = comparison_rows(done)
         for path, data in zip(targets, (done.graph, done.lite), strict=False):
             publish(path, data)
         click.echo("\n".join([*table(rows), "", *done.notes]))
@@ -70,10 +74,10 @@ def main(
 
 
 @dataclass(frozen=True)
-class Optimized:
-    """What came of it: networks before and after, and the files as they go to the disk.
+class OptimizedModel:
+    """The network before and after, and the contents of the files to write.
 
-    `lite` is empty unless wanted; `difference` and `limit` are shares of the largest output.
+    `lite` is empty without --tflite; differences and `limit` are relative to the largest output.
     """
 
     before: Frozen
@@ -95,34 +99,34 @@ def optimize(
     cast: str | None = None,
     tolerance: float | None = None,
     tflite: bool = False,
-) -> Optimized:
-    """The optimised network of a file. Raises UserError where its answers are not the same."""
+) -> OptimizedModel:
+    """Optimise the network of a file. Raises UserError where its answers would change."""
     from tools.shrink import check, fold, lite, sources, trim
 
     before = sources.read(path, input_layer, output_layer)
     inputs = check.examples(before, *_range(path))
-    plain = trim.trimmed(before)
+    plain = trim.trim(before)
     expected, notes = _reference(path, before, plain, inputs)
-    after = fold.folded(plain)
+    after = fold.fold(plain)
     cast = cast or ("float16" if _is_half(before) else "float32")
     if cast == "float16":
-        after = halved(after)
+        after = with_half_weights(after)
     limit = tolerance or TOLERANCE[cast]
     found = check.difference(expected, check.answers(after, inputs))
-    _refuse_unlike(path, found, limit, ".pb")
+    _check_difference(path, found, limit, ".pb")
     small, other = b"", 0.0
     if tflite:
         small = lite.convert(after, "float16" if cast == "float16" else "float32")
         other = check.difference(expected, lite.answers(small, inputs, after.outputs))
-        _refuse_unlike(path, other, limit, ".tflite")
+        _check_difference(path, other, limit, ".tflite")
     data = after.definition.SerializeToString()
-    return Optimized(
+    return OptimizedModel(
         before, after, data, small, _size(path), found, other, limit, inputs[0], tuple(notes)
     )
 
 
 def _targets(model: Path, out: Path, tflite: bool, force: bool) -> list[Path]:
-    """The files to write. Raises UserError for one that may not be written."""
+    """List the files to write. Raises UserError for one that may not be written."""
     if out.suffix.lower() != ".pb":
         raise UserError(f"--out {out}: expected a name that ends in .pb.")
     targets = [out, out.with_suffix(".tflite")] if tflite else [out]
@@ -130,12 +134,12 @@ def _targets(model: Path, out: Path, tflite: bool, force: bool) -> list[Path]:
         if path.resolve() == model.resolve():
             raise UserError(f"--out {out}: expected another file than the model itself.")
         if path.exists() and not force:
-            raise UserError(f"{path}: is there already; --force replaces it.")
+            raise UserError(f"{path}: exists already; --force replaces it.")
     return targets
 
 
 def _range(path: Path) -> tuple[float, float]:
-    """Mean and standard deviation that the input most likely wants."""
+    """Guess the mean and standard deviation of the input, in pixel values 0..255."""
     from tools.list_ops.guess import guess
     from tools.network_files import formats
 
@@ -149,7 +153,7 @@ def _range(path: Path) -> tuple[float, float]:
 def _reference(
     path: Path, before: Frozen, plain: Frozen, inputs: list[np.ndarray]
 ) -> tuple[list[list[np.ndarray]], list[str]]:
-    """The answers that must come out again, and what the user should know of them."""
+    """Return the outputs to compare with, and remarks on them for the user."""
     from tools.shrink import check
 
     try:
@@ -165,12 +169,12 @@ def _reference(
         # TensorFlow has some twenty classes of errors for a graph that does not run.
         raise UserError(f"{path}: it does not run: {one_line(error, 160)}.") from error
     if check.difference(expected, again) >= TOLERANCE["float32"]:
-        raise UserError(f"{path}: it gives the same picture other answers each time.")
-    return expected, ["MODEL answers at random (Dropout); compared with it without Dropout."]
+        raise UserError(f"{path}: its answers to the same picture differ from call to call.")
+    return expected, ["MODEL has an active Dropout; compared with MODEL without Dropout."]
 
 
 def _is_half(model: Frozen) -> bool:
-    """Whether the weights are stored as float16."""
+    """Tell whether the weights are stored as float16."""
     return any(
         node.op == "Const"
         and node.attr["dtype"].type == 19
@@ -179,24 +183,24 @@ def _is_half(model: Frozen) -> bool:
     )
 
 
-def halved(model: Frozen) -> Frozen:
-    """The same with large weights as float16."""
+def with_half_weights(model: Frozen) -> Frozen:
+    """Return the network with its large weights as float16."""
     from tools.network_files import export
 
     return replace(model, definition=export.halved(model.definition))
 
 
-def _refuse_unlike(path: Path, found: float, limit: float, what: str) -> None:
+def _check_difference(path: Path, found: float, limit: float, what: str) -> None:
     if not found <= limit:
         hint = "" if limit < TOLERANCE["float16"] else "; try --cast float32"
         raise UserError(
-            f"{path}: the {what} made of it would answer differently (by {found:.1e} of the "
-            f"largest number, allowed are {limit:.0e}); nothing was written{hint}."
+            f"{path}: the {what} made from it would answer differently (relative difference "
+            f"{found:.1e}, allowed is {limit:.0e}); nothing was written{hint}."
         )
 
 
 def _size(path: Path) -> int:
-    """Bytes of a file, of a folder with all in it, or of a checkpoint's files."""
+    """Return the bytes of a file, of all files in a folder, or of a checkpoint's files."""
     if path.is_dir():
         return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     stem = path.with_suffix("").name if path.suffix in (".meta", ".index") else path.name
@@ -205,8 +209,8 @@ def _size(path: Path) -> int:
     return sum(file.stat().st_size for file in files)
 
 
-def measured(done: Optimized) -> list[list[str]]:
-    """The rows of the table: operations, bytes, milliseconds, differences."""
+def comparison_rows(done: OptimizedModel) -> list[list[str]]:
+    """Measure both networks; rows of a table: operations, bytes, milliseconds, differences."""
     from tools.shrink import check, lite, trim
 
     turns = 2 * len(check.ENGINES) * check.ROUNDS
@@ -217,17 +221,17 @@ def measured(done: Optimized) -> list[list[str]]:
     sizes = [sum(trim.counts(m.definition).values()) for m in (done.before, done.after)]
     consts = [trim.counts(m.definition)["Const"] for m in (done.before, done.after)]
     rows.append(["operations", *map(str, sizes)])
-    rows.append(["  of them constants", *map(str, consts)])
+    rows.append(["  constants", *map(str, consts)])
     rows.append(["bytes", f"{done.bytes_before:,}", f"{len(done.graph):,}"])
     for engine in both[0]:
         values = [times[engine] for times in both]
-        shown = ["-" if value is None else f"{value:.2f}" for value in values]
-        rows.append([f"ms a call, {engine}, one core", *shown])
+        cells = ["-" if value is None else f"{value:.2f}" for value in values]
+        rows.append([f"ms per call, {engine}, one core", *cells])
     rows.append(["largest difference", "", f"{done.difference:.1e}"])
     if done.lite:
         took = lite.milliseconds(done.lite, done.example)
         rows.append([".tflite: bytes", "", f"{len(done.lite):,}"])
-        rows.append([".tflite: ms a call, LiteRT, one core", "", f"{took:.2f}"])
+        rows.append([".tflite: ms per call, LiteRT, one core", "", f"{took:.2f}"])
         rows.append([".tflite: largest difference", "", f"{done.lite_difference:.1e}"])
     rows.append(["difference allowed", "", f"{done.limit:.0e}"])
     return rows

@@ -1,4 +1,4 @@
-"""The work of `scai quantize`: convert, judge, describe, install."""
+"""The steps of `scai quantize`: convert, evaluate, describe, install."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ import numpy as np
 
 from scai.models.cards import CLASSIFICATION, DETECTION, ModelCard
 from scai.recognition.recognizer import Recognizer
-from tools.common import cards as model_cards
-from tools.common import model_choice
+from tools.common import cards, model_choice
 from tools.common.errors import UserError
 from tools.common.files import publish
 from tools.common.folders import whole_folder
@@ -25,20 +24,20 @@ from tools.datasets.files import Files
 from tools.datasets.samples import DataSet
 from tools.evaluate import command
 from tools.models.files import sha256_of
-from tools.models.shelf import Plan
+from tools.models.installation import InstallPlan
 from tools.shrink import about, calibration, comparison, fold, lite, sources, subject, trim
 from tools.shrink.calibration import Calibration
 from tools.shrink.comparison import Row
+from tools.shrink.options import SHORT, QuantizeOptions, check, check_subject, installation_of
 from tools.shrink.sources import Frozen
 from tools.shrink.subject import Subject
-from tools.shrink.wish import SHORT, Wish, check, check_found, shelf
 
 
 @dataclass(frozen=True)
-class Means:
-    """What the work is done with. `size`: height, width, channels of the input.
+class Inputs:
+    """The network and the pictures. `size`: height, width, channels of the network's input.
 
-    `data`: pictures that all models answer, with a truth if `labelled`; None without pictures.
+    `data`: pictures that all models answer, with true labels if `labelled`; None without pictures.
     """
 
     subject: Subject
@@ -49,108 +48,108 @@ class Means:
     labelled: bool
 
 
-def quantize(wish: Wish) -> None:
-    """Make, judge, describe and install what a command line asks for.
+def quantize(options: QuantizeOptions) -> None:
+    """Convert, evaluate, describe and install the models that a command line asks for.
 
-    All of --out appears or nothing does. Raises UserError, ScaiError, OSError.
+    --out appears complete or not at all. Raises UserError, ScaiError, OSError.
     """
-    check(wish)
-    found = subject.find(wish.model, SHORT.get(wish.kind or "", ""), wish.of_card())
-    check_found(wish, found)
+    check(options)
+    found = subject.find(options.model, SHORT.get(options.kind or "", ""), options.card_fields())
+    check_subject(options, found)
     for remark in found.remarks:
         click.echo(remark)
     with ExitStack() as stack:
-        means = _means(wish, found, stack)
-        folder = stack.enter_context(_folder(wish))
-        names = _converted(wish, means, folder)
-        cards = {"before": found.card}
-        cards |= {mode: _card_of(found.card, folder / name) for mode, name in names.items()}
-        rows = comparison.rows(cards, means.data, means.labelled, wish.batch)
-        _describe(wish, means, rows, folder)
-        if wish.is_file:
-            publish(wish.out, (folder / names[wish.wanted[0]]).read_bytes())
+        inputs = _read_inputs(options, found, stack)
+        folder = stack.enter_context(_folder(options))
+        names = _convert(options, inputs, folder)
+        models = {"before": found.card}
+        models |= {mode: _card_of(found.card, folder / name) for mode, name in names.items()}
+        rows = comparison.rows(models, inputs.data, inputs.labelled, options.batch)
+        _describe(options, inputs, rows, folder)
+        if options.is_file:
+            publish(options.out, (folder / names[options.modes_to_make[0]]).read_bytes())
     click.echo("\n".join(["", *comparison.lines(rows), *comparison.warnings(rows), ""]))
-    click.echo(f"wrote {wish.out}")
-    _finish(wish, found, names)
+    click.echo(f"wrote {options.out}")
+    _finish(options, found, names)
 
 
-def _means(wish: Wish, found: Subject, stack: ExitStack) -> Means:
+def _read_inputs(options: QuantizeOptions, found: Subject, stack: ExitStack) -> Inputs:
     """Read the network and the pictures."""
     card = found.card
     network = sources.read(found.path, card.input_layer, card.output_layer)
     if card.kind == DETECTION and not (card.input_height and card.input_width):
         if len(network.shape) != 4 or None in network.shape[1:3]:
             raise UserError(
-                f"{found.path}: it takes any size, and a .tflite is made for one; name "
+                f"{found.path}: it takes any size, but a .tflite has a fixed one; name "
                 "--input_height and --input_width."
             )
-    pictures = _files(wish.calibration, stack)
-    labelled = _labelled(wish, card, stack)
+    pictures = _files(options.calibration, stack)
+    labelled = _labelled_data(options, card, stack)
     recognizer = model_choice.build(card, 1)
     try:
         height, width, channels = recognizer.prepare(np.zeros((64, 64, 3), np.uint8)).shape
-        ranges = _calibrated(wish, pictures, recognizer) if pictures else None
+        ranges = _calibrate(options, pictures, recognizer) if pictures else None
     finally:
         recognizer.close()
     data = labelled
     if data is None and ranges and pictures and card.kind == CLASSIFICATION:
         data = calibration.as_data(ranges, card.kind, pictures.read)
-    network = fold.folded(trim.trimmed(network))
+    network = fold.fold(trim.trim(network))
     size = (height, width, channels)
-    return Means(found, network, size, ranges, data, labelled is not None)
+    return Inputs(found, network, size, ranges, data, labelled is not None)
 
 
 def _files(path: Path | None, stack: ExitStack) -> Files | None:
     return stack.enter_context(Files(path)) if path else None
 
 
-def _labelled(wish: Wish, card: ModelCard, stack: ExitStack) -> DataSet | None:
-    files = _files(wish.data, stack)
+def _labelled_data(options: QuantizeOptions, card: ModelCard, stack: ExitStack) -> DataSet | None:
+    files = _files(options.data, stack)
     if files is None:
         return None
-    found = layouts.load(files, card.kind, wish.part)
-    found = command.fitting(found, {wish.model: card}, True)
-    return found.limited(wish.limit) if wish.limit else found
+    found = layouts.load(files, card.kind, options.part)
+    found = command.fitting(found, {options.model: card}, True)
+    return found.limited(options.limit) if options.limit else found
 
 
-def _calibrated(wish: Wish, files: Files, recognizer: Recognizer) -> Calibration:
-    found = calibration.read(files, recognizer, wish.calibration_limit)
+def _calibrate(options: QuantizeOptions, files: Files, recognizer: Recognizer) -> Calibration:
+    found = calibration.read(files, recognizer, options.calibration_limit)
     for name, why in found.broken.items():
         click.echo(f"left out: {name}: {why}", err=True)
-    if "int8" in wish.wanted and len(found.inputs) < calibration.FEW:
+    if "int8" in options.modes_to_make and len(found.inputs) < calibration.FEW:
         many = f"{len(found.inputs)} pictures"
-        click.echo(f"only {many} to calibrate with; a hundred or more are better", err=True)
+        click.echo(f"only {many} to calibrate with; use a hundred or more", err=True)
     return found
 
 
 @contextmanager
-def _folder(wish: Wish) -> Iterator[Path]:
-    """Where all is written: a folder that becomes --out whole, or one that goes again."""
-    if wish.is_file:
+def _folder(options: QuantizeOptions) -> Iterator[Path]:
+    """Make the folder to write to: one that becomes --out, or a temporary one."""
+    if options.is_file:
         with tempfile.TemporaryDirectory(prefix="scai-") as folder:
             yield Path(folder)
     else:
-        with whole_folder(wish.out) as part:
+        with whole_folder(options.out) as part:
             yield part
 
 
-def _converted(wish: Wish, means: Means, folder: Path) -> dict[str, str]:
-    """Write the .tflite files and the labels; mode -> name within the folder."""
-    card = means.subject.card
-    samples = means.ranges.samples if means.ranges else None
+def _convert(options: QuantizeOptions, inputs: Inputs, folder: Path) -> dict[str, str]:
+    """Write the .tflite files and the labels; returns mode -> name within the folder."""
+    card = inputs.subject.card
+    samples = inputs.ranges.samples if inputs.ranges else None
     names = {}
     make = functools.partial(
-        lite.convert, means.network, size=means.size[:2], detector=card.kind == DETECTION
+        lite.convert, inputs.network, size=inputs.size[:2], detector=card.kind == DETECTION
     )
-    for mode in wish.wanted:
+    for mode in options.modes_to_make:
         click.echo(f"making {mode}", err=True)
         try:
-            data = make(mode, samples, wish.io)
+            data = make(mode, samples, options.io)
         except UserError:
-            if mode != "int8" or wish.io == "uint8":
+            if mode != "int8" or options.io == "uint8":
                 raise
             data = make(mode, samples, strict=False)
-            click.echo("int8: operations without a form for it stay float32", err=True)
+            click.echo("int8: operations without an int8 form stay float32", err=True)
         names[mode] = f"{card.name}-{mode}.tflite"
         (folder / names[mode]).write_bytes(data)
     if card.labels is not None:
@@ -159,12 +158,12 @@ def _converted(wish: Wish, means: Means, folder: Path) -> dict[str, str]:
 
 
 def _labels_name(labels: Path) -> str:
-    """The copy is called labels, but keeps the suffix that tells its format."""
+    """Return the name of the copy: labels, with the suffix that states its format."""
     return f"labels{labels.suffix or '.txt'}"
 
 
 def _card_of(card: ModelCard, path: Path) -> ModelCard:
-    """The card of a converted file: as the source's, but with ends and sizes of its own."""
+    """Return the card of a converted file: the source's, but with its own layers and sizes."""
     return replace(
         card,
         graph=path,
@@ -176,46 +175,48 @@ def _card_of(card: ModelCard, path: Path) -> ModelCard:
     )
 
 
-def _describe(wish: Wish, means: Means, rows: list[Row], folder: Path) -> None:
-    """Plot and card into the folder."""
+def _describe(options: QuantizeOptions, inputs: Inputs, rows: list[Row], folder: Path) -> None:
+    """Write the plot and the model card into the folder."""
     comparison.plot(rows, folder / "comparison.png")
-    path = means.subject.path
+    path = inputs.subject.path
     digest = f" (sha256 {sha256_of(path)})" if path.is_file() else ""
-    told = [f"made from {path.name}{digest}"]
-    if means.ranges and wish.calibration and "int8" in wish.wanted:
-        shown = model_cards.shown(wish.calibration)
-        told.append(f"calibrated with {len(means.ranges.inputs)} pictures of {shown}")
-    if means.data and means.labelled and wish.data:
-        part = f", part {means.data.part}" if means.data.part else ""
-        told.append(f"judged on {len(means.data)} pictures of {model_cards.shown(wish.data)}{part}")
-    name = wish.install_as or (means.subject.card.name if wish.is_file else wish.out.name)
+    facts = [f"made from {path.name}{digest}"]
+    if inputs.ranges and options.calibration and "int8" in options.modes_to_make:
+        source = cards.shown(options.calibration)
+        facts.append(f"calibrated with {len(inputs.ranges.inputs)} pictures of {source}")
+    if inputs.data and inputs.labelled and options.data:
+        part = f", part {inputs.data.part}" if inputs.data.part else ""
+        facts.append(
+            f"evaluated on {len(inputs.data)} pictures of {cards.shown(options.data)}{part}"
+        )
+    name = options.install_as or (inputs.subject.card.name if options.is_file else options.out.name)
     listed = sorted(file.name for file in folder.iterdir())
     card = about.card(
         name,
-        means.subject.card,
-        means.size,
-        wish.wanted,
-        wish.io,
+        inputs.subject.card,
+        inputs.size,
+        options.modes_to_make,
+        options.io,
         rows,
-        "; ".join(told),
-        model_cards.described(folder, listed),
+        "; ".join(facts),
+        cards.described(folder, listed),
     )
-    model_cards.write(card, folder)
+    cards.write(card, folder)
 
 
-def _finish(wish: Wish, found: Subject, names: dict[str, str]) -> None:
-    """Install what was written, or show the lines that would."""
+def _finish(options: QuantizeOptions, found: Subject, names: dict[str, str]) -> None:
+    """Install the model, or print the sections for usr/*.config."""
     card = found.card
-    files = {m: wish.out if wish.is_file else wish.out / name for m, name in names.items()}
+    files = {m: options.out if options.is_file else options.out / name for m, name in names.items()}
     labels = card.labels
-    if labels is not None and not wish.is_file:
-        labels = wish.out / _labels_name(labels)
-    if wish.install_as:
+    if labels is not None and not options.is_file:
+        labels = options.out / _labels_name(labels)
+    if options.install_as:
         [(mode, path)] = files.items()
         remark = f"{mode} of {found.path.name}, made by scai quantize."
-        plan = Plan(wish.install_as, card.kind, path, labels, found.keys, (remark,))
-        shelf(wish, card.kind).install(plan, force=wish.force)
-        click.echo(f"installed as [{wish.install_as}]")
+        plan = InstallPlan(options.install_as, card.kind, path, labels, found.keys, (remark,))
+        installation_of(options, card.kind).install(plan, force=options.force)
+        click.echo(f"installed as [{options.install_as}]")
         return
     click.echo(f"\nFor usr/{card.kind}.config:")
     for mode, path in files.items():

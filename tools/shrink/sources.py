@@ -1,4 +1,4 @@
-"""Any trained network as one frozen TF1 graph with a named input and named outputs."""
+"""Read any trained network as a frozen TF1 graph with a named input and named outputs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tools.list_ops.guess import Verdict, guess
 from tools.network_files import formats
 from tools.network_files.facts import NetworkFacts
 
-LEARNED_ON = "a frozen .pb, a TF1 checkpoint (.meta), a SavedModel folder or a .keras file"
+SOURCE_FORMATS = "a frozen .pb, a TF1 checkpoint (.meta), a SavedModel folder or a .keras file"
 
 
 @dataclass(frozen=True)
 class Frozen:
-    """A network of one input: TF1 GraphDef, names of its ends without `:0`.
+    """A network of one input: a TF1 GraphDef, and the names of input and outputs without `:0`.
 
     `shape` of the input, None where free; `dtype` its name, such as float32.
     """
@@ -35,39 +35,39 @@ class Frozen:
 
 
 def read(path: Path, input_layer: str = "", output_layer: str = "") -> Frozen:
-    """The network of a file or folder. Raises UserError, ConfigError.
+    """Read the network of a file or folder. Raises UserError, ConfigError.
 
     `input_layer`, `output_layer` (several with commas) "": guessed as `scai list-ops` does.
     """
-    wanted = tuple(plain_name(n.strip()) for n in output_layer.split(",") if n.strip())
+    outputs = tuple(plain_name(n.strip()) for n in output_layer.split(",") if n.strip())
     meta = _meta(path)
     if meta is not None:
-        return _checkpoint(meta, plain_name(input_layer), wanted)
+        return _checkpoint(meta, plain_name(input_layer), outputs)
     if path.suffix.lower() in (".tflite", ".onnx"):
         raise UserError(
-            f"{path}: a finished {path.suffix} cannot be worked on again; give what it was made "
-            f"from: {LEARNED_ON}."
+            f"{path}: a {path.suffix} cannot be converted again; give what it was made "
+            f"from: {SOURCE_FORMATS}."
         )
     facts = formats.read(path)
     if path.suffix.lower() == ".pb" and path.name != "saved_model.pb":
-        return _frozen(path, facts, plain_name(input_layer), wanted)
+        return _frozen(path, facts, plain_name(input_layer), outputs)
     served = _keras(path, facts) if path.suffix.lower() == ".keras" else _saved_model(path)
-    return _from_function(path, served, plain_name(input_layer), wanted)
+    return _from_function(path, served, plain_name(input_layer), outputs)
 
 
 def _meta(path: Path) -> Path | None:
-    """The .meta of a TF1 checkpoint, whichever of its files was named."""
+    """Return the .meta of a TF1 checkpoint, given any of its files; None for other files."""
     stem = path.with_suffix("") if path.suffix in (".meta", ".index") else path
     meta = stem.with_name(f"{stem.name}.meta")
     return meta if meta.is_file() and not path.is_dir() else None
 
 
-def _frozen(path: Path, facts: NetworkFacts, source: str, wanted: Sequence[str]) -> Frozen:
+def _frozen(path: Path, facts: NetworkFacts, source: str, outputs: Sequence[str]) -> Frozen:
     import tensorflow as tf
 
     definition = tf.compat.v1.GraphDef.FromString(path.read_bytes())
     verdict = guess(facts, path.name)
-    return of_graph(path, definition, source or _input(facts, verdict), wanted or _outputs(facts))
+    return of_graph(path, definition, source or _input(facts, verdict), outputs or _outputs(facts))
 
 
 def _input(facts: NetworkFacts, verdict: Verdict) -> str:
@@ -76,14 +76,14 @@ def _input(facts: NetworkFacts, verdict: Verdict) -> str:
 
 
 def _outputs(facts: NetworkFacts) -> tuple[str, ...]:
-    """The one output of a classifier; of anything else all."""
+    """Return the one output of a classifier, or all outputs of another network."""
     verdict = guess(facts)
     layer = verdict.keys["OUTPUT_LAYER"].value if verdict.kind.value == CLASSIFICATION else ""
     return (layer,) if layer else tuple(tensor.name for tensor in facts.outputs)
 
 
 def of_graph(path: Path, definition: Any, source: str, outputs: Sequence[str]) -> Frozen:
-    """A GraphDef that must have these ends. Raises UserError, ConfigError."""
+    """Check that a GraphDef has this input and these outputs. Raises UserError, ConfigError."""
     import tensorflow as tf
 
     nodes = {node.name for node in definition.node}
@@ -106,7 +106,7 @@ def of_graph(path: Path, definition: Any, source: str, outputs: Sequence[str]) -
 
 @dataclass(frozen=True)
 class _Served:
-    """A function of one tensor to a list of tensors; `keeps` holds its variables alive."""
+    """A function of one tensor to a list of tensors; `keeps` keeps its variables alive."""
 
     function: Callable[[Any], list[Any]]
     input: str
@@ -117,7 +117,7 @@ class _Served:
 
 
 def _saved_model(path: Path) -> _Served:
-    """The serving signature of a SavedModel folder."""
+    """Load the serving signature of a SavedModel folder."""
     import tensorflow as tf
 
     folder = path.parent if path.name == "saved_model.pb" else path
@@ -128,8 +128,8 @@ def _saved_model(path: Path) -> _Served:
         raise UserError(f"{path}: TensorFlow cannot load it: {one_line(error, 160)}.") from error
     if not signatures:
         raise UserError(f"{path}: expected a SavedModel with a signature for serving, got none.")
-    known = "serving_default" if "serving_default" in signatures else next(iter(signatures))
-    signature = signatures[known]
+    key = "serving_default" if "serving_default" in signatures else next(iter(signatures))
+    signature = signatures[key]
     takes = signature.structured_input_signature[1]
     if len(takes) != 1:
         raise UserError(f"{path}: expected one input, got {', '.join(takes)}.")
@@ -166,7 +166,7 @@ def _keras(path: Path, facts: NetworkFacts) -> _Served:
     return _Served(function, given, names, tuple(source.shape), dtype, model)
 
 
-def _from_function(path: Path, served: _Served, source: str, wanted: Sequence[str]) -> Frozen:
+def _from_function(path: Path, served: _Served, source: str, outputs: Sequence[str]) -> Frozen:
     """Freeze what a file serves, with the names that it serves it under."""
     import tensorflow as tf
 
@@ -175,10 +175,10 @@ def _from_function(path: Path, served: _Served, source: str, wanted: Sequence[st
     known = ModelFile(path)
     if source and source != served.input:
         raise missing_layer(source, [served.input], known)
-    for name in wanted:
+    for name in outputs:
         if name not in served.outputs:
             raise missing_layer(name, served.outputs, known)
-    chosen = tuple(wanted) or served.outputs
+    chosen = tuple(outputs) or served.outputs
     places = [served.outputs.index(name) for name in chosen]
 
     def function(x: Any) -> list[Any]:
@@ -193,29 +193,29 @@ def _from_function(path: Path, served: _Served, source: str, wanted: Sequence[st
     return of_graph(path, definition, served.input, chosen)
 
 
-def _checkpoint(meta: Path, source: str, wanted: Sequence[str]) -> Frozen:
-    """The graph of a .meta with the weights beside it frozen in."""
+def _checkpoint(meta: Path, source: str, outputs: Sequence[str]) -> Frozen:
+    """Read the graph of a .meta and freeze the weights beside it into it."""
     import tensorflow as tf
 
     v1 = tf.compat.v1
     weights = meta.with_suffix("")
     if not weights.with_name(f"{weights.name}.index").is_file():
         raise UserError(f"{meta}: expected its weights in {weights.name}.index, got none.")
-    if not wanted:
+    if not outputs:
         raise UserError(f"{meta}: a graph for training has many ends; name --output_layer.")
     try:
         with tf.Graph().as_default() as graph, v1.Session() as session:
             v1.train.import_meta_graph(str(meta), clear_devices=True).restore(session, str(weights))
             definition = graph.as_graph_def()
             nodes = {node.name for node in definition.node}
-            for name in wanted:
+            for name in outputs:
                 if name not in nodes:
                     raise missing_layer(name, nodes, ModelFile(meta))
             inputs = [n.name for n in definition.node if n.op == "Placeholder"]
             definition = v1.graph_util.convert_variables_to_constants(
-                session, definition, list(wanted)
+                session, definition, list(outputs)
             )
     except (ValueError, KeyError, OSError, tf.errors.OpError) as error:
         raise UserError(f"{meta}: TensorFlow cannot restore it: {one_line(error, 160)}.") from error
     left = {node.name for node in definition.node}
-    return of_graph(meta, definition, source or next((n for n in inputs if n in left), ""), wanted)
+    return of_graph(meta, definition, source or next((n for n in inputs if n in left), ""), outputs)

@@ -1,4 +1,4 @@
-"""Cuts a frozen graph down to what answers need: no ends that nobody asks for, no training."""
+"""Remove from a frozen graph all that its outputs do not need, and all that is for training."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any
 from tools.common.errors import UserError
 from tools.shrink.sources import Frozen
 
-# Operations that hand their first input on unchanged outside of training.
+# Operations that pass on their first input unchanged outside of training.
 _IDLE = ("CheckNumerics", "PlaceholderWithDefault", "PreventGradient", "Snapshot", "StopGradient")
 _CONTROL_FLOW = ("Enter", "Exit", "Merge", "NextIteration", "Switch", "LoopCond")
 _TRAINING_SWITCHES = ("is_training", "learning_phase", "phase_train")
 # From random numbers to the mask of a Dropout.
 _ARITHMETIC = ("Add", "AddV2", "Cast", "Identity", "Mul", "RealDiv", "Sub")
 _MASKING = (*_ARITHMETIC, "Floor", "Greater", "GreaterEqual")
-MOST_STEPS = 8
+MAX_STEPS = 8
 
 
-def trimmed(model: Frozen) -> Frozen:
-    """The same answers from fewer operations; constants are worked out as far as they go.
+def trim(model: Frozen) -> Frozen:
+    """Reduce a network to fewer operations with the same answers; constants are folded.
 
-    A Dropout goes too: one that is on answers at random, and what is left is the answer between.
-    Raises UserError for a network that needs more than the one input.
+    Dropout is removed too: with an active one, answers are random, and without it their mean.
+    Raises UserError for a network with more than one input.
     """
     definition = _cut(model).definition
     keep = {model.input, *model.outputs}
@@ -34,13 +34,13 @@ def trimmed(model: Frozen) -> Frozen:
     found = pruned(replace(model, definition=definition))
     others = [n.name for n in found.definition.node if n.op == "Placeholder"]
     if set(others) - {model.input}:
-        shown = ", ".join(sorted(set(others) - {model.input}))
-        raise UserError(f"expected a network of one input, {model.input}; this one takes {shown}.")
+        names = ", ".join(sorted(set(others) - {model.input}))
+        raise UserError(f"expected a network of one input, {model.input}; this one takes {names}.")
     return found
 
 
 def pruned(model: Frozen) -> Frozen:
-    """The same without what no output needs."""
+    """Return the network without operations that no output needs."""
     import tensorflow as tf
 
     extract = tf.compat.v1.graph_util.extract_sub_graph
@@ -48,16 +48,16 @@ def pruned(model: Frozen) -> Frozen:
 
 
 def merged(model: Frozen) -> Frozen:
-    """The same with each constant kept once, where several hold the same numbers."""
+    """Return the network with equal constants stored once."""
     definition = _copy(model.definition)
     first: dict[bytes, str] = {}
     other: dict[str, str] = {}
     for node in definition.node:
         if node.op == "Const" and not node.input and node.name not in model.outputs:
-            # The numbers themselves and not their digest: equal ones must be equal.
-            kept = first.setdefault(node.attr["value"].tensor.SerializeToString(), node.name)
-            if kept != node.name:
-                other[node.name] = kept
+            # The values themselves and no digest of them: only equal constants may be merged.
+            name = first.setdefault(node.attr["value"].tensor.SerializeToString(), node.name)
+            if name != node.name:
+                other[node.name] = name
     for node in definition.node:
         for place, name in enumerate(node.input):
             node.input[place] = other.get(name.removesuffix(":0"), name)
@@ -71,7 +71,7 @@ def _copy(definition: Any) -> Any:
 
 
 def _cut(model: Frozen) -> Frozen:
-    """Only what the outputs need; an input within the graph becomes its beginning."""
+    """Keep only what the outputs need; an input within the graph becomes a placeholder."""
     import tensorflow as tf
 
     definition = _copy(model.definition)
@@ -89,12 +89,12 @@ def _cut(model: Frozen) -> Frozen:
 
 
 def _idle(definition: Any, keep: set[str]) -> None:
-    """Turn what only training needs into Identity and constants, in place."""
+    """Replace operations for training by Identity and constants, in place."""
     import tensorflow as tf
 
     loops = any(node.op in _CONTROL_FLOW for node in definition.node)
     for node in definition.node:
-        if not loops:  # within loops they say which frame a constant belongs to
+        if not loops:  # within loops, control inputs say which frame a constant belongs to
             data = [name for name in node.input if not name.startswith("^")]
             node.ClearField("input")
             node.input.extend(data)
@@ -126,7 +126,7 @@ def _is_training_switch(node: Any) -> bool:
 
 
 def _unpacked(node: Any, nodes: dict[str, Any]) -> None:
-    """A Cast of constants becomes those; Grappler leaves large ones, lest the graph grows."""
+    """Replace a Cast of a constant by a constant; Grappler leaves large ones as they are."""
     import tensorflow as tf
 
     source = nodes.get(node.input[0].split(":")[0])
@@ -144,7 +144,7 @@ def _unpacked(node: Any, nodes: dict[str, Any]) -> None:
 def _without_identities(definition: Any, keep: set[str]) -> Any:
     import tensorflow as tf
 
-    # The library's function forgets versions and functions.
+    # The library's function loses versions and functions.
     found = tf.compat.v1.graph_util.remove_training_nodes(definition, sorted(keep))
     found.versions.CopyFrom(definition.versions)
     found.library.CopyFrom(definition.library)
@@ -152,7 +152,7 @@ def _without_identities(definition: Any, keep: set[str]) -> Any:
 
 
 def _folded_constants(definition: Any, outputs: tuple[str, ...]) -> Any:
-    """What Grappler makes of it, with only those of its steps that write plain operations."""
+    """Let Grappler fold constants, with only those optimizers that write plain operations."""
     import tensorflow as tf
     from tensorflow.core.protobuf import config_pb2
     from tensorflow.python.grappler import tf_optimizer
@@ -161,7 +161,7 @@ def _folded_constants(definition: Any, outputs: tuple[str, ...]) -> Any:
     with graph.as_default():
         tf.import_graph_def(definition, name="")
     meta = tf.compat.v1.train.export_meta_graph(graph_def=definition, graph=graph)
-    meta.collection_def["train_op"].node_list.value.extend(outputs)  # what it must leave
+    meta.collection_def["train_op"].node_list.value.extend(outputs)  # nodes that it must keep
     config = config_pb2.ConfigProto()
     rewrites = config.graph_options.rewrite_options
     rewrites.optimizers.extend(["constfold", "loop", "dependency"])
@@ -170,7 +170,7 @@ def _folded_constants(definition: Any, outputs: tuple[str, ...]) -> Any:
 
 
 def _drop(definition: Any) -> None:
-    """Let everything through each Dropout, in place."""
+    """Remove each Dropout, in place."""
     nodes = {node.name: node for node in definition.node}
     for name, passed in [(node.name, _dropped(node, nodes)) for node in definition.node]:
         if passed:
@@ -178,9 +178,9 @@ def _drop(definition: Any) -> None:
 
 
 def _dropped(node: Any, nodes: dict[str, Any]) -> str:
-    """What a Dropout ending in this node lets through outside of training; "" for none.
+    """Return the input of a Dropout that ends in this node; "" if none does.
 
-    x / keep * mask or x * scale * mask; later versions choose between x * scale and 0.
+    x / keep * mask or x * scale * mask; later versions select between x * scale and 0.
     """
     names = list(node.input)
     if node.op == "Mul" and len(names) == 2:
@@ -202,27 +202,27 @@ def _node(name: str, nodes: dict[str, Any]) -> Any:
 
 
 def _is_mask(name: str, nodes: dict[str, Any]) -> bool:
-    """Whether this is made of random numbers and constants alone."""
-    for _ in range(MOST_STEPS):
+    """Tell whether this is computed from random numbers and constants alone."""
+    for _ in range(MAX_STEPS):
         node = _node(name, nodes)
         if node.op == "RandomUniform":
             return True
-        inner = [taken for taken in node.input if not _is_fixed(taken, nodes)]
+        inner = [name_in for name_in in node.input if not _is_fixed(name_in, nodes)]
         if node.op not in _MASKING or len(inner) != 1:
             return False
         name = inner[0]
     return False
 
 
-def _is_fixed(name: str, nodes: dict[str, Any], steps: int = MOST_STEPS) -> bool:
-    """Whether a number is worked out from constants alone."""
+def _is_fixed(name: str, nodes: dict[str, Any], steps: int = MAX_STEPS) -> bool:
+    """Tell whether a value is computed from constants alone."""
     node = _node(name, nodes)
     if node.op == "Const":
         return True
     fixed = node.op in _ARITHMETIC and steps > 0
-    return fixed and all(_is_fixed(taken, nodes, steps - 1) for taken in node.input)
+    return fixed and all(_is_fixed(name_in, nodes, steps - 1) for name_in in node.input)
 
 
 def counts(definition: Any) -> Counter[str]:
-    """How often each type of operation occurs."""
+    """Count the operations of each type."""
     return Counter(node.op for node in definition.node)

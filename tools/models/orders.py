@@ -1,4 +1,4 @@
-"""Fetches a model's files, verifies them, and installs them as a model of this installation."""
+"""Download a model's files, verify them, and install the model."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from urllib.parse import unquote, urlsplit
 
 from scai.errors import ConfigError
 from scai.models.cards import ModelCard
-from tools.models import archive as model_archive
 from tools.models import download
-from tools.models.catalogue import Entry, RemoteFile
+from tools.models.archive import extract
+from tools.models.catalogue import CatalogueEntry, RemoteFile
 from tools.models.facts import CARD
 from tools.models.files import sha256_of, size_of
-from tools.models.shelf import Plan, Shelf
-from tools.models.transfer import LARGEST, Progress, Wanted
+from tools.models.installation import Installation, InstallPlan
+from tools.models.transfer import MAX_BYTES, FileRequest, Progress
 
-# Bytes of a label file; the largest known has some 20,000 lines.
-LARGEST_LABELS = 10_000_000
+# Bytes of a label file; large ones have some 20,000 lines.
+MAX_LABEL_BYTES = 10_000_000
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
-# Called with a file's name; gives what shows its progress.
-Show = Callable[[str], Progress]
+# Called with a file's name; returns the function that shows its progress.
+ProgressOf = Callable[[str], Progress]
 
 
 @dataclass(frozen=True)
 class Download:
-    """One file of an order; empty `sha256` and None: not known. `member`: name in an archive."""
+    """One file to download; `sha256` "" and `size` None: unknown. `member`: name in an archive."""
 
     url: str
     file: str
     sha256: str = ""
     size: int | None = None
     member: str = ""
-    most: int = LARGEST
+    max_bytes: int = MAX_BYTES
 
 
 @dataclass(frozen=True)
 class Order:
-    """A model to fetch. `labels` may be a file that is here already."""
+    """A model to download. `labels` may be a local file."""
 
     name: str
     kind: str
@@ -57,17 +57,17 @@ class Order:
 
     @property
     def files(self) -> list[Download]:
-        """What is to be fetched."""
+        """The files to download."""
         return [part for part in (self.graph, self.labels) if isinstance(part, Download)]
 
 
 def is_address(text: str) -> bool:
-    """Whether this is an address and not the name of a model or file."""
+    """Tell whether this is a URL and not the name of a model or file."""
     return "://" in text
 
 
-def from_catalogue(entry: Entry, mirror: str = "") -> Order:
-    """The order for a model of the catalogue."""
+def from_catalogue(entry: CatalogueEntry, mirror: str = "") -> Order:
+    """Make the order for a model of the catalogue."""
     return Order(
         entry.name,
         entry.kind,
@@ -81,29 +81,29 @@ def from_catalogue(entry: Entry, mirror: str = "") -> Order:
 
 
 def from_address(url: str, kind: str, sha256: str = "") -> Order:
-    """The order for a bare address; the model is called as the file."""
+    """Make the order for a URL; the model gets the name of the file. Raises ConfigError."""
     if sha256 and not _SHA256.fullmatch(sha256):
         raise ConfigError(f"--sha256: expected 64 hex digits, got {sha256!r}")
     file = file_name(url)
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(file).stem).strip("-._")
-    shown = Wanted(url).shown
-    return Order(name, kind, Download(url, file, sha256.lower()), None, source=shown)
+    source = FileRequest(url).public_url
+    return Order(name, kind, Download(url, file, sha256.lower()), None, source=source)
 
 
 def labels_from(text: str) -> Download | Path:
-    """What --labels names: an address or a file."""
+    """Return what --labels names: a URL or a local file. Raises ConfigError."""
     if is_address(text):
-        return Download(text, file_name(text), most=LARGEST_LABELS)
+        return Download(text, file_name(text), max_bytes=MAX_LABEL_BYTES)
     if not Path(text).is_file():
         raise ConfigError(f"--labels: expected a file or an address, got {text!r}")
     return Path(text)
 
 
 def file_name(url: str) -> str:
-    """A plain file name from the end of an address."""
+    """Return a plain file name from the end of a URL. Raises ConfigError."""
     name = re.sub(r"[^\w.+-]+", "_", PurePosixPath(unquote(urlsplit(url).path)).name).lstrip(".")
     if not name:
-        raise ConfigError(f"expected the address of a file, got {Wanted(url).shown!r}")
+        raise ConfigError(f"expected the address of a file, got {FileRequest(url).public_url!r}")
     return name
 
 
@@ -111,32 +111,32 @@ def _download(file: RemoteFile, mirror: str) -> Download:
     return Download(file.at(mirror), file.file, file.sha256, file.size, file.member)
 
 
-def pull(
-    shelf: Shelf,
+def fetch_and_install(
+    installation: Installation,
     order: Order,
-    show: Show,
+    progress_of: ProgressOf,
     *,
     force: bool = False,
     check: bool = True,
     default: bool = False,
     folder: Path = download.FOLDER,
 ) -> tuple[ModelCard, dict[str, str]]:
-    """Fetch and install; gives the card and the sha256 of each file that came.
+    """Download and install a model; returns its card and the SHA-256 of each downloaded file.
 
-    Raises ScaiError; then nothing is installed, and only a broken transfer leaves its part.
+    Raises ScaiError; then nothing is installed. Only a broken transfer leaves a partial file.
     """
-    shelf.check_free(order.name, order.kind, force=force)
-    Plan(order.name, order.kind, keys=order.keys)
+    installation.check_free(order.name, order.kind, force=force)
+    InstallPlan(order.name, order.kind, keys=order.keys)
     with _staging(folder) as stage:
-        wanted = order.files
-        if len({part.file for part in wanted}) < len(wanted):
+        downloads = order.files
+        if len({part.file for part in downloads}) < len(downloads):
             raise ConfigError(
-                f"expected a model and labels of two names, got {wanted[0].file} twice"
+                f"expected different names for model and labels, got {downloads[0].file} twice"
             )
-        _gather(wanted, stage, show, folder)
-        digests = {part.file: sha256_of(stage / part.file) for part in wanted}
+        _gather(downloads, stage, progress_of, folder)
+        digests = {part.file: sha256_of(stage / part.file) for part in downloads}
         labels = order.labels
-        plan = Plan(
+        plan = InstallPlan(
             name=order.name,
             kind=order.kind,
             graph=stage / order.graph.file,
@@ -145,20 +145,20 @@ def pull(
             remarks=_remarks(order),
             card=_write_card(order, stage, digests),
         )
-        return shelf.install(plan, force=force, check=check, default=default), digests
+        return installation.install(plan, force=force, check=check, default=default), digests
 
 
-def _gather(wanted: list[Download], stage: Path, show: Show, folder: Path) -> None:
-    """Fetch every address once, and take out of it all the files that it holds."""
-    for url in dict.fromkeys(part.url for part in wanted):
-        parts = [part for part in wanted if part.url == url]
+def _gather(downloads: list[Download], stage: Path, progress_of: ProgressOf, folder: Path) -> None:
+    """Download every URL once, and unpack the files it holds."""
+    for url in dict.fromkeys(part.url for part in downloads):
+        parts = [part for part in downloads if part.url == url]
         plain = next((part for part in parts if not part.member), None)
         if plain is None:
-            request = Wanted(url)
+            request = FileRequest(url)
         else:
-            request = Wanted(url, plain.sha256, plain.size, plain.most)
-        with download.fetch(request, folder, show(file_name(url))) as got:
-            # Under its own name, for errors to tell.
+            request = FileRequest(url, plain.sha256, plain.size, plain.max_bytes)
+        with download.fetch(request, folder, progress_of(file_name(url))) as got:
+            # Errors of the archive name this file.
             whole = stage / "fetched" / file_name(url)
             whole.parent.mkdir(exist_ok=True)
             os.replace(got, whole)
@@ -171,7 +171,7 @@ def _gather(wanted: list[Download], stage: Path, show: Show, folder: Path) -> No
 
 def _unpack(archive: Path, part: Download, stage: Path) -> None:
     target = stage / part.file
-    model_archive.extract(archive, part.member, target, part.size or part.most)
+    extract(archive, part.member, target, part.size or part.max_bytes)
     if part.size is not None and (size := size_of(target)) != part.size:
         raise ConfigError(f"{part.member}: expected {part.size} bytes, got {size}")
     if part.sha256 and (digest := sha256_of(target)) != part.sha256:
@@ -184,7 +184,7 @@ def _remarks(order: Order) -> tuple[str, ...]:
 
 
 def _write_card(order: Order, stage: Path, digests: Mapping[str, str]) -> Path:
-    """What is known of the model, for `show` and for whoever finds the folder."""
+    """Write a card.json from what the order states of the model."""
     facts = {
         "name": order.name,
         "task": order.kind,

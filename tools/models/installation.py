@@ -1,7 +1,7 @@
 """The models of an installation: sections in usr/*.config, and their files in usr/models/<name>/.
 
-Installing is all or nothing: whatever fails, and be it the model itself, takes back every file and
-the section. Removing touches only what lies in the model's own folder and nobody else uses.
+Installing is all or nothing: if any step fails, even loading the model, every file and the section
+are taken back. Removing touches only files in the model's own folder that no other model uses.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from scai.settings import Settings
 from tools.models import sections
 from tools.models.facts import CARD, card_of, read_card
 from tools.models.files import Change, bring, delete, inside, locked, read_ini, rewrite
-from tools.models.sections import Place
+from tools.models.sections import SectionPlace
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PATH_KEYS = ("graph", "labels", "path_to_ckpt", "path_to_labels")
@@ -29,10 +29,10 @@ _NOT_OURS = (*_PATH_KEYS, "use", "usr_path")
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A model to install: its files wherever they are, further keys, and remarks for people.
+class InstallPlan:
+    """A model to install: its files, additional keys, and remarks for people.
 
-    `card` are the facts for its card.json, where it comes with none.
+    `card`: the card.json to install, where none lies beside the model.
     """
 
     name: str
@@ -61,47 +61,52 @@ def check_name(name: str) -> None:
         )
 
 
-class Shelf:
-    """The models of one installation. `configs`: kind -> ini file; `used`: section of the start."""
+class Installation:
+    """The models of one installation.
+
+    `configs`: kind -> ini file; `used`: the section that the setting usedconfig names.
+    """
 
     def __init__(self, configs: Mapping[str, Path], used: str = sections.DEFAULT) -> None:
         self.configs = dict(configs)
         self.used = used
 
     @staticmethod
-    def of(settings: Settings) -> Shelf:
-        """The shelf that the workers of these settings take their models from."""
+    def of(settings: Settings) -> Installation:
+        """Return the installation whose models the workers of these settings load."""
         kinds = plugins.names("workers")
-        return Shelf({kind: settings.models_file(kind) for kind in kinds}, settings.usedconfig)
+        return Installation(
+            {kind: settings.models_file(kind) for kind in kinds}, settings.usedconfig
+        )
 
-    def places(self) -> list[Place]:
-        """Every section of every file, in order."""
+    def places(self) -> list[SectionPlace]:
+        """List every section of every file, in order."""
         return [
-            Place(kind, config, name, values.get("use", "").strip())
+            SectionPlace(kind, config, name, values.get("use", "").strip())
             for kind, config in self.configs.items()
             for name, values in self._sections(config).items()
         ]
 
-    def find(self, name: str, kind: str = "") -> Place:
-        """The section of that name. Raises ConfigError when there is none or more than one."""
+    def find(self, name: str, kind: str = "") -> SectionPlace:
+        """Find the section of that name. Raises ConfigError when there is none or more than one."""
         found = [p for p in self.places() if p.name == name and kind in ("", p.kind)]
         if len(found) == 1:
             return found[0]
         if found:
             kinds = " and ".join(place.kind for place in found)
-            raise ConfigError(f"{name} stands for a model of {kinds}: choose one with --kind")
-        known = ", ".join(dict.fromkeys(place.name for place in self.places())) or "none"
-        raise ConfigError(f"no model named {name!r} is installed; there are: {known}")
+            raise ConfigError(f"{name} is a model of {kinds}: choose one with --kind")
+        names = ", ".join(dict.fromkeys(place.name for place in self.places())) or "none"
+        raise ConfigError(f"no model named {name!r} is installed; there are: {names}")
 
     def install(
-        self, plan: Plan, *, force: bool = False, check: bool = True, default: bool = False
+        self, plan: InstallPlan, *, force: bool = False, check: bool = True, default: bool = False
     ) -> ModelCard:
-        """Bring the files, write the section and try the model; all of it or nothing.
+        """Copy the files, write the section and load the model; all of it or nothing.
 
-        `force`: a model of this name is replaced. `check`: load the model. `default`: let the
-        section [default] stand for it. Raises ConfigError or EngineError.
+        `force`: replace a model of this name. `check`: load the model. `default`: make the
+        section [default] refer to it. Raises ConfigError or EngineError.
         """
-        place = Place(plan.kind, self.configs[plan.kind], plan.name)
+        place = SectionPlace(plan.kind, self.configs[plan.kind], plan.name)
         where = str(place.config)
         with locked(place.config.parent), Change() as change:
             self.check_free(plan.name, plan.kind, force=force)
@@ -121,7 +126,7 @@ class Shelf:
         return card
 
     def check_free(self, name: str, kind: str, *, force: bool = False) -> None:
-        """Raise ConfigError when a model of this name would be in the way."""
+        """Raise ConfigError when a model of this name is installed and may not be replaced."""
         check_name(name)
         for place in self.places():
             if place.name != name or (force and place.kind == kind and not place.use):
@@ -131,8 +136,8 @@ class Shelf:
                 f"{place.config}: expected no section {name}, got one of {place.kind}{hint}"
             )
 
-    def remove(self, place: Place) -> list[Path]:
-        """Take the section out of its file and delete its own files; gives those deleted."""
+    def remove(self, place: SectionPlace) -> list[Path]:
+        """Remove the section from its file and delete the model's own files; returns them."""
         with locked(place.config.parent):
             self.check_unused(place)
             files = self.own_files(place)
@@ -145,19 +150,19 @@ class Shelf:
                     place.folder.rmdir()
             return files
 
-    def check_unused(self, place: Place) -> None:
-        """Raise ConfigError when the model is somebody's choice."""
+    def check_unused(self, place: SectionPlace) -> None:
+        """Raise ConfigError when another section or the settings refer to the model."""
         for other in self.places():
             if (other.kind, other.use) == (place.kind, place.name):
                 raise ConfigError(
                     f"{place.config}: [{other.name}] USE = {place.name}: expected a model that no "
-                    "section stands for; let that one stand for another first"
+                    "section refers to; let that section refer to another model first"
                 )
         if self.used == place.name:
             raise ConfigError(f"the setting usedconfig names {place.name}: choose another first")
 
-    def own_files(self, place: Place) -> list[Path]:
-        """What of a model's own folder is its, and nobody else's. Links are not followed."""
+    def own_files(self, place: SectionPlace) -> list[Path]:
+        """List the files in a model's folder that no other model uses. Links are not followed."""
         folder = place.folder
         if not folder.is_dir() or folder.is_symlink() or folder.parent.is_symlink():
             return []
@@ -173,8 +178,8 @@ class Shelf:
             and not any(used.is_relative_to(os.path.realpath(path)) for used in others)
         ]
 
-    def _candidates(self, place: Place) -> list[Path]:
-        """Every existing path that a section's keys may mean, whichever the worker takes first."""
+    def _candidates(self, place: SectionPlace) -> list[Path]:
+        """List every existing path that a section's keys may mean."""
         values = self._sections(place.config).get(place.name, {})
         parent, usr = place.config.parent, values.get("usr_path", "").strip()
         folders = [parent, Path(), *([parent / usr, Path(usr)] if usr else [])]
@@ -183,28 +188,30 @@ class Shelf:
         return [model_path(path) for path in paths if os.path.lexists(path)]
 
     def _bring(
-        self, plan: Plan, place: Place, change: Change, force: bool
+        self, plan: InstallPlan, place: SectionPlace, change: Change, force: bool
     ) -> tuple[dict[str, str], list[Path]]:
-        """Put the files into the model's folder; gives the section's values and the paths."""
+        """Copy the files into the model's folder; returns the section's values and the paths."""
         keys = ("GRAPH", "LABELS")
         if plan.kind != CLASSIFICATION:
             keys = ("PATH_TO_CKPT", "PATH_TO_LABELS")
         graph = model_path(plan.graph) if plan.graph else None
         if graph and plan.labels and graph.name == plan.labels.name:
-            raise ConfigError(f"expected a model and labels of two names, got {graph.name} twice")
-        taken = self._others_files(place)
+            raise ConfigError(
+                f"expected different names for model and labels, got {graph.name} twice"
+            )
+        used = self._others_files(place)
         values, brought = {}, []
         for key, source in zip(keys, (graph, plan.labels), strict=True):
             if source is not None:
-                brought.append(bring(source, place.folder, change, taken, replace=force))
+                brought.append(bring(source, place.folder, change, used, replace=force))
                 values[key] = brought[-1].relative_to(place.config.parent).as_posix()
         facts = plan.card or (graph.parent / CARD if graph and card_of(graph) else None)
         if facts is not None:
-            brought.append(bring(facts, place.folder, change, taken, replace=force, name=CARD))
+            brought.append(bring(facts, place.folder, change, used, replace=force, name=CARD))
         return values | dict(plan.keys), brought
 
-    def _others_files(self, place: Place) -> list[Path]:
-        """The real paths of everything that the other sections may mean."""
+    def _others_files(self, place: SectionPlace) -> list[Path]:
+        """List the real paths of all files that the other sections may mean."""
         return [
             Path(os.path.realpath(path))
             for other in self.places()
@@ -217,18 +224,18 @@ class Shelf:
 
 
 def _forms(text: str) -> set[str]:
-    """A path as written, and without the slash at its start that means nothing in old files."""
+    """Return a path as written, and without a leading slash, which old files have by mistake."""
     return {text, text.lstrip("/")}
 
 
 def _listed(folder: Path) -> list[str]:
-    """The names that the folder's card.json lists, those that are plain."""
+    """List the plain file names in the folder's card.json."""
     files = read_card(folder).get("files")
     return [name for name in files if Path(name).name == name] if isinstance(files, dict) else []
 
 
-def _stale(old: list[Path], brought: list[Path], plan: Plan) -> list[Path]:
-    """What a replaced model leaves behind; none of a folder that somebody else filled."""
+def _stale(old: list[Path], brought: list[Path], plan: InstallPlan) -> list[Path]:
+    """List the files that a replaced model leaves behind; none if sources lie in the folder."""
     new = [Path(os.path.abspath(path)) for path in brought]
     sources = [Path(os.path.abspath(path)) for path in (plan.graph, plan.labels) if path]
     if any(source in new for source in sources):
