@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import click
 
+from scai.cli.text import table
 from scai.errors import ScaiError
 
 
@@ -36,6 +37,6 @@ def one_sentence(stopped: str = "") -> Iterator[None]:
 
 
 def figures(metrics: Mapping[str, object]) -> str:
-    """What was measured, a line for each figure, its name before it: for the end of a training."""
-    width = max(map(len, metrics), default=0)
-    return "\n".join(f"  {name:<{width}}  {value}" for name, value in metrics.items())
+    """Format figures by name, a line each."""
+    rows = [(name, str(value)) for name, value in metrics.items()]
+    return "\n".join(table(rows, right=(), indent=2))

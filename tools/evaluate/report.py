@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scai.cli.text import table
 from scai.models.cards import CLASSIFICATION
 from tools.datasets.samples import DataSet
 from tools.evaluate import scores
@@ -51,14 +52,14 @@ def report(judged: Sequence[Judged], data: DataSet, path: Path) -> list[str]:
         numbers = [f"{value:.4f}" for value in j.scores.columns().values()]
         speed = [f"{j.answers.milliseconds:.2f}", f"{1000 / max(j.answers.milliseconds, 1e-9):.0f}"]
         rows.append([j.name, j.engine, *numbers, *speed])
-    lines += [*_table(rows), ""]
+    lines += [*table(rows), ""]
     what = "recall" if data.kind == CLASSIFICATION else "AP@0.5"
     rows = [[f"{what} of", *(j.name for j in judged)]]
     by_model = [j.scores.per_class() for j in judged]
     for name in data.classes:
         values = [row[name] for row in by_model]
         rows.append([name, *("-" if v is None else f"{v:.4f}" for v in values)])
-    lines += _table(rows)
+    lines += table(rows)
     if data.kind == CLASSIFICATION:
         lines += [line for j in judged for line in ("", *_mistakes(j))]
     if first.unreadable:
@@ -80,7 +81,7 @@ def _mistakes(judged: Judged) -> list[str]:
             [name, *map(str, row[:width])]
             for name, row in zip(found.classes, found.confusion, strict=True)
         ]
-        return [f"{judged.name}: what was said of each class", *_table(rows)]
+        return [f"{judged.name}: what was said of each class", *table(rows)]
     mistakes = found.confusion.copy()
     mistakes[range(len(found.classes)), range(len(found.classes))] = 0
     worst = mistakes.ravel().argsort()[::-1][:MOST_MISTAKES]
@@ -90,18 +91,6 @@ def _mistakes(judged: Judged) -> list[str]:
         if mistakes[true, other]:
             lines.append(f"  {mistakes[true, other]:5d}  {found.classes[true]} as {said[other]}")
     return lines
-
-
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of text in columns, the first to the left, numbers to the right."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
 
 
 def _count(number: int, one: str, many: str) -> str:

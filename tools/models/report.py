@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from scai.cli.text import human_age, human_bytes
+from scai.cli.text import human_age, human_bytes, progress_line
 from tools.models.catalogue import CatalogueEntry
 
 # Seconds between two repaints of a progress line.
@@ -119,7 +119,9 @@ class Bar:
         if self._live and (whole or now - self._painted >= _PAUSE):
             self._painted = now
             text = progress(self._name, done, total, done - self._first, now - self._start)
-            click.echo(f"\r\x1b[K{text}", nl=whole, err=True)
+            progress_line(text)
+            if whole:
+                click.echo(err=True)
         elif whole:
             click.echo(f"{self._name}: {human_bytes(done)} downloaded", err=True)
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from scai.cli.text import table
 from scai.models.cards import CLASSIFICATION, ModelCard
 from tools.common import model_choice
-from tools.common.tables import table
 from tools.datasets.samples import DataSet
 from tools.evaluate import command
 from tools.evaluate.report import Judged

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
+from scai.cli.text import table
 from tools.common.errors import UserError, one_sentence
 from tools.common.files import publish
 from tools.common.quiet import quiet
-from tools.common.tables import table
 
 if TYPE_CHECKING:
     from tools.shrink.sources import Frozen
