@@ -133,7 +133,7 @@ def speed_policy(chosen: Settings, *, at_start: bool) -> cards.SpeedPolicy:
     A client who asks for another model is waiting, and so is everybody behind: that model runs by
     an earlier speed record, or by its engine's default plan.
     """
-    return cards.SpeedPolicy(chosen.cachepath, use=chosen.measure == "on", measure=at_start)
+    return cards.SpeedPolicy(chosen.cachepath, use=chosen.measure == "on", run_trials=at_start)
 
 
 def _one_file(recognizer: Recognizer, image: Path) -> int:

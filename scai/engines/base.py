@@ -164,7 +164,7 @@ def one_line(error: BaseException, max_length: int = 300) -> str:
 def check_batch(engine: str, batch: NDArray[np.generic], spec: TensorSpec) -> None:
     """Raise EngineError unless the batch has the shape and dtype of the input."""
     fits = batch.ndim == len(spec.shape) and all(
-        want is None or want == got for want, got in zip(spec.shape, batch.shape, strict=True)
+        side is None or side == got for side, got in zip(spec.shape, batch.shape, strict=True)
     )
     if not fits or str(batch.dtype) != spec.dtype:
         shape = str(spec.shape).replace("None", "any")
@@ -264,8 +264,8 @@ def runs_together(run: Run, spec: TensorSpec, failures: tuple[type[Exception], .
     except failures:
         return False
     return all(
-        got.shape == want.shape and np.allclose(got, want, rtol=SAME, atol=SAME)
-        for got, want in zip(together, expected, strict=True)
+        got.shape == right.shape and np.allclose(got, right, rtol=SAME, atol=SAME)
+        for got, right in zip(together, expected, strict=True)
     )
 
 

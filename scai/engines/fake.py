@@ -54,8 +54,8 @@ class Engine(EngineBase):
         """The results described at the top of this file."""
         check_batch(self.name, batch, self.input)
         if self._detects:
-            found = [self._detect(image.astype(np.int16)) for image in batch]
-            return [np.stack(arrays).astype(np.float32) for arrays in zip(*found, strict=True)]
+            parts = [self._detect(image.astype(np.int16)) for image in batch]
+            return [np.stack(arrays).astype(np.float32) for arrays in zip(*parts, strict=True)]
         return [np.stack([self._classify(image) for image in batch])]
 
     def describe(self) -> str:

@@ -198,7 +198,7 @@ class Engine(EngineBase):
         if quantised:
             # OpenVINO keeps the whole numbers and loses the scale that gives them a meaning.
             raise UnsupportedModel(
-                f"{self._model.path}: openvino does not tell the scale of {', '.join(quantised)}"
+                f"{self._model.path}: openvino loses the scale of {', '.join(quantised)}"
             )
 
     def _load_lanes(self, network: Any) -> None:

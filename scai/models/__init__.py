@@ -1,1 +1,1 @@
-"""What the portal tells of models, from their cards, files and measurements."""
+"""Models as their files describe them: cards, labels, notes and speed records; no NumPy."""

@@ -29,13 +29,13 @@ class SpeedPolicy:
     """What a program may do to run a model faster.
 
     `folder` holds speed records and compiled models. With `use` false, engines keep to the default
-    plan and the fixed order. With `measure` false, the records in the folder are used, of whatever
-    batch, but no speed trial is run.
+    plan and the fixed order. With `run_trials` false, the records in the folder are used,
+    of whatever batch, but no speed trial is run.
     """
 
     folder: Path
     use: bool = True
-    measure: bool = True
+    run_trials: bool = True
 
 
 @dataclass(frozen=True)
@@ -123,9 +123,9 @@ def _not_zero(text: str) -> float:
     return value
 
 
-def _choice(*choices: str) -> Callable[[str], str]:
+def _one_of(*values: str) -> Callable[[str], str]:
     def read(text: str) -> str:
-        if text.lower() not in choices:
+        if text.lower() not in values:
             raise ValueError
         return text.lower()
 
@@ -148,10 +148,10 @@ _KEYS = {
     "input_width": _Key("input_width", _whole(1), _SIDE),
     "input_mean": _Key("input_mean", _finite, "a number"),
     "input_std": _Key("input_std", _not_zero, "a number other than 0"),
-    "resize": _Key("resize", _choice(*_RESIZE), f"one of {', '.join(_RESIZE)}"),
-    "decode": _Key("decode", _choice(*_DECODE), f"one of {', '.join(_DECODE)}", (CLASSIFICATION,)),
+    "resize": _Key("resize", _one_of(*_RESIZE), f"one of {', '.join(_RESIZE)}"),
+    "decode": _Key("decode", _one_of(*_DECODE), f"one of {', '.join(_DECODE)}", (CLASSIFICATION,)),
     "activation": _Key(
-        "activation", _choice(*_ACTIVATION), f"one of {', '.join(_ACTIVATION)}", (CLASSIFICATION,)
+        "activation", _one_of(*_ACTIVATION), f"one of {', '.join(_ACTIVATION)}", (CLASSIFICATION,)
     ),
     "top_k": _Key("top_k", _whole(1), "a whole number, at least 1", (CLASSIFICATION,)),
     "label_offset": _Key("label_offset", int, "a whole number"),

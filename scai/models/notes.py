@@ -199,13 +199,13 @@ def plot_bytes(folder: Path, name: str) -> tuple[bytes, str] | None:
     return _plain_file(folder, name, _MAX_BYTES)
 
 
-def _plain_file(folder: Path, name: str, most: int) -> tuple[bytes, str] | None:
-    """The first `most` bytes of a plain file and its mark; None for a link, a pipe, a giant."""
+def _plain_file(folder: Path, name: str, count: int) -> tuple[bytes, str] | None:
+    """The first `count` bytes of a plain file and its mark; None for a link, a pipe, a giant."""
     try:
         with open_plain(folder / name) as file:
-            told = os.fstat(file.fileno())
-            if told.st_size > _MAX_BYTES:
+            status = os.fstat(file.fileno())
+            if status.st_size > _MAX_BYTES:
                 return None
-            return file.read(most), f"{told.st_mtime_ns:x}-{told.st_size:x}"
+            return file.read(count), f"{status.st_mtime_ns:x}-{status.st_size:x}"
     except OSError:
         return None

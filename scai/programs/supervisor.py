@@ -109,7 +109,7 @@ class Supervisor:
         """Run until SIGINT or SIGTERM; `ready(line)` is called once, when all is warm.
 
         Returns the exit status: 0, or 1 when a child could not be brought up at all. Raises
-        ConfigError when the port is taken.
+        ConfigError when the port is in use.
         """
         check_port(self._settings.host, self._settings.port)
         # A shell's background job ignores SIGINT at first, and it must stop us all the same; only
@@ -161,7 +161,7 @@ class Supervisor:
         if child.kind:
             self._recover(self._queues[child.kind])
         if code == EXIT_CONFIG and not self._ready:
-            # It has said in one sentence what is wrong, and nothing depends on us yet.
+            # It has logged in one sentence what is wrong, and nothing depends on us yet.
             self._broken = True
             log.error("%s cannot run", child.name)
             return
@@ -180,7 +180,7 @@ class Supervisor:
         try:
             queue.recover()
         except OSError as error:
-            log.error("the claims of a dead worker cannot be taken back now: %s", error)
+            log.error("the claims of a dead worker cannot be given back now: %s", error)
 
     def _all_warm(self) -> bool:
         for child in self.children:

@@ -93,7 +93,7 @@ def find_speed_record(card: ModelCard, batch: int = 0) -> SpeedRecord | None:
     except OSError:
         return None
     batch = max(1, model.batch)
-    return speed_records.read(policy.folder, key, batch, any_batch=not policy.measure)
+    return speed_records.read(policy.folder, key, batch, any_batch=not policy.run_trials)
 
 
 def engine_order(names: Sequence[str], record: SpeedRecord | None) -> list[tuple[str, Plan]]:
@@ -114,7 +114,7 @@ def _speed_record(card: ModelCard, names: Sequence[str], model: ModelFile) -> Sp
     policy = card.speed_policy
     if policy is None or not policy.use or not model.path.exists():
         return None
-    if not policy.measure:
+    if not policy.run_trials:
         record = find_speed_record(card, model.batch)
         return record and for_one_image(record, names)
     # Not at the top: a process for a single image never gets here, and starts faster without.

@@ -216,11 +216,11 @@ def check_same(outputs: Sequence[Array], expected: Sequence[Array], reference: s
         raise EngineError(
             f"expected the {len(expected)} outputs of {reference}, got {len(outputs)}"
         )
-    for got, want in zip(outputs, expected, strict=True):
-        if got.shape != want.shape:
-            raise EngineError(f"expected the outputs {want.shape} of {reference}, got {got.shape}")
-        if not np.allclose(got, want, rtol=SAME, atol=SAME, equal_nan=True):
-            apart = float(np.nanmax(np.abs(got.astype(np.float64) - want.astype(np.float64))))
+    for got, right in zip(outputs, expected, strict=True):
+        if got.shape != right.shape:
+            raise EngineError(f"expected the outputs {right.shape} of {reference}, got {got.shape}")
+        if not np.allclose(got, right, rtol=SAME, atol=SAME, equal_nan=True):
+            apart = float(np.nanmax(np.abs(got.astype(np.float64) - right.astype(np.float64))))
             raise EngineError(f"its answers differ from those of {reference} by up to {apart:.2g}")
 
 

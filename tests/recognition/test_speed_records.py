@@ -196,7 +196,7 @@ def test_a_named_engine_is_kept(counted: list[str], tmp_path: Path) -> None:
 
 
 def test_job_mode_uses_what_there_is_and_never_measures(counted, tmp_path: Path) -> None:
-    job = SpeedPolicy(tmp_path, measure=False)
+    job = SpeedPolicy(tmp_path, run_trials=False)
     assert load(speed_policy=job, batch=1) == ("litert", PLAIN, {})
     load(speed_policy=SpeedPolicy(tmp_path))
     load(speed_policy=SpeedPolicy(tmp_path), engine="openvino")
@@ -208,8 +208,8 @@ def test_job_mode_uses_what_there_is_and_never_measures(counted, tmp_path: Path)
 
 def test_only_the_model_that_a_worker_starts_with_is_measured(tmp_path: Path) -> None:
     chosen = Settings(cachepath=tmp_path)
-    assert speed_policy(chosen, at_start=True) == SpeedPolicy(tmp_path, use=True, measure=True)
-    assert speed_policy(chosen, at_start=False) == SpeedPolicy(tmp_path, use=True, measure=False)
+    assert speed_policy(chosen, at_start=True) == SpeedPolicy(tmp_path, use=True, run_trials=True)
+    assert speed_policy(chosen, at_start=False) == SpeedPolicy(tmp_path, use=True, run_trials=False)
     off = replace(chosen, measure="off")
     assert speed_policy(off, at_start=True).use is False
 
