@@ -27,7 +27,7 @@ _one_by_one = False
 
 
 def answer(question: dict[str, Any]) -> dict[str, Any]:
-    """{"graph" | "config", "engine", "tuning"}: load. {"batch", "seconds"}: measure."""
+    """{"graph" | "config", "engine", "records"}: load. {"batch", "seconds"}: measure."""
     if "seconds" in question:
         return measure(int(question["batch"]), float(question["seconds"]))
     return load(question)
@@ -36,7 +36,7 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
 def load(question: dict[str, Any]) -> dict[str, Any]:
     """Load the model: what loaded it, and in how many seconds.
 
-    "auto" does as a resident worker; what it measures for itself lies in the folder "tuning".
+    "auto" does as a resident worker; its speed records lie in the folder "records".
     """
     global _call, _spec, _one_by_one
     started = time.perf_counter()
@@ -49,8 +49,8 @@ def load(question: dict[str, Any]) -> dict[str, Any]:
         graph = Path(question["graph"])
         card = ModelCard(CLASSIFICATION, graph, graph.name, graph=graph)
     if question["engine"] == AUTO:
-        tuned = replace(card, speed_policy=SpeedPolicy(Path(question["tuning"])))
-        engine = loading.load_engine(tuned, batch=_BATCH)
+        card = replace(card, speed_policy=SpeedPolicy(Path(question["records"])))
+        engine = loading.load_engine(card, batch=_BATCH)
     else:
         model = loading.model_file(card, question["engine"], 0, _BATCH)
         engine = plugins.load("engines", question["engine"]).Engine(model)

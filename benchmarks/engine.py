@@ -61,10 +61,10 @@ def run(rounds: int, quick: bool, out: Path, *, model: tuple[str, ...] = ()) -> 
     models = [_mobilenet(quick)] if _MOBILENET in chosen else []
     models += _bundled(chosen)
     out.mkdir(parents=True, exist_ok=True)
-    # What auto measured on another day might not hold today, so it begins anew.
-    with tempfile.TemporaryDirectory(prefix="engine-", dir=out) as tuning:
+    # Records of another day might not hold today, so auto starts without any.
+    with tempfile.TemporaryDirectory(prefix="engine-", dir=out) as records:
         for one in models:
-            _measure(report, one, rounds, 0.5 if quick else 2.0, tuning)
+            _measure(report, one, rounds, 0.5 if quick else 2.0, records)
     for one in models:
         for batch in BATCHES:
             bar, aim = one.promised.get(batch, (None, None))
@@ -121,12 +121,12 @@ def _engines(graph: Path) -> list[str]:
     return found
 
 
-def _measure(report: Report, model: Model, rounds: int, seconds: float, tuning: str) -> None:
+def _measure(report: Report, model: Model, rounds: int, seconds: float, records: str) -> None:
     children: dict[str, Child] = {}
     try:
         for name, question in model.contenders.items():
             progress(f"{model.name}: loading {name}")
-            asked = {**question, "name": name, "tuning": tuning}
+            asked = {**question, "name": name, "records": records}
             try:
                 children[name] = Child("benchmarks._engine_child", asked)
             except click.ClickException as error:

@@ -36,9 +36,9 @@ class Bare:
 
     def __init__(self, kind: str, config: Path, photo: Path) -> None:
         self._kind = kind
-        # As the worker loads it: with the setting that was measured to be the fastest.
-        tuned = SpeedPolicy(ROOT / settings.load().cachepath)
-        self._card = dataclasses.replace(load_card(config, "default", kind), speed_policy=tuned)
+        # As a worker loads it: with the fastest plan by its speed record.
+        policy = SpeedPolicy(ROOT / settings.load().cachepath)
+        self._card = dataclasses.replace(load_card(config, "default", kind), speed_policy=policy)
         self._data = photo.read_bytes()
         self._shared = self._build(self._card, _BATCH)
         single = dataclasses.replace(self._card, threads=1, batch=1, speed_policy=None)

@@ -93,7 +93,7 @@ def _probe(file: IO[bytes], size: int, limits: Limits) -> ImageInfo:
         width, height = _webp_size(head)
         mode = "RGBA"
     else:
-        with translated("header", kind), open_as(kind, file) as image:
+        with decoder_errors("header", kind), open_as(kind, file) as image:
             (width, height), mode = image.size, image.mode
             if kind == "JPEG":
                 exif = image.info.get("exif", b"")
@@ -183,7 +183,7 @@ def _check_size(width: int, height: int, limits: Limits) -> None:
 
 
 @contextmanager
-def translated(stage: str, kind: str) -> Iterator[None]:
+def decoder_errors(stage: str, kind: str) -> Iterator[None]:
     """Turn any error of a decoder inside into a BadImage that names the stage."""
     try:
         yield

@@ -23,9 +23,9 @@ from scai.pictures.header import (
     MAX_SIDE_PIXELS,
     ImageInfo,
     Limits,
+    decoder_errors,
     open_as,
     probe,
-    translated,
 )
 
 # OpenCV reads these once, when it is imported; its own defaults are 2^20 a side.
@@ -91,7 +91,7 @@ def read_picture(
     BadImage(stage="decode") for data that is damaged or cut off.
     """
     info = probe(data, limits)
-    with translated("decode", info.format):
+    with decoder_errors("decode", info.format):
         # Some OpenCV versions silently fill a JPEG that was cut off with grey. One that ends with
         # its end marker was not cut; the others go to Pillow, which is strict.
         if info.format == "JPEG" and info.mode in ("RGB", "L") and data.endswith(b"\xff\xd9"):

@@ -14,15 +14,17 @@ from scai.settings import Settings
 
 
 class Process:
-    """Stands for a child."""
+    """Stands for a child; writes its program into `ended` when it is asked to stop."""
 
-    def __init__(self) -> None:
+    def __init__(self, program: str, ended: list[str]) -> None:
+        self._program, self._ended = program, ended
         self.code: int | None = None
 
     def poll(self) -> int | None:
         return self.code
 
     def terminate(self) -> None:
+        self._ended.append(self._program)
         self.code = 0
 
     def wait(self, timeout: float | None = None) -> int | None:
@@ -35,6 +37,7 @@ class House:
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.clock = Clock(1000.0)
         self.started: dict[str, list[Process]] = {}
+        self.ended: list[str] = []
         self.refuses = False
         values = {
             "sessionpath": folder / "session",
@@ -54,7 +57,7 @@ class House:
             raise OSError("no memory")
         assert environment["SCAI_CLEANINTERVAL"] == "600"
         program = Path(command[-1]).name if command[-1] != "--quiet" else "clean.py"
-        self.started.setdefault(program, []).append(Process())
+        self.started.setdefault(program, []).append(Process(program, self.ended))
         return self.started[program][-1]
 
     def step(self, seconds: float = 0.0) -> None:
@@ -149,6 +152,13 @@ def test_a_child_that_cannot_be_started_is_tried_again(house: House, caplog) -> 
     assert house.count(WORKER) == 1
     assert "index.py" in house.started
     assert "portal cannot be started now: no memory" in caplog.text
+
+
+def test_the_portal_ends_first_so_that_nothing_is_accepted_any_more(tmp_path: Path) -> None:
+    house = House(tmp_path, ic_workers=2)
+    house.step(600)
+    house.supervisor.close()
+    assert house.ended == ["index.py", WORKER, WORKER, "clean.py"]
 
 
 def test_a_wrong_setting_is_not_tried_again_while_the_server_starts(house: House, caplog) -> None:

@@ -154,16 +154,16 @@ def test_a_damaged_file_counts_as_none(tmp_path: Path, text: str) -> None:
 
 
 @pytest.fixture
-def counted(monkeypatch) -> list[str]:
-    """Measuring that costs nothing: the engines that it was asked about."""
-    asked: list[str] = []
+def trial_runs(monkeypatch) -> list[str]:
+    """Trials that cost nothing: the engines of each one that was run."""
+    runs: list[str] = []
 
-    def measure(model: ModelFile, engines, todo, pictures) -> SpeedRecord:
-        asked.append(" ".join(engines))
+    def find_fastest(model: ModelFile, engines, trials, images) -> SpeedRecord:
+        runs.append(" ".join(engines))
         return replace(RECORD, batch=max(1, model.batch), refusals={})
 
-    monkeypatch.setattr(speed_trials, "find_fastest", measure)
-    return asked
+    monkeypatch.setattr(speed_trials, "find_fastest", find_fastest)
+    return runs
 
 
 def load(**values: object):
@@ -175,42 +175,44 @@ def load(**values: object):
         engine.close()
 
 
-def test_a_model_is_measured_once(counted: list[str], tmp_path: Path) -> None:
-    tuned = SpeedPolicy(tmp_path)
-    first = load(speed_policy=tuned)
-    assert first == load(speed_policy=tuned)
+def test_a_model_has_one_trial(trial_runs: list[str], tmp_path: Path) -> None:
+    policy = SpeedPolicy(tmp_path)
+    first = load(speed_policy=policy)
+    assert first == load(speed_policy=policy)
     assert first[:2] == ("openvino", Plan(2)) and first[2]["images_per_s"]["batch"] == 250
-    assert counted == ["litert openvino"]
-    load(speed_policy=tuned, batch=4)
-    load(speed_policy=tuned, threads=1)
-    assert len(counted) == 3
+    assert trial_runs == ["litert openvino"]
+    load(speed_policy=policy, batch=4)
+    load(speed_policy=policy, threads=1)
+    assert len(trial_runs) == 3
     for file in tmp_path.glob("*.json"):
         file.write_text("{")
-    load(speed_policy=tuned)
-    assert len(counted) == 4
+    load(speed_policy=policy)
+    assert len(trial_runs) == 4
 
 
-def test_a_named_engine_is_kept(counted: list[str], tmp_path: Path) -> None:
+def test_a_named_engine_is_kept(trial_runs: list[str], tmp_path: Path) -> None:
     load(speed_policy=SpeedPolicy(tmp_path), engine="openvino")
-    assert counted == ["openvino"]
+    assert trial_runs == ["openvino"]
 
 
-def test_job_mode_uses_what_there_is_and_never_measures(counted, tmp_path: Path) -> None:
-    job = SpeedPolicy(tmp_path, run_trials=False)
-    assert load(speed_policy=job, batch=1) == ("litert", PLAIN, {})
+def test_job_mode_uses_records_and_runs_no_trial(trial_runs, tmp_path: Path) -> None:
+    policy = SpeedPolicy(tmp_path, run_trials=False)
+    assert load(speed_policy=policy, batch=1) == ("litert", PLAIN, {})
     load(speed_policy=SpeedPolicy(tmp_path))
     load(speed_policy=SpeedPolicy(tmp_path), engine="openvino")
-    assert load(speed_policy=job, batch=1, engine="openvino")[:2] == ("openvino", Plan(2))
+    assert load(speed_policy=policy, batch=1, engine="openvino")[:2] == ("openvino", Plan(2))
     # The engine that is faster once it runs starts later.
-    assert load(speed_policy=job, batch=1)[:2] == ("litert", PLAIN)
-    assert len(counted) == 2
+    assert load(speed_policy=policy, batch=1)[:2] == ("litert", PLAIN)
+    assert len(trial_runs) == 2
 
 
-def test_only_the_model_that_a_worker_starts_with_is_measured(tmp_path: Path) -> None:
-    chosen = Settings(cachepath=tmp_path)
-    assert speed_policy(chosen, at_start=True) == SpeedPolicy(tmp_path, use=True, run_trials=True)
-    assert speed_policy(chosen, at_start=False) == SpeedPolicy(tmp_path, use=True, run_trials=False)
-    off = replace(chosen, measure="off")
+def test_only_the_model_that_a_worker_starts_with_gets_a_trial(tmp_path: Path) -> None:
+    settings = Settings(cachepath=tmp_path)
+    assert speed_policy(settings, at_start=True) == SpeedPolicy(tmp_path, use=True, run_trials=True)
+    assert speed_policy(settings, at_start=False) == SpeedPolicy(
+        tmp_path, use=True, run_trials=False
+    )
+    off = replace(settings, measure="off")
     assert speed_policy(off, at_start=True).use is False
 
 
@@ -222,19 +224,19 @@ def test_job_mode_loads_nothing_for_images_that_come_together() -> None:
     assert for_one_image(refused, ["litert", "openvino"]).engine == "openvino"
 
 
-def test_switched_off_all_is_plain(counted: list[str], tmp_path: Path) -> None:
+def test_switched_off_the_default_plan_runs(trial_runs: list[str], tmp_path: Path) -> None:
     load(speed_policy=SpeedPolicy(tmp_path))
     assert load(speed_policy=SpeedPolicy(tmp_path, use=False)) == ("litert", PLAIN, {})
     assert load() == ("litert", PLAIN, {})
 
 
-def test_a_folder_that_cannot_be_is_only_a_warning(counted, tmp_path: Path, caplog) -> None:
+def test_a_folder_that_cannot_be_is_only_a_warning(trial_runs, tmp_path: Path, caplog) -> None:
     (tmp_path / "file").touch()
     assert load(speed_policy=SpeedPolicy(tmp_path / "file" / "cache"))[0] == "openvino"
     assert [r for r in caplog.records if r.levelname == "WARNING" and "file/cache" in r.message]
 
 
-def test_measuring_that_fails_leaves_the_plain_order(monkeypatch, tmp_path: Path, caplog) -> None:
+def test_a_trial_that_fails_leaves_the_fixed_order(monkeypatch, tmp_path: Path, caplog) -> None:
     def fail(*args: object) -> None:
         raise EngineError("no luck")
 
@@ -244,8 +246,8 @@ def test_measuring_that_fails_leaves_the_plain_order(monkeypatch, tmp_path: Path
     assert "no luck" in line
 
 
-def test_a_measured_engine_that_refuses_is_followed_by_the_plain_order(
-    counted, monkeypatch, tmp_path: Path
+def test_a_recorded_engine_that_refuses_is_followed_by_the_fixed_order(
+    trial_runs, monkeypatch, tmp_path: Path
 ) -> None:
     def refuse(self: object, model: ModelFile) -> None:
         raise UnsupportedModel("no")
@@ -260,18 +262,18 @@ def test_an_engine_that_gave_other_answers_comes_last() -> None:
     assert order == [("tensorflow", PLAIN), ("openvino", PLAIN)]
 
 
-def test_nothing_is_tried_where_there_is_nothing_to_choose(counted, tmp_path: Path) -> None:
+def test_no_trial_is_run_where_there_is_one_plan(trial_runs, tmp_path: Path) -> None:
     engine = load_engine(
         card(engine="fake", speed_policy=SpeedPolicy(tmp_path)), classes=3, batch=8
     )
-    assert engine.plan == PLAIN and not counted and not list(tmp_path.glob("*.json"))
+    assert engine.plan == PLAIN and not trial_runs and not list(tmp_path.glob("*.json"))
 
 
-def test_what_was_measured_is_found_without_loading(counted, tmp_path: Path) -> None:
-    tuned = card(speed_policy=SpeedPolicy(tmp_path))
-    assert find_speed_record(tuned, 8) is None
+def test_a_record_is_found_without_loading_the_model(trial_runs, tmp_path: Path) -> None:
+    model = card(speed_policy=SpeedPolicy(tmp_path))
+    assert find_speed_record(model, 8) is None
     load(speed_policy=SpeedPolicy(tmp_path))
-    assert find_speed_record(tuned, 8) == replace(find_speed_record(tuned, 8), engine="openvino")
+    assert find_speed_record(model, 8) == replace(find_speed_record(model, 8), engine="openvino")
     assert find_speed_record(card(), 8) is None
 
 
@@ -283,7 +285,7 @@ def test_openvino_keeps_compiled_models_in_the_same_folder(tmp_path: Path) -> No
     assert list((tmp_path / "own").glob("*.blob"))
 
 
-def test_a_process_that_never_measures_does_not_load_the_code_for_it() -> None:
+def test_a_process_without_trials_does_not_load_their_code() -> None:
     code = (
         "import sys, workers.image_classification; "
         "print('scai.recognition.speed_trials' in sys.modules)"

@@ -29,7 +29,7 @@ def trial(engine: str, plan: Plan, single: list[float], many: list[float], refus
     return Trial(engine, plan, single, many, refusal)
 
 
-CHOICES = [
+CASES = [
     # clearly faster
     ([trial("litert", Plan(2), FAST, FAST)], "litert", Plan(2)),
     # as fast: the plain one stays
@@ -92,22 +92,22 @@ def test_the_reference_is_tried_first_then_all_plans_by_engine() -> None:
     ]
 
 
-def test_a_plain_plan_that_is_only_disturbed_stays() -> None:
+def test_a_default_plan_that_is_only_disturbed_stays() -> None:
     """Two threads wait for one another where others are busy; one thread does not."""
     plain = trial("litert", PLAIN, [8.0, 8.0, 8.0, 2.0], [4.0] * 4)
     lanes = trial("litert", Plan(2), [4.0] * 4, [3.0] * 4)
     assert speed_trials.pick_fastest([plain, lanes], ["litert"], 8).plan == PLAIN
 
 
-@pytest.mark.parametrize(("others", "engine", "plan"), CHOICES)
-def test_only_what_is_clearly_faster_is_taken(others, engine: str, plan: Plan) -> None:
+@pytest.mark.parametrize(("others", "engine", "plan"), CASES)
+def test_only_a_clearly_faster_plan_replaces_the_default(others, engine: str, plan: Plan) -> None:
     plain = trial("litert", PLAIN, SLOW, SLOW)
     best = speed_trials.pick_fastest([*others, plain], ["litert", "openvino"], 8)
     assert (best.engine, best.plan, best.plain_engine) == (engine, plan, "litert")
     assert best.plain_single == 1 / 4
 
 
-def test_an_engine_that_disagrees_is_named_and_the_other_taken() -> None:
+def test_an_engine_that_disagrees_is_refused() -> None:
     done = [
         trial("openvino", PLAIN, [], [], "its answers differ"),
         trial("openvino", Plan(2), FAST, FAST, "its default plan cannot be used either"),
@@ -151,38 +151,38 @@ def test_outputs_are_compared_by_name_where_names_tell_them_apart() -> None:
     assert output_order(specs("p", "q"), specs("a", "b")) == [0, 1]
 
 
-def test_plans_that_lie_or_crash_are_not_taken() -> None:
+def test_plans_that_lie_or_crash_are_not_used() -> None:
     model = ModelFile(Path("."), batch=4)
-    todo = [Trial("fake", plan) for plan in [PLAIN, *PLANS]]
-    best = speed_trials.find_fastest(model, ["fake"], todo, SampleImages(), acted(effort=QUICKLY))
+    trials = [Trial("fake", plan) for plan in [PLAIN, *PLANS]]
+    best = speed_trials.find_fastest(model, ["fake"], trials, SampleImages(), acted(effort=QUICKLY))
     assert (best.engine, best.plan, best.batch) == ("fake", PLANS[-1], 4)
     assert best.refusals == {}
 
 
 def test_when_every_plan_crashes_it_says_so() -> None:
-    todo = [Trial("fake", PLAIN)]
+    trials = [Trial("fake", PLAIN)]
     command = acted("engine_makers.BEHAVIOUR[0] = 'ends the process'")
     with pytest.raises(EngineError, match="ended the process: exit status 3"):
         speed_trials.find_fastest(
-            ModelFile(Path("."), batch=4), ["fake"], todo, SampleImages(), command
+            ModelFile(Path("."), batch=4), ["fake"], trials, SampleImages(), command
         )
 
 
 def test_when_every_plan_refuses_it_says_so() -> None:
-    todo = [Trial("fake", PLAIN)]
+    trials = [Trial("fake", PLAIN)]
     command = acted("engine_makers.BEHAVIOUR[0] = 'refuses'")
     with pytest.raises(EngineError, match="fake: it has a bad day"):
         speed_trials.find_fastest(
-            ModelFile(Path("."), batch=4), ["fake"], todo, SampleImages(), command
+            ModelFile(Path("."), batch=4), ["fake"], trials, SampleImages(), command
         )
 
 
 def test_a_process_that_cannot_begin_is_an_engine_error() -> None:
-    todo = [Trial("fake", PLAIN)]
+    trials = [Trial("fake", PLAIN)]
     with pytest.raises(EngineError, match="could not begin: exit status 5"):
         command = acted("raise SystemExit(5)")
         speed_trials.find_fastest(
-            ModelFile(Path("."), batch=4), ["fake"], todo, SampleImages(), command
+            ModelFile(Path("."), batch=4), ["fake"], trials, SampleImages(), command
         )
 
 
@@ -196,9 +196,9 @@ def test_a_process_that_cannot_begin_is_an_engine_error() -> None:
         (tiny_models.detector, ["openvino", "tensorflow"], "tensorflow"),
     ],
 )
-def test_real_engines_agree_and_one_is_taken(make, engines: list[str], reference: str) -> None:
+def test_real_engines_agree_and_one_is_picked(make, engines: list[str], reference: str) -> None:
     model = ModelFile(make(), batch=2)
-    todo = speed_trials.list_trials(model, engines, reference)
-    assert (todo[0].engine, todo[0].plan) == (reference, PLAIN)
-    best = speed_trials.find_fastest(model, engines, todo, SampleImages())
+    trials = speed_trials.list_trials(model, engines, reference)
+    assert (trials[0].engine, trials[0].plan) == (reference, PLAIN)
+    best = speed_trials.find_fastest(model, engines, trials, SampleImages())
     assert best.refusals == {} and best.engine in engines and best.plain_engine == engines[0]
