@@ -20,9 +20,9 @@ from tools.common import model_choice
 from tools.common.errors import UserError
 from tools.datasets import layouts
 from tools.datasets.files import Files
-from tools.evaluate import coco as coco_precision
-from tools.evaluate import command, judging, scores
-from tools.evaluate.coco import Scene
+from tools.evaluate import command, scores
+from tools.evaluate.answers import collect_answers, match_labels
+from tools.evaluate.coco import Scene, curve, mean, precision_and_recall
 
 # -- COCO's average precision -----------------------------------------------------------------
 
@@ -102,28 +102,28 @@ def wide(share: float) -> tuple[float, float, float, float]:
     ],
 )
 def test_average_precision_is_cocos(scenes: list, all_ten: float, at_half: float) -> None:
-    curve = coco_precision.curve(scenes, 0)
-    assert curve is not None
-    assert curve.average() == pytest.approx(all_ten)
-    assert curve.average(0.5) == pytest.approx(at_half)
+    found = curve(scenes, 0)
+    assert found is not None
+    assert found.average() == pytest.approx(all_ten)
+    assert found.average(0.5) == pytest.approx(at_half)
 
 
 def test_a_box_of_the_wrong_class_finds_nothing() -> None:
     judged = replace(scene([TRUE], [(TRUE, 0.9)]), found_classes=np.array([1]))
-    curve = coco_precision.curve([judged], 0)
-    assert curve is not None and curve.average(0.5) == 0.0
+    found = curve([judged], 0)
+    assert found is not None and found.average(0.5) == 0.0
 
 
 def test_precision_and_recall_count_the_boxes_above_a_score() -> None:
     # Given two objects: one found, the other found with a low score, and a box on nothing
     scenes = [scene([TRUE, FAR], [(TRUE, 0.9), (wide(0.3), 0.8), (FAR, 0.2)])]
-    assert coco_precision.precision_and_recall(scenes, 0.5) == (0.5, 0.5)
-    assert coco_precision.precision_and_recall(scenes, 0.95) == (0.0, 0.0)
+    assert precision_and_recall(scenes, 0.5) == (0.5, 0.5)
+    assert precision_and_recall(scenes, 0.95) == (0.0, 0.0)
 
 
 def test_a_class_that_no_picture_holds_has_no_average() -> None:
-    assert coco_precision.curve([scene([], [(TRUE, 0.9)])], 0) is None
-    assert coco_precision.mean([None]) == 0.0
+    assert curve([scene([], [(TRUE, 0.9)])], 0) is None
+    assert mean([None]) == 0.0
 
 
 # -- classifiers ------------------------------------------------------------------------------
@@ -141,7 +141,7 @@ def test_calibration_error_is_the_distance_of_score_and_truth() -> None:
 
 def test_labels_match_by_name_however_they_are_written() -> None:
     labels = ["background", "Egyptian cat", "282:tabby, tabby cat", "hot_dog", "n02084071 dog"]
-    found = judging.matches(labels, ["egyptian-cat", "tabby", "Hot dog", "dog", "cow"])
+    found = match_labels(labels, ["egyptian-cat", "tabby", "Hot dog", "dog", "cow"])
     assert found == dict(zip(labels[1:], range(4), strict=True))
 
 
@@ -283,7 +283,7 @@ def test_models_stand_side_by_side(folder: Path, config: Path, tmp_path: Path) -
     assert found.exit_code == 0, found.output
     table = [line for line in found.output.splitlines() if "fake" in line and "1.0000" in line]
     assert len(table) == 2
-    assert "could not be read: 1 picture\n" in found.output and "broken.png" in found.output
+    assert "unreadable: 1 picture\n" in found.output and "broken.png" in found.output
     told = json.loads((tmp_path / "all.json").read_text())
     model = told["models"][0]
     assert (model["top1"], model["pictures"], list(model["unreadable"])) == (
@@ -339,7 +339,7 @@ def test_the_first_batch_pays_for_the_warm_up_and_is_not_timed(folder, config) -
     with Files(folder) as files:
         data = layouts.load(files)
         seen: list[int] = []
-        answers = judging.ask(
+        answers = collect_answers(
             recognizer, data, Options(top_k=5), 2, seen.append, lambda: float(next(ticks))
         )
     assert seen == [2, 2, 2] and len(answers.results) == 6

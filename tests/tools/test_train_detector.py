@@ -217,7 +217,7 @@ BLOOD = SHARED / "data" / "bccd.zip"
 def test_the_bundled_detector_finds_blood_cells() -> None:
     from tools.common import cards as model_cards
     from tools.datasets import layouts
-    from tools.evaluate import command
+    from tools.evaluate.evaluation import evaluate_model
 
     folder = ROOT / "usr" / "models" / "blood-cells"
     facts = json.loads((folder / "card.json").read_text())
@@ -226,5 +226,5 @@ def test_the_bundled_detector_finds_blood_cells() -> None:
     card = cards.load_card(config, "blood-cells", cards.DETECTION)
     with Files(BLOOD) as files:
         some = layouts.load(files, cards.DETECTION, "val").limited(30)
-        judged = command.judge("blood-cells", card, some, 8)
+        judged = evaluate_model("blood-cells", card, some, 8)
     assert judged.scores.columns()["mAP@0.5"] > 0.85

@@ -1,4 +1,4 @@
-"""How good a detector is: average precision as COCO has it.
+"""Average precision, as COCO defines it.
 
 Ten overlaps 0.50, 0.55 ... 0.95, precision read at 101 recalls, at most 100 boxes a picture, areas
 of all sizes. Source: cocodataset.org, "Detection Evaluate", and its reference program cocoeval.py.
@@ -37,31 +37,31 @@ class Scene:
 
 @dataclass(frozen=True)
 class Curve:
-    """One class: how many objects there are, and what was found of them.
+    """The precision and recall of one class with `objects` objects.
 
     precision: (overlaps, 101) at the recalls `RECALLS`, 0 where a recall is not reached
-    recall: (overlaps,) share of the objects found by all boxes together
+    recall: (overlaps,) share of the objects that any detection finds
     """
 
-    held: int
+    objects: int
     precision: np.ndarray
     recall: np.ndarray
 
     def average(self, overlap: float | None = None) -> float:
-        """Average precision at one overlap of OVERLAPS, or over all ten."""
+        """Return the average precision at one overlap of OVERLAPS, or the mean over all ten."""
         rows = self.precision if overlap is None else self.precision[[OVERLAPS.index(overlap)]]
         return float(rows.mean())
 
 
 def curve(scenes: Sequence[Scene], which: int) -> Curve | None:
-    """The curve of one class; None where no picture holds it."""
+    """Compute the curve of class `which`; None where no picture has an object of it."""
     scores: list[np.ndarray] = []
     right: list[np.ndarray] = []
     counts: list[np.ndarray] = []
-    held = 0
+    objects = 0
     for scene in scenes:
         truth = scene.classes == which
-        held += int((truth & ~scene.ignored).sum())
+        objects += int((truth & ~scene.ignored).sum())
         mine = np.flatnonzero(scene.found_classes == which)
         mine = mine[np.argsort(-scene.found_scores[mine], kind="stable")][:MAX_BOXES]
         shares = _shares(scene, mine, truth)
@@ -69,13 +69,13 @@ def curve(scenes: Sequence[Scene], which: int) -> Curve | None:
         scores.append(scene.found_scores[mine])
         right.append(hit)
         counts.append(~free)
-    if not held:
+    if not objects:
         return None
-    return _curve(np.concatenate(scores), np.hstack(right), np.hstack(counts), held)
+    return _curve(np.concatenate(scores), np.hstack(right), np.hstack(counts), objects)
 
 
 def mean(curves: Sequence[Curve | None], overlap: float | None = None) -> float:
-    """Mean over the classes that occur; 0.0 where none does."""
+    """Return the mean average precision over the classes that occur; 0.0 where none does."""
     found = [c.average(overlap) for c in curves if c is not None]
     return float(np.mean(found)) if found else 0.0
 
@@ -119,7 +119,7 @@ def precision_and_recall(
 
 
 def _shares(scene: Scene, mine: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """(found, true) overlaps; with a crowd, the share of the found box that lies in it."""
+    """Return (m, n) overlaps of detections and objects; for a crowd, the share of the detection."""
     found, boxes = scene.found_boxes[mine], scene.boxes[truth]
     table = overlaps(found, boxes)
     crowd = scene.crowd[truth]
@@ -134,28 +134,28 @@ def _shares(scene: Scene, mine: np.ndarray, truth: np.ndarray) -> np.ndarray:
 def _match(
     table: np.ndarray, ignored: np.ndarray, crowd: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Which found boxes are right, and which count neither way: two (overlaps, found) bool.
+    """Tell which detections are right, and which do not count: two (overlaps, m) bool.
 
-    Each found box, best score first, takes the free true box that it overlaps most; only where
-    there is none, one that is ignored. A crowd can be taken many times.
+    Each detection, best score first, is matched to the unmatched object that it overlaps most,
+    or, if there is none, to an ignored object. A crowd can be matched many times.
     """
     hit = np.zeros((len(OVERLAPS), len(table)), bool)
     free = np.zeros_like(hit)
     if not table.size:
         return hit, free
-    for t, least in enumerate(OVERLAPS):
-        taken = np.zeros(table.shape[1], bool)
+    for t, overlap in enumerate(OVERLAPS):
+        matched = np.zeros(table.shape[1], bool)
         for d, row in enumerate(table):
-            open_ = (row >= least - 1e-10) & (~taken | crowd)
+            open_ = (row >= overlap - 1e-10) & (~matched | crowd)
             for candidates, outcome in ((open_ & ~ignored, hit), (open_ & ignored, free)):
                 if candidates.any():
-                    taken[np.where(candidates, row, -1).argmax()] = True
+                    matched[np.where(candidates, row, -1).argmax()] = True
                     outcome[t, d] = True
                     break
     return hit, free
 
 
-def _curve(scores: np.ndarray, right: np.ndarray, counts: np.ndarray, held: int) -> Curve:
+def _curve(scores: np.ndarray, right: np.ndarray, counts: np.ndarray, objects: int) -> Curve:
     order = np.argsort(-scores, kind="stable")
     right, counts = right[:, order], counts[:, order]
     precision, recall = np.zeros((len(OVERLAPS), len(RECALLS))), np.zeros(len(OVERLAPS))
@@ -163,7 +163,7 @@ def _curve(scores: np.ndarray, right: np.ndarray, counts: np.ndarray, held: int)
         hits = np.cumsum(right[t, counts[t]])
         if not len(hits):
             continue
-        recall[t] = hits[-1] / held
+        recall[t] = hits[-1] / objects
         reached = hits / np.arange(1, len(hits) + 1)
-        precision[t] = precision_at_recalls(reached, hits / held)
-    return Curve(held, precision, recall)
+        precision[t] = precision_at_recalls(reached, hits / objects)
+    return Curve(objects, precision, recall)

@@ -17,7 +17,7 @@ Scores = ClassifierScores | DetectorScores
 
 
 def draw(models: Sequence[tuple[str, Scores]], folder: Path) -> list[Path]:
-    """One diagram of all models by class, and those of each model; the files' paths."""
+    """Draw a diagram of all models by class, and those of each model; returns the files."""
     written = []
     for name, figure in _figures(models):
         path = folder / f"{re.sub(r'[^A-Za-z0-9._-]+', '-', name).strip('-')}.png"
@@ -37,7 +37,7 @@ def _figures(models: Sequence[tuple[str, Scores]]) -> Iterator[tuple[str, Any]]:
 
 
 def per_class(models: Sequence[tuple[str, Scores]]) -> Any:
-    """Bars of each class, one for each model."""
+    """Draw the recall or average precision of each class as bars, one for each model."""
     classes = models[0][1].classes
     figure, axes = pyplot.subplots(
         figsize=(6, max(2.5, 0.22 * len(classes) * len(models) + 1)), layout="constrained"
@@ -50,24 +50,24 @@ def per_class(models: Sequence[tuple[str, Scores]]) -> Any:
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
     is_classifier = isinstance(models[0][1], ClassifierScores)
-    axes.set_xlabel("share named right" if is_classifier else "average precision at overlap 0.5")
+    axes.set_xlabel("recall" if is_classifier else "average precision at overlap 0.5")
     if len(models) > 1:
         axes.legend(loc="lower left")
     return figure
 
 
 def confusion(name: str, scores: ClassifierScores) -> Any:
-    """Shares of each true class, a row, that were said to be each class."""
-    held = np.maximum(scores.confusion.sum(axis=1, keepdims=True), 1)
-    said, counts = [*scores.classes, OTHER], scores.confusion
+    """Draw the confusion matrix: a row for each true class, in shares of that class."""
+    totals = np.maximum(scores.confusion.sum(axis=1, keepdims=True), 1)
+    predicted, counts = [*scores.classes, OTHER], scores.confusion
     if not counts[:, -1].any():
-        said, counts = said[:-1], counts[:, :-1]
+        predicted, counts = predicted[:-1], counts[:, :-1]
     side = min(12.0, 3 + 0.35 * len(scores.classes))
     figure, axes = pyplot.subplots(figsize=(side + 1, side), layout="constrained")
-    picture = axes.imshow(counts / held, cmap="Blues", vmin=0, vmax=1)
-    if len(said) <= 13:
+    picture = axes.imshow(counts / totals, cmap="Blues", vmin=0, vmax=1)
+    if len(predicted) <= 13:
         for (row, column), count in np.ndenumerate(counts):
-            dark = count > 0.5 * held[row, 0]
+            dark = count > 0.5 * totals[row, 0]
             axes.text(
                 column,
                 row,
@@ -78,15 +78,15 @@ def confusion(name: str, scores: ClassifierScores) -> Any:
                 color="white" if dark else "black",
             )
     ticks(axes.yaxis, scores.classes)
-    ticks(axes.xaxis, said)
+    ticks(axes.xaxis, predicted)
     axes.tick_params(axis="x", rotation=90)
-    axes.set(xlabel="said", ylabel="true", title=f"{name}: top-1 {scores.top1:.4f}")
+    axes.set(xlabel="predicted", ylabel="true", title=f"{name}: top-1 {scores.top1:.4f}")
     figure.colorbar(picture, label="share of the true class", shrink=0.8)
     return figure
 
 
 def reliability(name: str, scores: ClassifierScores) -> Any:
-    """How often answers of a certain score are right: on the diagonal for an honest model."""
+    """Draw the calibration: accuracy by score, on the diagonal for a calibrated model."""
     figure, axes = pyplot.subplots(figsize=(5, 5), layout="constrained")
     used = scores.pictures > 0
     width = 1 / len(scores.pictures)
@@ -98,7 +98,7 @@ def reliability(name: str, scores: ClassifierScores) -> Any:
         xlim=(0, 1),
         ylim=(0, 1),
         xlabel="score of the best class",
-        ylabel="share that is right",
+        ylabel="accuracy",
         title=f"{name}: expected calibration error {scores.calibration_error:.4f}",
     )
     return figure

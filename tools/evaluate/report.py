@@ -1,9 +1,8 @@
-"""What an evaluation found, as a table for people and as values for programs."""
+"""The report of an evaluation, as a table for people and as values for programs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,85 +10,68 @@ from scai.cli.text import table
 from scai.models.cards import CLASSIFICATION
 from tools.datasets.samples import DataSet
 from tools.evaluate import scores
-from tools.evaluate.judging import Answers
-from tools.evaluate.scores import ClassifierScores, DetectorScores
+from tools.evaluate.evaluation import ModelEvaluation
+from tools.evaluate.scores import ClassifierScores
 
-MOST_COLUMNS = 12  # of a confusion matrix on a screen
-MOST_MISTAKES = 10
-
-
-@dataclass(frozen=True)
-class Judged:
-    """One model's row: its name on the command line, what ran it, its answers and scores."""
-
-    name: str
-    engine: str
-    answers: Answers
-    scores: ClassifierScores | DetectorScores
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON-ready values."""
-        return {
-            "model": self.name,
-            "engine": self.engine,
-            "pictures": len(self.answers.samples),
-            "unreadable": self.answers.unreadable,
-            "milliseconds_per_image": self.answers.milliseconds,
-            "images_per_second": 1000 / max(self.answers.milliseconds, 1e-9),
-            **self.scores.to_dict(),
-        }
+MAX_COLUMNS = 12  # of a confusion matrix on a screen
+MAX_MISTAKES = 10
 
 
-def report(judged: Sequence[Judged], data: DataSet, path: Path) -> list[str]:
-    """The table of all models, the classes of each, and the pictures that could not be read."""
-    first = judged[0].answers
+def report(evaluations: Sequence[ModelEvaluation], data: DataSet, path: Path) -> list[str]:
+    """Format the figures of all models, those of each class, and the unreadable pictures."""
+    first = evaluations[0].answers
     part = f", part {data.part}" if data.part else ""
     pictures = _count(len(first.samples), "picture", "pictures")
     classes = _count(len(data.classes), "class", "classes")
     lines = [f"{path.name}{part}: {pictures}, {classes}", ""]
-    rows = [["model", "engine", *judged[0].scores.columns(), "ms/image", "images/s"]]
-    for j in judged:
-        numbers = [f"{value:.4f}" for value in j.scores.columns().values()]
-        speed = [f"{j.answers.milliseconds:.2f}", f"{1000 / max(j.answers.milliseconds, 1e-9):.0f}"]
-        rows.append([j.name, j.engine, *numbers, *speed])
+    rows = [["model", "engine", *evaluations[0].scores.columns(), "ms/image", "images/s"]]
+    for each in evaluations:
+        numbers = [f"{value:.4f}" for value in each.scores.columns().values()]
+        speed = [
+            f"{each.answers.milliseconds:.2f}",
+            f"{1000 / max(each.answers.milliseconds, 1e-9):.0f}",
+        ]
+        rows.append([each.name, each.engine, *numbers, *speed])
     lines += [*table(rows), ""]
     what = "recall" if data.kind == CLASSIFICATION else "AP@0.5"
-    rows = [[f"{what} of", *(j.name for j in judged)]]
-    by_model = [j.scores.per_class() for j in judged]
+    rows = [[f"{what} of", *(each.name for each in evaluations)]]
+    by_model = [each.scores.per_class() for each in evaluations]
     for name in data.classes:
         values = [row[name] for row in by_model]
         rows.append([name, *("-" if v is None else f"{v:.4f}" for v in values)])
     lines += table(rows)
     if data.kind == CLASSIFICATION:
-        lines += [line for j in judged for line in ("", *_mistakes(j))]
+        lines += [line for each in evaluations for line in ("", *_mistakes(each))]
     if first.unreadable:
-        lines += ["", f"could not be read: {_count(len(first.unreadable), 'picture', 'pictures')}"]
+        lines += ["", f"unreadable: {_count(len(first.unreadable), 'picture', 'pictures')}"]
         lines += [f"  {name}: {why}" for name, why in sorted(first.unreadable.items())]
     return lines
 
 
-def _mistakes(judged: Judged) -> list[str]:
-    """The confusion matrix if it fits on a screen, else the most frequent mistakes."""
-    found = judged.scores
+def _mistakes(evaluation: ModelEvaluation) -> list[str]:
+    """Format the confusion matrix if it fits on a screen, else the most frequent mistakes."""
+    found = evaluation.scores
     assert isinstance(found, ClassifierScores)
-    said = [*found.classes, scores.OTHER]
-    if len(found.classes) <= MOST_COLUMNS:
+    predicted = [*found.classes, scores.OTHER]
+    if len(found.classes) <= MAX_COLUMNS:
         last = found.confusion[:, -1].any()
-        width = len(said) if last else len(found.classes)
-        rows = [["true \\ said", *said[:width]]]
+        width = len(predicted) if last else len(found.classes)
+        rows = [["true \\ predicted", *predicted[:width]]]
         rows += [
             [name, *map(str, row[:width])]
             for name, row in zip(found.classes, found.confusion, strict=True)
         ]
-        return [f"{judged.name}: what was said of each class", *table(rows)]
+        return [f"{evaluation.name}: confusion matrix", *table(rows)]
     mistakes = found.confusion.copy()
     mistakes[range(len(found.classes)), range(len(found.classes))] = 0
-    worst = mistakes.ravel().argsort()[::-1][:MOST_MISTAKES]
-    lines = [f"{judged.name}: the most frequent mistakes"]
+    worst = mistakes.ravel().argsort()[::-1][:MAX_MISTAKES]
+    lines = [f"{evaluation.name}: most frequent mistakes"]
     for place in worst:
-        true, other = divmod(int(place), len(said))
+        true, other = divmod(int(place), len(predicted))
         if mistakes[true, other]:
-            lines.append(f"  {mistakes[true, other]:5d}  {found.classes[true]} as {said[other]}")
+            lines.append(
+                f"  {mistakes[true, other]:5d}  {found.classes[true]} as {predicted[other]}"
+            )
     return lines
 
 
@@ -97,12 +79,12 @@ def _count(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
 
 
-def as_dict(judged: Sequence[Judged], data: DataSet, path: Path) -> dict[str, Any]:
-    """All numbers as JSON-ready values."""
+def as_dict(evaluations: Sequence[ModelEvaluation], data: DataSet, path: Path) -> dict[str, Any]:
+    """Return all figures as JSON-ready values."""
     return {
         "data": path.name,
         "part": data.part,
         "kind": data.kind,
         "classes": list(data.classes),
-        "models": [j.to_dict() for j in judged],
+        "models": [each.to_dict() for each in evaluations],
     }

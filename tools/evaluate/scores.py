@@ -1,4 +1,4 @@
-"""How good a model's answers are: of classifiers and of detectors."""
+"""Scores of a model's answers: of classifiers and of detectors."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ OTHER = "(other)"
 
 @dataclass(frozen=True)
 class ClassifierScores:
-    """Shares of pictures, 0..1, and counts.
+    """The scores of a classifier: shares of pictures, 0..1, and counts.
 
-    confusion: (n, n + 1) int64, true class by said class; the last column is for classes that the
-    data does not have. confidence, accuracy, pictures: (15,) of the bins of equal width in which
-    the best score lay; calibration_error: their mean distance, weighted by pictures.
+    confusion: (n, n + 1) int64, true class by predicted class; the last column counts predictions
+    of classes that the data does not have.
+    confidence, accuracy, pictures: (15,) by bins of equal width of the best score.
+    calibration_error: mean of |confidence - accuracy|, weighted by pictures.
     """
 
     classes: tuple[str, ...]
@@ -37,20 +38,20 @@ class ClassifierScores:
     pictures: np.ndarray = field(repr=False)
 
     def per_class(self) -> dict[str, float | None]:
-        """Share of each class's pictures that were named right; None for a class without any."""
-        held = self.confusion.sum(axis=1)
+        """Return the recall of each class, 0..1; None for a class without pictures."""
+        objects = self.confusion.sum(axis=1)
         right = self.confusion.diagonal()
         return {
-            name: float(right[i] / held[i]) if held[i] else None
+            name: float(right[i] / objects[i]) if objects[i] else None
             for i, name in enumerate(self.classes)
         }
 
     def columns(self) -> dict[str, float]:
-        """The numbers that stand for the model in a table."""
+        """Return the main figures by name, for a table."""
         return {"top-1": self.top1, "top-5": self.top5, "ECE": self.calibration_error}
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON-ready values."""
+        """Return all figures as JSON-ready values."""
         return {
             "top1": self.top1,
             "top5": self.top5,
@@ -75,7 +76,7 @@ def of_classifier(
     classes: tuple[str, ...],
     places: Mapping[str, int],
 ) -> ClassifierScores:
-    """The scores of answers; `places`: label of the model -> place among `classes`."""
+    """Score the answers of a classifier; `places`: label of the model -> index in `classes`."""
     number = {name: place for place, name in enumerate(classes)}
     confusion = np.zeros((len(classes), len(classes) + 1), np.int64)
     within = 0
@@ -83,10 +84,10 @@ def of_classifier(
     for sample, result in zip(samples, results, strict=True):
         assert isinstance(result, Classification) and isinstance(sample.truth, str)
         truth = number[sample.truth]
-        said = [places.get(label, len(classes)) for label in result.labels[:TOP]]
-        best = said[0] if said else len(classes)
+        predicted = [places.get(label, len(classes)) for label in result.labels[:TOP]]
+        best = predicted[0] if predicted else len(classes)
         confusion[truth, best] += 1
-        within += truth in said
+        within += truth in predicted
         right.append(best == truth)
         sure.append(float(result.scores[0]) if len(result) else 0.0)
     error, bins = calibration(np.array(sure), np.array(right, bool))
@@ -96,7 +97,7 @@ def of_classifier(
 
 
 def calibration(sure: np.ndarray, right: np.ndarray) -> tuple[float, tuple[np.ndarray, ...]]:
-    """Expected calibration error, and per bin: mean score, share of right answers, pictures.
+    """Return the expected calibration error, and per bin: mean score, accuracy, pictures.
 
     Guo, Pleiss, Sun, Weinberger: On Calibration of Modern Neural Networks, 2017, equation 3.
     """
@@ -112,20 +113,20 @@ def calibration(sure: np.ndarray, right: np.ndarray) -> tuple[float, tuple[np.nd
 
 @dataclass(frozen=True)
 class DetectorScores:
-    """COCO's averages; a class that no picture holds has no curve."""
+    """The scores of a detector, by COCO's definition; a class without objects has no curve."""
 
     classes: tuple[str, ...]
     curves: tuple[Curve | None, ...] = field(repr=False)
 
     def per_class(self) -> dict[str, float | None]:
-        """Average precision at an overlap of 0.5, as the bars show it."""
+        """Return the average precision of each class at an overlap of 0.5; None without objects."""
         return {
             name: c.average(0.5) if c else None
             for name, c in zip(self.classes, self.curves, strict=True)
         }
 
     def columns(self) -> dict[str, float]:
-        """The numbers that stand for the model in a table."""
+        """Return the main figures by name, for a table."""
         return {
             "mAP@[.5:.95]": coco.mean(self.curves),
             "mAP@0.5": coco.mean(self.curves, 0.5),
@@ -133,7 +134,7 @@ class DetectorScores:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON-ready values."""
+        """Return all figures as JSON-ready values."""
         return {
             "map": coco.mean(self.curves),
             "map_50": coco.mean(self.curves, 0.5),
@@ -143,7 +144,7 @@ class DetectorScores:
                     "ap": c.average(),
                     "ap_50": c.average(0.5),
                     "recall_50": float(c.recall[0]),
-                    "objects": c.held,
+                    "objects": c.objects,
                 }
                 for name, c in zip(self.classes, self.curves, strict=True)
                 if c
@@ -157,19 +158,27 @@ def of_detector(
     classes: tuple[str, ...],
     places: Mapping[str, int],
 ) -> DetectorScores:
-    """The scores of answers; `places`: label of the model -> place among `classes`.
+    """Score the answers of a detector; `places`: label of the model -> index in `classes`.
 
-    Found boxes of other classes are left out, as COCO does.
+    Detections of other classes are ignored, as COCO does.
     """
     number = {name: place for place, name in enumerate(classes)}
     scenes = []
     for sample, found in zip(samples, results, strict=True):
         truth = sample.truth
         assert isinstance(found, Detections) and isinstance(truth, Boxes)
-        said = np.array([places.get(label, -1) for label in found.labels], int)
-        held = np.array([number.get(name, -1) for name in truth.names], int)
+        predicted = np.array([places.get(label, -1) for label in found.labels], int)
+        objects = np.array([number.get(name, -1) for name in truth.names], int)
         scenes.append(
-            Scene(truth.boxes, held, found.boxes, said, found.scores, truth.ignored, truth.crowd)
+            Scene(
+                truth.boxes,
+                objects,
+                found.boxes,
+                predicted,
+                found.scores,
+                truth.ignored,
+                truth.crowd,
+            )
         )
     curves = tuple(coco.curve(scenes, place) for place in range(len(classes)))
     return DetectorScores(classes, curves)

@@ -13,8 +13,7 @@ from scai.cli.text import table
 from scai.models.cards import CLASSIFICATION, ModelCard
 from tools.common import model_choice
 from tools.datasets.samples import DataSet
-from tools.evaluate import command
-from tools.evaluate.report import Judged
+from tools.evaluate.evaluation import ModelEvaluation, evaluate_model
 from tools.models.files import size_of
 from tools.network_files import runners
 from tools.shrink import calibration
@@ -45,9 +44,9 @@ def rows(
     engines, took = one_inference(list(cards.values()))
     found = []
     for place, (name, card) in enumerate(cards.items()):
-        judged = command.judge(name, card, data, batch) if data else None
-        scores = judged.scores.columns() if judged and labelled else {}
-        first = _first(judged) if judged and card.kind == CLASSIFICATION else ()
+        evaluation = evaluate_model(name, card, data, batch) if data else None
+        scores = evaluation.scores.columns() if evaluation and labelled else {}
+        first = _first(evaluation) if evaluation and card.kind == CLASSIFICATION else ()
         assert card.graph is not None
         size = size_of(card.graph)
         found.append(Row(name, engines[place], size, took[place], scores, first))
@@ -76,8 +75,8 @@ def one_inference(cards: Sequence[ModelCard]) -> tuple[list[str], list[float]]:
         return [recognizer.engine.name for recognizer in loaded], best
 
 
-def _first(judged: Judged) -> tuple[str, ...]:
-    return tuple(r.labels[0] if r.labels else "" for r in judged.answers.results)
+def _first(evaluation: ModelEvaluation) -> tuple[str, ...]:
+    return tuple(r.labels[0] if r.labels else "" for r in evaluation.answers.results)
 
 
 def same(one: Row, other: Row) -> float | None:

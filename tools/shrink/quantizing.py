@@ -22,7 +22,7 @@ from tools.common.folders import whole_folder
 from tools.datasets import layouts
 from tools.datasets.files import Files
 from tools.datasets.samples import DataSet
-from tools.evaluate import command
+from tools.evaluate.evaluation import without_missing_classes
 from tools.models.files import sha256_of
 from tools.models.installation import InstallPlan
 from tools.shrink import about, calibration, comparison, fold, lite, sources, subject, trim
@@ -108,7 +108,7 @@ def _labelled_data(options: QuantizeOptions, card: ModelCard, stack: ExitStack) 
     if files is None:
         return None
     found = layouts.load(files, card.kind, options.part)
-    found = command.fitting(found, {options.model: card}, True)
+    found = without_missing_classes(found, {options.model: card}, True)
     return found.limited(options.limit) if options.limit else found
 
 

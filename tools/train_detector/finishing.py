@@ -14,8 +14,7 @@ from tools.common import install
 from tools.common.errors import figures
 from tools.common.folders import whole_folder
 from tools.datasets.labelled_boxes import TEST, TRAIN, VALIDATION, Labelled
-from tools.evaluate import command
-from tools.evaluate.report import Judged
+from tools.evaluate.evaluation import ModelEvaluation, evaluate_model
 from tools.evaluate.scores import DetectorScores
 from tools.train_detector import outputs, plots, weights
 from tools.train_detector.learning import Learned
@@ -48,13 +47,13 @@ def write(wish: Wishes, found: Labelled, learned: Learned) -> str:
     return outputs.section(wish.name, where, lite, count, least)
 
 
-def measure(folder: Path, name: str, lines: str, found: Labelled) -> Judged:
+def measure(folder: Path, name: str, lines: str, found: Labelled) -> ModelEvaluation:
     """What the server would find in the pictures to judge by."""
     config = folder / "trial.config"
     config.write_text(lines, encoding="utf-8")
     try:
         card = cards.load_card(config, name, cards.DETECTION)
-        return command.judge(name, card, found.splits[found.judged], _BATCH)
+        return evaluate_model(name, card, found.splits[found.judged], _BATCH)
     finally:
         config.unlink()
 
@@ -71,7 +70,7 @@ def describe(
     wish: Wishes,
     found: Labelled,
     learned: Learned,
-    judged: Judged,
+    judged: ModelEvaluation,
     files: dict[str, dict[str, object]],
 ) -> model_cards.Card:
     """The card of the exported model."""

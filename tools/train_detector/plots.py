@@ -17,7 +17,7 @@ from tools.common.files import publish
 from tools.common.plots import pyplot, save
 from tools.datasets.samples import Boxes, DataSet
 from tools.evaluate import plots
-from tools.evaluate.judging import Answers
+from tools.evaluate.answers import Answers
 from tools.evaluate.scores import DetectorScores
 from tools.training.diary import Diary
 

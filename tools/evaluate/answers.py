@@ -1,4 +1,4 @@
-"""A model's answers to labelled pictures: what it said, how long it took, what was unreadable."""
+"""A model's answers to labelled pictures, their speed, and the unreadable pictures."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _NUMBER = re.compile(r"\d+:\s*|n\d{8}\s+")
 
 @dataclass
 class Answers:
-    """What a model said of the pictures that could be read, in their order.
+    """A model's results for the readable pictures, in their order.
 
-    `unreadable`: name -> why. `seconds` of preparing, inferring and reading the numbers, for
-    `timed` pictures; taking the files apart is not in it, as it is the same for every model.
+    `unreadable`: name -> reason. `seconds`: for `timed` pictures, from pixels to result; decoding
+    is not included, as it is the same for every model.
     """
 
     samples: list[Sample] = field(default_factory=list)
@@ -33,11 +33,11 @@ class Answers:
 
     @property
     def milliseconds(self) -> float:
-        """Per picture."""
+        """Milliseconds per picture."""
         return 1000 * self.seconds / max(self.timed, 1)
 
 
-def ask(
+def collect_answers(
     recognizer: Recognizer,
     data: DataSet,
     options: Options,
@@ -45,26 +45,26 @@ def ask(
     progress: Callable[[int], object] = lambda pictures: None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Answers:
-    """Let the model see all pictures, `batch` at a time, as the worker does."""
+    """Run the model on all pictures, in inference batches of `batch`, as the worker does."""
     answers = Answers()
     for number, group in enumerate(_groups(data.samples, batch)):
-        read = [(s, _pixels(data, s, answers)) for s in group]
-        known = [(sample, pixels) for sample, pixels in read if pixels is not None]
+        decoded = [(sample, _pixels(data, sample, answers)) for sample in group]
+        readable = [(sample, pixels) for sample, pixels in decoded if pixels is not None]
         if number == 1:
-            # The first batch paid for sizes that the model had not seen yet.
+            # The first batch includes the model's warm-up for new input sizes.
             answers.seconds, answers.timed = 0.0, 0
         start = clock()
-        results = recognizer.recognize([p for _, p in known], [options] * len(known))
+        results = recognizer.recognize([p for _, p in readable], [options] * len(readable))
         answers.seconds += clock() - start
-        answers.timed += len(known)
-        answers.samples += [sample for sample, _ in known]
+        answers.timed += len(readable)
+        answers.samples += [sample for sample, _ in readable]
         answers.results += results
         progress(len(group))
     return answers
 
 
 def _pixels(data: DataSet, sample: Sample, answers: Answers) -> Pixels | None:
-    """The picture (h, w, 3); None, and a note why, for one that cannot be read."""
+    """Decode a picture (h, w, 3); if that fails, note the reason and return None."""
     try:
         return decode(data.read(sample.name))
     except BadImage as error:
@@ -79,12 +79,12 @@ def _groups(samples: Sequence[Sample], size: int) -> Iterator[Sequence[Sample]]:
         yield samples[start : start + size]
 
 
-def matches(labels: Iterable[str], classes: Sequence[str]) -> dict[str, int]:
-    """Label of the model -> place of the class of the data that it means.
+def match_labels(labels: Iterable[str], classes: Sequence[str]) -> dict[str, int]:
+    """Match labels of a model to classes of data: label -> index of the class.
 
-    Names are the same whatever the case of their letters, _ and - being spaces. A label may be a
-    list of synonyms with commas and have a number before it, as ImageNet's come in. Labels that
-    mean no class are left out.
+    Case does not matter; _ and - are spaces. A label may be a list of synonyms, separated by
+    commas, and may begin with a number, as labels of ImageNet do. Labels that match no class are
+    left out.
     """
     places = {_plain(name): place for place, name in enumerate(classes)}
     found: dict[str, int] = {}
