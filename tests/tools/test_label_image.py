@@ -12,7 +12,7 @@ from support.helpers import picture
 from scai.models.cards import CLASSIFICATION, OVERRIDES
 from scai.settings import ROOT
 from tools import label_image
-from tools.label_image import the_card
+from tools.label_image import card_of
 
 
 def run(*words: object) -> Result:
@@ -61,10 +61,10 @@ def values(**given: object) -> dict[str, object]:
 
 
 def test_flags_take_the_place_of_the_section_and_zero_counts(config: Path) -> None:
-    card = the_card(config, None, None, values(input_mean=0.0, input_height=64))
+    card = card_of(config, None, None, values(input_mean=0.0, input_height=64))
     assert (card.input_mean, card.input_std, card.input_height) == (0.0, 20.0, 64)
     assert (card.name, card.engine) == ("levels", "fake")
-    assert the_card(config, "levels", "litert", values()).engine == "litert"
+    assert card_of(config, "levels", "litert", values()).engine == "litert"
 
 
 def test_graph_and_labels_alone_take_nothing_from_any_section(config: Path) -> None:
@@ -74,11 +74,11 @@ def test_graph_and_labels_alone_take_nothing_from_any_section(config: Path) -> N
         output_layer="final_result",
         input_std=1.0,
     )
-    card = the_card(None, None, None, given)
+    card = card_of(None, None, None, given)
     assert (card.kind, card.output_layer) == (CLASSIFICATION, "final_result")
     assert (card.input_mean, card.input_std, card.resize) == (None, 1.0, "bilinear")
     # a section that is named is read
-    assert the_card(config, None, None, given).input_mean == 10.0
+    assert card_of(config, None, None, given).input_mean == 10.0
 
 
 @pytest.mark.parametrize(

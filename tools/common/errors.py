@@ -1,4 +1,4 @@
-"""What people can put right is told in one sentence; a bug keeps its traceback."""
+"""Errors that users can fix end a command with one sentence; a bug keeps its traceback."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class UserError(click.ClickException):
 
 @contextmanager
 def one_sentence(stopped: str = "") -> Iterator[None]:
-    """Let what SCAI or the disk refuses end the program with a sentence; also a decorator.
+    """End the command with one sentence after a ScaiError or OSError; also a decorator.
 
-    stopped: what Ctrl-C is answered with, and exit code 1; else it is click's to answer.
+    stopped: message for Ctrl-C, with exit code 1; "": click answers.
     Raises UserError, and click.ClickException for Ctrl-C.
     """
     try:

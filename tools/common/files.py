@@ -1,4 +1,4 @@
-"""Writes what others read: whole or not at all."""
+"""Write files whole or not at all."""
 
 import os
 import uuid
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def publish(path: Path, data: bytes | str) -> None:
-    """Let `path` appear, or be replaced, with exactly `data`, whatever interrupts us."""
+    """Write `data` to `path` atomically, replacing an existing file. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:

@@ -1,4 +1,4 @@
-"""A folder that appears whole, or not at all."""
+"""Write folders whole or not at all."""
 
 import shutil
 import uuid
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextmanager
 def whole_folder(out: Path) -> Iterator[Path]:
-    """A folder to fill, which takes the place of `out` once it is complete, or never."""
+    """Make a temporary folder to fill; at the end it replaces `out`, unless an error is raised."""
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f".{out.name}.{uuid.uuid4().hex}.part")
     old = out.with_name(f".{out.name}.{uuid.uuid4().hex}.old")

@@ -1,4 +1,4 @@
-"""Which model a command line means, and its recognizer: the one that the worker runs.
+"""Find the model that a command line names, and load it as the worker does.
 
 [path.config:]section[@engine], as in digits, digits@openvino, /etc/scai/mine.config:flowers
 """
@@ -19,7 +19,7 @@ from tools.common.errors import UserError
 
 @dataclass(frozen=True)
 class Choice:
-    """A model as the command line names it; `config` None: the server's file of its kind."""
+    """A model as the command line names it; `config` None: the server's models file."""
 
     text: str
     config: Path | None
@@ -28,42 +28,42 @@ class Choice:
 
 
 def parse(text: str) -> Choice:
-    """The choice that a text stands for. Raises UserError."""
+    """Parse [path.config:]section[@engine]. Raises UserError."""
     rest, at, engine = text.rpartition("@")
     if not at:
         rest, engine = text, ""
     config, colon, section = rest.rpartition(":")
-    known = [AUTO, *plugins.names("engines")]
-    if at and engine not in known:
-        raise UserError(f"{text}: expected one of {', '.join(known)} behind the @, got {engine!r}.")
+    engines = [AUTO, *plugins.names("engines")]
+    if at and engine not in engines:
+        raise UserError(f"{text}: expected one of {', '.join(engines)} after @, got {engine!r}.")
     if not section:
         raise UserError(f"{text!r}: expected a section of usr/*.config, got none.")
     return Choice(text, Path(config) if colon else None, section, engine)
 
 
 def card(choice: Choice, kind: str) -> ModelCard:
-    """The card of a choice, checked. Raises ConfigError and UserError."""
+    """Load and check the card of a model. Raises ConfigError and UserError."""
     config = choice.config or settings.load().models_file(kind)
     if choice.config is None and choice.section not in sections(config):
-        known = ", ".join(sections(config)) or "none"
+        names = ", ".join(sections(config)) or "none"
         raise UserError(
-            f"{choice.section}: no such section in {config}, which has {known}; of another file it "
-            f"is path.config:section."
+            f"{choice.section}: no such section in {config}, which has {names}; write "
+            f"path.config:section for another file."
         )
     found = load_card(config, choice.section, kind)
     return dataclasses.replace(found, engine=choice.engine) if choice.engine else found
 
 
 def label_names(card: ModelCard) -> list[str] | None:
-    """The labels of a card's model in their order; None where no file states them."""
+    """Read the labels of a model in their order; None without a label file."""
     if card.labels is None:
         return None
-    found = labels.read(card.labels)
-    return [found[number] for number in sorted(found)]
+    names = labels.read(card.labels)
+    return [names[number] for number in sorted(names)]
 
 
 def build(card: ModelCard, batch: int) -> Recognizer:
-    """The loaded model of a card, as the worker of its kind builds it."""
+    """Load the model of a card, as the worker of its kind does."""
     recognizer = import_module(f"workers.{card.kind}").build(card, batch)
     assert isinstance(recognizer, Recognizer)
     return recognizer

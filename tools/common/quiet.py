@@ -1,4 +1,4 @@
-"""TensorFlow without its greetings, which go past Python straight to the terminal."""
+"""Silence TensorFlow, which writes to the file descriptor and not through Python."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from contextlib import contextmanager, nullcontext, redirect_stderr
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep what libraries print off the terminal; our own progress and errors still get there."""
+    """Hide the messages of libraries; our own progress and errors are still printed."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     noisy = logging.getLogger("tensorflow"), logging.getLogger("absl")
     levels = [logger.level for logger in noisy]
     for logger in noisy:
         logger.setLevel(logging.ERROR)
-    kept = os.dup(2)
+    stderr = os.dup(2)
     try:
         with (
             open(os.devnull, "wb") as nothing,
-            open(kept, "w", encoding="utf-8", closefd=False) as terminal,
+            open(stderr, "w", encoding="utf-8", closefd=False) as terminal,
             redirect_stderr(terminal) if _is_descriptor() else nullcontext(),
             warnings.catch_warnings(),
         ):
@@ -31,14 +31,14 @@ def quiet() -> Iterator[None]:
             os.dup2(nothing.fileno(), 2)
             yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(stderr, 2)
+        os.close(stderr)
         for logger, level in zip(noisy, levels, strict=True):
             logger.setLevel(level)
 
 
 def _is_descriptor() -> bool:
-    """Whether Python's stderr is the one that is about to be closed, and no stand-in."""
+    """Tell whether Python's stderr is descriptor 2, and no substitute."""
     try:
         return sys.stderr.fileno() == 2
     except (io.UnsupportedOperation, ValueError, AttributeError):

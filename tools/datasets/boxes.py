@@ -1,4 +1,4 @@
-"""Labelled boxes to judge a detector by: Pascal VOC and COCO."""
+"""Read labelled boxes: Pascal VOC and COCO."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tools.datasets.samples import PARTS, TRAINING, Boxes, DataSet, Sample, choo
 
 
 def load_coco(notes: Path, files: Files) -> DataSet:
-    """The data of a COCO file whose pictures are in `files`. Raises UserError."""
+    """Read a COCO file whose pictures are in `files`. Raises UserError."""
     try:
         found = json.loads(notes.read_bytes())
     except OSError as error:
@@ -31,7 +31,7 @@ def load_coco(notes: Path, files: Files) -> DataSet:
 
 
 def parts(files: Files) -> set[str]:
-    """The names of the parts that boxes come in: of `PARTS`, `TRAINING`, or none."""
+    """List the parts of labelled boxes, names of `PARTS` and `TRAINING`."""
     names = _voc_names(files)
     if names is None:
         return set(_coco_parts(files)) & {*PARTS, *TRAINING}
@@ -39,7 +39,7 @@ def parts(files: Files) -> set[str]:
 
 
 def _voc_names(files: Files) -> list[str] | None:
-    """The annotations and pictures; None where there is no annotation."""
+    """List the annotations and pictures; None where there is no annotation."""
     names = [n for n in files.names if n.lower().endswith(".xml") or is_picture(n)]
     return names if any(n.lower().endswith(".xml") for n in names) else None
 
@@ -57,7 +57,7 @@ def _voc_folders(names: Iterable[str]) -> set[str]:
 
 
 def voc(files: Files, part: str) -> DataSet | None:
-    """`<stem>.xml` and pictures of the same stems.
+    """Read Pascal VOC: `<stem>.xml` and pictures of the same stems; None for other data.
 
     The parts are `ImageSets/Main/<part>.txt`, or else folders of that name.
     """
@@ -84,7 +84,7 @@ def voc(files: Files, part: str) -> DataSet | None:
 
 
 def _voc_boxes(data: bytes, name: str) -> Boxes:
-    """The objects of an annotation. VOC counts pixels from 1 and includes the last one."""
+    """Read an annotation. VOC counts pixels from 1 and includes the last one."""
     try:
         objects = list(ElementTree.fromstring(data).iter("object"))
         names = tuple((item.findtext("name") or "").strip() for item in objects)
@@ -96,7 +96,7 @@ def _voc_boxes(data: bytes, name: str) -> Boxes:
             for item in objects
         ]
     except (ElementTree.ParseError, ValueError) as error:
-        raise UserError(f"{name}: expected an annotation as Pascal VOC has them.") from error
+        raise UserError(f"{name}: expected an annotation of Pascal VOC.") from error
     if "" in names:
         raise UserError(f"{name}: object {names.index('') + 1} has no name.")
     boxes = np.array(edges, float).reshape(-1, 4) - (1, 1, 0, 0)
@@ -105,7 +105,7 @@ def _voc_boxes(data: bytes, name: str) -> Boxes:
 
 
 def coco_files(files: Files, part: str) -> DataSet | None:
-    """A .json with images, annotations and categories somewhere, and the pictures it names."""
+    """Read COCO: a .json with images, annotations and categories; None for other data."""
     notes = [n for n in files.names if n.lower().endswith(".json")]
     known = _coco_parts(files)
     chosen = choose_part(set(known), part, files.path) if known else ""
@@ -120,13 +120,13 @@ def coco_files(files: Files, part: str) -> DataSet | None:
 
 
 def _coco_parts(files: Files) -> dict[str, str]:
-    """The .json files whose names tell their part."""
+    """Return the .json files by the part in their names."""
     notes = [n for n in files.names if n.lower().endswith(".json")]
     return {_part_of(name): name for name in notes if _part_of(name)}
 
 
 def _part_of(name: str) -> str:
-    """The part that a COCO file is for: annotations/instances_val2017.json -> val2017."""
+    """Return the part of a COCO file: annotations/instances_val2017.json -> val2017."""
     texts = (PurePosixPath(name).stem.lower(), *reversed(_folders(name)))
     longest_first = sorted((*PARTS, *TRAINING), key=len, reverse=True)
     return next((p for text in texts for p in longest_first if p in text), "")
@@ -144,23 +144,23 @@ def _coco(found: Any, files: Files, part: str, where: str) -> DataSet:
             for row in found["images"]
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{where}: expected an instances file as COCO has them.") from error
+        raise UserError(f"{where}: expected an instances file of COCO.") from error
     return DataSet(DETECTION, part, tuple(names.values()), samples, files.read)
 
 
 def _check(row: Any, pictures: Mapping[Any, Any], names: Mapping[Any, str], where: str) -> None:
-    """What an annotation points at has to be there. Raises UserError."""
-    for key, known, told in (
+    """Check that the category and image of an annotation exist. Raises UserError."""
+    for key, rows, title in (
         ("category_id", names, "categories"),
         ("image_id", pictures, "images"),
     ):
-        if row[key] not in known:
-            shown = f"annotation {row.get('id', '')}".strip()
-            raise UserError(f"{where}: {shown} has {key} {row[key]}, which is not among {told}.")
+        if row[key] not in rows:
+            name = f"annotation {row.get('id', '')}".strip()
+            raise UserError(f"{where}: {name} has {key} {row[key]}, which is not among {title}.")
 
 
 def _coco_boxes(rows: list[Mapping[str, Any]], names: Mapping[object, str]) -> Boxes:
-    """COCO's boxes are x, y, width, height in pixels."""
+    """Convert COCO's boxes: x, y, width, height in pixels."""
     corners = np.array([row["bbox"] for row in rows], float).reshape(-1, 4)
     corners[:, 2:] += corners[:, :2]
     crowd = np.array([bool(row.get("iscrowd")) for row in rows], bool)
@@ -168,9 +168,9 @@ def _coco_boxes(rows: list[Mapping[str, Any]], names: Mapping[object, str]) -> B
 
 
 def _picture(name: str, files: Files, part: str) -> str:
-    """Where a picture lies: as named, else in the part's folder, else anywhere.
+    """Find a picture: under its name, else in the part's folder, else anywhere.
 
-    One that is not there keeps its name, and is counted among the unreadable ones.
+    A missing picture keeps its name, and counts as unreadable.
     """
     found = files.by_last_part.get(PurePosixPath(name).name, [])
     if name in found or not found:

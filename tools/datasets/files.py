@@ -30,7 +30,7 @@ class Files:
         self.names = sorted(n for n in self._zip.namelist() if not n.endswith("/"))
 
     def read(self, name: str) -> bytes:
-        """The content of one file. Raises OSError for one that cannot be read."""
+        """Read one file. Raises OSError."""
         if self._zip is None:
             return (self.path / name).read_bytes()
         try:
@@ -40,14 +40,14 @@ class Files:
 
     @cached_property
     def by_last_part(self) -> dict[str, list[str]]:
-        """The last part of a name -> all names that end in it."""
+        """The files by the last part of their names."""
         found: dict[str, list[str]] = {}
         for name in self.names:
             found.setdefault(PurePosixPath(name).name, []).append(name)
         return found
 
     def close(self) -> None:
-        """Let go of the zip."""
+        """Close the zip."""
         if self._zip is not None:
             self._zip.close()
 
@@ -59,9 +59,9 @@ class Files:
 
 
 def open_files(data: Path, images: Path | None = None) -> Files:
-    """The files of a folder or zip, or those beside a COCO .json. Raises UserError.
+    """Open a folder or zip, or the folder of a COCO .json. Raises UserError.
 
-    images: where the pictures of the .json are; otherwise beside it, or beside its `annotations`
+    images: folder of the pictures of a .json; by default its folder, or that of `annotations`
     """
     if data.suffix.lower() != ".json":
         if images is not None:
@@ -72,6 +72,6 @@ def open_files(data: Path, images: Path | None = None) -> Files:
 
 
 def is_picture(name: str) -> bool:
-    """Whether a file is called like a picture that SCAI reads."""
+    """Tell whether a file has the name of a picture that SCAI reads."""
     # macOS adds files about files to its zips.
     return name.lower().endswith(SUFFIXES) and not name.startswith("__MACOSX/")

@@ -12,9 +12,9 @@ from tools.datasets.samples import DataSet, Sample, choose_part
 
 
 def load(files: Files, kind: str = "", part: str = "") -> DataSet:
-    """The data of `files`. Raises UserError.
+    """Read the data set of `files`. Raises UserError.
 
-    `kind`: of recognition, "" to see it from the files. `part`: train, test, ...; "": test, else
+    `kind`: of recognition, "" to detect it from the files. `part`: train, test, ...; "": test, else
     val, else all; "all": all.
     """
     layouts = (boxes.coco_files, boxes.voc, _class_folders)
@@ -25,16 +25,16 @@ def load(files: Files, kind: str = "", part: str = "") -> DataSet:
             if not data.samples:
                 raise UserError(f"{files.path}: no pictures in the part {data.part}.")
             return data
-    wanted = {
+    formats = {
         DETECTION: "Pascal VOC (*.xml) or COCO (*.json)",
         CLASSIFICATION: "a folder of pictures for each class",
     }
-    shown = " or ".join(text for name, text in wanted.items() if kind in ("", name))
-    raise UserError(f"{files.path}: expected {shown}, got {len(files.names)} other files.")
+    expected = " or ".join(text for name, text in formats.items() if kind in ("", name))
+    raise UserError(f"{files.path}: expected {expected}, got {len(files.names)} other files.")
 
 
 def _class_folders(files: Files, part: str) -> DataSet | None:
-    """`<any>/<class>/<picture>`; with parts: `<any>/<part>/<class>/<picture>`."""
+    """Read `<any>/<class>/<picture>`; with parts, `<any>/<part>/<class>/<picture>`."""
     pictures = [PurePosixPath(n) for n in files.names if is_picture(n)]
     pictures = [path for path in pictures if len(path.parts) > 1]
     parts = {path.parts[-3].lower() for path in pictures if len(path.parts) > 2}

@@ -11,7 +11,7 @@ import numpy as np
 from scai.models.cards import CLASSIFICATION
 from tools.common.errors import UserError
 
-# Of several parts, the one that models have not seen.
+# Parts that models are not trained on, in the order of preference.
 PARTS = ("test", "val", "valid", "validation", "val2017", "test2017")
 TRAINING = ("train", "training", "trainval", "train2017")
 EVERYTHING = "all"
@@ -19,9 +19,9 @@ EVERYTHING = "all"
 
 @dataclass(frozen=True)
 class Boxes:
-    """What a picture holds: (n, 4) float x1, y1, x2, y2 in its pixels, and n class names.
+    """The objects of a picture: (n, 4) float x1, y1, x2, y2 in its pixels, and n class names.
 
-    `ignored`: (n,) bool, true for what need not be found (VOC's difficult, COCO's crowds);
+    `ignored`: (n,) bool, true for objects that need not be found (VOC's difficult, COCO's crowds);
     `crowd`: (n,) bool, true for COCO's crowds, which hold many objects in one box.
     """
 
@@ -33,7 +33,7 @@ class Boxes:
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture: its name, and its class's name or its boxes."""
+    """One picture: its name, and the name of its class or its boxes."""
 
     name: str
     truth: str | Boxes
@@ -41,7 +41,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class DataSet:
-    """Pictures of one kind with the truth; `read(name)` gives a picture's bytes."""
+    """Labelled pictures of one kind of recognition; `read(name)` returns a picture's bytes."""
 
     kind: str
     part: str
@@ -53,33 +53,36 @@ class DataSet:
         return len(self.samples)
 
     def limited(self, limit: int) -> DataSet:
-        """At most `limit` pictures, spread evenly over all."""
+        """Return at most `limit` of the pictures, spread evenly."""
         if limit >= len(self):
             return self
         places = np.linspace(0, len(self) - 1, limit).astype(int)
         chosen = tuple(self.samples[place] for place in places)
         return DataSet(self.kind, self.part, self.classes, chosen, self.read)
 
-    def without(self, gone: set[str]) -> DataSet:
-        """The same without some classes: without their pictures, or without their boxes."""
-        classes = tuple(name for name in self.classes if name not in gone)
+    def without(self, classes_to_drop: set[str]) -> DataSet:
+        """Return the data without some classes: without their pictures, or without their boxes.
+
+        Raises UserError where nothing is left.
+        """
+        classes = tuple(name for name in self.classes if name not in classes_to_drop)
         samples = self.samples
         if self.kind == CLASSIFICATION:
-            samples = tuple(sample for sample in samples if sample.truth not in gone)
+            samples = tuple(sample for sample in samples if sample.truth not in classes_to_drop)
         if not classes or not samples:
             raise UserError("the data and the model have no class in common.")
-        # Boxes of classes that are gone count nowhere, so they may stay.
+        # Boxes of removed classes are not scored, so they may stay.
         return DataSet(self.kind, self.part, classes, samples, self.read)
 
 
-def choose_part(parts: set[str], wanted: str, path: Path) -> str:
-    """The part to take, "" for all there is. Raises UserError when the wanted one is missing."""
+def choose_part(parts: set[str], name: str, path: Path) -> str:
+    """Choose the part to read, "" for all data. Raises UserError when `name` is missing."""
     known = parts & {*PARTS, *TRAINING}
-    if wanted == EVERYTHING:
+    if name == EVERYTHING:
         return ""
-    if wanted:
-        if wanted.lower() not in parts:
-            shown = ", ".join(sorted(parts)) or "none"
-            raise UserError(f"{path}: expected a part called {wanted}, got {shown}.")
-        return wanted.lower()
+    if name:
+        if name.lower() not in parts:
+            others = ", ".join(sorted(parts)) or "none"
+            raise UserError(f"{path}: expected a part called {name}, got {others}.")
+        return name.lower()
     return next((part for part in PARTS if part in known), "")

@@ -1,4 +1,4 @@
-"""What a model file holds, and what to write into usr/*.config to run it.
+"""The `scai list-ops` command: what a model file holds, and a section of usr/*.config for it.
 
 scai list-ops mobilenet.pb
 """
@@ -20,8 +20,8 @@ from tools.list_ops.guess import NEITHER, Verdict, guess, shape_text
 from tools.network_files import formats
 from tools.network_files.facts import NetworkFacts, Tensor
 
-MOST_LABEL_BYTES = 1_000_000
-_SHOWN = {
+MAX_LABEL_BYTES = 1_000_000
+_KIND_NAMES = {
     CLASSIFICATION: "a classifier",
     DETECTION: "a detector",
     NEITHER: "neither classifier nor detector",
@@ -30,10 +30,10 @@ _SHOWN = {
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--all", "every", is_flag=True, help="list each operation with its shape")
-@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@click.option("--all", "every", is_flag=True, help="List each operation with its shape.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def main(model: Path, every: bool, as_json: bool) -> None:
-    """List what MODEL takes, gives and does, and guess the lines that describe it.
+    """List the inputs, outputs and operations of MODEL, and guess its section of usr/*.config.
 
     MODEL is a frozen .pb, a SavedModel folder, a .tflite, .keras or .onnx file.
     """
@@ -43,14 +43,14 @@ def main(model: Path, every: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(as_dict(facts, verdict, lines, every), ensure_ascii=False, indent=1))
         return
-    click.echo("\n".join([*described(model, facts, every), "", *judged(verdict)]))
+    click.echo("\n".join([*facts_lines(model, facts, every), "", *verdict_lines(verdict)]))
     if lines:
         click.echo(f"\nFor usr/{verdict.kind.value}.config:\n")
         click.echo("\n".join(lines))
 
 
-def described(model: Path, facts: NetworkFacts, every: bool) -> list[str]:
-    """Format, inputs, outputs and operations as lines of text."""
+def facts_lines(model: Path, facts: NetworkFacts, every: bool) -> list[str]:
+    """Format the facts of a model: format, inputs, outputs and operations, as lines of text."""
     out = [f"{model.name}: {facts.format}, {len(facts.operations)} operations"]
     for title, tensors in (("Inputs", facts.inputs), ("Outputs", facts.outputs)):
         out += ["", title, *(f"  {tensor_text(t)}" for t in tensors)]
@@ -67,24 +67,24 @@ def described(model: Path, facts: NetworkFacts, every: bool) -> list[str]:
 
 
 def tensor_text(tensor: Tensor) -> str:
-    """One input or output on a line."""
+    """Format one input or output as a line."""
     shape = shape_text(tensor.shape) or "of unknown shape"
     stored = f", scale {tensor.scale:g}, zero point {tensor.zero_point}" if tensor.scale else ""
     return f"{tensor.name}  {tensor.dtype} {shape}{stored}"
 
 
-def judged(verdict: Verdict) -> list[str]:
-    """The kind and each key: value, how sure, why."""
+def verdict_lines(verdict: Verdict) -> list[str]:
+    """Format the kind and each key: its value, its certainty and the reason."""
     classes = f" of {verdict.classes} classes" if verdict.classes else ""
     kind = verdict.kind
-    out = [f"This is {_SHOWN[kind.value]}{classes} ({kind.sure}: {kind.why})"]
+    out = [f"This is {_KIND_NAMES[kind.value]}{classes} ({kind.sure}: {kind.why})"]
     for key, found in verdict.keys.items():
         out.append(f"  {key:<13} {found.value or 'leave out'}  ({found.sure}: {found.why})")
     return out
 
 
 def config_lines(model: Path, verdict: Verdict) -> list[str]:
-    """A section for usr/*.config; none for a model that no kind of recognition can run."""
+    """Write a section for usr/*.config; no lines for a model of no kind of recognition."""
     if verdict.kind.value == NEITHER:
         return []
     section = model.parent.name if model.name == "saved_model.pb" else model.stem
@@ -96,24 +96,24 @@ def config_lines(model: Path, verdict: Verdict) -> list[str]:
     lines = [f"[{section}]", f"{graph} = {model}"]
     found = label_file(model, verdict.classes)
     if found is None:
-        lines.append("# One label a line; no file of that kind lies beside the model.")
+        lines.append("# One label a line; no such file lies beside the model.")
     lines.append(f"{names} = {found or 'labels.txt'}")
     return lines + [f"{key} = {g.value}" for key, g in verdict.keys.items() if g.value]
 
 
 def label_file(model: Path, classes: int) -> Path | None:
-    """The file beside the model with a label for each class, or called labels if none is known."""
+    """Find the file beside the model with a label for each class, or named labels.txt."""
     found = []
     for path in [*sorted(model.parent.glob("*.txt")), *sorted(model.parent.glob("*.pbtxt"))]:
-        if path.stat().st_size > MOST_LABEL_BYTES:
+        if path.stat().st_size > MAX_LABEL_BYTES:
             continue
         try:
-            known = labels.read(path)
+            names = labels.read(path)
         except ConfigError:
             continue
-        if len(known) == classes if classes else path.name == "labels.txt":
+        if len(names) == classes if classes else path.name == "labels.txt":
             found.append(path)
-    # Of several, the one that shares the longest beginning with the model's name.
+    # Of several, take the one that shares the longest prefix with the model's name.
     return max(found, key=lambda path: _shared_start(path.name, model.name), default=None)
 
 
@@ -124,8 +124,8 @@ def _shared_start(a: str, b: str) -> int:
 def as_dict(
     facts: NetworkFacts, verdict: Verdict, lines: list[str], every: bool = False
 ) -> dict[str, Any]:
-    """All of it as JSON-ready values."""
-    shown = {
+    """Return the facts and guesses as JSON-ready values."""
+    values = {
         "format": facts.format,
         "inputs": [asdict(t) for t in facts.inputs],
         "outputs": [asdict(t) for t in facts.outputs],
@@ -136,8 +136,8 @@ def as_dict(
         "config": lines,
     }
     if every:
-        shown["all"] = [asdict(op) for op in facts.operations]
-    return shown
+        values["all"] = [asdict(op) for op in facts.operations]
+    return values
 
 
 if __name__ == "__main__":

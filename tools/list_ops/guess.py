@@ -1,4 +1,4 @@
-"""What the configuration should say of a model nobody described: guesses, each with its reason."""
+"""Guess the configuration of a model from its file; each guess has a reason."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SIDE_IN_NAME = re.compile(
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a model is for, and the values by key of usr/*.config. `classes` 0: unknown."""
+    """The kind of a model, and guesses by key of usr/*.config. `classes` 0: unknown."""
 
     kind: Guess
     classes: int
@@ -31,7 +31,7 @@ class Verdict:
 
 
 def guess(facts: NetworkFacts, name: str = "") -> Verdict:
-    """The verdict on a model; `name` is the file's, which often tells family and size."""
+    """Guess kind and configuration of a model; `name`: of its file, which may state its family."""
     kind = _kind(facts)
     if not facts.inputs and any(op.type == "DecodeJpeg" for op in facts.operations):
         return Verdict(kind, _classes(facts, kind.value), _inception_2015(facts))
@@ -49,7 +49,7 @@ def guess(facts: NetworkFacts, name: str = "") -> Verdict:
 def _kind(facts: NetworkFacts) -> Guess:
     names = {tensor.name.split(":")[0] for tensor in facts.outputs}
     if set(DETECTION_NAMES) <= names:
-        return Guess(DETECTION, SURE, "its outputs are called as the Object Detection API does")
+        return Guess(DETECTION, SURE, "its outputs have the names of the Object Detection API")
     if any(op.type == _POST_PROCESS for op in facts.operations):
         return Guess(DETECTION, SURE, f"it ends in {_POST_PROCESS}")
     shapes = [tensor.shape or () for tensor in facts.outputs]
@@ -63,7 +63,7 @@ def _kind(facts: NetworkFacts) -> Guess:
 
 
 def _main_output(facts: NetworkFacts) -> Tensor | None:
-    """The only output, or the only one of several that is called like one of a classifier."""
+    """Return the only output, or the only one with a typical name of a classifier's output."""
     if len(facts.outputs) == 1:
         return facts.outputs[0]
     likely = [t for t in facts.outputs if re.search(r"final_result|softmax|predict|prob", t.name)]
@@ -73,8 +73,8 @@ def _main_output(facts: NetworkFacts) -> Tensor | None:
 def _kind_of_one_output(facts: NetworkFacts, output: Tensor) -> Guess:
     last = _last_step(facts, output.name)
     if output.shape is not None and not _flat(output.shape):
-        shown = shape_text(output.shape)
-        return Guess(NEITHER, LIKELY, f"its output {shown} is no row of scores")
+        shape = shape_text(output.shape)
+        return Guess(NEITHER, LIKELY, f"its output {shape} is no row of scores")
     if any(_is(last, kind) for kind in _SCORES) or re.search(r"\((softmax|sigmoid)\)", last):
         return Guess(CLASSIFICATION, SURE, f"it ends in {last}")
     if any(plain(last).startswith(kind) for kind in _FEATURES):
@@ -87,13 +87,13 @@ def _kind_of_one_output(facts: NetworkFacts, output: Tensor) -> Guess:
 
 
 def _last_step(facts: NetworkFacts, output: str) -> str:
-    """The type of the last operation that does more than hand numbers on."""
+    """Return the type of the last operation that does more than pass values on."""
     by_name = {op.name: op for op in facts.operations}
     found = by_name.get(output) or by_name.get(output.split(":")[0])
     for _ in facts.operations:
         if found is None or not found.inputs:
             break
-        # A softmax of other shapes is reshaped before and after; it counts, not the reshapes.
+        # Look behind a reshape: there may be a softmax.
         if not any(plain(found.type).startswith(kind) for kind in PASSING):
             break
         found = by_name.get(found.inputs[0])
@@ -107,7 +107,7 @@ def _classes(facts: NetworkFacts, kind: str) -> int:
 
 
 def _inception_2015(facts: NetworkFacts) -> dict[str, Guess]:
-    """The graph of the first retrain.py: it decodes JPEG itself; our pixels go in behind that."""
+    """Describe the graph of the first retrain.py: it decodes JPEG itself; pixels go in behind."""
     why = "Inception of 2015, which decodes JPEG itself: pixels go in behind that"
     values = {"INPUT_LAYER": "Mul", "INPUT_HEIGHT": "299", "INPUT_WIDTH": "299"}
     values |= {"INPUT_MEAN": "128", "INPUT_STD": "128"}
@@ -118,7 +118,7 @@ def _inception_2015(facts: NetworkFacts) -> dict[str, Guess]:
 
 
 def _source(facts: NetworkFacts) -> Tensor | None:
-    """The input that takes pictures: of four sides, with one or three channels."""
+    """Return the input for pictures: of four dimensions, with one or three channels."""
     pictures = [t for t in facts.inputs if t.shape and len(t.shape) == 4]
     coloured = [t for t in pictures if (t.shape or ())[3] in (1, 3) or (t.shape or ())[1] in (1, 3)]
     return next(iter([*coloured, *pictures, *facts.inputs]), None)
@@ -169,15 +169,15 @@ def _height_width(shape: Shape | None) -> tuple[int | None, int | None]:
     return (shape[2], shape[3]) if first else (shape[1], shape[2])
 
 
-def _is(kind: str, wanted: str) -> bool:
-    return plain(kind) == wanted
+def _is(kind: str, name: str) -> bool:
+    return plain(kind) == name
 
 
 def _flat(shape: Shape) -> bool:
-    """One row of numbers an image: every side between the batch and the last is 1."""
+    """Tell whether a shape is one row of numbers per image: all inner dimensions are 1."""
     return len(shape) >= 2 and all(side == 1 for side in shape[1:-1])
 
 
 def shape_text(shape: Shape | None) -> str:
-    """`[1, 224, 224, 3]`; `?` for a free side, nothing where unknown."""
+    """Format a shape as `[1, 224, 224, 3]`; `?` for a free dimension, "" for None."""
     return "" if shape is None else f"[{', '.join('?' if s is None else str(s) for s in shape)}]"

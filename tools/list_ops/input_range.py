@@ -1,4 +1,4 @@
-"""What a model's input wants: INPUT_MEAN and INPUT_STD, guessed, each with its reason."""
+"""Guess INPUT_MEAN and INPUT_STD of a model, each with its reason."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tools.network_files.facts import NetworkFacts, Tensor
 
 SURE, LIKELY, UNSURE = "certain", "likely", "unsure"
 
-# Operations that hand numbers on without a new meaning.
+# Operations that pass values on without changing their meaning.
 PASSING = (
     "identity",
     "cast",
@@ -22,8 +22,8 @@ PASSING = (
     "dropout",
 )
 _ON_THE_WAY = (*PASSING, "resizebilinear", "resizenearestneighbor", "inputlayer", "placeholder")
-_FEW_STEPS = 12  # preprocessing comes at once, or is none
-# Family as operations or the file call it -> mean, std, where the numbers come from.
+_FEW_STEPS = 12  # preprocessing comes first, or there is none
+# Family, by names of operations or of the file -> mean, std, source of these values.
 FAMILIES: tuple[tuple[str, float, float, str], ...] = (
     (r"efficientnet.?lite", 127, 128, "EfficientNet-Lite is trained on (pixel - 127) / 128"),
     (r"mobilenet", 127.5, 127.5, "MobileNets are trained on -1..1"),
@@ -42,7 +42,7 @@ FAMILIES: tuple[tuple[str, float, float, str], ...] = (
 
 @dataclass(frozen=True)
 class Guess:
-    """One value for the configuration; `value` "" says to leave the key out."""
+    """One value of the configuration, its certainty and reason; `value` "": leave the key out."""
 
     value: str
     sure: str
@@ -50,7 +50,7 @@ class Guess:
 
 
 def mean_and_std(source: Tensor, facts: NetworkFacts, name: str) -> dict[str, Guess]:
-    """INPUT_MEAN and INPUT_STD: by the input's type, the graph's first steps, or the family."""
+    """Guess INPUT_MEAN and INPUT_STD by the input's type, the first operations, or the family."""
     if source.dtype in ("uint8", "int8"):
         why = "whole-number inputs take the pixels as they are"
         if source.scale:
@@ -77,7 +77,7 @@ def _real(source: Tensor, pixel: int) -> float:
 
 
 def _scaled_within(source: str, facts: NetworkFacts) -> tuple[str, str] | None:
-    """INPUT_MEAN, INPUT_STD for a graph that begins with a * x + b; None if it does not."""
+    """Return INPUT_MEAN, INPUT_STD of a graph that begins with a * x + b; None if it does not."""
     factor, offset = _first_steps(source, facts)
     if (factor, offset) == (1.0, 0.0):
         return None
@@ -89,7 +89,7 @@ def _scaled_within(source: str, facts: NetworkFacts) -> tuple[str, str] | None:
 
 
 def _first_steps(source: str, facts: NetworkFacts) -> tuple[float, float]:
-    """a and b of the a * x + b that the operations right behind the input are."""
+    """Return a and b of a * x + b, which the operations right behind the input compute."""
     aliases = {op.name: op.inputs[0] for op in facts.operations if op.inputs}
     users = {name: op for op in reversed(facts.operations) for name in op.inputs}
     factor, offset, current = 1.0, 0.0, source.split(":")[0]
@@ -125,5 +125,5 @@ _STEPS: dict[str, Callable[[float, float, float], tuple[float, float]]] = {
 
 
 def plain(kind: str) -> str:
-    """A type of operation in one spelling: CONV_2D and Conv2D are conv2d."""
+    """Return a type of operation in one spelling: CONV_2D and Conv2D are conv2d."""
     return re.sub("[^a-z0-9]", "", kind.lower())

@@ -1,11 +1,11 @@
-"""From a TensorFlow function to the files that ship: TF1-style frozen graphs and .tflite."""
+"""Export a TensorFlow function to the files that ship: TF1 frozen graphs and .tflite."""
 
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-_SMALL = 256  # numbers: constants up to this many stay float32
+_SMALL = 256  # values: constants of up to this many stay float32
 
 
 def frozen_graph(
@@ -16,7 +16,7 @@ def frozen_graph(
     output_names: Sequence[str],
     half: bool = False,
 ) -> bytes:
-    """`function` of one tensor as a serialized TF1 GraphDef with exactly these node names.
+    """Export `function` of one tensor as a serialized TF1 GraphDef with these node names.
 
     `half` stores weights as float16, half the size; arithmetic stays float32.
     """
@@ -31,7 +31,7 @@ def frozen_graph(
         tf.TensorSpec(shape, dtype, name=input_name)
     )
     graph = convert_variables_to_constants_v2(concrete).graph.as_graph_def()
-    # The function's own return values hang behind ours as Identity nodes; nobody asks for them.
+    # The function's own return values follow ours as Identity nodes, which nobody needs.
     graph = tf.compat.v1.graph_util.extract_sub_graph(graph, list(output_names))
     graph.ClearField("library")
     content: bytes = (halved(graph) if half else graph).SerializeToString()
@@ -39,7 +39,7 @@ def frozen_graph(
 
 
 def halved(graph: tf.compat.v1.GraphDef) -> tf.compat.v1.GraphDef:
-    """Large float32 constants become float16 ones with a cast behind, under the same name."""
+    """Store large float32 constants as float16 with a cast behind, under the same name."""
     smaller = tf.compat.v1.GraphDef()
     smaller.versions.CopyFrom(graph.versions)
     for node in graph.node:
@@ -65,7 +65,7 @@ def tflite(
     dtype: tf.DType,
     half: bool = False,
 ) -> bytes:
-    """`function` of one tensor as a .tflite of builtin operations; `half`: weights as float16."""
+    """Export `function` of one tensor as a .tflite of builtin operations; `half`: as there."""
     concrete = tf.function(function).get_concrete_function(tf.TensorSpec(shape, dtype, "input"))
     converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 Shape = tuple[int | None, ...]
-MOST_CONSTANT_VALUES = 4  # one per channel; longer constants are weights
+MAX_CONSTANT_VALUES = 4  # one for each channel; longer constants are weights
 
 
 @dataclass(frozen=True)
 class Tensor:
     """An input or output. `shape` None: unknown; None within: free.
 
-    Quantised: real value = (stored - zero_point) * scale; a scale of 0 says it is not.
+    Quantised values: real value = (stored - zero_point) * scale; `scale` 0: not quantised.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Operation:
-    """One step; `shape` is that of its first output, `inputs` the names it takes from."""
+    """One operation; `shape` is that of its first output, `inputs` the names of its inputs."""
 
     name: str
     type: str
@@ -36,7 +36,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class NetworkFacts:
-    """A model. `constants`: name -> mean of the values, for those of at most four."""
+    """The facts of a model. `constants`: name -> mean value, for constants of up to four values."""
 
     format: str
     inputs: tuple[Tensor, ...]
@@ -48,5 +48,5 @@ class NetworkFacts:
         return f"NetworkFacts({self.format}, {len(self.operations)} operations)"
 
     def by_type(self) -> list[tuple[str, int]]:
-        """How often each type of operation occurs, the most frequent first."""
+        """Count the operations of each type, the most frequent first."""
         return Counter(op.type for op in self.operations).most_common()

@@ -14,9 +14,9 @@ from tools.network_files.facts import NetworkFacts
 
 
 def read(path: Path, shapes: bool = True) -> NetworkFacts:
-    """The facts of a model file or SavedModel folder. Raises UserError.
+    """Read the facts of a model file or SavedModel folder. Raises UserError.
 
-    `shapes`: let TensorFlow find out the shapes within a frozen graph, which takes some seconds.
+    `shapes`: let TensorFlow infer the shapes within a frozen graph, which takes some seconds.
     """
     if path.name == "saved_model.pb":
         path = path.parent

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tools.common.errors import UserError
-from tools.network_files.facts import MOST_CONSTANT_VALUES, NetworkFacts, Operation, Shape, Tensor
+from tools.network_files.facts import MAX_CONSTANT_VALUES, NetworkFacts, Operation, Shape, Tensor
 from tools.network_files.protobuf_wire import Fields, fields, first, messages, text, texts, whole
 
 # DataType of tensorflow/core/framework/types.proto
@@ -27,7 +27,7 @@ _NOTHING: Fields = {}
 
 
 def frozen(path: Path) -> NetworkFacts:
-    """The facts of a frozen graph; shapes only where the file states them. Raises UserError."""
+    """Read a frozen graph; shapes only where the file states them. Raises UserError."""
     try:
         graph = fields(path.read_bytes())
         nodes = messages(graph, 1)
@@ -48,7 +48,7 @@ def frozen(path: Path) -> NetworkFacts:
 
 
 def saved_model(folder: Path) -> NetworkFacts:
-    """The facts of a SavedModel folder, by its serving signature. Raises UserError."""
+    """Read a SavedModel folder by its serving signature. Raises UserError."""
     path = folder / "saved_model.pb"
     if not path.is_file():
         raise UserError(f"{folder}: expected a SavedModel folder, got one without saved_model.pb.")
@@ -56,9 +56,9 @@ def saved_model(folder: Path) -> NetworkFacts:
         graphs = messages(fields(path.read_bytes()), 2)
         meta = graphs[0] if graphs else {}
         signatures = {text(entry, 1): first(entry, 2) for entry in messages(meta, 5)}
-        chosen = signatures.get("serving_default") or next(iter(signatures.values()), _NOTHING)
+        signature = signatures.get("serving_default") or next(iter(signatures.values()), _NOTHING)
         inputs, outputs = (
-            tuple(_argument(entry) for entry in messages(chosen, number)) for number in (1, 2)
+            tuple(_argument(entry) for entry in messages(signature, number)) for number in (1, 2)
         )
         nodes = _all_nodes(first(meta, 2))
         operations = tuple(_operation(node) for node in nodes)
@@ -70,24 +70,24 @@ def saved_model(folder: Path) -> NetworkFacts:
 
 
 def with_shapes(facts: NetworkFacts, path: Path) -> NetworkFacts:
-    """The same with the shapes that TensorFlow infers; as it was if TensorFlow cannot say."""
+    """Add the shapes that TensorFlow infers, where it can."""
     if all(op.shape is not None for op in facts.operations):
         return facts
     shapes = _inferred(path)
 
-    def known(thing: Any) -> Any:
-        return replace(thing, shape=thing.shape or shapes.get(thing.name))
+    def with_shape(part: Any) -> Any:
+        return replace(part, shape=part.shape or shapes.get(part.name))
 
     return replace(
         facts,
-        inputs=tuple(map(known, facts.inputs)),
-        outputs=tuple(map(known, facts.outputs)),
-        operations=tuple(map(known, facts.operations)),
+        inputs=tuple(map(with_shape, facts.inputs)),
+        outputs=tuple(map(with_shape, facts.outputs)),
+        operations=tuple(map(with_shape, facts.operations)),
     )
 
 
 def _inferred(path: Path) -> dict[str, Shape | None]:
-    """Operation -> shape of its first output; nothing where TensorFlow is absent or refuses."""
+    """Infer operation -> shape of its first output; empty where TensorFlow is absent or fails."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         with _silence():
@@ -100,7 +100,7 @@ def _inferred(path: Path) -> dict[str, Shape | None]:
         with graph.as_default():
             tf.import_graph_def(definition, name="")
     except Exception:
-        # A graph of other versions or with unknown operations fails in nearly every way; its
+        # Graphs of other versions or with unknown operations raise errors of many classes; their
         # operations can still be listed.
         return {}
     return {
@@ -112,25 +112,25 @@ def _inferred(path: Path) -> dict[str, Shape | None]:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keep TensorFlow's greetings, which go to the descriptor itself, off the terminal."""
-    kept = os.dup(2)
+    """Silence TensorFlow's messages, which it writes to the file descriptor itself."""
+    stderr = os.dup(2)
     try:
         with open(os.devnull, "wb") as nothing:
             os.dup2(nothing.fileno(), 2)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(stderr, 2)
+        os.close(stderr)
 
 
 def _loose_ends(operations: Sequence[Operation]) -> list[Operation]:
-    """What nothing else takes from, in the file's order."""
+    """List the operations without users, in the file's order."""
     used = {name for op in operations for name in op.inputs}
     return [op for op in operations if op.name not in used and op.type not in _SOURCES]
 
 
 def _all_nodes(graph: Fields) -> list[Fields]:
-    """The nodes of a graph and of the functions it calls."""
+    """List the nodes of a graph and of the functions it calls."""
     functions = [fn for library in messages(graph, 2) for fn in messages(library, 1)]
     return messages(graph, 1) + [node for fn in functions for node in messages(fn, 3)]
 
@@ -156,7 +156,7 @@ def _stated_shape(attributes: dict[str, Fields]) -> Shape | None:
 
 
 def _shape(message: Fields) -> Shape | None:
-    """TensorShapeProto: sides of -1 are free; an unknown rank is None."""
+    """Read a TensorShapeProto: dimensions of -1 are free; an unknown rank is None."""
     if whole(message, 3):
         return None
     sides = [whole(side, 1) for side in messages(message, 2)]
@@ -172,7 +172,7 @@ def _dtype(node: Fields) -> str:
 
 
 def _argument(entry: Fields) -> Tensor:
-    """One argument of a signature: name -> TensorInfo."""
+    """Read one argument of a signature: name -> TensorInfo."""
     info = first(entry, 2)
     dtype = DTYPES.get(whole(info, 2), "unknown")
     return Tensor(text(entry, 1), _shape(first(info, 3)), dtype)
@@ -185,7 +185,7 @@ def _constants(nodes: Sequence[Fields]) -> dict[str, float]:
             continue
         tensor = first(_attributes(node).get("value", _NOTHING), 8)
         shape = _shape(first(tensor, 2)) or ()
-        if int(np.prod([side or 1 for side in shape])) > MOST_CONSTANT_VALUES:
+        if int(np.prod([side or 1 for side in shape])) > MAX_CONSTANT_VALUES:
             continue
         # Only float constants scale pixels: packed bytes in 4, or a repeated float in 5.
         raw = b"".join(v for number in (4, 5) for v in tensor.get(number, []) if type(v) is bytes)

@@ -1,4 +1,4 @@
-"""Keras 3 archives: config.json in a zip tells the layers; nothing is built."""
+"""Keras 3 archives: config.json in a zip lists the layers; no model is built."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import numpy as np
 from tools.common.errors import UserError
 from tools.network_files.facts import NetworkFacts, Operation, Shape, Tensor
 
-# Layers that give out the shape that they take.
+# Layers whose output has the shape of their input.
 _SAME_SHAPE = ("Activation", "Softmax", "Dropout", "BatchNormalization", "Rescaling")
 
 
 def read(path: Path) -> NetworkFacts:
-    """The facts of a .keras file; an operation is a layer. Raises UserError."""
+    """Read a .keras file; an operation is a layer. Raises UserError."""
     try:
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json"))["config"]
@@ -45,19 +45,19 @@ def read(path: Path) -> NetworkFacts:
 def _layer(layer: Mapping[str, Any]) -> Operation:
     config, kind = layer["config"], str(layer["class_name"])
     activation = config.get("activation")
-    shown = f"{kind} ({activation})" if isinstance(activation, str) else kind
-    shape = given = _sides((layer.get("build_config") or {}).get("input_shape"))
+    name = f"{kind} ({activation})" if isinstance(activation, str) else kind
+    shape = input_shape = _sides((layer.get("build_config") or {}).get("input_shape"))
     if kind == "InputLayer":
         shape = _sides(config.get("batch_shape"))
-    elif kind == "Dense" and given:
-        shape = (*given[:-1], config["units"])
+    elif kind == "Dense" and input_shape:
+        shape = (*input_shape[:-1], config["units"])
     elif kind not in _SAME_SHAPE:
-        shape = None  # what comes out of it, only Keras could tell
-    return Operation(config["name"], shown, shape, tuple(_parents(layer.get("inbound_nodes"))))
+        shape = None  # only Keras can compute it
+    return Operation(config["name"], name, shape, tuple(_parents(layer.get("inbound_nodes"))))
 
 
 def _parents(nodes: Any) -> list[str]:
-    """The layers that a layer takes from: `keras_history` holds (layer, node, tensor)."""
+    """List the input layers of a layer: `keras_history` holds (layer, node, tensor)."""
     if isinstance(nodes, dict):
         own = [nodes["keras_history"][0]] if "keras_history" in nodes else []
         return own + [name for value in nodes.values() for name in _parents(value)]
@@ -65,7 +65,7 @@ def _parents(nodes: Any) -> list[str]:
 
 
 def _names(ends: Any) -> list[str]:
-    """Names of the output layers: `[name, 0, 0]`, or a list or dict of such."""
+    """List the names of the output layers: `[name, 0, 0]`, or a list or dict of such."""
     if isinstance(ends, dict):
         return [name for end in ends.values() for name in _names(end)]
     if isinstance(ends, list) and ends and isinstance(ends[0], str):

@@ -1,4 +1,4 @@
-"""TensorFlow Lite files, as LiteRT's interpreter sees them."""
+"""TensorFlow Lite files, read through LiteRT's interpreter."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 import numpy as np
 
 from tools.common.errors import UserError
-from tools.network_files.facts import MOST_CONSTANT_VALUES, NetworkFacts, Operation, Tensor
+from tools.network_files.facts import MAX_CONSTANT_VALUES, NetworkFacts, Operation, Tensor
 
 Detail = Mapping[str, Any]
 
 
 def read(path: Path) -> NetworkFacts:
-    """The facts of a .tflite. Raises UserError."""
+    """Read a .tflite. Raises UserError."""
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
         raise UserError(f"{path}: install the package ai-edge-litert to read it.") from None
     try:
         interpreter: Any = Interpreter(str(path), num_threads=1)
-        # LiteRT has no public list of the operations; this one is what its own tools use.
+        # LiteRT has no public list of operations; its own tools use this one.
         steps = interpreter._get_ops_details()
         details = {int(d["index"]): d for d in interpreter.get_tensor_details()}
         ends = [interpreter.get_input_details(), interpreter.get_output_details()]
@@ -38,12 +38,12 @@ def _tensor(detail: Detail) -> Tensor:
     scale, zero = detail["quantization"]
     shape = tuple(None if side < 0 else int(side) for side in detail["shape_signature"])
     name, dtype = str(detail["name"]), str(np.dtype(detail["dtype"]))
-    # Operations that size their own outputs are stored with an empty shape.
+    # Outputs whose shape depends on the data are stored with an empty shape.
     return Tensor(name, shape or None, dtype, float(scale), int(zero))
 
 
 def _operation(step: Detail, details: Mapping[int, Detail]) -> Operation:
-    """A step goes by the name of what it makes; steps have no names of their own."""
+    """Describe a step; it gets the name of its output, as steps have no names."""
     takes = tuple(str(details[int(i)]["name"]) for i in step["inputs"] if int(i) in details)
     made = details.get(int(step["outputs"][0])) if len(step["outputs"]) else None
     if made is None:
@@ -57,7 +57,7 @@ def _constants(
     made = {int(i) for step in steps for i in step["outputs"]}
     found = {}
     for index in {int(i) for step in steps for i in step["inputs"]} - made:
-        if index not in details or np.prod(details[index]["shape"]) > MOST_CONSTANT_VALUES:
+        if index not in details or np.prod(details[index]["shape"]) > MAX_CONSTANT_VALUES:
             continue
         try:
             value = np.asarray(interpreter.get_tensor(index))

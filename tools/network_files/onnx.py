@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tools.common.errors import UserError
-from tools.network_files.facts import MOST_CONSTANT_VALUES, NetworkFacts, Operation, Shape, Tensor
+from tools.network_files.facts import MAX_CONSTANT_VALUES, NetworkFacts, Operation, Shape, Tensor
 from tools.network_files.protobuf_wire import Fields, fields, first, messages, text, texts, whole
 
 # TensorProto.DataType
@@ -16,7 +16,7 @@ DTYPES |= {11: "float64", 16: "bfloat16"}
 
 
 def read(path: Path) -> NetworkFacts:
-    """The facts of an .onnx file. Raises UserError."""
+    """Read an .onnx file. Raises UserError."""
     try:
         graph = first(fields(path.read_bytes()), 7)
         weights = messages(graph, 5)
@@ -35,7 +35,7 @@ def read(path: Path) -> NetworkFacts:
 
 
 def _tensor(info: Fields) -> Tensor:
-    """ValueInfoProto; a side without a number has a name only, and is free."""
+    """Read a ValueInfoProto; a dimension with a name and no number is free."""
     tensor = first(first(info, 2), 1)
     shape: Shape | None = None
     if 2 in tensor:
@@ -45,7 +45,7 @@ def _tensor(info: Fields) -> Tensor:
 
 
 def _operation(node: Fields, shapes: dict[str, Shape | None]) -> Operation:
-    """A node goes by the name of what it makes, which is what layers are named by."""
+    """Describe a node; it gets the name of its output, which names the layer."""
     made = (texts(node, 2) or [text(node, 3)])[0]
     return Operation(made, text(node, 4), shapes.get(made), tuple(texts(node, 1)))
 
@@ -55,6 +55,6 @@ def _constants(weights: list[Fields]) -> dict[str, float]:
     for weight in weights:
         # Fields 4 (packed floats) or 9 (raw bytes) of a float tensor.
         raw = b"".join(v for number in (4, 9) for v in weight.get(number, []) if type(v) is bytes)
-        if whole(weight, 2) == 1 and 0 < len(raw) <= 4 * MOST_CONSTANT_VALUES:
+        if whole(weight, 2) == 1 and 0 < len(raw) <= 4 * MAX_CONSTANT_VALUES:
             found[text(weight, 8)] = float(np.frombuffer(raw, "<f4").mean())
     return found

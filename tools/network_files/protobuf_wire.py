@@ -12,9 +12,9 @@ _VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES = 0, 1, 2, 5
 
 
 def fields(data: bytes) -> Fields:
-    """Field number -> its values in order: numbers as int, all else as bytes.
+    """Parse a message: field number -> its values in order, numbers as int, all else as bytes.
 
-    Fixed numbers of four and eight bytes stay bytes. Raises ValueError for what is no message.
+    Fixed-size numbers of four and eight bytes stay bytes. Raises ValueError for invalid data.
     """
     found: Fields = {}
     place = 0
@@ -38,29 +38,29 @@ def fields(data: bytes) -> Fields:
 
 
 def messages(parent: Fields, number: int) -> list[Fields]:
-    """The messages in a field. Raises ValueError."""
+    """Parse the messages in a field. Raises ValueError."""
     return [fields(value) for value in _bytes(parent, number)]
 
 
 def first(parent: Fields, number: int) -> Fields:
-    """The last message of a field, which counts; an empty one where there is none."""
+    """Parse the last message of a field, which overrides others; {} where there is none."""
     found = messages(parent, number)
     return found[-1] if found else {}
 
 
 def texts(parent: Fields, number: int) -> list[str]:
-    """The strings in a field. Raises ValueError."""
+    """Decode the strings in a field. Raises ValueError."""
     return [value.decode() for value in _bytes(parent, number)]
 
 
 def text(parent: Fields, number: int) -> str:
-    """The string of a field, "" where there is none."""
+    """Decode the last string of a field; "" where there is none."""
     found = texts(parent, number)
     return found[-1] if found else ""
 
 
 def whole(parent: Fields, number: int, default: int = 0) -> int:
-    """The whole number of a field; negative ones are stored as two's complement of 64 bits."""
+    """Return the integer of a field; negative ones are stored as two's complement of 64 bits."""
     value = parent.get(number, [default])[-1]
     if not isinstance(value, int):
         raise ValueError(f"field {number} is no number")

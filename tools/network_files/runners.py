@@ -1,6 +1,7 @@
-"""Runs model files the way a server does, to measure what ships and not what was trained.
+"""Run model files the way a server does, to measure the files that ship.
 
-Each opener gives a function from one input array to the list of output arrays, on `threads` cores.
+Each function returns a function from one input array to the list of output arrays, on `threads`
+cores.
 """
 
 import os
@@ -14,7 +15,7 @@ Run = Callable[[np.ndarray], list[np.ndarray]]
 
 
 def frozen(path: Path, input_name: str, output_names: list[str], threads: int = 1) -> Run:
-    """A TF1 frozen graph, in a TensorFlow session."""
+    """Load a TF1 frozen graph into a TensorFlow session."""
     import tensorflow as tf
 
     definition = tf.compat.v1.GraphDef.FromString(path.read_bytes())
@@ -33,7 +34,7 @@ def frozen(path: Path, input_name: str, output_names: list[str], threads: int = 
 
 
 def litert(path: Path, threads: int = 1) -> Run:
-    """A .tflite, in LiteRT."""
+    """Load a .tflite into LiteRT."""
     from ai_edge_litert.interpreter import Interpreter
 
     model = Interpreter(model_path=os.fspath(path), num_threads=threads)
@@ -50,8 +51,8 @@ def litert(path: Path, threads: int = 1) -> Run:
 
 
 def openvino(path: Path, threads: int = 1, output_names: list[str] | None = None) -> Run:
-    """Either kind of file, in OpenVINO; outputs by name, or else in the file's order."""
-    from scai.engines.openvino import library  # without its reports to strangers
+    """Load either format into OpenVINO; outputs by name, or else in the file's order."""
+    from scai.engines.openvino import library  # with its telemetry off
 
     core = library().Core()
     options = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
@@ -66,7 +67,7 @@ def openvino(path: Path, threads: int = 1, output_names: list[str] | None = None
 
 
 def milliseconds(run: Run, x: np.ndarray, times: int = 30) -> float:
-    """Median time of one call, after three to warm up."""
+    """Return the median milliseconds of one call, after three calls to warm up."""
     took = []
     for _ in range(times + 3):
         start = time.perf_counter()
