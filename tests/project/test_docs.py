@@ -15,37 +15,49 @@ from scai.models import cards
 from scai.queues.memory import MemoryQueue
 from scai.settings import OPTIONS, ROOT, Settings
 from scai.web.app import create_app
+from scai.web.openapi import document as openapi
+from tools.artwork import doc_tables
 from workers import image_classification, object_detection
 
-FILES = [*ROOT.glob("docs/*.md"), *ROOT.glob("*.md"), *ROOT.glob("benchmarks/*.md")]
+FILES = [*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md"), *ROOT.glob("benchmarks/*.md")]
 # By their place below docs/ or the root.
 DOCS = {str(file.relative_to(ROOT)).removeprefix("docs/"): file.read_text() for file in FILES}
 
 
-def option_row(name: str) -> str:
-    option = OPTIONS[name]
-    rules = option.metadata
-    return f"| `{name}` | {rules['section']} | `{option.default}` | {rules['help']} |"
+@pytest.mark.parametrize("file", doc_tables.FILES, ids=lambda file: file.name)
+def test_tables_from_the_code_are_up_to_date(file: Path) -> None:
+    """`python -m tools.artwork.doc_tables` writes them."""
+    text = file.read_text()
+    assert "<!-- table: " in text
+    assert doc_tables.filled(text) == text
 
 
-@pytest.mark.parametrize("name", OPTIONS)
-def test_every_setting_stands_in_the_table(name: str) -> None:
-    assert option_row(name) in DOCS["configuration.md"]
+def test_a_table_follows_its_comment_and_the_rest_of_the_text_stays() -> None:
+    text = "a\n<!-- table: keys Box -->\n| old |\n<!-- end of table -->\nb <!-- end of table -->\n"
+    filled = doc_tables.filled(text)
+    assert filled.startswith("a\n<!-- table: keys Box -->\n| key | meaning |\n|---|---|\n| `x_min`")
+    assert filled.endswith(" |\n<!-- end of table -->\nb <!-- end of table -->\n")
+    assert "old" not in filled
 
 
-def test_the_table_has_no_setting_that_is_none() -> None:
+@pytest.mark.parametrize("name", ["colours", "refusals POST /nowhere"])
+def test_an_unknown_table_is_refused_by_name(name: str) -> None:
+    with pytest.raises(click.ClickException, match=name.partition(" ")[2] or name):
+        doc_tables.filled(f"<!-- table: {name} -->\n<!-- end of table -->")
+
+
+def test_the_tables_of_the_api_name_every_operation_and_the_one_of_settings_every_setting() -> None:
+    for operation in openapi.operations():
+        assert not operation.listed or operation.summary in DOCS["api.md"], operation.name
     rows = re.findall(r"^\| `([a-z_]+)` \| (\w+) \| `", DOCS["configuration.md"], re.M)
     assert [name for name, _ in rows] == list(OPTIONS)
 
 
 def test_every_key_of_a_models_section_is_explained_and_no_other() -> None:
-    known = {key.upper() for key in [*cards._KEYS, *cards._OTHER_KEYS]}
-    told = set(
-        re.findall(
-            r"^\| `(\w+)` \| (?:both|classification|detection) \|", DOCS["configuration.md"], re.M
-        )
-    )
-    assert {key.upper() for key in told} == known
+    keys = {key.upper() for key in [*cards._KEYS, *cards._OTHER_KEYS]}
+    row = r"^\| `(\w+)` \| (?:both|classification|detection) \|"
+    explained = re.findall(row, DOCS["configuration.md"], re.M)
+    assert {key.upper() for key in explained} == keys
 
 
 def test_every_engine_is_named() -> None:
@@ -94,12 +106,6 @@ def test_every_flag_is_documented_and_every_command_has_help(name: str) -> None:
 
 def test_the_changelog_knows_this_version() -> None:
     assert f"## {__version__}" in DOCS["CHANGELOG.md"]
-
-
-def test_links_between_documents_lead_somewhere() -> None:
-    for file in [ROOT / "README.md", *ROOT.glob("docs/*.md")]:
-        for target in re.findall(r"\]\(([^)#:]+)\)", file.read_text()):
-            assert (file.parent / target).exists(), f"{file.name}: {target}"
 
 
 def test_the_systemd_units_name_programs_that_exist() -> None:
