@@ -25,7 +25,7 @@ import click
 from flask import Flask
 from PIL import Image
 
-from scai import plugins
+from scai import kinds, plugins
 from scai.jobs import service
 from scai.models import cards
 from scai.monitoring.journal import Journal
@@ -40,10 +40,7 @@ OURS = ("scai", "workers")
 WAYS = ("upload", "photo")
 # The kind whose worker does more: it also draws.
 DEFAULT_KIND = "object_detection"
-_ADDRESSES = {
-    "image_classification": "/imageclassification",
-    "object_detection": "/objectdetection",
-}
+KINDS = kinds.load()
 _BOUNDARY = "----------------trace-of-one-photo"
 # Seconds until a photo without a verdict counts as lost.
 _PATIENCE = 60.0
@@ -146,7 +143,7 @@ def _upload(app: Flask, kind: str) -> None:
     # Not the test client's own form: it begins with an empty line, which no browser sends.
     body = head.encode() + _picture() + f"\r\n--{_BOUNDARY}--\r\n".encode()
     answer = app.test_client().post(
-        _ADDRESSES[kind], data=body, content_type=f"multipart/form-data; boundary={_BOUNDARY}"
+        KINDS[kind].upload, data=body, content_type=f"multipart/form-data; boundary={_BOUNDARY}"
     )
     if answer.status_code != 200:
         raise click.ClickException(f"the upload was refused: {answer.get_data(as_text=True)}")
@@ -199,7 +196,7 @@ def _run(settings: Settings, kind: str, session: Session) -> None:
 @click.command()
 @click.argument("way", type=click.Choice(WAYS))
 @click.option(
-    "--kind", type=click.Choice(list(_ADDRESSES)), default=DEFAULT_KIND, help="Kind of recognition."
+    "--kind", type=click.Choice(list(KINDS)), default=DEFAULT_KIND, help="Kind of recognition."
 )
 def main(way: str, kind: str) -> None:
     """List and count the files of SCAI that one upload or one photo in the worker enters."""

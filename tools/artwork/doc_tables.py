@@ -54,7 +54,7 @@ def _line(cells: Row) -> str:
 
 def _routes(argument: str) -> Iterator[Row]:
     yield ("route", "what it does")
-    for operation in openapi.operations():
+    for operation in openapi.operations(Settings().kinds.values()):
         if operation.listed:
             yield (f"`{operation.method} {_path(operation)}`", operation.summary)
 
@@ -110,7 +110,7 @@ _TABLES: dict[str, Callable[[str], Iterator[Row]]] = {
 
 def _operation(name: str) -> Operation:
     """The operation called "POST /path"."""
-    for operation in openapi.operations():
+    for operation in openapi.operations(Settings().kinds.values()):
         if name == f"{operation.method} {_path(operation)}":
             return operation
     raise click.ClickException(f"no operation {name!r} in the description of the API")
