@@ -110,9 +110,10 @@ _TABLES: dict[str, Callable[[str], Iterator[Row]]] = {
 
 def _operation(name: str) -> Operation:
     """The operation called "POST /path"."""
-    for operation in openapi.operations(Settings().kinds.values()):
+    settings = Settings()
+    for operation in openapi.operations(settings.kinds.values()):
         if name == f"{operation.method} {_path(operation)}":
-            return operation
+            return openapi.fitted(operation, settings, {})
     raise click.ClickException(f"no operation {name!r} in the description of the API")
 
 
