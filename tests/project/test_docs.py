@@ -104,6 +104,18 @@ def test_every_flag_is_documented_and_every_command_has_help(name: str) -> None:
     assert shown.exit_code == 0 and command.help
 
 
+def test_every_library_has_its_reason() -> None:
+    lines = [*(ROOT / "requirements").glob("*.in")]
+    names = {
+        re.match(r"[a-z0-9-]+", line)[0]  # type: ignore[index]
+        for file in lines
+        for line in file.read_text().splitlines()
+        if re.match(r"[a-z]", line) and not line.startswith(("types-", "backports"))
+    }
+    page = DOCS["decisions/libraries.md"].lower().replace("opencv (", "opencv-python-headless (")
+    assert [name for name in sorted(names) if name not in page] == []
+
+
 def test_the_changelog_knows_this_version() -> None:
     assert f"## {__version__}" in DOCS["CHANGELOG.md"]
 
