@@ -48,14 +48,14 @@ _NAP = 0.01
 
 
 class Trace:
-    """The files of ours that threads enter while `recording`, in the order of the first entry.
+    """The files of ours that threads enter while `recording`, and the functions entered in each.
 
-    Threads that are to be seen must start after `install`. Files are paths below the project's
-    folder, such as "scai/web/app.py".
+    Both are in the order of the first entry. Threads that are to be seen must start after
+    `install`. Files are paths below the project's folder, such as "scai/web/app.py".
     """
 
     def __init__(self, root: Path = ROOT) -> None:
-        self.files: list[str] = []
+        self.files: dict[str, list[str]] = {}
         self._roots = tuple(f"{root / folder}/" for folder in OURS)
         self._skip = len(f"{root}/")
         self._thread: int | None = None
@@ -85,13 +85,18 @@ class Trace:
     def _hook(self, frame: FrameType, event: str, argument: Any) -> None:
         if not self._recording or event != "call" or threading.get_ident() == self._thread:
             return
-        file = frame.f_code.co_filename
-        if file.startswith(self._roots) and file[self._skip :] not in self.files:
-            self.files.append(file[self._skip :])
+        code = frame.f_code
+        if code.co_filename.startswith(self._roots):
+            functions = self.files.setdefault(code.co_filename[self._skip :], [])
+            if code.co_qualname not in functions:
+                functions.append(code.co_qualname)
 
 
-def files_of(way: str, kind: str = DEFAULT_KIND) -> list[str]:
-    """The files of ours that one upload ("upload") or one photo in the worker ("photo") enters."""
+def files_of(way: str, kind: str = DEFAULT_KIND) -> dict[str, list[str]]:
+    """Run one upload ("upload") or one photo in the worker ("photo"), and list what it enters.
+
+    Returns the functions by file of ours.
+    """
     trace = Trace()
     with tempfile.TemporaryDirectory(prefix="scai-trace-") as folder, trace.install():
         settings = _settings(Path(folder))
@@ -198,11 +203,12 @@ def _run(settings: Settings, kind: str, session: Session) -> None:
 @click.option(
     "--kind", type=click.Choice(list(KINDS)), default=DEFAULT_KIND, help="Kind of recognition."
 )
-def main(way: str, kind: str) -> None:
+@click.option("--functions", is_flag=True, help="List the functions entered in each file, too.")
+def main(way: str, kind: str, functions: bool) -> None:
     """List and count the files of SCAI that one upload or one photo in the worker enters."""
     files = files_of(way, kind)
-    for file in files:
-        click.echo(file)
+    for file, names in files.items():
+        click.echo(f"{file}: {', '.join(names)}" if functions else file)
     click.echo(f"{len(files)} files")
 
 
