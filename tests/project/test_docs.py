@@ -1,5 +1,6 @@
 """The documents and the code say the same: options, keys, routes, errors, flags."""
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from scai import __version__, errors, plugins, settings
+from scai import __version__, errors, kinds, plugins, settings
 from scai.cli import clean, portal
 from scai.cli.__main__ import main as scai
 from scai.jobs.service import JobService
@@ -49,8 +50,23 @@ def test_an_unknown_table_is_refused_by_name(name: str) -> None:
 def test_the_tables_of_the_api_name_every_operation_and_the_one_of_settings_every_setting() -> None:
     for operation in openapi.operations(Settings().kinds.values()):
         assert not operation.listed or operation.summary in DOCS["api.md"], operation.name
-    rows = re.findall(r"^\| `([a-z_]+)` \| (\w+) \| `", DOCS["configuration.md"], re.M)
-    assert [name for name, _ in rows] == list(OPTIONS)
+    table = DOCS["configuration.md"].partition("<!-- table: settings")[2].partition("<!-- end")[0]
+    assert re.findall(r"^\| `([a-z_]+)` \|", table, re.M) == list(OPTIONS)
+
+
+def test_every_key_of_a_kind_is_explained() -> None:
+    types = (kinds.Kind, kinds.Words, kinds.ApiWords, kinds.OwnSettings, kinds.Sample)
+    keys = {field.name for kind in types for field in dataclasses.fields(kind)}
+    ours = {"words", "api", "settings", "samples", "addresses"}
+    assert [key for key in keys - ours - {"file"} if f"`{key}`" not in DOCS["kinds.md"]] == []
+    assert [name for name in ours if f"[{name}]" not in DOCS["kinds.md"]] == []
+
+
+def test_the_smallest_kind_of_the_page_is_one(tmp_path: Path) -> None:
+    text = DOCS["kinds.md"].partition("```toml\n")[2].partition("```")[0]
+    (tmp_path / "toy.py").touch()
+    (tmp_path / "toy.toml").write_text(text)
+    assert kinds.load(tmp_path)["toy"].upload == "/toy"
 
 
 def test_every_key_of_a_models_section_is_explained_and_no_other() -> None:

@@ -10,11 +10,13 @@ A table stands between two comments, `<!-- table: NAME -->` and `<!-- end of tab
     errors                  every code of a refusal or failure
     keys SCHEMA             the keys of a shared schema of the API
     settings                every setting of the server
+    layers                  which room may import which, as a block of text
 """
 
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Callable, Iterator
 
 import click
@@ -24,7 +26,7 @@ from scai.settings import OPTIONS, ROOT, Settings
 from scai.web.openapi import document as openapi
 from scai.web.openapi.operations import Operation, Schema
 
-FILES = (ROOT / "docs" / "api.md", ROOT / "docs" / "configuration.md")
+FILES = tuple(ROOT / "docs" / f"{name}.md" for name in ("api", "architecture", "configuration"))
 _TABLE = re.compile(r"(<!-- table: (\w+)(?: ([^\n]*))? -->\n).*?(<!-- end of table -->)", re.S)
 
 Row = tuple[str, ...]
@@ -41,15 +43,9 @@ def filled(text: str) -> str:
         if name not in _TABLES:
             known = ", ".join(_TABLES)
             raise click.ClickException(f"no table {name!r}; expected one of {known}")
-        heading, *rows = _TABLES[name](argument or "")
-        lines = [_line(heading), "|" + "---|" * len(heading), *map(_line, rows)]
-        return "\n".join([begin.rstrip("\n"), *lines, end])
+        return "\n".join([begin.rstrip("\n"), *_TABLES[name](argument or ""), end])
 
     return _TABLE.sub(table, text)
-
-
-def _line(cells: Row) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _routes(argument: str) -> Iterator[Row]:
@@ -95,16 +91,39 @@ def _settings(argument: str) -> Iterator[Row]:
     yield ("setting", "section", "default", "meaning")
     for name, option in OPTIONS.items():
         rules = option.metadata
-        yield (f"`{name}`", rules["section"], f"`{option.default}`", rules["help"])
+        default = f"`{option.default}`" if option.default != "" else ""
+        yield (f"`{name}`", rules["section"], default, rules["help"].replace("<", "\\<"))
 
 
-_TABLES: dict[str, Callable[[str], Iterator[Row]]] = {
-    "routes": _routes,
-    "parameters": _parameters,
-    "refusals": _refusals,
-    "errors": _errors,
-    "keys": _keys,
-    "settings": _settings,
+def _layers(argument: str) -> Iterator[str]:
+    rules = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = rules["tool"]["importlinter"]["contracts"]
+    layers = next(each["layers"] for each in contracts if each["type"] == "layers")
+    yield "```"
+    yield from (layer.replace("scai.", "") for layer in layers)
+    yield "```"
+
+
+def _table(rows: Callable[[str], Iterator[Row]]) -> Callable[[str], Iterator[str]]:
+    """A function that writes those rows, the first of them a heading, as lines of a table."""
+
+    def lines(argument: str) -> Iterator[str]:
+        for index, row in enumerate(rows(argument)):
+            yield f"| {' | '.join(row)} |".replace("|  |", "| |")
+            if index == 0:
+                yield "|" + "---|" * len(row)
+
+    return lines
+
+
+_TABLES: dict[str, Callable[[str], Iterator[str]]] = {
+    "routes": _table(_routes),
+    "parameters": _table(_parameters),
+    "refusals": _table(_refusals),
+    "errors": _table(_errors),
+    "keys": _table(_keys),
+    "settings": _table(_settings),
+    "layers": _layers,
 }
 
 
