@@ -120,6 +120,19 @@ def test_every_flag_is_documented_and_every_command_has_help(name: str) -> None:
     assert shown.exit_code == 0 and command.help
 
 
+def flags_of(command: click.Command) -> set[str]:
+    inner = command.commands.values() if isinstance(command, click.Group) else ()
+    own = {flag for each in command.params for flag in (*each.opts, *each.secondary_opts)}
+    return own.union(*map(flags_of, inner))
+
+
+def test_every_flag_that_a_page_of_a_command_names_exists() -> None:
+    flags = {"--help"}.union(*(flags_of(command) for command in COMMANDS.values()))
+    for file in ROOT.glob("docs/models/*.md"):
+        named = set(re.findall(r"(?<![\w-])--[a-z][\w-]+", file.read_text()))
+        assert named <= flags, file.name
+
+
 def test_every_library_has_its_reason() -> None:
     lines = [*(ROOT / "requirements").glob("*.in")]
     names = {
