@@ -50,7 +50,7 @@ def create_app(service: JobService, settings: Settings) -> Flask:
         if error.code is None or error.code < 400:
             return error  # a redirection
         if not answers.wants_page():
-            return answers.as_json(error)
+            return answers.of_http_error(error)
         answer = page.render("error.html", "error", error.code, code=error.code)
         for name, value in error.get_headers(request.environ):
             if name == "Allow":

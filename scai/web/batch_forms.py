@@ -31,7 +31,7 @@ _FIELDS = 100
 
 
 @dataclass
-class Handed:
+class BatchUpload:
     """What a request holds: its fields, those of the address first, and its photos in order."""
 
     fields: dict[str, str] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class Handed:
 
 
 @contextmanager
-def handed(request: Request, settings: Settings) -> Iterator[Handed]:
+def read_upload(request: Request, settings: Settings) -> Iterator[BatchUpload]:
     """Read the request; the photos can be opened until the block ends.
 
     Raises ScaiError for a body that is too large, a form that cannot be read, or a ZIP that must
@@ -66,7 +66,7 @@ def handed(request: Request, settings: Settings) -> Iterator[Handed]:
         for name in (PHOTO, ARCHIVE):
             if form.fields.get(name):
                 raise BadRequest(f"{name}: expected a file, got text")
-        upload = Handed({**form.fields, **request.args.to_dict()})
+        upload = BatchUpload({**form.fields, **request.args.to_dict()})
         photos = list(filter(_is_there, form.photos))
         for at, photo in enumerate(photos):
             upload.photos.append(

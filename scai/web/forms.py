@@ -115,8 +115,8 @@ def too_large(settings: Settings) -> ImageTooLarge:
     )
 
 
-def refusal(error: HTTPException, request: Request, settings: Settings) -> ScaiError:
-    """What `form_of` raised, in words."""
+def form_error(error: HTTPException, request: Request, settings: Settings) -> ScaiError:
+    """The error for a client whose form `form_of` could not read."""
     if not isinstance(error, RequestEntityTooLarge):
         return BadRequest(BROKEN_UPLOAD, reason=error.description)
     if (request.content_length or 0) > settings.max_request_bytes:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from urllib.parse import urlencode
 
 from flask import Response, current_app, render_template, request
 
 from scai import __version__
 from scai.kinds import Kind
 from scai.settings import ROOT
-from scai.web import csrf, language, scripts
+from scai.web import addresses, csrf, language, scripts
 from scai.web.language import LANGUAGES, Words
 
 # Endpoint and words of each page in the menu; those whose routes are missing are left out.
@@ -47,7 +46,7 @@ def render(template: str, name: str, status: int = 200, **values: object) -> Res
         csrf_token=csrf.token,
         lang=tag,
         languages=LANGUAGES,
-        here=_here,
+        here=addresses.in_language,
         kinds_known={kind.name: kind.to_dict(words.say) for kind in kinds.values()},
         catalogues=_catalogues(tag, name),
         page_modules=_page_modules,
@@ -66,12 +65,6 @@ def render(template: str, name: str, status: int = 200, **values: object) -> Res
             language.COOKIE, tag, max_age=language.KEEP, samesite="Lax", secure=request.is_secure
         )
     return csrf.keep(response)
-
-
-def _here(tag: str) -> str:
-    """The address of this page in another language."""
-    asked = [(key, value) for key, value in request.args.items(multi=True) if key != "lang"]
-    return "?" + urlencode([*asked, ("lang", tag)])
 
 
 def _page_modules(name: str) -> tuple[str, ...]:

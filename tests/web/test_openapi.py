@@ -22,7 +22,7 @@ from scai.web.app import create_app
 from scai.web.openapi import document as openapi
 from scai.web.openapi import snippets
 from scai.web.openapi.operations import Operation
-from scai.web.routes.events import MOST
+from scai.web.routes.events import MAX_TASKS
 
 # Pages, and what they are made of.
 NO_API = {
@@ -169,7 +169,7 @@ def test_it_travels_light_to_those_who_can_unpack(site: Site, path: str) -> None
 
 def test_the_description_knows_how_many_one_stream_follows(document: dict[str, Any]) -> None:
     for parameter in document["paths"]["/events"]["get"]["parameters"]:
-        assert parameter["schema"]["maxItems"] == MOST
+        assert parameter["schema"]["maxItems"] == MAX_TASKS
 
 
 def test_a_hostile_host_is_only_text_on_the_page(site: Site) -> None:

@@ -16,7 +16,7 @@ from scai.web.openapi.operations import (
     text,
 )
 
-MOST = 64
+MAX_TASKS = 64
 _TASK, _KEY = SESSION
 _EXAMPLE = """retry: 1000
 
@@ -35,7 +35,7 @@ data: {}
 
 
 def _several(value: Value) -> Value:
-    schema: Schema = {**rows("", value.schema), "minItems": 1, "maxItems": MOST}
+    schema: Schema = {**rows("", value.schema), "minItems": 1, "maxItems": MAX_TASKS}
     del schema["description"]
     about = {
         "task": "The `sessname` of an upload's answer; may be repeated, 64 times at most.",

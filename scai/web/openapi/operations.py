@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scai.errors import ScaiError
+from scai.web import answers
 
 Schema = dict[str, Any]
 JSON = "application/json"
@@ -159,16 +160,13 @@ def yes_no(about: str) -> Schema:
 def problem(kind: type[ScaiError], about: str, sentence: str, **details: Any) -> Answer:
     """The answer in which an error of that class comes, with its sentence as the example."""
     error = kind(sentence, **details)
-    example = {"status": "error", **error.to_dict()}
-    return Answer(error.status, about, "Problem", example, headers=_headers(details))
+    return Answer(error.status, about, "Problem", answers.problem(error), headers=_headers(details))
 
 
 def refusal(kind: type[ScaiError], about: str, sentence: str, **details: Any) -> Answer:
     """The same in the form of the original SCAI."""
     error = kind(sentence, **details)
-    empty = {"filename": "", "datetime": "", "sessname": sentence, "sesskey": ""}
-    example = {"status": "error", **empty, **error.to_dict()}
-    return Answer(error.status, about, "Refusal", example, headers=_headers(details))
+    return Answer(error.status, about, "Refusal", answers.refusal(error), headers=_headers(details))
 
 
 def _headers(details: Mapping[str, Any]) -> dict[str, str]:

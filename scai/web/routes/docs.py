@@ -1,16 +1,17 @@
-"""The description of the API: for programs as OpenAPI, for people as a page to try it on."""
+"""The description of the API: as OpenAPI for programs, and as a page where people try it."""
 
 from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
 from scai.jobs.service import JobService
 from scai.settings import Settings
-from scai.web import page
+from scai.web import addresses, page
 from scai.web.openapi import document as openapi
 from scai.web.openapi import snippets
 from scai.web.openapi.operations import FILES, Answer, Operation, Value
@@ -25,40 +26,37 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
 
     @docs.get("/openapi.json")
     def description() -> Response:
-        response = jsonify(openapi.document(settings, _server(), models()))
+        response = jsonify(openapi.document(settings, addresses.server(), models()))
         response.headers["Cache-Control"] = "no-cache"
         return _packed(response)
 
     @docs.get("/docs", endpoint="page")
     def show() -> Response:
-        known = models()
-
-        def shown(operation: Operation) -> dict[str, Any]:
-            return _shown(openapi.fitted(operation, settings, known))
-
-        response = page.render(
-            "docs.html",
-            "docs",
-            groups=[
-                {
-                    "name": group.name,
-                    "about": group.about,
-                    "operations": [shown(each) for each in group.operations if each.listed],
-                }
-                for group in openapi.groups(settings.kinds.values())
-            ],
-            schemas={name: openapi.fields(name) for name in openapi.schemas()},
-            about={name: openapi.about(found) for name, found in openapi.schemas().items()},
-            numbers=openapi.numbers(settings),
-            server=_server(),
-        )
-        return _packed(response)
+        return _packed(_page(settings, models()))
 
     return docs
 
 
+def _page(settings: Settings, models: Mapping[str, Sequence[str]]) -> Response:
+    schemas = openapi.schemas()
+    groups = []
+    for group in openapi.groups(settings.kinds.values()):
+        operations = [openapi.fitted(o, settings, models) for o in group.operations if o.listed]
+        views = [_operation(operation) for operation in operations]
+        groups.append({"name": group.name, "about": group.about, "operations": views})
+    return page.render(
+        "docs.html",
+        "docs",
+        groups=groups,
+        schemas={name: openapi.fields(name) for name in schemas},
+        about={name: openapi.about(schema) for name, schema in schemas.items()},
+        numbers=openapi.numbers(settings),
+        server=addresses.server(),
+    )
+
+
 def _packed(response: Response) -> Response:
-    """The same in a tenth of the bytes, for those who can unpack it; it holds nothing secret."""
+    """Compress the answer for clients that take it, to a tenth; it holds no secret."""
     response.vary.add("Accept-Encoding")
     if request.accept_encodings["gzip"] > 0:
         response.set_data(gzip.compress(response.get_data(), 6, mtime=0))
@@ -66,12 +64,7 @@ def _packed(response: Response) -> Response:
     return response
 
 
-def _server() -> str:
-    """The address under which the reader reaches this server."""
-    return request.host_url.rstrip("/")
-
-
-def _shown(operation: Operation) -> dict[str, Any]:
+def _operation(operation: Operation) -> dict[str, Any]:
     """What the page shows of one operation, and in `told` what its scripts need."""
     values = [_value(value) for value in operation.values]
     told = {
@@ -95,8 +88,8 @@ def _shown(operation: Operation) -> dict[str, Any]:
         "about": operation.about,
         "takes": values,
         "answers": [_answer(answer) for answer in _by_status(operation.answers)],
-        "curl": snippets.curl(operation, _server()),
-        "python": snippets.python(operation, _server()),
+        "curl": snippets.curl(operation, addresses.server()),
+        "python": snippets.python(operation, addresses.server()),
         "told": told,
     }
 
@@ -119,7 +112,7 @@ def _value(value: Value) -> dict[str, Any]:
 
 
 def _by_status(answers: tuple[Answer, ...]) -> list[Answer]:
-    """One answer for each status: pictures come in several types that need no list."""
+    """One answer for each status: a picture's several types need no list of their own."""
     by_status = {answer.status: answer for answer in reversed(answers)}
     return [by_status[status] for status in sorted(by_status)]
 

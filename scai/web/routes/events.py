@@ -1,11 +1,11 @@
-"""Server-sent events: what becomes of many photos at once, over one connection."""
+"""Server-sent events: the progress of many photos over one connection."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
 
-from flask import Blueprint, jsonify, make_response, request
+from flask import Blueprint, request
 from flask.wrappers import Response
 
 from scai.errors import BadRequest, ScaiError
@@ -13,10 +13,11 @@ from scai.jobs.following import Event
 from scai.jobs.service import JobService
 from scai.settings import Settings
 from scai.storage.json_files import to_bytes
+from scai.web import answers
 
-# As many sessions as one stream follows: their names and keys stand in its address.
-MOST = 64
-# When a browser comes back after a stream that ended without "end", in milliseconds.
+# The most tasks that one stream follows: they stand in its address with their keys.
+MAX_TASKS = 64
+# Milliseconds after which a browser connects again when a stream ended without "end".
 _RETRY = 1000
 
 
@@ -26,29 +27,24 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
 
     @events.get("/events")
     def follow() -> Response:
-        stream = service.follow(_asked())
+        stream = service.follow(_tasks_and_keys())
         response = Response(_encoded(stream), mimetype="text/event-stream")
         response.call_on_close(stream.close)
-        response.headers["Cache-Control"] = "no-store"
         response.headers["X-Accel-Buffering"] = "no"  # nginx would hold the events back
-        return response
+        return answers.no_store(response)
 
     @events.errorhandler(ScaiError)
     def refuse(error: ScaiError) -> Response:
-        response = make_response(jsonify(status="error", **error.to_dict()), error.status)
-        response.headers["Cache-Control"] = "no-store"
-        if "retry_after" in error.details:
-            response.headers["Retry-After"] = str(error.details["retry_after"])
-        return response
+        return answers.send(answers.problem(error), error.status)
 
     return events
 
 
-def _asked() -> list[tuple[str, str]]:
+def _tasks_and_keys() -> list[tuple[str, str]]:
     tasks, keys = request.args.getlist("task"), request.args.getlist("key")
-    if not 1 <= len(tasks) == len(keys) <= MOST:
+    if not 1 <= len(tasks) == len(keys) <= MAX_TASKS:
         raise BadRequest(
-            f"expected 1 to {MOST} times task= and key=, got {len(tasks)} and {len(keys)}"
+            f"expected 1 to {MAX_TASKS} times task= and key=, got {len(tasks)} and {len(keys)}"
         )
     return list(zip(tasks, keys, strict=True))
 

@@ -1,6 +1,6 @@
-"""The page of what a browser submitted, and all of that as one ZIP.
+"""The history page, and the results of many photos as one ZIP.
 
-The list itself lives in the browser: the server keeps no record of who sent what.
+The list itself is kept by the browser: the server does not record who sent what.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from scai.errors import BadRequest, ScaiError
 from scai.jobs.export import Asked, archive
 from scai.jobs.service import JobService
 from scai.settings import Settings
-from scai.web import csrf, page
+from scai.web import answers, csrf, page
 from scai.web.forms import fields_of
 
-MOST = 2000  # photos in one archive
-_LONGEST_FORM = 2_000_000  # bytes
-_LONGEST_TEXT = 300  # of a task, key or name, in characters
+MAX_PHOTOS = 2000  # in one archive
+_MAX_FORM_BYTES = 2_000_000
+# Of a task, a key or a name.
+_MAX_CHARACTERS = 300
 
 
 def blueprint(service: JobService, settings: Settings) -> Blueprint:
@@ -34,14 +35,13 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
 
     @history.post("/history/export")
     def export() -> Response:
-        form = fields_of(request, _LONGEST_FORM)
+        form = fields_of(request, _MAX_FORM_BYTES)
         csrf.check(form.get(csrf.FIELD))
-        asked = _asked(form.get("photos", ""))
-        answer = Response(archive(asked, service.session), mimetype="application/zip")
+        photos = _photos(form.get("photos", ""))
+        answer = Response(archive(photos, service.session), mimetype="application/zip")
         name = time.strftime("scai-history-%Y%m%d-%H%M.zip")
         answer.headers["Content-Disposition"] = f"attachment; filename={name}"
-        answer.headers["Cache-Control"] = "no-store"
-        return answer
+        return answers.no_store(answer)
 
     @history.errorhandler(ScaiError)
     def refused(error: ScaiError) -> Response:
@@ -49,7 +49,7 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
 
     @history.errorhandler(RequestEntityTooLarge)
     def too_large(error: RequestEntityTooLarge) -> Response:
-        return _page(BadRequest(f"expected at most {MOST} photos at once, got a larger form"))
+        return _page(BadRequest(f"expected at most {MAX_PHOTOS} photos at once, got a larger form"))
 
     return history
 
@@ -61,28 +61,28 @@ def _page(error: ScaiError | None = None) -> Response:
         status=error.status if error else 200,
         error=error.message if error else "",
         kinds=list(current_app.config["KINDS"]),
-        most=MOST,
+        most=MAX_PHOTOS,
     )
 
 
-def _asked(text: str) -> list[Asked]:
-    """The photos that a form asks for, each once; raises BadRequest."""
+def _photos(text: str) -> list[Asked]:
+    """The photos that a form names, each once. Raises BadRequest."""
     try:
-        given = json.loads(text)
+        rows = json.loads(text)
     except (ValueError, RecursionError):
-        given = None
-    if not isinstance(given, list):
+        rows = None
+    if not isinstance(rows, list):
         raise BadRequest("photos: expected a JSON list of {kind, task, key}")
-    if len(given) > MOST:
-        raise BadRequest(f"expected at most {MOST} photos at once, got {len(given)}")
-    found = [_one(each) for each in given]
-    return list({each.task: each for each in found}.values())
+    if len(rows) > MAX_PHOTOS:
+        raise BadRequest(f"expected at most {MAX_PHOTOS} photos at once, got {len(rows)}")
+    photos = [_photo(row) for row in rows]
+    return list({photo.task: photo for photo in photos}.values())
 
 
-def _one(given: Any) -> Asked:
-    fields = given if isinstance(given, dict) else {}
+def _photo(row: Any) -> Asked:
+    fields = row if isinstance(row, dict) else {}
     texts = [fields.get(name, "") for name in ("kind", "task", "key", "name")]
-    if not all(isinstance(text, str) and len(text) <= _LONGEST_TEXT for text in texts):
+    if not all(isinstance(text, str) and len(text) <= _MAX_CHARACTERS for text in texts):
         raise BadRequest("photos: expected short texts for kind, task, key and name of each")
     if not all(texts[:3]):
         raise BadRequest("photos: expected kind, task and key of each")

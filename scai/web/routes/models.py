@@ -10,14 +10,14 @@ from typing import Any
 from flask import Blueprint, jsonify, request
 from flask.wrappers import Response
 
-from scai.errors import NotFound, ScaiError
+from scai.errors import NotFound
 from scai.jobs.service import JobService
 from scai.models import public
 from scai.models.model import Model
 from scai.models.notes import Metric
 from scai.models.shelf import ModelShelf
 from scai.settings import ROOT, Settings
-from scai.web import page
+from scai.web import answers, page
 
 # Photos of the project's own to try models with, as far as they are there.
 _SAMPLES = ("frog", "numbers", "blood")
@@ -71,7 +71,8 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
         model = found.find(kind, name) if kind in service.kinds else None
         picture = model.picture(file) if model else None
         if picture is None:
-            return _refused(NotFound("no such picture of a model"))
+            error = NotFound("no such picture of a model")
+            return answers.send(answers.refusal(error), error.status)
         data, mark = picture
         # With its mark in the address, what comes under that address never changes.
         marked = request.args.get("v") == mark
@@ -157,13 +158,4 @@ def _may_be_kept(response: Response, rule: str) -> Response:
     response.headers["Cache-Control"] = rule
     response.add_etag()
     response.make_conditional(request)
-    return response
-
-
-def _refused(error: ScaiError) -> Response:
-    """A refusal in the shape that every route of the API has."""
-    empty = {"filename": "", "datetime": "", "sessname": error.message, "sesskey": ""}
-    response = jsonify({"status": "error", **empty, **error.to_dict()})
-    response.status_code = error.status
-    response.headers["Cache-Control"] = "no-store"
     return response

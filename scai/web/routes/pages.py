@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, current_app, request
+from flask import Blueprint, current_app
 from flask.wrappers import Response
 
 from scai.jobs.service import JobService
@@ -12,7 +12,7 @@ from scai.kinds import Kind
 from scai.models.model import Model
 from scai.models.shelf import ModelShelf
 from scai.settings import Settings
-from scai.web import page
+from scai.web import addresses, page
 
 # What scai.pictures.header accepts. Naming the formats makes a phone turn its own into one of them.
 ACCEPT = "image/jpeg,image/png,image/webp,image/bmp,image/gif"
@@ -37,7 +37,7 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
             max_bytes=settings.max_upload_bytes,
             max_mb=f"{settings.max_upload_mb:g}",
             max_megapixels=f"{settings.max_megapixels:g}",
-            origin=request.host_url.rstrip("/"),
+            origin=addresses.server(),
             known=current_app.view_functions,
         )
 

@@ -1,12 +1,13 @@
-"""A photo and what became of it, as a page; and the plain form, for browsers without scripts."""
+"""A photo and its result as a page, and the plain form for browsers without scripts."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from flask import Blueprint, make_response, redirect, request, url_for
+from flask import Blueprint, make_response, redirect, request
 from flask.wrappers import Response
 from werkzeug.exceptions import HTTPException
 
@@ -17,165 +18,173 @@ from scai.settings import Settings
 from scai.storage.disk import storage_error
 from scai.storage.json_files import finite
 from scai.storage.session import FINAL
-from scai.web import csrf, page
-from scai.web.forms import Form, Photo, fields_of, form_of, refusal, too_large
+from scai.web import addresses, answers, csrf, page
+from scai.web.forms import Form, Photo, fields_of, form_error, form_of, too_large
 
 log = logging.getLogger(__name__)
 
-# As many photos as one page shows: their names and keys stand in its address.
-MOST = 64
-# Seconds before a page without scripts looks again: soon, but for photos far behind in the queue.
+# The most photos that one page shows: their names and keys stand in its address.
+MAX_PHOTOS = 64
+# Seconds until a page without scripts looks again: fewer for a photo that is soon to run.
 _SOON, _LATER = 2, 8
 _FAR_BEHIND = 30
 _SIDES = ("x_min", "y_min", "x_max", "y_max")
 
-Shown = dict[str, Any]
+
+@dataclass
+class _Submission:
+    """What came of a form: task and key of each accepted photo, name and error of the others."""
+
+    accepted: list[tuple[str, str]] = field(default_factory=list)
+    refused: list[tuple[str, ScaiError]] = field(default_factory=list)
 
 
 def blueprint(service: JobService, settings: Settings) -> Blueprint:
     """The routes over one service."""
     photos = Blueprint("photos", __name__)
-    limits = {"mb": f"{settings.max_upload_mb:g}", "megapixels": f"{settings.max_megapixels:g}"}
-
-    def show() -> Response:
-        tasks, keys = request.args.getlist("task"), request.args.getlist("key")
-        pairs = list(zip(tasks, keys, strict=False))[:MOST]
-        shown = [_shown(service, *pair) for pair in pairs] or [_unknown("", "")]
-        if len(shown) > 1:
-            return _page("photos.html", 200, photos=shown, refused=[])
-        return _page("photo.html", 200 if shown[0]["state"] else 404, photo=shown[0])
-
-    def submit() -> Response:
-        try:
-            with form_of(request, "photo", settings.sessionpath, settings.max_upload_bytes) as form:
-                csrf.check(form.fields.get(csrf.FIELD))
-                taken, refused = _taken(service, settings, form)
-        except HTTPException as error:
-            taken, refused = [], [("", refusal(error, request, settings))]
-        except BadRequest as error:
-            taken, refused = [], [("", error)]
-        return _answer(taken, refused)
-
-    def remove() -> Response:
-        form = fields_of(request)
-        task, key = form.get("task", ""), form.get("key", "")
-        error: ScaiError | None = None
-        try:
-            csrf.check(form.get(csrf.FIELD))
-            service.remove(service.kind_of(task, key), task, key)
-        except NotFound:
-            return _page("photo.html", 404, photo=_unknown("", ""))
-        except ScaiError as refused:
-            error = refused
-        status = error.status if error else 200
-        back = _address([(task, key)])
-        return _page("photo_removed.html", status, task=task, error=error, back=back)
-
-    def _answer(taken: list[tuple[str, str]], refused: list[tuple[str, ScaiError]]) -> Response:
-        """To the photos that were taken; where any was not, a page that says so first."""
-        for name, error in refused:
-            log.info("POST /photo %r refused (%d): %s", name, error.status, error.message)
-        if taken and not refused and len(taken) <= MOST:
-            return make_response(redirect(_address(taken), 303))
-        status = 200 if taken else refused[0][1].status
-        shown = [_shown(service, *pair) for pair in taken]
-        response = _page("photos.html", status, photos=shown, refused=refused)
-        waits = [error.details["retry_after"] for _, error in refused if error.code == "busy"]
-        if waits and not taken:
-            response.headers["Retry-After"] = str(waits[0])
-        return response
-
-    def _page(template: str, status: int, **values: Any) -> Response:
-        response = page.render(template, "photo", status, limits=limits, **values)
-        # It holds the key of the session.
-        response.headers["Cache-Control"] = "no-store"
-        return response
-
-    photos.add_url_rule("/photo", "page", show)
-    photos.add_url_rule("/photo", "submit", submit, methods=("POST",))
-    photos.add_url_rule("/photo/remove", "remove", remove, methods=("POST",))
+    pages = _PhotoPages(service, settings)
+    photos.add_url_rule("/photo", "page", pages.show)
+    photos.add_url_rule("/photo", "submit", pages.submit, methods=("POST",))
+    photos.add_url_rule("/photo/remove", "remove", pages.remove, methods=("POST",))
     return photos
 
 
-def _taken(
-    service: JobService, settings: Settings, form: Form
-) -> tuple[list[tuple[str, str]], list[tuple[str, ScaiError]]]:
-    """Submit each photo of the form: name and key of those taken; file and reason of the others."""
-    taken: list[tuple[str, str]] = []
-    refused: list[tuple[str, ScaiError]] = []
-    # A file field that was left empty comes as a file without a name.
-    for photo in [photo for photo in form.photos if photo.name]:
+class _PhotoPages:
+    """The pages about photos, for browsers without scripts and for links that people share."""
+
+    def __init__(self, service: JobService, settings: Settings) -> None:
+        self._service, self._settings = service, settings
+
+    def show(self) -> Response:
+        """One photo or several, by the tasks and keys of the address."""
+        tasks, keys = request.args.getlist("task"), request.args.getlist("key")
+        views = self._views(list(zip(tasks, keys, strict=False))[:MAX_PHOTOS])
+        if len(views) > 1:
+            return self._page("photos.html", 200, photos=views, refused=[])
+        view = views[0] if views else _missing("", "")
+        return self._page("photo.html", 200 if view["state"] else 404, photo=view)
+
+    def submit(self) -> Response:
+        """Submit the photos of a form, then lead to their page."""
+        folder, limit = self._settings.sessionpath, self._settings.max_upload_bytes
         try:
-            taken.append(_submitted(service, settings, photo, form.fields))
+            with form_of(request, "photo", folder, limit) as form:
+                csrf.check(form.fields.get(csrf.FIELD))
+                submission = self._submit_all(form)
+        except HTTPException as error:
+            submission = _Submission(refused=[("", form_error(error, request, self._settings))])
+        except BadRequest as error:
+            submission = _Submission(refused=[("", error)])
+        return self._answer(submission)
+
+    def remove(self) -> Response:
+        """Delete a photo and its result; a page says so."""
+        form = fields_of(request)
+        task, key = form.get("task", ""), form.get("key", "")
+        problem: ScaiError | None = None
+        try:
+            csrf.check(form.get(csrf.FIELD))
+            self._service.remove(self._service.kind_of(task, key), task, key)
+        except NotFound:
+            return self._page("photo.html", 404, photo=_missing("", ""))
         except ScaiError as error:
-            refused.append((photo.name, error))
-        except OSError as error:
-            log.error("upload not stored: %s", error)
-            refused.append((photo.name, storage_error(error)))
-    if not taken and not refused:
-        refused.append(("", BadRequest("expected a picture in the field photo, got none")))
-    return taken, refused
+            problem = error
+        status = problem.status if problem else 200
+        back = addresses.photos_page([(task, key)])
+        return self._page("photo_removed.html", status, task=task, error=problem, back=back)
+
+    def _submit_all(self, form: Form) -> _Submission:
+        submission = _Submission()
+        # A file field that was left empty comes as a file without a name.
+        for photo in [photo for photo in form.photos if photo.name]:
+            try:
+                submission.accepted.append(self._submit(photo, form.fields))
+            except ScaiError as error:
+                submission.refused.append((photo.name, error))
+            except OSError as error:
+                log.error("upload not stored: %s", error)
+                submission.refused.append((photo.name, storage_error(error)))
+        if not submission.accepted and not submission.refused:
+            nothing = BadRequest("expected a picture in the field photo, got none")
+            submission.refused.append(("", nothing))
+        return submission
+
+    def _submit(self, photo: Photo, fields: Mapping[str, str]) -> tuple[str, str]:
+        """Submit one photo: its task and key. Raises ScaiError."""
+        if photo.spool.too_large:
+            raise too_large(self._settings)
+        kind = fields.get("kind", "")
+        if kind not in self._service.kinds:
+            known = ", ".join(self._service.kinds)
+            raise BadRequest(f"kind: expected one of {known}, got {kind[:40]!r}")
+        options = client_options.from_fields(fields)
+        session = self._service.submit(kind, photo.spool.picture, photo.name, options)
+        return session.name, session.first_record["key"]
+
+    def _answer(self, submission: _Submission) -> Response:
+        """Lead to the accepted photos; if any was refused, a page says so first."""
+        accepted, refused = submission.accepted, submission.refused
+        for name, error in refused:
+            log.info("POST /photo %r refused (%d): %s", name, error.status, error.message)
+        if accepted and not refused and len(accepted) <= MAX_PHOTOS:
+            return make_response(redirect(addresses.photos_page(accepted), 303))
+        status = 200 if accepted else refused[0][1].status
+        views = self._views(accepted)
+        response = self._page("photos.html", status, photos=views, refused=refused)
+        waits = [error.details["retry_after"] for _, error in refused if error.code == "busy"]
+        return answers.retry_after(response, waits[0]) if waits and not accepted else response
+
+    def _page(self, template: str, status: int, **values: Any) -> Response:
+        limits = {
+            "mb": f"{self._settings.max_upload_mb:g}",
+            "megapixels": f"{self._settings.max_megapixels:g}",
+        }
+        # The page holds the key of a session.
+        return answers.no_store(page.render(template, "photo", status, limits=limits, **values))
+
+    def _views(self, pairs: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
+        return [self._view(task, key) for task, key in pairs]
+
+    def _view(self, task: str, key: str) -> dict[str, Any]:
+        """What the templates show of one photo; state "" if there is no such photo."""
+        try:
+            kind = self._service.kind_of(task, key)
+            answer = self._service.result(kind, task, key, 0)
+        except ScaiError as error:
+            if not isinstance(error, NotFound):
+                log.warning("session %s cannot be shown: %s", task, error.message)
+            return _missing(task, key)
+        state = str(answer.get("state"))
+        place = self._service.place(kind, task) if state == "initialization" else 0
+        far = place is None or place > _FAR_BEHIND
+        return {
+            "task": task,
+            "key": key,
+            "kind": kind,
+            "routes": self._settings.kinds[kind],
+            "state": state,
+            "place": place,
+            "refresh": 0 if state in FINAL else _LATER if far else _SOON,
+            "answer": answer,
+            "name": str(answer.get("filename", "")),
+            "found": _predictions(answer) if state == "complete" else [],
+        }
 
 
-def _submitted(
-    service: JobService, settings: Settings, photo: Photo, fields: Mapping[str, str]
-) -> tuple[str, str]:
-    if photo.spool.too_large:
-        raise too_large(settings)
-    kind = fields.get("kind", "")
-    if kind not in service.kinds:
-        raise BadRequest(f"kind: expected one of {', '.join(service.kinds)}, got {kind[:40]!r}")
-    picture = photo.spool.picture
-    session = service.submit(kind, picture, photo.name, client_options.from_fields(fields))
-    return session.name, session.first_record["key"]
-
-
-def _address(pairs: list[tuple[str, str]]) -> str:
-    tasks, keys = [task for task, _ in pairs], [key for _, key in pairs]
-    return url_for("photos.page", task=tasks, key=keys)
-
-
-def _shown(service: JobService, task: str, key: str) -> Shown:
-    """What a page says of one photo."""
-    try:
-        kind = service.kind_of(task, key)
-        answer = service.result(kind, task, key, 0)
-    except ScaiError as error:
-        if not isinstance(error, NotFound):
-            log.warning("session %s cannot be shown: %s", task, error.message)
-        return _unknown(task, key)
-    state = str(answer.get("state"))
-    place = service.place(kind, task) if state == "initialization" else 0
-    final = state in FINAL
-    far = place is None or place > _FAR_BEHIND
-    return {
-        "task": task,
-        "key": key,
-        "kind": kind,
-        "routes": service.settings.kinds[kind],
-        "state": state,
-        "place": place,
-        "refresh": 0 if final else _LATER if far else _SOON,
-        "answer": answer,
-        "name": str(answer.get("filename", "")),
-        "found": _found(answer) if state == "complete" else [],
-    }
-
-
-def _unknown(task: str, key: str) -> Shown:
+def _missing(task: str, key: str) -> dict[str, Any]:
     return {"task": task, "key": key, "state": "", "refresh": 0, "name": ""}
 
 
-def _found(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The predictions of a result, of whatever form a foreign worker gave them."""
+def _predictions(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The predictions of a result, without those that a foreign worker wrote in another form."""
     rows = answer.get("predictions")
-    found = []
+    predictions = []
     for row in rows if isinstance(rows, list) else []:
         try:
             score = finite(row["score"])
             sides = _SIDES if "box" in row else ()
             box = {side: round(finite(row["box"][side])) for side in sides}
-            found.append({"label": str(row["label"]), "score": score, "box": box})
+            predictions.append({"label": str(row["label"]), "score": score, "box": box})
         except (KeyError, TypeError, ValueError):
             continue
-    return found
+    return predictions

@@ -11,19 +11,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, make_response, request, send_file
+from flask import Blueprint, Response, request, send_file
 from werkzeug.exceptions import HTTPException
 
-from scai.errors import MISTAKE, BadRequest, NotFound, ScaiError, UnsupportedFormat
+from scai.errors import BadRequest, NotFound, ScaiError, UnsupportedFormat
 from scai.jobs.service import JobService
 from scai.kinds import Kind
 from scai.models import client_options
 from scai.pictures.header import SUFFIXES, mime_type
 from scai.settings import ROOT, Settings
-from scai.storage.disk import storage_error
 from scai.storage.session import Session
-from scai.web.answers import as_json
-from scai.web.forms import BROKEN_UPLOAD, Photo, body_of, form_of, refusal, too_large
+from scai.web import answers
+from scai.web.forms import BROKEN_UPLOAD, Photo, body_of, form_error, form_of, too_large
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +38,7 @@ USAGE = (
 # Bodies of these types are text unless they turn out to be a picture: curl calls any body a form.
 _FORM_TYPES = ("application/x-www-form-urlencoded", "application/json", "text/plain")
 
+# The keys of an answer, and its status.
 Answer = tuple[dict[str, Any], int]
 
 
@@ -46,135 +46,140 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
     """The routes over one service."""
     blueprint = Blueprint("scai_api", __name__)
     for kind in settings.kinds.values():
-        _add(blueprint, kind, service, settings)
-
-    @blueprint.errorhandler(Exception)
-    def unforeseen(error: Exception) -> Response:
-        if isinstance(error, ScaiError):
-            return _json(*_refusal(error))
-        if isinstance(error, HTTPException):
-            return as_json(error)  # a part of a picture that there is not
-        log.error("%s %s", request.method, request.path, exc_info=error)
-        if isinstance(error, OSError):
-            return _json(*_refusal(storage_error(error)))
-        return _json(*_refusal(ScaiError(MISTAKE)))
-
+        _Views(service, settings, kind).add_to(blueprint)
+    blueprint.register_error_handler(Exception, _refuse)
     return blueprint
 
 
-def _add(blueprint: Blueprint, kind: Kind, service: JobService, settings: Settings) -> None:
-    def upload() -> Response:
+def _refuse(error: Exception) -> Response:
+    if isinstance(error, HTTPException):
+        return answers.of_http_error(error)  # a range beyond the end of a picture
+    if isinstance(error, NotFound):
+        error = NotFound(NO_TASK)
+    return answers.send(*_refusal(answers.for_client(error)))
+
+
+class _Views:
+    """What the addresses of one kind of recognition answer."""
+
+    def __init__(self, service: JobService, settings: Settings, kind: Kind) -> None:
+        self._service, self._settings, self._kind = service, settings, kind
+
+    def add_to(self, blueprint: Blueprint) -> None:
+        """Add the addresses of this kind to `blueprint`, those that it has."""
+        kind = self._kind
+        for rule, view, methods in (
+            (kind.upload, self.upload, ("GET", "POST", "PUT", "OPTIONS")),
+            (kind.result, self.result, ("GET",)),
+            (kind.result, self.remove, ("DELETE",)),
+            (kind.input, self.input, ("GET",)),
+            (kind.output, self.output, ("GET",)),
+        ):
+            if rule is not None:
+                blueprint.add_url_rule(
+                    rule,
+                    f"{kind.name}_{view.__name__}",
+                    view,
+                    methods=methods,
+                    provide_automatic_options="OPTIONS" not in methods,
+                )
+
+    def upload(self) -> Response:
+        """Submit the pictures of the request; how to do that, for a request without any."""
         if request.method in ("GET", "OPTIONS"):
-            answer, _ = _refusal(BadRequest(NO_PICTURE))
-            return _json({**answer, "usage": USAGE}, 200)
-        return _upload(service, settings, kind.name)
-
-    def result() -> Response:
+            return answers.send({**answers.refusal(BadRequest(NO_PICTURE)), "usage": USAGE})
         try:
-            task, key = request.args.get("task", ""), request.args.get("key", "")
-            wait = _seconds(request.args.get("wait"))
-            return _json(service.result(kind.name, task, key, wait), 200)
-        except NotFound:
-            return _json(*_refusal(NotFound(NO_TASK)))
+            replies = self._replies()
+        except HTTPException as error:
+            replies = [_refusal(form_error(error, request, self._settings))]
+        if len(replies) == 1:
+            return answers.send(*replies[0])
+        # Each of several photos succeeds or fails alone; the status is good if one succeeded.
+        statuses = [status for _, status in replies]
+        status = 200 if 200 in statuses else statuses[0]
+        return answers.send([answer for answer, _ in replies], status)
 
-    def remove() -> Response:
-        task = request.args.get("task", "")
-        try:
-            service.remove(kind.name, task, request.args.get("key", ""))
-        except NotFound:
-            return _json(*_refusal(NotFound(NO_TASK)))
-        return _json({"status": "success", "sessname": task}, 200)
+    def result(self) -> Response:
+        """The state of a task, or its result; with `wait`, once there is one."""
+        wait = _seconds(request.args.get("wait"))
+        return answers.send(self._service.result(self._kind.name, *_task_and_key(), wait))
 
-    def input_image() -> Response:
+    def remove(self) -> Response:
+        """Delete a task and all that belongs to it."""
+        task, key = _task_and_key()
+        self._service.remove(self._kind.name, task, key)
+        return answers.send({"status": "success", "sessname": task})
+
+    def input(self) -> Response:
+        """The picture as it was sent."""
         try:
-            return _picture(_asked(service, kind.name).input_path)
+            return _picture(self._session().input_path)
         except (NotFound, FileNotFoundError):
             return _no_picture()
 
-    def output_image() -> Response:
+    def output(self) -> Response:
+        """The picture with its annotations."""
         try:
-            path = _asked(service, kind.name).picture_path
+            path = self._session().picture_path
             return _picture(path) if path else _no_picture()
         except (NotFound, FileNotFoundError):
             return _no_picture()
 
-    def add(rule: str | None, name: str, view: Any, methods: tuple[str, ...] = ("GET",)) -> None:
-        if rule is not None:
-            blueprint.add_url_rule(
-                rule,
-                f"{kind.name}_{name}",
-                view,
-                methods=methods,
-                provide_automatic_options="OPTIONS" not in methods,
-            )
+    def _session(self) -> Session:
+        return self._service.session(self._kind.name, *_task_and_key())
 
-    add(kind.upload, "upload", upload, ("GET", "POST", "PUT", "OPTIONS"))
-    add(kind.result, "result", result)
-    add(kind.result, "remove", remove, ("DELETE",))
-    add(kind.input, "input", input_image)
-    add(kind.output, "output", output_image)
+    def _replies(self) -> list[Answer]:
+        """The answer to each picture of the request, or one refusal.
+
+        Raises HTTPException for a form that is too large or cannot be read.
+        """
+        folder, limit = self._settings.sessionpath, self._settings.max_upload_bytes
+        if _is_form():
+            with form_of(request, "photo", folder, limit) as form:
+                fields = {**form.fields, **request.args.to_dict()}
+                replies = [self._submit(photo, fields) for photo in form.photos]
+            return replies or [_refusal(BadRequest(NO_PICTURE))]
+        if not request.content_length and "Transfer-Encoding" not in request.headers:
+            return [_refusal(BadRequest(NO_PICTURE))]
+        if (request.content_length or 0) > limit:
+            return [_refusal(too_large(self._settings))]
+        # Asking for form fields would read the body, which curl calls a form too.
+        with body_of(request, folder, limit) as spool:
+            return [self._submit(Photo(request.args.get("filename", ""), spool), request.args)]
+
+    def _submit(self, photo: Photo, fields: Mapping[str, str]) -> Answer:
+        """Submit one picture."""
+        if _is_form() and not photo.name:
+            return _refusal(BadRequest(BROKEN_UPLOAD))
+        if photo.spool.too_large:
+            return _refusal(too_large(self._settings))
+        try:
+            params = client_options.from_fields(fields)
+            session = self._service.submit(self._kind.name, photo.spool.picture, photo.name, params)
+        except UnsupportedFormat as error:
+            return _refusal(_seed_error(error, photo.name))
+        except ScaiError as error:
+            return _refusal(error)
+        record = session.first_record
+        return {
+            "status": "success",
+            "filename": record["filename"],
+            "datetime": record["datetime"],
+            "sessname": session.name,
+            "sesskey": record["key"],
+        }, 200
 
 
-def _upload(service: JobService, settings: Settings, kind: str) -> Response:
-    try:
-        answers = _taken(service, settings, kind)
-    except HTTPException as error:
-        answers = [_refusal(refusal(error, request, settings))]
-    if len(answers) == 1:
-        return _json(*answers[0])
-    # Several photos stand or fall each by itself; the status is good when any was taken.
-    statuses = [status for _, status in answers]
-    return _json([answer for answer, _ in answers], 200 if 200 in statuses else statuses[0])
+def _task_and_key() -> tuple[str, str]:
+    return request.args.get("task", ""), request.args.get("key", "")
 
 
 def _is_form() -> bool:
     return request.mimetype == "multipart/form-data"
 
 
-def _taken(service: JobService, settings: Settings, kind: str) -> list[Answer]:
-    """The answer to each picture of the request, or one refusal."""
-    folder, limit = settings.sessionpath, settings.max_upload_bytes
-    if _is_form():
-        with form_of(request, "photo", folder, limit) as form:
-            given = {**form.fields, **request.args.to_dict()}
-            taken = [_take(service, settings, kind, photo, given) for photo in form.photos]
-        return taken or [_refusal(BadRequest(NO_PICTURE))]
-    if not request.content_length and "Transfer-Encoding" not in request.headers:
-        return [_refusal(BadRequest(NO_PICTURE))]
-    if (request.content_length or 0) > limit:
-        return [_refusal(too_large(settings))]
-    # Asking for form fields would read the body, which curl calls a form too.
-    with body_of(request, folder, limit) as spool:
-        photo = Photo(request.args.get("filename", ""), spool)
-        return [_take(service, settings, kind, photo, request.args)]
-
-
-def _take(
-    service: JobService, settings: Settings, kind: str, photo: Photo, fields: Mapping[str, str]
-) -> Answer:
-    """Submit one picture; the answer to it and its status."""
-    if _is_form() and not photo.name:
-        return _refusal(BadRequest(BROKEN_UPLOAD))
-    if photo.spool.too_large:
-        return _refusal(too_large(settings))
-    try:
-        params = client_options.from_fields(fields)
-        session = service.submit(kind, photo.spool.picture, photo.name, params)
-    except UnsupportedFormat as error:
-        return _refusal(_in_the_seeds_words(error, photo.name))
-    except ScaiError as error:
-        return _refusal(error)
-    record = session.first_record
-    return {
-        "status": "success",
-        "filename": record["filename"],
-        "datetime": record["datetime"],
-        "sessname": session.name,
-        "sesskey": record["key"],
-    }, 200
-
-
-def _in_the_seeds_words(error: UnsupportedFormat, name: str) -> ScaiError:
+def _seed_error(error: UnsupportedFormat, name: str) -> ScaiError:
+    """The error with the sentence that the original SCAI had for the same request."""
     if not _is_form() and request.mimetype in _FORM_TYPES:
         return BadRequest(NO_PICTURE)
     if name.lower().endswith(SUFFIXES) or not _is_form():
@@ -183,21 +188,8 @@ def _in_the_seeds_words(error: UnsupportedFormat, name: str) -> ScaiError:
 
 
 def _refusal(error: ScaiError) -> Answer:
-    log.info("%s %s refused (%d): %s", request.method, request.path, error.status, error.message)
-    empty = {"filename": "", "datetime": "", "sessname": error.message, "sesskey": ""}
-    return {"status": "error", **empty, **error.to_dict()}, error.status
-
-
-def _json(answer: Any, status: int) -> Response:
-    response = make_response(jsonify(answer), status)
-    response.headers["Cache-Control"] = "no-store"
-    if isinstance(answer, dict) and "retry_after" in answer:
-        response.headers["Retry-After"] = str(answer["retry_after"])
-    return response
-
-
-def _asked(service: JobService, kind: str) -> Session:
-    return service.session(kind, request.args.get("task", ""), request.args.get("key", ""))
+    answers.log_refusal(error)
+    return answers.refusal(error), error.status
 
 
 def _seconds(text: str | None) -> float:
@@ -211,7 +203,7 @@ def _picture(path: Path) -> Response:
     answer = send_file(
         path.resolve(), mimetype=mime_type(path), download_name=path.name, conditional=True
     )
-    # A picture never changes once it is there.
+    # A picture never changes.
     answer.headers["Cache-Control"] = "private, max-age=3600, immutable"
     return answer
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Blueprint, jsonify
+from flask import Blueprint
 from flask.wrappers import Response
 
 from scai.jobs.service import JobService
 from scai.monitoring import charts
 from scai.monitoring.overview import Overview
 from scai.settings import Settings
-from scai.web import page
+from scai.web import answers, page
 
 # Scales begin no smaller: four photos a minute, a tenth of a second.
 _LEAST_PHOTOS = 4.0
@@ -35,9 +35,7 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
 
     @status.get("/status.json")
     def document() -> Response:
-        response = jsonify(overview.read())
-        response.headers["Cache-Control"] = "no-store"
-        return response
+        return answers.send(overview.read())
 
     return status
 
