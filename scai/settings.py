@@ -1,7 +1,7 @@
 """All settings of the server: built-in default < ini file < environment < command line.
 
-One field is one row of the table in docs/configuration.md. In the ini file (usr/scai.config) a
-setting stands under its section; in the environment it is SCAI_ and the name in upper case.
+Each field is one row of the table in docs/configuration.md. The ini file (usr/scai.config) has
+each setting under its section; in the environment its name is SCAI_ and the name in upper case.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ ROOT = Path(__file__).resolve().parent.parent
 CONFIG_FILE = Path("usr/scai.config")
 # Room in a request for the form around the pictures, in bytes.
 FORM_ROOM = 64 * 1024
-# The most that a client may ask for with top_k.
-MOST_RESULTS = 1000
+# The most results that a client may ask for with top_k.
+MAX_RESULTS = 1000
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -50,20 +50,20 @@ class Settings:
         choices=("runtime", "job"),
     )
     threads: int = _option(
-        256, "portal", "requests served at once, waiting ones included", low=1, high=4096
+        256, "portal", "most requests served at once, including those that wait", low=1, high=4096
     )
     max_upload_mb: float = _option(20.0, "portal", "largest upload in MB (10^6 bytes)", low=0.001)
     max_request_mb: float = _option(
-        100.0, "portal", "largest request in MB, for several photos at once", low=0.001
+        100.0, "portal", "largest request in MB, for several photos together", low=0.001
     )
     max_megapixels: float = _option(
-        50.0, "portal", "largest picture in megapixels (10^6), judged from its header", low=0.001
+        50.0, "portal", "largest picture in megapixels (10^6 pixels), by its header", low=0.001
     )
     max_batch_photos: int = _option(1000, "portal", "most photos in one batch", low=1, high=100_000)
     max_batch_mb: float = _option(
-        500.0, "portal", "largest ZIP in MB, as it is sent and when unpacked", low=0.001
+        500.0, "portal", "largest ZIP in MB, both packed and unpacked", low=0.001
     )
-    max_wait: float = _option(60.0, "portal", "longest long-poll in seconds", low=0.0)
+    max_wait: float = _option(60.0, "portal", "longest long poll in seconds", low=0.0)
 
     sessionpath: Path = _option(Path("session"), "queue", "folder of the sessions")
     icpoolpath: Path = _option(
@@ -75,46 +75,46 @@ class Settings:
     durability: str = _option(
         "group",
         "queue",
-        "when uploads and verdicts are flushed to the disk",
+        "when uploads and results are flushed to the disk",
         choices=("always", "group", "off"),
     )
     max_waiting: int = _option(
-        100_000, "queue", "waiting jobs of one kind before uploads are refused with 503", low=1
+        100_000, "queue", "most waiting jobs of one kind; further uploads get 503", low=1
     )
     max_attempts: int = _option(
-        3, "queue", "deaths of a worker before a job is given up and put on hold", low=1
+        3, "queue", "workers that may die of a job before it is put on hold", low=1
     )
 
     icconfig: Path = _option(
-        Path("usr/image_classification.config"), "worker", "models of image classification"
+        Path("usr/image_classification.config"), "worker", "models file of image classification"
     )
     odconfig: Path = _option(
-        Path("usr/object_detection.config"), "worker", "models of object detection"
+        Path("usr/object_detection.config"), "worker", "models file of object detection"
     )
-    usedconfig: str = _option("default", "worker", "section of the model file to load at start")
+    usedconfig: str = _option("default", "worker", "section of the models file to load at start")
     checktimeperiod: float = _option(
-        2.0, "worker", "seconds between two looks into the queue folder", low=0.01
+        2.0, "worker", "seconds between two scans of the queue folder", low=0.01
     )
-    batch: int = _option(8, "worker", "most images in one inference", low=1, high=256)
+    batch: int = _option(8, "worker", "most images in one inference batch", low=1, high=256)
     batch_wait: float = _option(
         0.0,
         "worker",
-        "seconds a batch is kept open for more images; 0: a free engine never waits",
+        "longest wait for an inference batch to fill, in seconds; 0: an idle engine never waits",
         low=0.0,
         high=10.0,
     )
     measure: str = _option(
         "on",
         "worker",
-        "on: try at the first start with a model which engine and setting is the fastest; "
-        "off: do not",
+        "on: the first start with a model measures which engine and settings are fastest; "
+        "off: no measurement",
         choices=("on", "off"),
     )
     cachepath: Path = _option(
-        Path(".cache/engines"), "worker", "folder of such measurements and of compiled models"
+        Path(".cache/engines"), "worker", "folder of these measurements and of compiled models"
     )
     max_models: int = _option(
-        4, "worker", "models one worker keeps loaded, the default one included", low=2
+        4, "worker", "most models that one worker keeps loaded, including the default one", low=2
     )
     ic_workers: int = _option(1, "worker", "image classification workers of `scai up`", low=0)
     od_workers: int = _option(1, "worker", "object detection workers of `scai up`", low=0)
@@ -123,7 +123,7 @@ class Settings:
         "worker",
         "one more folder of kinds of recognition, each a <kind>.py and a <kind>.toml; empty: none",
     )
-    max_jobs: int = _option(2, "worker", "processes at once in job mode", low=1)
+    max_jobs: int = _option(2, "worker", "most processes at once in job mode", low=1)
 
     keeptimeperiod: float = _option(
         172800.0, "cleaner", "age at which a session is removed: seconds, or 12h, 2d", duration=True
@@ -133,12 +133,12 @@ class Settings:
     )
 
     loglevel: str = _option(
-        "INFO", "log", "least level logged", choices=("DEBUG", "INFO", "WARNING", "ERROR")
+        "INFO", "log", "lowest level to log", choices=("DEBUG", "INFO", "WARNING", "ERROR")
     )
     logformat: str = _option(
         "auto",
         "log",
-        "text, json (one object a line), or auto: text on a terminal, json otherwise",
+        "text, json (one object per line), or auto: text on a terminal, else json",
         choices=("auto", "text", "json"),
     )
 
@@ -222,13 +222,13 @@ def load(
     environment: Mapping[str, str] | None = None,
     config: Path | None = None,
 ) -> Settings:
-    """Read the settings. `flags` with a value of None were not given.
+    """Read the settings; a flag with the value None does not count.
 
-    Raises ConfigError with one sentence for a value that is not of its kind or range.
+    Raises ConfigError with one sentence for a value of the wrong type or out of its range.
     """
     environment = os.environ if environment is None else environment
-    named = config or (Path(environment["SCAI_CONFIG"]) if environment.get("SCAI_CONFIG") else None)
-    values: dict[str, Any] = _from_ini(named or CONFIG_FILE, must_exist=named is not None)
+    file = config or (Path(environment["SCAI_CONFIG"]) if environment.get("SCAI_CONFIG") else None)
+    values: dict[str, Any] = _from_ini(file or CONFIG_FILE, must_exist=file is not None)
     for name in OPTIONS:
         variable = f"SCAI_{name.upper()}"
         if environment.get(variable):
@@ -240,7 +240,7 @@ def load(
 
 
 def as_environment(settings: Settings) -> dict[str, str]:
-    """The settings as environment variables, for child processes to load as they are."""
+    """The settings as environment variables, from which a child process loads the same."""
     return {f"SCAI_{name.upper()}": str(getattr(settings, name)) for name in OPTIONS}
 
 
@@ -273,7 +273,7 @@ def _nearest(key: str) -> str:
 
 
 def parse(name: str, text: str, where: str) -> Any:
-    """The value of option `name` written as `text`; `where` names the place in errors."""
+    """Read the value of option `name` from `text`. Raises ConfigError, which names `where`."""
     option = OPTIONS[name]
     rules = option.metadata
     kind = {"int": int, "float": float, "Path": Path, "str": str}[str(option.type)]
@@ -281,8 +281,8 @@ def parse(name: str, text: str, where: str) -> Any:
     try:
         value: Any = seconds(text) if rules.get("duration") else kind(text)
     except ValueError:
-        wanted = {int: "a whole number", float: "a number"}.get(kind, "a value")
-        raise ConfigError(f"{where}: expected {wanted}, got {text!r}") from None
+        expected = {int: "a whole number", float: "a number"}.get(kind, "a value")
+        raise ConfigError(f"{where}: expected {expected}, got {text!r}") from None
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{where}: expected a number, got {text!r}")
     choices = rules.get("choices")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scai.errors import BadRequest, ConfigError
 from scai.models import cards
-from scai.settings import MOST_RESULTS, Settings
+from scai.settings import MAX_RESULTS, Settings
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class ClientOptions:
         if params.get("threshold"):
             options["threshold"] = _number("threshold", params["threshold"], float, 0, 1)
         if params.get("top_k"):
-            options["top_k"] = _number("top_k", params["top_k"], int, 1, MOST_RESULTS)
+            options["top_k"] = _number("top_k", params["top_k"], int, 1, MAX_RESULTS)
         return options
 
     def _check_model(self, kind: str, name: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from scai.pictures.pixels import Picture, Pixels
 from scai.queues.base import Claim, Job, JobQueue
 from scai.recognition.recognizer import Options, Tensor
-from scai.settings import MOST_RESULTS
+from scai.settings import MAX_RESULTS
 from scai.storage.session import Session, attempts
 
 _LATEST = 1e11
@@ -69,7 +69,7 @@ class Task:
     @property
     def options(self) -> Options:
         """Confidence threshold and top-k of the client."""
-        top_k = self._number("top_k", 1, MOST_RESULTS)
+        top_k = self._number("top_k", 1, MAX_RESULTS)
         return Options(self._number("threshold", 0, 1), None if top_k is None else int(top_k))
 
     def _number(self, name: str, low: float, high: float) -> float | None:

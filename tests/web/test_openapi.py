@@ -109,7 +109,7 @@ def test_the_document_tells_the_numbers_models_and_address_of_this_server(site: 
     form = upload["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
     assert form["model"]["enum"] == ["default", "other"]
     wait = document["paths"]["/objectdetection/odres"]["get"]["parameters"][2]
-    assert wait["name"] == "wait" and "33 at most" in wait["description"]
+    assert wait["name"] == "wait" and "at most 33" in wait["description"]
     batch = document["paths"]["/batches"]["post"]
     assert "12 photos" in batch["description"]
     assert "{max" not in answer.get_data(as_text=True)

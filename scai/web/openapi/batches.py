@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scai.errors import MISTAKE, ArchiveTooLarge, BadRequest, Busy, NotFound, ScaiError, StorageFull
-from scai.settings import MOST_RESULTS
+from scai.settings import MAX_RESULTS
 from scai.web.openapi.batch_schemas import SCHEMAS, STATES
 from scai.web.openapi.operations import (
     A_KEY,
@@ -42,21 +42,21 @@ _KEY_VALUE = Value(
 _OPENED = (_ID_VALUE, _KEY_VALUE)
 _PHOTOS = Value(
     "photo",
-    "A picture; may be repeated.",
+    "A picture; the field may be repeated.",
     {"type": "array", "items": _BYTES},
     "form",
     example="photo.jpg",
 )
 _ARCHIVE = Value(
     "archive",
-    "A ZIP of pictures, in folders or not.",
+    "A ZIP of pictures, with or without folders.",
     {"type": "string", "format": "zip"},
     "form",
 )
 _PORTION = Value(
     "portion",
-    "A name of your own for what this request brings. Sent again under the same name, after a lost "
-    "answer, nothing is taken twice.",
+    "A name of your choice for the photos of this request. If the answer is lost, "
+    "send them again under the same name: none is added twice.",
     {"type": "string", "maxLength": 100},
     "form",
 )
@@ -96,7 +96,7 @@ _BATCH = {
     ],
 }
 _UNKNOWN = problem(NotFound, "No such batch, or a wrong key.", "no available batch or key")
-_MISTAKE = problem(ScaiError, "A mistake of the server; its log says more.", MISTAKE)
+_MISTAKE = problem(ScaiError, "Internal error; the server's log has the details.", MISTAKE)
 
 
 def _refusals(first: str) -> tuple[Answer, ...]:
@@ -106,11 +106,11 @@ def _refusals(first: str) -> tuple[Answer, ...]:
         problem(BadRequest, first, "kind: expected image_classification or object_detection"),
         problem(
             ArchiveTooLarge,
-            "A photo, the ZIP or what is in it is too large.",
+            "A photo, the ZIP or its content is too large.",
             "expected a ZIP of at most 500 MB",
             setting="max_batch_mb",
         ),
-        Answer(415, "No photo was a picture.", "Added"),
+        Answer(415, "None of the files is a picture.", "Added"),
         problem(Busy, "The queue is full.", "the queue is full", retry_after=60),
         problem(StorageFull, "The disk is full.", "the server has no room to keep the upload"),
     )
@@ -125,15 +125,15 @@ def _refusals(first: str) -> tuple[Answer, ...]:
 
 GROUP = Group(
     "Batches",
-    "Hundreds of photos at once: send a ZIP or many files, ask for all of them by one id, and get "
-    "a table.",
+    "Hundreds of photos together: send a ZIP or many files, follow them by one id, "
+    "and download a table.",
     (
         Operation(
             "POST",
             "/batches",
-            "Make a batch",
-            "With all its photos at once, or with none and `open`, to add them in portions. A ZIP "
-            "may hold {max_batch_mb} MB, a batch {max_batch_photos} photos.",
+            "Create a batch",
+            "Send all photos at once, or none and `open` to add them in portions. A ZIP may"
+            " have {max_batch_mb} MB, a batch {max_batch_photos} photos.",
             (
                 Value(
                     "kind",
@@ -147,31 +147,31 @@ GROUP = Group(
                 _ARCHIVE,
                 Value(
                     "model",
-                    "A model of that kind; absent: the default one.",
+                    "A model of that kind. If absent: the default model.",
                     {"type": "string"},
                     "form",
                 ),
                 Value(
                     "threshold",
-                    "Least score of a result.",
+                    "Confidence threshold.",
                     {"type": "number", "minimum": 0, "maximum": 1},
                     "form",
                 ),
                 Value(
                     "top_k",
-                    "Most results of each photo.",
-                    {"type": "integer", "minimum": 1, "maximum": MOST_RESULTS},
+                    "Maximum number of results per photo.",
+                    {"type": "integer", "minimum": 1, "maximum": MAX_RESULTS},
                     "form",
                 ),
                 Value(
                     "open",
-                    "`1`: more photos will be added.",
+                    "`1`: more photos will follow.",
                     {"type": "string"},
                     "form",
                 ),
                 Value(
                     "expected",
-                    "How many photos you mean to add, for the page.",
+                    "Number of photos you plan to add; the page shows it.",
                     {"type": "integer", "minimum": 0},
                     "form",
                 ),
@@ -179,8 +179,8 @@ GROUP = Group(
             ),
             (_FORM,),
             (
-                Answer(201, "Made.", "Added", _ADDED),
-                *_refusals("No such kind or model, a value out of range, or no readable form."),
+                Answer(201, "Created.", "Added", _ADDED),
+                *_refusals("Unknown kind or model, a value out of range, or an unreadable form."),
             ),
             opens="batch",
         ),
@@ -188,14 +188,14 @@ GROUP = Group(
             "POST",
             "/batches/{id}/photos",
             "Add photos to a batch",
-            "One portion after another. The last one closes the batch.",
+            "Send one portion after another; the last one closes the batch.",
             (
                 *_OPENED,
                 _PHOTOS,
                 _ARCHIVE,
                 Value(
                     "last",
-                    "`1`: no more will follow.",
+                    "`1`: no more photos will follow.",
                     {"type": "string"},
                     "form",
                     example="1",
@@ -204,27 +204,28 @@ GROUP = Group(
             ),
             (_FORM,),
             (
-                Answer(200, "What came of them.", "Added", _ADDED),
-                *_refusals("The batch is closed or full, or there is no readable form."),
+                Answer(200, "Which photos were accepted and which were refused.", "Added", _ADDED),
+                *_refusals("The batch is closed or full, or the form is unreadable."),
                 _UNKNOWN,
             ),
         ),
         Operation(
             "GET",
             "/batches/{id}",
-            "How far a batch is, and what was found",
-            "With `after`, only the photos that changed; with `wait`, as soon as anything did.",
+            "The state and the results of a batch",
+            "With `after`, lists only the photos that changed since; with `wait`, answers "
+            "as soon as one changes.",
             (
                 *_OPENED,
-                Value("after", "The `cursor` of the answer before.", {"type": "string"}),
+                Value("after", "The `cursor` of the previous answer.", {"type": "string"}),
                 Value(
                     "wait",
-                    "Seconds to hold the answer back until something changes.",
+                    "Long polling: seconds to wait for a change.",
                     {"type": "integer", "minimum": 0},
                 ),
                 Value(
                     "limit",
-                    "Most photos in the answer.",
+                    "Maximum number of photos in the answer.",
                     {"type": "integer", "minimum": 1, "maximum": 500},
                 ),
             ),
@@ -234,8 +235,8 @@ GROUP = Group(
             "GET",
             "/batches/{id}.csv",
             "All results of a batch as a table",
-            "A row for each prediction, and one for each photo without any. Texts that a "
-            "spreadsheet would take for a formula begin with a quote.",
+            "One row per prediction, and one for each photo without any. Text that a "
+            "spreadsheet could read as a formula gets a leading quote.",
             _OPENED,
             answers=(
                 Answer(
@@ -245,7 +246,7 @@ GROUP = Group(
                     "name,state,model,rank,label,score,x_min,y_min,x_max,y_max,error,task\n"
                     f"page/1.jpg,complete,digit-detector,1,7,0.998,81.5,40.2,140.9,155.0,,{A_TASK}\n",
                     "text/csv",
-                    {"Content-Disposition": "The name of the file."},
+                    {"Content-Disposition": "The file name."},
                 ),
                 _UNKNOWN,
                 _MISTAKE,
@@ -256,19 +257,20 @@ GROUP = Group(
             "DELETE",
             "/batches/{id}",
             "Delete a batch with all its photos",
-            "Those that wait will never run.",
+            "Photos that still wait will not be recognised.",
             _OPENED,
             answers=(
                 Answer(
                     200,
-                    "All of it is gone.",
+                    "The whole batch is deleted.",
                     "BatchRemoved",
                     {"status": "success", "removed": 2, "in_work": []},
                 ),
                 _UNKNOWN,
                 Answer(
                     409,
-                    "Some photos are being recognised; delete it again when that is over.",
+                    "Some photos are being recognised; delete the batch again when that has "
+                    "finished.",
                     "BatchRemoved",
                     {
                         "status": "error",
@@ -280,7 +282,7 @@ GROUP = Group(
                 ),
                 problem(
                     Busy,
-                    "Photos are being added to it.",
+                    "Photos are being added to the batch.",
                     "photos are being added to this batch; try again soon",
                     retry_after=2,
                 ),

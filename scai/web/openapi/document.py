@@ -22,8 +22,8 @@ from scai.web.openapi.operations import (
 )
 
 _ABOUT = (
-    "Image recognition on a server of your own. Every refusal in JSON has the keys of Problem. "
-    "Where GET works, HEAD does, and OPTIONS tells the methods."
+    "Image recognition on your own server. Every error in JSON has the keys of "
+    "Problem. HEAD works wherever GET does, and OPTIONS lists the methods."
 )
 # What holds sentences in a schema or a document.
 _SENTENCES = ("description", "summary")

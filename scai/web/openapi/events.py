@@ -38,41 +38,42 @@ def _several(value: Value) -> Value:
     schema: Schema = {**rows("", value.schema), "minItems": 1, "maxItems": MAX_TASKS}
     del schema["description"]
     about = {
-        "task": "The `sessname` of an upload's answer; may be repeated, 64 times at most.",
-        "key": "The `sesskey` of the same upload; as many, in the same order.",
+        "task": "The `sessname` from an upload's answer; may be repeated, at most 64 times.",
+        "key": "The `sesskey` from the same upload; as many keys as tasks, in the same order.",
     }
     return Value(value.name, about[value.name], schema, required=True, example=value.example)
 
 
 GROUP = Group(
     "Events",
-    "What becomes of photos, told as it happens, over one connection for many of them.",
+    "Live progress of many photos over one connection.",
     (
         Operation(
             "GET",
             "/events",
-            "Follow photos until each has its verdict",
-            "Server-sent events. `state`: it waits, behind `place` others, or is being recognised. "
-            "`result`: the verdict, with the keys of Result, and `task`. `gone`: there is no such "
-            "task for that key, or no more. `beat`: nothing happened for a while. `end`: nothing "
-            "is left to follow. A stream that stops without `end` may be asked for again.",
+            "Follow photos until each has its result",
+            "Server-sent events. `state`: the photo waits behind `place` others, or is "
+            "being recognised. `result`: the result, with the keys of Result and `task`. "
+            "`gone`: no such task for that key, or it was deleted. `beat`: nothing happened"
+            " for a while. `end`: nothing is left to follow. If a stream stops without "
+            "`end`, connect again.",
             (_several(_TASK), _several(_KEY)),
             answers=(
                 Answer(
                     200,
-                    "The events, as they happen.",
+                    "The events as they happen.",
                     "Event",
                     _EXAMPLE,
                     "text/event-stream",
                 ),
                 problem(
                     BadRequest,
-                    "No task, too many, or not as many keys.",
+                    "No task, too many tasks, or a different number of keys.",
                     "expected 1 to 64 times task= and key=, got 2 and 1",
                 ),
                 problem(
                     Busy,
-                    "Too many are listening already.",
+                    "Too many connections follow photos already.",
                     "too many wait already; ask for each result instead",
                     retry_after=10,
                 ),
@@ -81,13 +82,13 @@ GROUP = Group(
     ),
     {
         "Event": record(
-            "Something that happened.",
+            "An event.",
             "",
             event=text(
-                "What happened.", enum=["state", "result", "gone", "beat", "end", "message"]
+                "Type of the event.", enum=["state", "result", "gone", "beat", "end", "message"]
             ),
-            data=text("What there is to know of it, as JSON."),
-            retry=text("Milliseconds after which browsers ask again."),
+            data=text("Details as JSON."),
+            retry=text("Milliseconds before a browser connects again."),
         )
     },
 )

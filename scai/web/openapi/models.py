@@ -20,45 +20,45 @@ from scai.web.openapi.operations import (
     yes_no,
 )
 
-_SIZE: Schema = {"type": ["integer", "null"], "description": "Pixels; null: not known."}
+_SIZE: Schema = {"type": ["integer", "null"], "description": "In pixels; null if unknown."}
 _SCHEMAS: dict[str, Schema] = {
     "Model": record(
-        "A section of the models file, and the card beside its model. What is not known is empty.",
+        "A section of the models file, with the card of its model. Unknown values are empty.",
         "kind name default aliases problem summary classes labels input metrics plots engine "
         "running speed",
         kind=text("The kind of recognition.", enum=KIND_NAMES),
         name=text("Its name, for the field `model` of an upload."),
-        default=yes_no("Whether it is taken when an upload names none."),
-        aliases=rows("Other names of it.", {"type": "string"}),
-        problem=text("Why it cannot be used, if so."),
+        default=yes_no("Whether uploads that name no model use it."),
+        aliases=rows("Other names for it.", {"type": "string"}),
+        problem=text("Why it cannot be used, if it cannot."),
         summary=text("What it is for."),
-        task=text("What it was made to do."),
-        classes=whole("How many things it can tell apart."),
-        labels=rows("The first of their labels.", {"type": "string"}),
+        task=text("The task it was trained for."),
+        classes=whole("Number of classes."),
+        labels=rows("The first labels.", {"type": "string"}),
         input=record(
-            "What goes into it.",
+            "Input of the model.",
             "width height resize",
             width=_SIZE,
             height=_SIZE,
-            resize=text("How pictures are fitted."),
+            resize=text("How pictures are resized."),
         ),
         metrics=rows(
-            "How good it is, most telling first.",
+            "Accuracy and other figures, the most important first.",
             record(
                 "A figure.",
                 "name value unit title label",
-                name=text("As its card says it."),
-                value=number("The figure."),
-                unit=text("`share` (0 to 1), `ms`, or nothing."),
+                name=text("Its name on the card."),
+                value=number("The value."),
+                unit=text("`share` (0 to 1), `ms`, or empty."),
                 title=text("Its name without the label."),
-                label=text("The label that it was measured for, if for one."),
+                label=text("The label it was measured for, if any."),
             ),
         ),
-        limits=rows("What it cannot do.", {"type": "string"}),
-        data=text("What it learned from."),
+        limits=rows("Known limits.", {"type": "string"}),
+        data=text("Training data."),
         licence=text("Its licence."),
-        date=text("When it was made."),
-        trained_with=text("The command that made it."),
+        date=text("Creation date."),
+        trained_with=text("The command that trained it."),
         measured_with=text("The command that measured it."),
         format=text("The format of its file."),
         files=rows(
@@ -66,39 +66,40 @@ _SCHEMAS: dict[str, Schema] = {
             record("A file.", "name bytes", name=text("Its name."), bytes=whole("Its size.")),
         ),
         plots=rows(
-            "Pictures about it.",
+            "Plots of its evaluation.",
             record(
                 "A plot.",
                 "name url",
                 name=text("Its name."),
-                url=text("Where it is, on this server."),
-                width=whole("Pixels."),
-                height=whole("Pixels."),
+                url=text("Its address on this server."),
+                width=whole("In pixels."),
+                height=whole("In pixels."),
             ),
         ),
         engine=text("The library that runs it."),
-        device=text("What it runs on."),
-        precision=text("The numbers it is computed with."),
+        device=text("The device it runs on."),
+        precision=text("Numeric precision of the computation."),
         running=rows(
-            "The workers that began with it: engine, plan, how many photos they did.",
+            "Workers that started with it: engine, plan, number of photos processed.",
             {"type": "object"},
         ),
         speed={
             "type": "object",
-            "description": "How fast it was when engines were tried; empty: they were not.",
+            "description": "Its speed in the comparison of engines; "
+            "empty if they were not compared.",
         },
     ),
 }
 
 GROUP = Group(
     "Models",
-    "Which models there are, how good and how fast they are.",
+    "The available models, their accuracy and their speed.",
     (
         Operation(
             "GET",
             "/models.json",
             "All models",
-            "The default one of each kind comes first.",
+            "The default model of each kind comes first.",
             answers=(
                 Answer(
                     200,
@@ -120,7 +121,7 @@ GROUP = Group(
             "GET",
             "/models/{kind}/{name}/{file}",
             "A plot of a model",
-            "The `plots` of a model name them. Their addresses change with their content.",
+            "The `plots` of a model list the addresses, which change with the content.",
             (
                 Value(
                     "kind",
@@ -153,9 +154,9 @@ GROUP = Group(
                     "The plot.",
                     {"type": "string", "format": "binary"},
                     type="image/png",
-                    headers={"ETag": "Its mark, for `If-None-Match`."},
+                    headers={"ETag": "Version of the content, for `If-None-Match`."},
                 ),
-                Answer(304, "It is the one that `If-None-Match` names."),
+                Answer(304, "Not changed since the version in `If-None-Match`."),
                 problem(NotFound, "No such plot.", "no such picture of a model"),
             ),
             save="plot.png",

@@ -106,14 +106,14 @@ class Group:
 SESSION = (
     Value(
         "task",
-        "The `sessname` of the upload's answer.",
+        "The `sessname` from the upload's answer.",
         {"type": "string", "pattern": TASK},
         required=True,
         example="SESSNAME",
     ),
     Value(
         "key",
-        "The `sesskey` of the upload's answer.",
+        "The `sesskey` from the upload's answer.",
         {"type": "string", "pattern": KEY},
         required=True,
         example="SESSKEY",
@@ -170,5 +170,5 @@ def refusal(kind: type[ScaiError], about: str, sentence: str, **details: Any) ->
 
 
 def _headers(details: Mapping[str, Any]) -> dict[str, str]:
-    wait = {"Retry-After": "Seconds after which to try again."}
+    wait = {"Retry-After": "Seconds to wait before trying again."}
     return wait if "retry_after" in details else {}

@@ -15,7 +15,7 @@ from scai.errors import (
     UnsupportedFormat,
 )
 from scai.kinds import Kind
-from scai.settings import MOST_RESULTS
+from scai.settings import MAX_RESULTS
 from scai.web.openapi.operations import (
     A_KEY,
     A_TASK,
@@ -47,22 +47,24 @@ _PLAIN = {"status": "error", "filename": "", "datetime": "", "sesskey": ""}
 _USAGE = {**_PLAIN, "sessname": "please follow the api instruction"}
 
 _UPLOAD = record(
-    "What came of one picture.",
+    "The answer for one uploaded picture.",
     "status filename datetime sessname sesskey",
-    status=text("`success`: it will get its verdict, whatever happens.", enum=["success"]),
-    filename=text("The name it was sent under, without folders."),
-    datetime=text("When it came, in the server's time."),
-    sessname=text("Its task: with the key, it opens the result.", pattern=TASK),
-    sesskey=text("Its key. Nobody can guess it; keep it.", pattern=KEY),
+    status=text(
+        "`success`: the picture is safely stored and will be recognised.", enum=["success"]
+    ),
+    filename=text("The file name it was sent with, without folders."),
+    datetime=text("When it arrived, in the server's local time."),
+    sessname=text("Its task. Together with the key, it gives access to the result.", pattern=TASK),
+    sesskey=text("Its key. It cannot be guessed; keep it.", pattern=KEY),
 )
 _PROBLEM = {
     "status": text("Always `error`.", enum=["error"]),
-    "error": text("What was expected and what came, for people."),
+    "error": text("What was expected and what was received, for people."),
     "code": text("The kind of error, for programs."),
-    "stage": text("Where it happened, if known."),
-    "limit": number("The limit that was passed, if one was."),
-    "setting": text("The server's setting of that limit."),
-    "retry_after": number("Seconds after which to try again."),
+    "stage": text("The stage at which it happened, if known."),
+    "limit": number("The limit that was exceeded, if any."),
+    "setting": text("The server's setting for that limit."),
+    "retry_after": number("Seconds to wait before trying again."),
 }
 _SEED = {
     "filename": text("Empty."),
@@ -71,7 +73,7 @@ _SEED = {
     "sesskey": text("Empty."),
 }
 _REFUSAL = record(
-    "A refusal of an address that the original SCAI had: with its five keys besides.",
+    "An error from an address of the original SCAI, with the five keys that its clients read.",
     "status filename datetime sessname sesskey error code",
     **_PROBLEM,
     **_SEED,
@@ -89,20 +91,21 @@ def _options(place: str) -> tuple[Value, ...]:
     return (
         Value(
             "model",
-            "A model of `GET /models.json`; absent: the default one.",
+            "A model from `GET /models.json`. If absent: the default model.",
             {"type": "string"},
             place,
         ),
         Value(
             "threshold",
-            "Least score of a result. Absent: the model's own for detection, else none.",
+            "Confidence threshold. If absent: the model's own for detection, none for "
+            "classification.",
             {"type": "number", "minimum": 0, "maximum": 1},
             place,
         ),
         Value(
             "top_k",
-            "Most results. Absent: as many as the model's section says.",
-            {"type": "integer", "minimum": 1, "maximum": MOST_RESULTS},
+            "Maximum number of results. If absent: the model's own setting.",
+            {"type": "integer", "minimum": 1, "maximum": MAX_RESULTS},
             place,
         ),
     )
@@ -111,7 +114,7 @@ def _options(place: str) -> tuple[Value, ...]:
 _PHOTO: Schema = {"type": "string", "format": "binary"}
 _PHOTOS = Value(
     "photo",
-    "The picture: JPEG, PNG, WebP, BMP or GIF. Several at once are answered by an array.",
+    "The picture: JPEG, PNG, WebP, BMP or GIF. Several pictures get an array of answers.",
     {"type": "array", "items": _PHOTO, "minItems": 1},
     "form",
     required=True,
@@ -125,11 +128,11 @@ _BODY = Value(
     required=True,
     example="photo.jpg",
 )
-_FILENAME = Value("filename", "The name to show.", {"type": "string"})
+_FILENAME = Value("filename", "File name to show with the result.", {"type": "string"})
 _REFUSALS = (
     refusal(
         BadRequest,
-        "No picture, a damaged one, or a value out of its range.",
+        "No picture, a damaged picture, or a value out of range.",
         "please follow the api instruction",
     ),
     refusal(
@@ -142,11 +145,11 @@ _REFUSALS = (
     ),
     refusal(
         UnsupportedFormat,
-        "It is no picture, or one of another format.",
+        "Not a picture, or a picture in an unsupported format.",
         "not supported file format (jpg, png)",
         stage="probe",
     ),
-    refusal(ScaiError, "A mistake of the server; its log says more.", MISTAKE),
+    refusal(ScaiError, "Internal error; the server's log has the details.", MISTAKE),
     refusal(Busy, "The queue is full.", "the queue is full; try again in a minute", retry_after=60),
     refusal(
         StorageFull,
@@ -158,7 +161,7 @@ _REFUSALS = (
 
 def _uploads(kind: Kind) -> tuple[Operation, ...]:
     one_or_many: Schema = {
-        "oneOf": [ref("Upload"), rows("One answer a photo.", ref("UploadOrRefusal"))]
+        "oneOf": [ref("Upload"), rows("One answer per photo.", ref("UploadOrRefusal"))]
     }
     usage = Answer(
         200,
@@ -176,14 +179,17 @@ def _uploads(kind: Kind) -> tuple[Operation, ...]:
             "POST",
             kind.upload,
             kind.api.post,
-            "Once it is answered, the photo is on stable storage and will get a verdict. Ask for "
-            "it with the task and the key of the answer. Each of several photos stands or falls "
-            "by itself.",
+            "When the answer arrives, the photo is safely stored and will be recognised. "
+            "Fetch the result with the task and the key from the answer. Each of several "
+            "photos succeeds or fails on its own.",
             (_PHOTOS, *_options("form")),
             (FORM,),
             (
                 Answer(
-                    200, "Taken: one object, or an array for several photos.", one_or_many, _TAKEN
+                    200,
+                    "Accepted: one object, or an array for several photos.",
+                    one_or_many,
+                    _TAKEN,
                 ),
                 *(replace(answer, schema="Refusals") for answer in _REFUSALS),
             ),
@@ -194,10 +200,10 @@ def _uploads(kind: Kind) -> tuple[Operation, ...]:
             "PUT",
             kind.upload,
             kind.api.put,
-            "The body is the picture and nothing else, whatever its type says. POST takes it too.",
+            "The body is the picture itself, whatever its media type says. POST works as well.",
             (_BODY, *_options("query"), _FILENAME),
             (BYTES,),
-            (Answer(200, "Taken.", "Upload", _TAKEN), *_REFUSALS),
+            (Answer(200, "Accepted.", "Upload", _TAKEN), *_REFUSALS),
             kind=kind.name,
             opens="session",
         ),
@@ -210,9 +216,9 @@ def _uploads(kind: Kind) -> tuple[Operation, ...]:
 
 _SCHEMAS: dict[str, Schema] = {
     "Upload": _UPLOAD,
-    "Problem": record("A refusal, with the reason.", "status error code", **_PROBLEM),
+    "Problem": record("An error, with its reason.", "status error code", **_PROBLEM),
     "Refusal": _REFUSAL,
-    "Refusals": {"oneOf": [ref("Refusal"), rows("One a photo.", ref("Refusal"))]},
+    "Refusals": {"oneOf": [ref("Refusal"), rows("One per photo.", ref("Refusal"))]},
     "UploadOrRefusal": {"oneOf": [ref("Upload"), ref("Refusal")]},
     "Usage": _HOW,
 }
@@ -222,7 +228,7 @@ def group(kinds: Iterable[Kind]) -> Group:
     """The operations that send a photo to one of these kinds of recognition."""
     return Group(
         "Recognise",
-        "Send a photo. The answer comes at once; the verdict follows under Results.",
+        "Send a photo. The answer comes at once; fetch the result under Results.",
         tuple(operation for kind in kinds for operation in _uploads(kind)),
         _SCHEMAS,
     )

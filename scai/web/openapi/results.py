@@ -25,18 +25,18 @@ from scai.web.openapi.operations import (
 )
 
 _STATES = ["initialization", "processing", "complete", "failure"]
-_LABEL = text("What it is.")
-_SCORE = number("How sure the model is, 0 to 1.")
+_LABEL = text("Name of the class.")
+_SCORE = number("Confidence score, 0 to 1.")
 _SCHEMAS: dict[str, Schema] = {
     "Class": record(
-        "One answer of a classifier.",
+        "One class that a classifier predicted.",
         "label index score",
         label=_LABEL,
-        index=whole("Its line in the label file, from 0."),
+        index=whole("Its line in the labels file, from 0."),
         score=_SCORE,
     ),
     "Box": record(
-        "A box, in pixels of the upright picture from its left and upper edge.",
+        "A box in pixels of the upright picture, measured from the upper left corner.",
         "x_min y_min x_max y_max",
         x_min=number("Left edge."),
         y_min=number("Upper edge."),
@@ -44,33 +44,36 @@ _SCHEMAS: dict[str, Schema] = {
         y_max=number("Lower edge."),
     ),
     "Object": record(
-        "One object that was found.",
+        "One detected object.",
         "label class_id score box",
         label=_LABEL,
-        class_id=whole("Its id in the label file."),
+        class_id=whole("Its id in the labels file."),
         score=_SCORE,
         box=ref("Box"),
     ),
     "Removed": record(
-        "A photo that is gone.",
+        "A deleted photo.",
         "status sessname",
         status=text("Always `success`.", enum=["success"]),
-        sessname=text("The task that it was."),
+        sessname=text("Its former task."),
     ),
     "Result": record(
-        "How far a recognition is, and what came of it.",
+        "The state of a recognition, and its result.",
         "state job message result result_image",
         state=text(
-            "`initialization`: waits; `processing`; then `complete` or `failure`, which never "
-            "change.",
+            "`initialization`: waiting; `processing`: running; then `complete` or "
+            "`failure`, which are final.",
             enum=_STATES,
         ),
         job=text("The kind of recognition.", enum=KIND_NAMES),
         message=text("A sentence for people."),
-        result=text("Classification: label to percent, as JSON in a string. For old clients."),
-        result_image=text("`output.png` when there is an annotated picture, else empty."),
+        result=text(
+            "Classification only: a JSON object in a string, from label to percentage. For "
+            "old clients."
+        ),
+        result_image=text("`output.png` if there is an annotated picture, else empty."),
         predictions={
-            "description": "What was found, best first. An empty array: nothing.",
+            "description": "The predictions, the best first. The array is empty if there are none.",
             "oneOf": [
                 {"type": "array", "maxItems": 0},
                 {"type": "array", "items": ref("Class"), "minItems": 1},
@@ -78,28 +81,28 @@ _SCHEMAS: dict[str, Schema] = {
             ],
         },
         image=record(
-            "The picture that was looked at.",
+            "The picture that was recognised.",
             "width height orientation",
-            width=whole("Pixels of the upright picture."),
-            height=whole("Pixels of the upright picture."),
-            orientation=whole("The EXIF orientation that it came in, 1 to 8."),
+            width=whole("In pixels of the upright picture."),
+            height=whole("In pixels of the upright picture."),
+            orientation=whole("The EXIF orientation of the upload, 1 to 8."),
         ),
-        model=text("The model that answered; until then, what was asked for."),
+        model=text("The model that was used; until then, the requested one."),
         engine=text("The library that ran the model."),
         timing={
             "type": "object",
             "description": "Milliseconds: `waited_ms`, `decode_ms`, `infer_ms`, `draw_ms`.",
             "additionalProperties": {"type": "number"},
         },
-        batch=whole("How many pictures were recognised together."),
-        threshold=number("As it was asked for."),
-        top_k=whole("As it was asked for."),
-        filename=text("The name of the picture."),
-        datetime=text("When it came, in the server's time."),
+        batch=whole("Size of the inference batch: pictures recognised together."),
+        threshold=number("As requested."),
+        top_k=whole("As requested."),
+        filename=text("File name of the picture."),
+        datetime=text("When it arrived, in the server's local time."),
         created=number("The same in seconds since 1970."),
         error=text("After a failure: the reason."),
-        code=text("After a failure: the reason's code, for programs."),
-        stage=text("After a failure: where it happened."),
+        code=text("After a failure: the code of the reason, for programs."),
+        stage=text("After a failure: the stage at which it happened."),
     ),
 }
 
@@ -140,16 +143,16 @@ _EXAMPLES = {
 }
 _WAIT = Value(
     "wait",
-    "Seconds to hold the answer back until there is a verdict: long polling. {max_wait} at most.",
+    "Long polling: seconds to wait for the result, at most {max_wait}.",
     {"type": "number", "minimum": 0},
     example="20",
 )
 _UNKNOWN = refusal(
     NotFound,
-    "No such task, a wrong key, or a task of the other kind.",
+    "No such task, a wrong key, or a task of another kind.",
     "no available task, key or job",
 )
-_MISTAKE = refusal(ScaiError, "A mistake of the server; its log says more.", MISTAKE)
+_MISTAKE = refusal(ScaiError, "Internal error; the server's log has the details.", MISTAKE)
 _BYTES: Schema = {"type": "string", "format": "binary"}
 _PICTURE_TYPES = ("image/jpeg", "image/png", "image/webp", "image/bmp", "image/gif")
 
@@ -157,7 +160,7 @@ _PICTURE_TYPES = ("image/jpeg", "image/png", "image/webp", "image/bmp", "image/g
 def _picture(
     path: str, kind: str, summary: str, about: str, types: tuple[str, ...], save: str
 ) -> Operation:
-    kept = {"ETag": "Its mark, for `If-None-Match`."}
+    kept = {"ETag": "Version of the content, for `If-None-Match`."}
     there = tuple(Answer(200, "The picture.", _BYTES, type=each, headers=kept) for each in types)
     return Operation(
         "GET",
@@ -168,12 +171,12 @@ def _picture(
         (),
         (
             *there,
-            Answer(206, "A part of it, when `Range` asked for one.", type="*/*"),
-            Answer(304, "It is the one that `If-None-Match` names."),
+            Answer(206, "The part that `Range` asked for.", type="*/*"),
+            Answer(304, "Not changed since the version in `If-None-Match`."),
             Answer(
                 404, "No such task, or no picture yet: a placeholder.", _BYTES, type="image/jpeg"
             ),
-            Answer(416, "There is no such part of it.", type="text/html"),
+            Answer(416, "The part that `Range` asked for does not exist.", type="text/html"),
             _MISTAKE,
         ),
         kind=kind,
@@ -187,14 +190,14 @@ def _results(kind: Kind) -> tuple[Operation, ...]:
             "GET",
             kind.result,
             kind.api.result,
-            "Answered at once with the state as it is, or, with `wait`, as soon as there is a "
-            "verdict. Ask again until `state` is `complete` or `failure`.",
+            "Returns the current state at once or, with `wait`, as soon as there is a "
+            "result. Ask again until `state` is `complete` or `failure`.",
             (*SESSION, _WAIT),
             (),
             (
                 Answer(
                     200,
-                    "The state, and the verdict if there is one.",
+                    "The state, and the result if there is one.",
                     "Result",
                     _example(kind),
                 ),
@@ -207,15 +210,16 @@ def _results(kind: Kind) -> tuple[Operation, ...]:
             "DELETE",
             kind.result,
             kind.api.remove,
-            "It is gone at once, with all that came of it; while it waits, it will never run.",
+            "Deletes the photo and its result at once. A photo that still waits will not be"
+            " recognised.",
             SESSION,
             (),
             (
-                Answer(200, "It is gone.", "Removed", {"status": "success", "sessname": A_TASK}),
+                Answer(200, "Deleted.", "Removed", {"status": "success", "sessname": A_TASK}),
                 _UNKNOWN,
                 refusal(
                     InUse,
-                    "It is being recognised; delete it when that is over.",
+                    "It is being recognised; try again when that has finished.",
                     "this photo is being recognised; remove it when that is over",
                 ),
                 _MISTAKE,
@@ -226,7 +230,8 @@ def _results(kind: Kind) -> tuple[Operation, ...]:
             kind.input,
             kind.name,
             kind.api.input,
-            "Byte for byte, with its true type. It never changes, so it may be kept.",
+            "The original bytes, with the media type that they really have. They never "
+            "change, so they may be cached.",
             _PICTURE_TYPES,
             "photo.jpg",
         ),
@@ -237,7 +242,7 @@ def _results(kind: Kind) -> tuple[Operation, ...]:
                 kind.output,
                 kind.name,
                 "The photo with the boxes drawn on it",
-                "A PNG of the upright photo; there once the verdict is `complete`.",
+                "A PNG of the upright photo, available once `state` is `complete`.",
                 ("image/png",),
                 "boxes.png",
             )
@@ -261,7 +266,7 @@ def group(kinds: Iterable[Kind]) -> Group:
     """The operations that ask these kinds of recognition for what came of a photo."""
     return Group(
         "Results",
-        "The verdict on a photo and its pictures, for whoever has its task and key.",
+        "The result of a photo and its pictures, for anyone who has the task and the key.",
         tuple(operation for kind in kinds for operation in _results(kind)),
         _SCHEMAS,
     )

@@ -28,147 +28,154 @@ def _known_or_null(about: str) -> Schema:
 
 
 _SCHEMAS: dict[str, Schema] = {
-    "Alive": record("A sign of life.", "status", status=text("Always `ok`.", enum=["ok"])),
+    "Alive": record(
+        "Confirms that the server is running.", "status", status=text("Always `ok`.", enum=["ok"])
+    ),
     "Ready": record(
         "Whether the server is ready.",
         "ready runningmode warm_workers disk_writable",
         ready=yes_no("Whether it is ready."),
         runningmode=text(
-            "`runtime`: workers stay; `job`: a process for each photo.", enum=["runtime", "job"]
+            "`runtime`: resident workers; `job`: one process per photo.", enum=["runtime", "job"]
         ),
         warm_workers={
             "type": "object",
             "description": "Workers with a loaded model, by kind of recognition.",
             "additionalProperties": {"type": "integer", "minimum": 0},
         },
-        disk_writable=yes_no("Whether the disk takes a file now."),
+        disk_writable=yes_no("Whether the disk is writable."),
     ),
     "Version": record(
-        "What the server is.",
+        "The version of the server, and how safely it stores photos.",
         "version durability",
         version=text("The version of SCAI."),
         durability=text(
-            "When uploads and verdicts are flushed to the disk.", enum=["always", "group", "off"]
+            "When uploads and results are flushed to the disk.", enum=["always", "group", "off"]
         ),
     ),
     "Status": record(
-        "The server as it is now; at most a second old.",
+        "The current state of the server, at most one second old.",
         "level findings time version uptime_s settings waiting running held per_minute hour queues "
         "failures portal disk",
-        level=text("The worst of the findings; `good`: all is well.", enum=_LEVELS),
+        level=text(
+            "The most severe level among the findings; `good` if there are none.", enum=_LEVELS
+        ),
         findings=rows(
-            "What a person should know, worst first.",
+            "What the operator should know, the most severe first.",
             record(
                 "A finding.",
                 "code level",
-                code=text("Which one, for programs."),
-                level=text("How bad it is.", enum=_LEVELS[1:]),
-                kind=text("The kind of recognition, if it is about one.", enum=KIND_NAMES),
+                code=text("Its code, for programs."),
+                level=text("Its severity.", enum=_LEVELS[1:]),
+                kind=text("The kind of recognition, if it concerns only one.", enum=KIND_NAMES),
             ),
         ),
-        time=number("Now, in seconds since 1970."),
+        time=number("Current time, in seconds since 1970."),
         version=text("The version of SCAI."),
-        uptime_s=number("Seconds since this process began."),
-        settings={"type": "object", "description": "The settings that matter here."},
-        waiting=whole("Photos that wait."),
-        running=whole("Photos that are being recognised."),
-        held=whole("Photos set aside for a person to look at."),
-        per_minute=number("Verdicts of the last minute."),
+        uptime_s=number("Seconds since this process started."),
+        settings={"type": "object", "description": "Settings that matter here."},
+        waiting=whole("Waiting photos."),
+        running=whole("Photos being recognised."),
+        held=whole("Photos on hold until the operator looks at them."),
+        per_minute=number("Results in the last minute."),
         hour=ref("Hour"),
-        queues=rows("One for each kind of recognition.", ref("Queue")),
+        queues=rows("One entry per kind of recognition.", ref("Queue")),
         failures=rows(
-            "Why photos failed in the last hour, the most frequent reason first.",
+            "Reasons of failures in the last hour, the most frequent first.",
             record(
                 "A reason.",
                 "kind code stage reason count last",
                 kind=text("The kind of recognition.", enum=KIND_NAMES),
-                code=text("The reason's code, for programs."),
-                stage=text("Where it happened."),
+                code=text("The code of the reason, for programs."),
+                stage=text("The stage at which it happened."),
                 reason=text("The reason."),
-                count=whole("How often."),
+                count=whole("Number of occurrences."),
                 last=number("The last time, in seconds since 1970."),
             ),
         ),
         portal=record(
-            "The process that answers.",
+            "The process that answered.",
             "pid memory_bytes",
-            pid=whole("Its number."),
-            memory_bytes=_known_or_null("Its memory; null: not known."),
+            pid=whole("Its process ID."),
+            memory_bytes=_known_or_null("Its memory in bytes; null if unknown."),
         ),
         disk={
-            "description": "The disk of the photos; null: not known.",
+            "description": "The disk that stores the photos; null if unknown.",
             "type": ["object", "null"],
             "properties": {
-                "free_bytes": whole("Room that is left."),
-                "total_bytes": whole("All room."),
-                "sessions": whole("Photos that are kept."),
+                "free_bytes": whole("Free space in bytes."),
+                "total_bytes": whole("Total space in bytes."),
+                "sessions": whole("Number of stored photos."),
             },
         },
     ),
     "Hour": record(
-        "The verdicts of the last hour.",
+        "Results of the last hour.",
         "count failures p50_ms p95_ms",
-        count=whole("How many."),
-        failures=whole("How many of them failed."),
-        p50_ms=_known_or_null("Milliseconds from upload to verdict, of the middle one."),
-        p95_ms=_known_or_null("The same, which 95 of 100 did not pass."),
+        count=whole("How many there were."),
+        failures=whole("How many failed."),
+        p50_ms=_known_or_null("Median time from upload to result, in milliseconds."),
+        p95_ms=_known_or_null("95th percentile of the same time."),
     ),
     "Queue": record(
         "One kind of recognition.",
         "kind waiting running held oldest_s ages per_minute last_verdict hour minutes workers "
         "holds",
         kind=text("The kind of recognition.", enum=KIND_NAMES),
-        waiting=whole("Photos that wait."),
-        running=whole("Photos that are being recognised."),
-        held=whole("Photos set aside for a person to look at."),
-        oldest_s=_known_or_null("Seconds that the oldest waits; null: none waits."),
+        waiting=whole("Waiting photos."),
+        running=whole("Photos being recognised."),
+        held=whole("Photos on hold until the operator looks at them."),
+        oldest_s=_known_or_null("Age of the oldest waiting photo in seconds; null if none waits."),
         ages=rows(
-            "How many wait how long.",
+            "Waiting photos by age.",
             record(
                 "A group.",
                 "up_to count",
-                up_to=_known_or_null("Seconds at most; null: longer."),
-                count=whole("How many."),
+                up_to=_known_or_null("Upper limit in seconds; null: no limit."),
+                count=whole("How many there were."),
             ),
         ),
-        per_minute=number("Verdicts of the last minute."),
-        last_verdict=_known_or_null("The minute of the last verdict, in seconds since 1970."),
+        per_minute=number("Results in the last minute."),
+        last_verdict=_known_or_null("The minute of the last result, in seconds since 1970."),
         hour=ref("Hour"),
         minutes=rows(
             "Each minute of the last hour, oldest first.",
             record(
                 "A minute.",
                 "time count failures p50_ms p95_ms waited_ms",
-                time=number("Its beginning, in seconds since 1970."),
-                count=whole("How many."),
-                failures=whole("How many of them failed."),
-                p50_ms=_known_or_null("Milliseconds from upload to verdict, of the middle one."),
-                p95_ms=_known_or_null("The same, which 95 of 100 did not pass."),
-                waited_ms=_known_or_null("Milliseconds that they waited, on average."),
+                time=number("Its start, in seconds since 1970."),
+                count=whole("How many there were."),
+                failures=whole("How many failed."),
+                p50_ms=_known_or_null("Median time from upload to result, in milliseconds."),
+                p95_ms=_known_or_null("95th percentile of the same time."),
+                waited_ms=_known_or_null("Mean waiting time in milliseconds."),
             ),
         ),
         workers=rows(
-            "The living workers.",
+            "The running workers.",
             record(
                 "A worker.",
                 "id state model done",
-                id=text("Which one."),
-                pid=whole("Its process."),
-                state=text("What it does.", enum=["loading", "busy", "idle"]),
-                in_hand=whole("Photos that it has taken."),
-                model=text("The model that it began with."),
+                id=text("ID of the worker."),
+                pid=whole("Its process ID."),
+                state=text("What it is doing.", enum=["loading", "busy", "idle"]),
+                in_hand=whole("Photos it has claimed."),
+                model=text("The model it started with."),
                 engine=text("The library that runs it."),
-                plan=text("How that library runs it."),
-                batch=whole("Most photos in one run."),
-                done=whole("Photos that it did."),
-                age_s=number("Seconds since it began."),
-                memory_bytes=_known_or_null("Its memory; null: not known."),
+                plan=text("How the library runs it."),
+                batch=whole("Largest size of an inference batch."),
+                done=whole("Photos it has processed."),
+                age_s=number("Seconds since it started."),
+                memory_bytes=_known_or_null("Its memory in bytes; null if unknown."),
             ),
         ),
         holds=rows(
-            "Why photos were set aside.",
+            "Why photos are on hold.",
             record(
-                "A reason.", "reason count", reason=text("The reason."), count=whole("How often.")
+                "A reason.",
+                "reason count",
+                reason=text("The reason."),
+                count=whole("Number of occurrences."),
             ),
         ),
     ),
@@ -183,17 +190,17 @@ _NONE: dict[str, Any] = {"count": 0, "failures": 0, "p50_ms": None, "p95_ms": No
 
 GROUP = Group(
     "Status and health",
-    "For people on watch, load balancers and monitoring.",
+    "For operators, load balancers and monitoring.",
     (
         Operation(
             "GET",
             "/status.json",
             "How the server is doing",
-            "Queues, workers, the last hour, failures with their reasons, the disk.",
+            "Queues, workers, the last hour, reasons of failures, and the disk.",
             answers=(
                 Answer(
                     200,
-                    "Its state.",
+                    "The state of the server.",
                     "Status",
                     {
                         "level": "good",
@@ -208,20 +215,20 @@ GROUP = Group(
         Operation(
             "GET",
             "/healthz",
-            "Whether the server lives",
-            answers=(Answer(200, "It lives.", "Alive", {"status": "ok"}),),
+            "Whether the server is running",
+            answers=(Answer(200, "It is running.", "Alive", {"status": "ok"}),),
         ),
         Operation(
             "GET",
             "/readyz",
             "Whether the server is ready for photos",
-            "Ready is a server whose disk takes a file and whose workers have loaded a model of "
-            "each kind.",
+            "The server is ready when its disk is writable and its workers have loaded a "
+            "model of each kind.",
             answers=(
                 Answer(200, "It is ready.", "Ready", _READY),
                 Answer(
                     503,
-                    "It is not ready, or not yet.",
+                    "It is not ready, or not ready yet.",
                     "Ready",
                     {
                         **_READY,
@@ -234,7 +241,7 @@ GROUP = Group(
         Operation(
             "GET",
             "/version",
-            "What the server is",
+            "The version of the server",
             answers=(
                 Answer(
                     200, "Its version.", "Version", {"version": __version__, "durability": "group"}
@@ -245,7 +252,7 @@ GROUP = Group(
             "GET",
             "/openapi.json",
             "This description, for programs",
-            "OpenAPI 3.1, with the address under which it was asked for.",
+            "OpenAPI 3.1, with the server address that this request used.",
             answers=(Answer(200, "The description.", {"type": "object"}, {"openapi": "3.1.0"}),),
         ),
     ),
