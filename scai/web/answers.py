@@ -1,13 +1,13 @@
-"""Answers in JSON: the keys of a refusal, and the headers that go with them."""
+"""What all answers share: the keys of a refusal in JSON, and headers."""
 
 from __future__ import annotations
 
 import logging
-from typing import Any, TypeVar
+from typing import Any
 
-from flask import Response, jsonify, request
+from flask import jsonify, request
+from flask.wrappers import Response
 from werkzeug.exceptions import HTTPException
-from werkzeug.wrappers import Response as AnyResponse
 
 from scai.errors import MISTAKE, BadRequest, NotFound, ScaiError, WrongMethod
 from scai.storage.disk import storage_error
@@ -17,7 +17,21 @@ log = logging.getLogger(__name__)
 # Headers of an HTTP error that its answer in JSON has too.
 _ERROR_HEADERS = ("Allow", "Content-Range", "Retry-After")
 
-AnyAnswer = TypeVar("AnyAnswer", bound=AnyResponse)
+_PICTURES = ("image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp")
+_SECURITY = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; "
+    "base-uri 'none'; frame-ancestors 'none'; form-action 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+# A browser that opens a picture alone makes a document of it, with styles of its own. So the policy
+# of pictures has no rule for styles; nothing else may load.
+_PICTURE_POLICY = "; ".join(
+    [
+        *(f"{what}-src 'none'" for what in ("script", "connect", "object", "frame", "font")),
+        *("base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'", "sandbox"),
+    ]
+)
 
 
 def problem(error: ScaiError) -> dict[str, Any]:
@@ -40,15 +54,24 @@ def send(answer: Any, status: int = 200) -> Response:
     return no_store(response)
 
 
-def no_store(response: AnyAnswer) -> AnyAnswer:
+def no_store(response: Response) -> Response:
     """Forbid every cache to store this answer: it changes, or it holds somebody's key."""
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
-def retry_after(response: AnyAnswer, seconds: float) -> AnyAnswer:
+def retry_after(response: Response, seconds: float) -> Response:
     """Say after how many seconds the client may try again."""
     response.headers["Retry-After"] = str(seconds)
+    return response
+
+
+def secure(response: Response) -> Response:
+    """Add the headers that keep a browser from running or leaking what it gets."""
+    if response.mimetype in _PICTURES:
+        response.headers["Content-Security-Policy"] = _PICTURE_POLICY
+    for header, value in _SECURITY.items():
+        response.headers.setdefault(header, value)
     return response
 
 

@@ -1,4 +1,4 @@
-"""The Flask application: every set of routes in scai/web/, and headers on every answer."""
+"""The Flask application: every set of routes, the page's files and the errors of HTTP."""
 
 from __future__ import annotations
 
@@ -13,32 +13,14 @@ from scai.settings import ROOT, Settings
 from scai.web import answers, page
 from scai.web.static_files import serve_statics
 
-_PIXELS = ("image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp")
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; "
-    "base-uri 'none'; frame-ancestors 'none'; form-action 'self'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
-
-
-# Browsers make a document of a picture that is opened alone, and lay it out by styles of their own:
-# a policy without a rule for styles leaves room for that. Pixels hold nothing else to rule.
-_PICTURE_POLICY = "; ".join(
-    [
-        *(f"{what}-src 'none'" for what in ("script", "connect", "object", "frame", "font")),
-        *("base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'", "sandbox"),
-    ]
-)
-
 
 def create_app(service: JobService, settings: Settings) -> Flask:
     """A new application. No global, no thread; call it twice and get two."""
     app = Flask("scai", template_folder=str(ROOT / "templates"), static_folder=None)
     app.config["KINDS"] = settings.kinds
     app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes
-    # Only how the browser came, for addresses and cookies. Whoever sends the header without a proxy
-    # between tells a lie to nobody but himself.
+    # Trust the proxy's word for http or https, and for nothing else: only the addresses and cookies
+    # of the same client depend on it.
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=0, x_proto=1)  # type: ignore[method-assign]
     serve_statics(app, ROOT / "static")
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -57,12 +39,5 @@ def create_app(service: JobService, settings: Settings) -> Flask:
                 answer.headers[name] = value
         return answer
 
-    @app.after_request
-    def secure(response: Response) -> Response:
-        if response.mimetype in _PIXELS:
-            response.headers["Content-Security-Policy"] = _PICTURE_POLICY
-        for header, value in _HEADERS.items():
-            response.headers.setdefault(header, value)
-        return response
-
+    app.after_request(answers.secure)
     return app

@@ -1,7 +1,7 @@
-"""The pictures and fields of a request, read once.
+"""Read the pictures and the fields of a request.
 
-A small form of the usual shape is cut where its boundary stands; everything else goes through
-Werkzeug's parser, which knows every shape but looks at each byte several times.
+A small form of the usual shape is split at its boundary; everything else goes through Werkzeug's
+parser, which knows every shape but looks at each byte several times.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from scai.settings import Settings
 from scai.storage.upload_spool import IN_MEMORY, Spool
 
 # The largest body that is read in one piece: a small picture and the form around it, in bytes.
-_SMALL_BODY = IN_MEMORY + 64 * 1024
+SMALL_BODY = IN_MEMORY + 64 * 1024
 _CHUNK = 128 * 1024
-# What the short way deals with; anything larger or stranger goes the long one.
-_LONGEST_HEAD = 4096
-_LONGEST_FIELD = 64 * 1024
-_MOST_PARTS = 100
+# Larger or stranger forms are not split. In bytes, but for the parts.
+_MAX_HEAD = 4096
+_MAX_FIELD = 64 * 1024
+_MAX_PARTS = 100
 
 # The seed's text for a form that cannot be read.
 BROKEN_UPLOAD = "upload process was error"
@@ -46,11 +46,11 @@ class Photo:
 
 @dataclass
 class Form:
-    """The fields of a request, the first of each name, and its pictures in their order."""
+    """The fields of a request, the first of each name, and its pictures in order."""
 
     fields: dict[str, str] = field(default_factory=dict)
     photos: list[Photo] = field(default_factory=list)
-    # The first file of each other field that was asked for.
+    # The first file of each of the other fields with files.
     others: dict[str, Photo] = field(default_factory=dict)
 
 
@@ -61,41 +61,43 @@ def form_of(
     folder: Path,
     limit: int,
     others: Mapping[str, int] = MappingProxyType({}),
+    small_body: int = SMALL_BODY,
 ) -> Iterator[Form]:
-    """The multipart form of a request, whose files stand in the field `photo`.
+    """Read a multipart form, whose pictures are in the field `photo`.
 
-    `others` are more fields with a file, each with a limit of its own in bytes.
+    others: further fields with a file, and the limit of each in bytes.
+    small_body: the largest form in bytes that is split, not parsed.
 
-    A picture of more than `limit` bytes is dropped and marked; large ones lie in `folder` until
-    they are moved away, or the block ends. Raises HTTPException for a request that is too large
-    or a form of too many or too long fields; what is no form is an empty one.
+    A picture of more than `limit` bytes is dropped, and its spool says so. Large pictures lie in
+    `folder` until they are moved away or the block ends. Raises HTTPException for a request that
+    is too large or has too many or too long fields. A body that is no form gives an empty one.
     """
     spools: list[Spool] = []
 
-    def spool(name: str) -> Spool:
+    def new_spool(name: str) -> Spool:
         spools.append(Spool(folder, others.get(name, limit)))
         return spools[-1]
 
     try:
-        yield _read(request, _Fields(photo, others), spool)
+        yield _read(request, _FileFields(photo, others), new_spool, small_body)
     finally:
-        for left in spools:
-            left.close()
+        for spool in spools:
+            spool.close()
 
 
-def fields_of(request: Request, most: int = 500_000) -> Mapping[str, str]:
-    """The fields of a form that has no files, of at most `most` bytes.
+def fields_of(request: Request, limit: int = 500_000) -> Mapping[str, str]:
+    """Read a form without files.
 
-    Raises RequestEntityTooLarge for a longer one, however it says its length: Werkzeug reads a form
-    without a length into memory up to the limit for uploads.
+    Raises RequestEntityTooLarge for more than `limit` bytes, whether the request announces its
+    length or not: without a length, Werkzeug would read up to the limit for uploads into memory.
     """
-    request.max_content_length = request.max_form_memory_size = most
+    request.max_content_length = request.max_form_memory_size = limit
     return request.form
 
 
 @contextmanager
 def body_of(request: Request, folder: Path, limit: int) -> Iterator[Spool]:
-    """The body of a request as a picture; reading ends when it is longer than `limit` bytes."""
+    """Read the body of a request as a picture; stop once it is longer than `limit` bytes."""
     spool = Spool(folder, limit)
     try:
         while not spool.too_large and (data := request.stream.read(_CHUNK)):
@@ -106,7 +108,7 @@ def body_of(request: Request, folder: Path, limit: int) -> Iterator[Spool]:
 
 
 def too_large(settings: Settings) -> ImageTooLarge:
-    """The refusal of a picture that has more bytes than one may have."""
+    """The error for a picture with too many bytes."""
     return ImageTooLarge(
         f"expected at most {settings.max_upload_mb:g} MB a picture",
         stage="upload",
@@ -131,14 +133,14 @@ def form_error(error: HTTPException, request: Request, settings: Settings) -> Sc
 
 
 @dataclass(frozen=True)
-class _Fields:
-    """Which fields hold files: the one of the pictures, and others."""
+class _FileFields:
+    """Which fields have files: the field of the pictures, and others."""
 
     photo: str
     others: Collection[str]
 
     def put(self, form: Form, name: str, file: Photo) -> None:
-        """Put the file of field `name` into its place in the form, if it has one."""
+        """Put the file of field `name` into the form, if this field may have one."""
         if name == self.photo:
             form.photos.append(file)
         elif name in self.others:
@@ -146,7 +148,7 @@ class _Fields:
 
 
 class _Parser(MultiPartParser):
-    """Werkzeug's parser, which tells for which field a file is."""
+    """Werkzeug's parser, with a spool for each file that is chosen by the name of its field."""
 
     def __init__(self, spool: Callable[[str], Spool], **limits: Any) -> None:
         super().__init__(**limits)
@@ -156,26 +158,28 @@ class _Parser(MultiPartParser):
         return self._spool(event.name)  # type: ignore[return-value]
 
 
-def _read(request: Request, wanted: _Fields, spool: Callable[[str], Spool]) -> Form:
+def _read(
+    request: Request, files: _FileFields, spool: Callable[[str], Spool], small_body: int
+) -> Form:
     boundary = request.mimetype_params.get("boundary", "").encode("latin-1", "replace")
     stream: IO[bytes] = request.stream
-    if (request.content_length or _SMALL_BODY + 1) <= _SMALL_BODY:
+    if request.content_length and request.content_length <= small_body:
         body = stream.read()
-        parts = _cut(body, boundary) if boundary else None
+        parts = split(body, boundary)
         if parts is not None:
-            return _form(parts, wanted, spool)
+            return _form(parts, files, spool)
         stream = io.BytesIO(body)
-    return _parsed(request, stream, boundary, wanted, spool)
+    return _parse(request, stream, boundary, files, spool)
 
 
-def _parsed(
+def _parse(
     request: Request,
     stream: IO[bytes],
     boundary: bytes,
-    wanted: _Fields,
+    files: _FileFields,
     spool: Callable[[str], Spool],
 ) -> Form:
-    """The form by Werkzeug's parser."""
+    """Read a form of any shape or size with Werkzeug's parser."""
     parser = _Parser(
         spool,
         max_form_memory_size=request.max_form_memory_size,
@@ -183,69 +187,79 @@ def _parsed(
         buffer_size=_CHUNK,
     )
     try:
-        fields, files = parser.parse(stream, boundary, request.content_length)
+        fields, found = parser.parse(stream, boundary, request.content_length)
     except ValueError:
         return Form()
     form = Form(fields.to_dict())
-    for name, file in files.items(multi=True):
-        wanted.put(form, name, Photo(file.filename or "", file.stream))  # type: ignore[arg-type]
+    for name, file in found.items(multi=True):
+        files.put(form, name, Photo(file.filename or "", file.stream))  # type: ignore[arg-type]
     return form
 
 
-Part = tuple[str, str | None, bytes]
-
-
-def _form(parts: list[Part], wanted: _Fields, spool: Callable[[str], Spool]) -> Form:
+def _form(parts: list[Part], files: _FileFields, spool: Callable[[str], Spool]) -> Form:
     form = Form()
-    for name, filename, data in parts:
-        if filename is None:
-            form.fields.setdefault(name, data.decode("utf-8", "replace"))
+    for part in parts:
+        if part.filename is None:
+            form.fields.setdefault(part.name, part.content.decode("utf-8", "replace"))
         else:
-            file = Photo(filename, spool(name))
-            file.spool.write(data)
-            wanted.put(form, name, file)
+            file = Photo(part.filename, spool(part.name))
+            file.spool.write(part.content)
+            files.put(form, part.name, file)
     return form
 
 
-def _cut(body: bytes, boundary: bytes) -> list[Part] | None:
-    """Name, file name and content of each part; None for any form of another than usual shape."""
+@dataclass(frozen=True)
+class Part:
+    """One part of a form: a field, whose `filename` is None, or a file."""
+
+    name: str
+    filename: str | None
+    content: bytes
+
+
+def split(body: bytes, boundary: bytes) -> list[Part] | None:
+    """Split a form into its parts at its boundary.
+
+    None for a form of another shape than browsers, curl and the common libraries send: a parser
+    that knows every shape has to read it.
+    """
     start, delimiter = b"--" + boundary + b"\r\n", b"\r\n--" + boundary
-    if not body.startswith(start):
+    if not boundary or not body.startswith(start):
         return None
     parts: list[Part] = []
     at = len(start)
-    while len(parts) < _MOST_PARTS:
-        blank = body.find(b"\r\n\r\n", at, at + _LONGEST_HEAD)
+    while len(parts) < _MAX_PARTS:
+        blank = body.find(b"\r\n\r\n", at, at + _MAX_HEAD)
         end = body.find(delimiter, blank + 2) if blank >= 0 else -1
         if end < blank + 4:
             return None
-        head = _head(body[at:blank])
-        if head is None or (head[1] is None and end - blank > _LONGEST_FIELD):
+        names = _names(body[at:blank])
+        if names is None or (names[1] is None and end - blank > _MAX_FIELD):
             return None
-        parts.append((*head, body[blank + 4 : end]))
+        parts.append(Part(*names, body[blank + 4 : end]))
         at = end + len(delimiter) + 2
-        after = body[at - 2 : at]
-        if after == b"--":
+        line_end = body[at - 2 : at]
+        if line_end == b"--":
             return parts
-        if after != b"\r\n":
+        if line_end != b"\r\n":
             return None
     return None
 
 
-def _head(lines: bytes) -> tuple[str, str | None] | None:
-    """Name and file name by the header lines of a part; None when they are of another shape."""
-    found: dict[str, str] = {}
+def _names(head: bytes) -> tuple[str, str | None] | None:
+    """Name and file name in the header lines of a part; None if they are of another shape."""
+    headers: dict[str, str] = {}
     try:
-        for line in lines.decode().split("\r\n"):
+        for line in head.decode().split("\r\n"):
             key, colon, value = line.partition(":")
             if not colon or key != key.strip() or "\n" in line or "\r" in line:
                 return None
-            found[key.lower()] = value.strip()
+            headers[key.lower()] = value.strip()
     except UnicodeDecodeError:
         return None
-    _, options = parse_options_header(found.get("content-disposition"))
+    _, options = parse_options_header(headers.get("content-disposition"))
     name, filename = options.get("name"), options.get("filename")
-    # A field may say its own charset.
-    if name is None or (filename is None and "content-type" in found):
+    # A field with a media type may have a charset of its own.
+    if name is None or (filename is None and "content-type" in headers):
         return None
     return name, filename

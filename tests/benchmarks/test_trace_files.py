@@ -11,7 +11,7 @@ from scai.settings import ROOT
 # A reader should be able to follow both ways: the aims are 10 and 15, see docs/architecture.md.
 MAX_FILES = {"upload": 16, "photo": 31}
 ON_THE_WAY = {
-    "upload": {"scai/web/app.py", "scai/storage/session.py", "scai/queues/directory.py"},
+    "upload": {"scai/web/answers.py", "scai/storage/session.py", "scai/queues/directory.py"},
     "photo": {"scai/queues/directory.py", "workers/object_detection.py", "scai/storage/session.py"},
 }
 

@@ -1,4 +1,4 @@
-"""Reading a request: the short way, the long way, and what lies on the disk meanwhile."""
+"""Reading a request: forms that are split, forms that are parsed, and files on the disk."""
 
 import io
 from pathlib import Path
@@ -7,6 +7,7 @@ import pytest
 from support.helpers import picture
 from support.inprocess import Site
 from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.formparser import MultiPartParser
 from werkzeug.wrappers import Request
 
 from scai.kinds import ROUTES
@@ -70,32 +71,25 @@ def request(body: bytes, type: str = "multipart/form-data; boundary=b") -> Reque
     return made
 
 
-def read(body: bytes, folder: Path) -> object:
-    with form_of(request(body), "photo", folder, LIMIT) as form:
+def read(body: bytes, folder: Path, small_body: int = forms.SMALL_BODY) -> object:
+    with form_of(request(body), "photo", folder, LIMIT, small_body=small_body) as form:
         return form.fields, [(photo.name, photo.spool.picture) for photo in form.photos]
 
 
 @pytest.mark.parametrize("body", USUAL.values(), ids=USUAL)
-def test_the_short_way_reads_what_the_long_way_reads(
-    body: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert forms._cut(body, b"b") is not None
-    short = read(body, tmp_path)
-    monkeypatch.setattr(forms, "_SMALL_BODY", 0)
-    assert read(body, tmp_path) == short
+def test_splitting_a_form_gives_what_parsing_gives(body: bytes, tmp_path: Path) -> None:
+    assert forms.split(body, b"b") is not None
+    assert read(body, tmp_path) == read(body, tmp_path, small_body=0)
 
 
 @pytest.mark.parametrize("body", STRANGE.values(), ids=STRANGE)
-def test_forms_of_another_shape_go_the_long_way(
-    body: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert forms._cut(body, b"b") is None
+def test_forms_of_another_shape_are_parsed(body: bytes, tmp_path: Path) -> None:
+    assert forms.split(body, b"b") is None
     try:
-        short = read(body, tmp_path)
+        form = read(body, tmp_path)
     except UnicodeDecodeError:
-        pytest.fail("a head that is not UTF-8 is no mistake of ours")
-    monkeypatch.setattr(forms, "_SMALL_BODY", 0)
-    assert read(body, tmp_path) == short
+        pytest.fail("a head that is not UTF-8 is the client's mistake")
+    assert form == read(body, tmp_path, small_body=0)
 
 
 def test_a_field_that_is_too_long_is_refused(tmp_path: Path) -> None:
@@ -136,8 +130,8 @@ def test_what_is_too_large_is_dropped_while_it_comes(tmp_path: Path) -> None:
 def test_uploads_of_in_process_tests_are_read_as_those_of_real_clients(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def slow_way(*arguments: object) -> None:
+    def parse(*arguments: object) -> None:
         raise AssertionError("Werkzeug's parser was asked")
 
-    monkeypatch.setattr(forms, "_parsed", slow_way)
+    monkeypatch.setattr(MultiPartParser, "parse", parse)
     assert site.post(ROUTES[0], picture(), model="other")["sesskey"]
