@@ -1,10 +1,10 @@
-"""The portal: `python index.py [--runningmode runtime|job] ...`; `index:app` for WSGI servers."""
+"""The portal: `python index.py [--runningmode runtime|job] ...`, or `index:app` for WSGI."""
 
 from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    # Made when a WSGI server asks for it: importing this file has no effect on the disk.
+    # The application is made when a WSGI server asks for it, so an import leaves the disk alone.
     if name == "app":
         from scai.programs.portal import application
 

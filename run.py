@@ -1,4 +1,4 @@
-"""`application` for uwsgi, gunicorn and other WSGI servers; settings come from the environment."""
+"""`application` for uWSGI, gunicorn and other WSGI servers, with settings from the environment."""
 
 from scai.programs.portal import application as _make
 

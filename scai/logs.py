@@ -1,4 +1,4 @@
-"""One set-up of logging per process: text on a terminal, JSON lines otherwise."""
+"""Logging of a process: text on a terminal, JSON lines elsewhere."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TextIO
 
 
 def one_line(message: str) -> str:
-    """The message with whatever could end a line or command a terminal as Python writes it.
+    """Escape the characters of a message that could end a line or control a terminal.
 
-    Addresses and names in it come from strangers.
+    Messages hold addresses and file names from strangers.
     """
     text = message.strip()
     if text.isprintable():
@@ -21,7 +21,7 @@ def one_line(message: str) -> str:
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: ts (seconds), level, program, logger, message, and a traceback."""
+    """One JSON object per line: ts (Unix time), level, program, logger, message, traceback."""
 
     def __init__(self, program: str) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class JsonLines(logging.Formatter):
 
 
 class Text(logging.Formatter):
-    """Time, program, level when it is not INFO, message."""
+    """One line: time, program, the level unless it is INFO, message."""
 
     def __init__(self, program: str) -> None:
         super().__init__()
@@ -59,7 +59,10 @@ class Text(logging.Formatter):
 def set_up(
     program: str, level: str = "INFO", style: str = "auto", stream: TextIO | None = None
 ) -> None:
-    """Send the log of this process to standard error (or `stream`), once."""
+    """Send the log of this process to standard error, or to `stream`; replaces earlier handlers.
+
+    level: the lowest level to log. style: "text", "json", or "auto" for text on a terminal.
+    """
     stream = stream or sys.stderr
     as_text = style == "text" or (style == "auto" and stream.isatty())
     handler = logging.StreamHandler(stream)
@@ -67,7 +70,7 @@ def set_up(
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    # Libraries warn of damaged metadata and the like: as lines of the log, not between them.
+    # Warnings of libraries, such as those about damaged metadata, become lines of the log.
     logging.captureWarnings(True)
-    # Watchdog describes every event at DEBUG; that would drown our own lines.
+    # Watchdog logs every event at DEBUG, which would drown SCAI's own lines.
     logging.getLogger("watchdog").setLevel(logging.WARNING)

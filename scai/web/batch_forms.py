@@ -1,6 +1,6 @@
-"""The photos of a request for a batch: the files of a form, a ZIP, or both, one after the other.
+"""Read the photos of a request for a batch: the files of a form, a ZIP, or both.
 
-Each is opened only when its turn comes, so that of a ZIP one picture at a time is unpacked.
+Each photo is opened only when its turn comes, so a ZIP is unpacked one picture at a time.
 """
 
 from __future__ import annotations
@@ -26,35 +26,35 @@ from scai.web.forms import BROKEN_UPLOAD, Form, Photo, body_of, fields_of, form_
 PHOTO = "photo"
 ARCHIVE = "archive"
 ZIP_TYPES = ("application/zip", "application/x-zip-compressed")
-# Parts of a form besides its photos.
+# The most parts of a form besides its photos.
 _FIELDS = 100
 
 
 @dataclass
 class BatchUpload:
-    """What a request holds: its fields, those of the address first, and its photos in order."""
+    """A request: its fields, where those of the address come first, and its photos in order."""
 
     fields: dict[str, str] = field(default_factory=dict)
     photos: list[Given] = field(default_factory=list)
 
     def number(self, name: str, most: int) -> int:
-        """A field as a whole number from 0 to `most`, 0 where it is absent. Raises BadRequest."""
+        """A field as a whole number from 0 to `most`, 0 if it is absent. Raises BadRequest."""
         text = self.fields.get(name) or "0"
         if not text.isdecimal() or len(text) > 9 or int(text) > most:
             raise BadRequest(f"{name}: expected a number from 0 to {most}, got {text[:40]!r}")
         return int(text)
 
     def says(self, name: str) -> bool:
-        """Whether a field is there and means yes."""
+        """Whether a field is present and means yes."""
         return self.fields.get(name, "") not in ("", "0", "false", "no")
 
 
 @contextmanager
 def read_upload(request: Request, settings: Settings) -> Iterator[BatchUpload]:
-    """Read the request; the photos can be opened until the block ends.
+    """Read a request; its photos can be opened until the block ends.
 
-    Raises ScaiError for a body that is too large, a form that cannot be read, or a ZIP that must
-    not be unpacked.
+    Raises ScaiError for a body that is too large, an unreadable form, or a ZIP that must not be
+    unpacked.
     """
     request.max_content_length = settings.max_batch_bytes + FORM_ROOM
     request.max_form_parts = settings.max_batch_photos + _FIELDS
@@ -67,14 +67,14 @@ def read_upload(request: Request, settings: Settings) -> Iterator[BatchUpload]:
             if form.fields.get(name):
                 raise BadRequest(f"{name}: expected a file, got text")
         upload = BatchUpload({**form.fields, **request.args.to_dict()})
-        photos = list(filter(_is_there, form.photos))
+        photos = list(filter(_is_present, form.photos))
         for at, photo in enumerate(photos):
             upload.photos.append(
                 Given(photo.name or f"photo {at + 1}", at, partial(_sent, photo, settings))
             )
         archive = form.others.get(ARCHIVE)
-        if archive and _is_there(archive):
-            unpacking = _opened(stack, archive.spool, settings)
+        if archive and _is_present(archive):
+            unpacking = _open_archive(stack, archive.spool, settings)
             if not unpacking.entries:
                 raise BadArchive("there is no file in this ZIP")
             for at, entry in enumerate(unpacking.entries, len(photos)):
@@ -96,13 +96,13 @@ def _form(request: Request, settings: Settings) -> Iterator[Form]:
         yield Form(dict(fields_of(request).items()))
 
 
-def _is_there(file: Photo) -> bool:
-    """Browsers send a file without name and content for a field that was left empty."""
+def _is_present(file: Photo) -> bool:
+    """Whether there is a file: browsers send one without name and content for an empty field."""
     return bool(file.name or file.spool.too_large or file.spool.picture)
 
 
-def _opened(stack: ExitStack, spool: Spool, settings: Settings) -> Unpacking:
-    """The ZIP in a spool, looked through."""
+def _open_archive(stack: ExitStack, spool: Spool, settings: Settings) -> Unpacking:
+    """Open the ZIP in a spool and check its list of files."""
     if spool.too_large:
         raise _archive_too_large(settings)
     picture = spool.picture

@@ -1,8 +1,8 @@
-"""Forms of ours only: a random token in a cookie, and the same one in the form.
+"""Protect forms against cross-site requests: a random token in a cookie, and again in the form.
 
-Another site can send a form here with the browser's cookies, yet it can read neither the cookie nor
-the page, so it cannot fill the field in ("double submit"; OWASP Cross-Site Request Forgery
-Prevention). Programs have no cookie of ours and use the routes of the API, which ask for none.
+Another site can make a browser send a form here with its cookies. But it can read neither the
+cookie nor the page, so it cannot fill in the field ("double submit"; OWASP Cross-Site Request
+Forgery Prevention). Programs use the routes of the API, which need no token.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ _TOKEN = re.compile(r"[0-9a-f]{40}")
 
 
 def token() -> str:
-    """This browser's token, for the hidden field of a form; `keep` must see the answer."""
-    kept = request.cookies.get(COOKIE, "")
-    if not _TOKEN.fullmatch(kept):
-        kept = g.get("csrf_token") or secrets.token_hex(20)
-        g.csrf_token = kept
-    return kept
+    """This browser's token, for the hidden field of a form; `set_cookie` must see the answer."""
+    value = request.cookies.get(COOKIE, "")
+    if not _TOKEN.fullmatch(value):
+        value = g.get("csrf_token") or secrets.token_hex(20)
+        g.csrf_token = value
+    return value
 
 
-def keep(response: Response) -> Response:
-    """Give the browser the token that this answer's forms hold, if it has none yet."""
+def set_cookie(response: Response) -> Response:
+    """Give the browser the token of the forms in this answer, if it has none yet."""
     if "csrf_token" in g:
         response.set_cookie(
             COOKIE, g.csrf_token, httponly=True, samesite="Strict", secure=request.is_secure
@@ -39,14 +39,14 @@ def keep(response: Response) -> Response:
     return response
 
 
-def check(given: str | None) -> None:
-    """Raises BadRequest unless `given` is the token of this browser and the form came from here."""
-    kept = request.cookies.get(COOKIE, "")
-    # Browsers say where a request comes from; those that do not are held to the token alone.
+def check(field: str | None) -> None:
+    """Raise BadRequest unless `field` is this browser's token and the form is from this site."""
+    cookie = request.cookies.get(COOKIE, "")
+    # Browsers tell which site a request comes from; for those that do not, the token alone counts.
     elsewhere = request.headers.get("Sec-Fetch-Site", "same-origin") in ("cross-site", "same-site")
-    if elsewhere or not _TOKEN.fullmatch(kept) or not _same(kept, given or ""):
+    if elsewhere or not _TOKEN.fullmatch(cookie) or not _same(cookie, field or ""):
         raise BadRequest("this form is too old or from elsewhere; load the page again and resend")
 
 
-def _same(kept: str, given: str) -> bool:
-    return hmac.compare_digest(kept.encode(), given.encode("utf-8", "replace"))
+def _same(cookie: str, field: str) -> bool:
+    return hmac.compare_digest(cookie.encode(), field.encode("utf-8", "replace"))

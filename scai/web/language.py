@@ -1,7 +1,7 @@
-"""The languages of the page: which one a browser gets, and the sentences in it.
+"""The languages of the pages: which one a browser gets, and the sentences in it.
 
-A sentence's English words are its key. Each page's sentences in another language lie in
-static/i18n/<language>/<page>.json, where the page's scripts read them too; "base" is every page's.
+The English sentence is its own key. static/i18n/<language>/<page>.json holds the translations of a
+page, for its scripts too; those in base.json belong to every page.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from pathlib import Path
 from werkzeug.datastructures import LanguageAccept
 
 ENGLISH = "en"
-# The language's tag and its name in itself.
+# Each language's tag, and its own name for itself.
 LANGUAGES = {ENGLISH: "English", "zh-Hant": "繁體中文"}
 COOKIE = "lang"
-KEEP = 365 * 24 * 3600  # seconds
+MAX_AGE = 365 * 24 * 3600  # of the cookie, in seconds
 
 
-def chosen(asked: str, kept: str, accepted: LanguageAccept) -> str:
-    """The language for a browser: asked for in the address, kept in its cookie, or its own."""
-    for tag in (asked, kept):
+def choose(query: str, cookie: str, accepted: LanguageAccept) -> str:
+    """The language for a browser: that of the address, else of the cookie, else of its settings."""
+    for tag in (query, cookie):
         if tag in LANGUAGES:
             return tag
     for tag, _ in accepted:
-        # Every Chinese reader is better served by traditional letters than by English.
+        # Traditional characters serve every reader of Chinese better than English does.
         if tag.lower().split("-")[0] == "zh":
             return "zh-Hant"
         if tag.lower().split("-")[0] == ENGLISH:
@@ -38,17 +38,17 @@ class Words:
 
     def __init__(self, folder: Path, language: str) -> None:
         self.language = language
-        self._said: dict[str, str] = {}
+        self._translations: dict[str, str] = {}
         for file in catalogues(folder, language):
-            self._said.update(json.loads(file.read_text(encoding="utf-8")))
+            self._translations.update(json.loads(file.read_text(encoding="utf-8")))
 
     def say(self, sentence: str, **values: object) -> str:
-        """`sentence` in this language, or as it is, with `values` in the places of their names."""
-        words = self._said.get(sentence, sentence)
+        """Translate `sentence`, if it is known, and put `values` in the places of their names."""
+        words = self._translations.get(sentence, sentence)
         return words.format(**values) if values else words
 
     def count(self, n: int, one: str, many: str, **values: object) -> str:
-        """`one` when `n` is 1, else `many`, with "{n}" in it; other languages translate `many`."""
+        """Say `one` if `n` is 1, else `many`, with `n` for "{n}". Only `many` is translated."""
         if self.language == ENGLISH and n == 1:
             return one.format(n=n, **values)
         return self.say(many, n=n, **values)

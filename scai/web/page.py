@@ -32,7 +32,7 @@ def render(template: str, name: str, status: int = 200, **values: object) -> Res
     In the template, `_("sentence {value}", value=…)` and `count(n, "{n} photo", "{n} photos")` say
     things in the reader's language; `csrf_token()` is for the hidden field of a form.
     """
-    tag = language.chosen(
+    tag = language.choose(
         request.args.get("lang", ""),
         request.cookies.get(language.COOKIE, ""),
         request.accept_languages,
@@ -62,9 +62,9 @@ def render(template: str, name: str, status: int = 200, **values: object) -> Res
     response.headers["Vary"] = "Accept-Language, Cookie"
     if request.args.get("lang") == tag:
         response.set_cookie(
-            language.COOKIE, tag, max_age=language.KEEP, samesite="Lax", secure=request.is_secure
+            language.COOKIE, tag, max_age=language.MAX_AGE, samesite="Lax", secure=request.is_secure
         )
-    return csrf.keep(response)
+    return csrf.set_cookie(response)
 
 
 def _page_modules(name: str) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
-"""The page's own files, under addresses that change with their content.
+"""Serve the pages' scripts, styles and pictures under addresses that change with their content.
 
-A browser may keep such a file for ever; modules import each other by relative address, so the mark
-of the content stands in the path before all of them.
+A browser may cache such a file for ever. Modules import each other by relative addresses, so the
+mark of the content is a folder in the path of all of them.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from typing import Any
 from flask import Flask, request
 from flask.wrappers import Response
 
-# Text that is worth packing; pictures are packed already.
-_PACKED = (".css", ".js", ".json", ".svg")
+# Types worth compressing; pictures are compressed already.
+_TEXTS = (".css", ".js", ".json", ".svg")
 _MARK = re.compile(r"v-[0-9a-f]{12}/")
 
 
 def serve_statics(app: Flask, folder: Path) -> None:
-    """Serve the files of `folder` below /static/, and let `url_for` give their marked addresses.
+    """Serve the files of `folder` below /static/, and make `url_for` give addresses with the mark.
 
-    Under an address without the mark, or with that of another version, a browser has to ask each
-    time whether its copy is still the same. The mark is that of the folder as it is now.
+    The mark is a digest of the folder as it is now. Under an address without it, or with that of
+    another version, a browser has to ask each time whether its copy is still the same.
     """
     app.static_folder = str(folder)
     mark = f"v-{_digest(folder)}/"
     texts = _texts(folder)
-    packed: dict[str, bytes] = {}  # by name, from when it was first asked for
+    packed: dict[str, bytes] = {}  # by name, from the first request on
 
     def static(filename: str) -> Response:
         name = _without_mark(filename)
         if name in texts and request.accept_encodings["gzip"] > 0:
             if name not in packed:
                 packed[name] = gzip.compress((folder / name).read_bytes(), mtime=0)
-            response = _unpacked_by_browser(packed[name], name)
+            response = _gzip_response(packed[name], name)
         else:
             response = app.send_static_file(name)
         if name in texts:
@@ -55,10 +55,10 @@ def serve_statics(app: Flask, folder: Path) -> None:
 
 
 def _texts(folder: Path) -> set[str]:
-    return {str(file.relative_to(folder)) for file in folder.rglob("*") if file.suffix in _PACKED}
+    return {str(file.relative_to(folder)) for file in folder.rglob("*") if file.suffix in _TEXTS}
 
 
-def _unpacked_by_browser(data: bytes, name: str) -> Response:
+def _gzip_response(data: bytes, name: str) -> Response:
     response = Response(data, mimetype=mimetypes.guess_type(name)[0])
     response.headers["Content-Encoding"] = "gzip"
     response.headers["Cache-Control"] = "no-cache"
@@ -73,8 +73,8 @@ def _without_mark(filename: str) -> str:
 
 
 def _digest(folder: Path) -> str:
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for file in sorted(file for file in folder.rglob("*") if file.is_file()):
-        found.update(f"{file.relative_to(folder)}\0{file.stat().st_size}\0".encode())
-        found.update(file.read_bytes())
-    return found.hexdigest()[:12]
+        digest.update(f"{file.relative_to(folder)}\0{file.stat().st_size}\0".encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]

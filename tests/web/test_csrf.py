@@ -73,7 +73,7 @@ def browser() -> FlaskClient:
 
     @app.get("/")
     def page() -> object:
-        return csrf.keep(app.make_response(f"{csrf.token()} {csrf.token()}"))
+        return csrf.set_cookie(app.make_response(f"{csrf.token()} {csrf.token()}"))
 
     return app.test_client()
 

@@ -72,14 +72,14 @@ def test_a_browser_gets_its_own_language(accepted: str, tag: str) -> None:
     for part in filter(None, accepted.split(", ")):
         name, _, quality = part.partition(";q=")
         pairs.append((name, float(quality or 1)))
-    assert language.chosen("", "", LanguageAccept(pairs)) == tag
+    assert language.choose("", "", LanguageAccept(pairs)) == tag
 
 
 def test_what_is_asked_for_goes_before_the_cookie_and_that_before_the_browser() -> None:
     accepted = LanguageAccept([("zh-TW", 1)])
-    assert language.chosen("", "en", accepted) == "en"
-    assert language.chosen("zh-Hant", "en", LanguageAccept([("en", 1)])) == "zh-Hant"
-    assert language.chosen("xx", "'\"", accepted) == "zh-Hant"
+    assert language.choose("", "en", accepted) == "en"
+    assert language.choose("zh-Hant", "en", LanguageAccept([("en", 1)])) == "zh-Hant"
+    assert language.choose("xx", "'\"", accepted) == "zh-Hant"
 
 
 def test_sentences_take_values_and_numbers(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Whether the server lives, whether it would answer an upload soon, and what it is."""
+"""Health checks: whether the server runs, whether it is ready for uploads, and its version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the server is doing: a page for people and the same figures for programs."""
+"""The state of the server: a page for people, and the same figures for programs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from scai.monitoring.overview import Overview
 from scai.settings import Settings
 from scai.web import answers, page
 
-# Scales begin no smaller: four photos a minute, a tenth of a second.
-_LEAST_PHOTOS = 4.0
-_LEAST_MS = 100.0
-# From these ages on, in seconds, a waiting job is a warning, and a bad sign.
+# The smallest scales of the charts: photos per minute, and milliseconds.
+_MIN_PHOTOS = 4.0
+_MIN_MS = 100.0
+# The ages in seconds from which a waiting job is a warning, and a problem.
 _LATE = 80
 _TOO_LATE = 640
 
@@ -30,7 +30,7 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
     @status.get("/status", endpoint="page")
     def show() -> Response:
         now = overview.read()
-        queues = [_shown(queue) for queue in now["queues"]]
+        queues = [_queue(queue) for queue in now["queues"]]
         return page.render("status.html", "status", now=now, queues=queues)
 
     @status.get("/status.json")
@@ -40,16 +40,16 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
     return status
 
 
-def _shown(queue: Mapping[str, Any]) -> dict[str, Any]:
-    """A queue with its charts and the shades of its ages."""
+def _queue(queue: Mapping[str, Any]) -> dict[str, Any]:
+    """A queue for the template: its figures, its charts and its waiting jobs by age."""
     minutes = queue["minutes"]
     counts = [minute["count"] for minute in minutes]
     failures = [minute["failures"] for minute in minutes]
     good = [count - failed for count, failed in zip(counts, failures, strict=True)]
-    photos_top = charts.top_of_scale(max(counts), _LEAST_PHOTOS)
+    photos_top = charts.top_of_scale(max(counts), _MIN_PHOTOS)
     slowest = max((minute["p95_ms"] or 0 for minute in minutes), default=0)
-    ms_top = charts.top_of_scale(slowest, _LEAST_MS)
-    # The minute that still runs has a bar of its own: it is not a drop in the traffic.
+    ms_top = charts.top_of_scale(slowest, _MIN_MS)
+    # The current minute is not over: a bar of its own keeps it from looking like a drop in traffic.
     over = [*good[:-1], 0]
     running = [*[0] * (len(good) - 1), good[-1]]
     return {
@@ -67,7 +67,7 @@ def _shown(queue: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _cell(age: Mapping[str, Any]) -> dict[str, Any]:
-    """A count by age with its shade: `heat` 0 to 5 by the number, `tone` by the age."""
+    """A count by age with its colour: `heat` 0 to 5 by the count, `tone` by the age."""
     count, up_to = age["count"], age["up_to"]
     late = "late" if up_to is not None and up_to <= _TOO_LATE else "too-late"
     tone = "young" if up_to is not None and up_to < _LATE else late
@@ -75,7 +75,7 @@ def _cell(age: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _histogram(worker: Mapping[str, Any]) -> dict[str, Any] | None:
-    """How many batches a worker ran of each size, as bars; None before the first."""
+    """A histogram of a worker's inference batches by size; None before the first."""
     sizes = {int(size): n for size, n in worker["batch_sizes"].items() if size.isdecimal() and n}
     if not sizes:
         return None
