@@ -1,4 +1,4 @@
-"""What the answers about batches hold."""
+"""The schemas of answers about batches."""
 
 from __future__ import annotations
 

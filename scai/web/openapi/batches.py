@@ -1,4 +1,4 @@
-"""Many photos that belong together."""
+"""The operations on batches."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ _MISTAKE = problem(ScaiError, "Internal error; the server's log has the details.
 
 
 def _refusals(first: str) -> tuple[Answer, ...]:
-    """When nothing was taken; `first` says what else a 400 may mean."""
+    """The answers if no photo was accepted; `first` says when it is a 400."""
     some: Schema = {"anyOf": [ref("Problem"), ref("Added")]}
     found = (
         problem(BadRequest, first, "kind: expected image_classification or object_detection"),

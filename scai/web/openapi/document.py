@@ -1,4 +1,4 @@
-"""The description of the API as an OpenAPI 3.1 document, and in the pieces that a page shows."""
+"""The description of the API: an OpenAPI 3.1 document, and the parts that the page /docs shows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ABOUT = (
     "Image recognition on your own server. Every error in JSON has the keys of "
     "Problem. HEAD works wherever GET does, and OPTIONS lists the methods."
 )
-# What holds sentences in a schema or a document.
+# Keys whose values are sentences.
 _SENTENCES = ("description", "summary")
 
 
@@ -49,7 +49,7 @@ def operations(kinds: Iterable[Kind]) -> Iterator[Operation]:
 
 
 def numbers(settings: Settings) -> dict[str, str]:
-    """The server's own numbers, as the sentences of the description name them."""
+    """The limits of this server, by the names that the sentences use."""
     return {
         "max_mb": f"{settings.max_upload_mb:g}",
         "max_request_mb": f"{settings.max_request_mb:g}",
@@ -63,9 +63,10 @@ def numbers(settings: Settings) -> dict[str, str]:
 def document(
     settings: Settings, server: str, models: Mapping[str, Sequence[str]]
 ) -> dict[str, Any]:
-    """The whole description; `server` is the address under which its reader reaches this server.
+    """The whole description as an OpenAPI document.
 
-    `models` holds, for each kind of recognition, the names that an upload may give.
+    server: the address under which the reader reaches this server.
+    models: the model names that an upload may give, by kind of recognition.
     """
     paths: dict[str, dict[str, Any]] = {}
     kinds = settings.kinds.values()
@@ -75,7 +76,7 @@ def document(
             item = paths.setdefault(operation.path, {})
             fitting = fitted(operation, settings, models)
             item[operation.method.lower()] = _operation(fitting, group.name, links)
-    found: dict[str, Any] = {
+    description: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {"title": "SCAI", "version": __version__, "description": _ABOUT},
         "servers": [{"url": server}],
@@ -83,14 +84,14 @@ def document(
         "paths": paths,
         "components": {"schemas": schemas()},
     }
-    filled: dict[str, Any] = _filled(found, numbers(settings), list(settings.kinds))
+    filled: dict[str, Any] = _filled(description, numbers(settings), list(settings.kinds))
     return filled
 
 
 def fitted(
     operation: Operation, settings: Settings, models: Mapping[str, Sequence[str]]
 ) -> Operation:
-    """The same with the values that this server takes: its kinds, its models, its own limits."""
+    """The operation with the kinds, the models and the limits of this server in its values."""
     names = list(dict.fromkeys(models.get(operation.kind, ())))
     limits: dict[str, Schema] = {"expected": {"maximum": settings.max_batch_photos}}
     if names:
@@ -110,7 +111,7 @@ def schemas() -> dict[str, Schema]:
 
 
 def sentences(kinds: Iterable[Kind]) -> set[str]:
-    """Every sentence of the description that a page shows, as catalogues know it."""
+    """Every sentence of the description that /docs shows, with its placeholders."""
     kinds = tuple(kinds)
     found = {about(schema) for schema in schemas().values()}
     for name in schemas():
@@ -127,7 +128,7 @@ def sentences(kinds: Iterable[Kind]) -> set[str]:
 
 
 def fields(schema: str) -> dict[str, str]:
-    """The keys of a shared schema and what each means; those within others as "files[].bytes"."""
+    """The keys of a shared schema with their descriptions; a nested key reads "files[].bytes"."""
     return dict(_fields(schemas()[schema], ""))
 
 
@@ -139,7 +140,7 @@ def _fields(schema: Schema, before: str) -> Iterator[tuple[str, str]]:
 
 
 def name_of(schema: str | Schema) -> str:
-    """The shared schema whose keys tell most of an answer; "" when there is none."""
+    """The shared schema that describes the keys of an answer; "" if there is none."""
     if isinstance(schema, str):
         known = schemas().get(schema, {})
         return schema if known.get("properties") else name_of(known)
@@ -151,7 +152,7 @@ def name_of(schema: str | Schema) -> str:
 
 
 def about(schema: Schema) -> str:
-    """What a schema says of itself, or the shared one that it names."""
+    """The description of a schema, or of the shared schema that it refers to."""
     if "$ref" in schema:
         schema = schemas()[schema["$ref"].rpartition("/")[2]]
     return str(schema.get("description", ""))
@@ -181,7 +182,7 @@ def _operation(operation: Operation, group: str, links: _Links) -> dict[str, Any
 
 
 def _add(known: dict[str, Any], answer: Answer) -> None:
-    """One more form of the answer with this status."""
+    """Add one more media type to the answer with this status."""
     if answer.headers:
         known["headers"] = {
             name: {"description": meaning, "schema": {"type": "string"}}
@@ -197,16 +198,16 @@ def _add(known: dict[str, Any], answer: Answer) -> None:
 
 
 class _Links:
-    """What can be asked for with the name and the key of what an operation made."""
+    """Links from an operation to those that take the name and the key from its answer."""
 
     def __init__(self, kinds: Iterable[Kind]) -> None:
         kinds = tuple(kinds)
-        # The drawn picture is not there before the verdict.
+        # The annotated picture does not exist before the result.
         later = {kind.output for kind in kinds}
         self._operations = [each for each in operations(kinds) if each.path not in later]
 
     def of(self, operation: Operation) -> dict[str, Any]:
-        """The links of what `operation` made, by the name of the operation that they lead to."""
+        """The links of `operation`, by the name of the operation that each leads to."""
         name = OPENED_BY[operation.opens]
         body = {"task": "sessname", "id": "id"}[name], {"task": "sesskey", "id": "key"}[name]
         given = {name: f"$response.body#/{body[0]}", "key": f"$response.body#/{body[1]}"}
@@ -243,7 +244,7 @@ def _body(operation: Operation, body: str) -> Schema:
 
 
 def _filled(found: Any, values: Mapping[str, str], kinds: list[str]) -> Any:
-    """The same with the server's numbers in its sentences, and its kinds where they are listed."""
+    """A copy with the server's limits in its sentences, and its kinds for KIND_NAMES."""
     if found == KIND_NAMES:
         return kinds
     if isinstance(found, list):

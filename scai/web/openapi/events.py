@@ -1,4 +1,4 @@
-"""Being told what becomes of photos, as it happens."""
+"""The operation that streams the progress of photos."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The models, and what is known of them."""
+"""The operations on models."""
 
 from __future__ import annotations
 

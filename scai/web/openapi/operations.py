@@ -1,8 +1,8 @@
-"""What the description of the API is made of: groups of operations, their values and answers.
+"""The parts of the API's description: groups of operations, with their values and answers.
 
-Sentences may hold the server's own numbers by name, such as "{max_mb}", and lists the names of its
-kinds of recognition, as KIND_NAMES; document.py fills both in.
-Words between backquotes are code. Paths are written as OpenAPI writes them: /batches/{id}.
+Sentences may hold a limit of the server by its name, such as "{max_mb}", and lists may hold
+KIND_NAMES; document.py fills both in. Text between backquotes is code. Paths are written as
+OpenAPI writes them: /batches/{id}.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from scai.web import answers
 
 Schema = dict[str, Any]
 JSON = "application/json"
-# What an operation may make, and the value of a request that names such a thing.
+# What an operation can create, and the value of later requests that names it.
 OPENED_BY = {"session": "task", "batch": "id"}
-# Stands for the names of the kinds of recognition, wherever one is expected.
+# A placeholder for the names of the kinds of recognition.
 KIND_NAMES = ["{kinds}"]
-# Formats of values that are files.
+# The formats of values that are files.
 FILES = ("binary", "zip")
-# A session's name and key, and what the examples show in their places.
+# Patterns of a session's name and key, and the examples of both.
 TASK = "^d-[0-9]{8}-[0-9a-f]{40}$"
 KEY = "^[0-9a-f]{40}$"
 A_TASK = "d-20261121-019aa6c4b0f27c1d9e3a5b6c7d8e9f0a1b2c3d4e"
@@ -32,9 +32,10 @@ A_KEY = "5f2b8c1e9d4a7f3062b1c8e5d9a4f7036e2b1c8d"
 
 @dataclass(frozen=True)
 class Value:
-    """One value of a request; its place is "query", "path", "form" (a field) or "body" (all of it).
+    """One value of a request.
 
-    `example` is what the examples of the page send; "" leaves an optional value out of them.
+    place: "query", "path", "form" (a field) or "body" (the whole body).
+    example: what the examples on the page send; they leave an optional value with "" out.
     """
 
     name: str
@@ -47,9 +48,11 @@ class Value:
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer: when it comes, what it holds; `type` "" is an answer without a body.
+    """One possible answer, and when it comes.
 
-    `schema` names a shared schema, or is one. `headers` maps a header's name to its meaning.
+    schema: the name of a shared schema, or a schema.
+    type: the media type; "" for an answer without a body.
+    headers: the meaning of each header, by its name.
     """
 
     status: int
@@ -62,12 +65,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class Operation:
-    """One thing a program may ask for. `about` adds to `summary` what is not plain by itself.
+    """One request that a program can make.
 
-    `bodies` are the media types of a request's body; a form holds the values whose place is
-    "form". `kind` is the kind of recognition that it belongs to, if to one. `opens`: its answer
-    names something new and its key, a key of OPENED_BY. `save` is the file that examples write
-    its answer to. `listed` is False where the page need not show it.
+    about: details that `summary` leaves out.
+    bodies: media types of the request body; a form has the values whose place is "form".
+    kind: the kind of recognition that it belongs to, "" if to none.
+    opens: a key of OPENED_BY if its answer has the name and the key of something new.
+    save: the file to which the examples write the answer.
+    listed: whether the page shows it.
     """
 
     method: str
@@ -89,13 +94,13 @@ class Operation:
 
     @property
     def type(self) -> str:
-        """The media type of what it answers when all is well; "" for nothing."""
+        """The media type of its first answer, which is a success; "" for no body."""
         return self.answers[0].type if self.answers else ""
 
 
 @dataclass(frozen=True)
 class Group:
-    """Operations that belong together, and the schemas that they share with others."""
+    """Operations that belong together, and the schemas that they share."""
 
     name: str
     about: str
@@ -127,9 +132,9 @@ def ref(name: str) -> Schema:
 
 
 def record(about: str, required: str, /, **properties: Schema) -> Schema:
-    """An object; `required` holds the names of keys that never miss, with spaces between."""
-    found: Schema = {"type": "object", "description": about, "properties": properties}
-    return {**found, "required": required.split()} if required else found
+    """An object; `required` lists the keys that are always present, separated by spaces."""
+    schema: Schema = {"type": "object", "description": about, "properties": properties}
+    return {**schema, "required": required.split()} if required else schema
 
 
 def rows(about: str, items: Schema) -> Schema:
@@ -143,7 +148,7 @@ def text(about: str, **more: Any) -> Schema:
 
 
 def number(about: str, **more: Any) -> Schema:
-    """A number, with a fraction or without."""
+    """A number, possibly with a fraction."""
     return {"type": "number", "description": about, **more}
 
 
@@ -158,13 +163,13 @@ def yes_no(about: str) -> Schema:
 
 
 def problem(kind: type[ScaiError], about: str, sentence: str, **details: Any) -> Answer:
-    """The answer in which an error of that class comes, with its sentence as the example."""
+    """The answer for an error of class `kind`, with `sentence` in its example."""
     error = kind(sentence, **details)
     return Answer(error.status, about, "Problem", answers.problem(error), headers=_headers(details))
 
 
 def refusal(kind: type[ScaiError], about: str, sentence: str, **details: Any) -> Answer:
-    """The same in the form of the original SCAI."""
+    """The same with the keys of the original SCAI."""
     error = kind(sentence, **details)
     return Answer(error.status, about, "Refusal", answers.refusal(error), headers=_headers(details))
 

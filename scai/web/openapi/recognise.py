@@ -1,4 +1,4 @@
-"""Sending pictures."""
+"""The operations that upload pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results: the verdict on one picture, and the pictures themselves."""
+"""The operations on results and pictures."""
 
 from __future__ import annotations
 

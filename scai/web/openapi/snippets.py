@@ -1,6 +1,6 @@
-"""An operation as a line for a shell and as a program in Python, with the values of its examples.
+"""An operation as a curl command and as a Python program, with the values of its examples.
 
-static/js/pages/docs/snippets.js writes the same with the values that a reader fills in.
+static/js/pages/docs/snippets.js writes the same with the values that the reader fills in.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from urllib.parse import quote
 from scai.web.openapi.operations import FILES, Operation, Value
 
 _PLAIN = re.compile(r"[A-Za-z0-9@=._/:-]+")
-# Longer texts get lines of their own; characters.
+# A dict of more characters than this gets several lines.
 _SHORT = 40
 _SECONDS = 90  # longer than the longest answer takes
 
 
 def curl(operation: Operation, server: str) -> str:
-    """The command line that asks for the operation."""
+    """The command line that requests the operation."""
     parts = ["curl"]
     if operation.type == "text/event-stream":
         parts[0] += " -N"
@@ -38,7 +38,7 @@ def curl(operation: Operation, server: str) -> str:
 
 
 def python(operation: Operation, server: str) -> str:
-    """The program that asks for the operation and shows the answer."""
+    """The program that requests the operation and prints the answer."""
     given = [_literal(server + _path(operation))]
     files = [value for value in _placed(operation, "form") if _is_file(value)]
     fields = [value for value in _placed(operation, "form") if not _is_file(value)]
@@ -59,11 +59,11 @@ def python(operation: Operation, server: str) -> str:
     if files or body:
         opened = f'with open({_literal((files or body)[0].example)}, "rb") as photo:\n'
         call = opened + "\n".join(f"    {line}" for line in call.split("\n"))
-    return f"import requests\n\n{call}\n{_shown(operation)}"
+    return f"import requests\n\n{call}\n{_print_answer(operation)}"
 
 
-def _shown(operation: Operation) -> str:
-    """The lines that show the answer."""
+def _print_answer(operation: Operation) -> str:
+    """The lines of the program that print or save the answer."""
     if operation.type == "text/event-stream":
         return "for line in answer.iter_lines(decode_unicode=True):\n    print(line)"
     if operation.save:
@@ -101,7 +101,7 @@ def _quoted(word: str) -> str:
 
 
 def _broken(parts: list[str]) -> str:
-    """One command on as many lines as are easy to read."""
+    """A command on one line, or on several if it is long."""
     one = " ".join(parts)
     return one if len(one) <= 60 or len(parts) < 3 else " \\\n  ".join(parts)
 

@@ -1,4 +1,4 @@
-"""Whether the server is well, what it is, and how it is doing."""
+"""The operations on the state, the health and the version of the server."""
 
 from __future__ import annotations
 
