@@ -1,4 +1,4 @@
-"""The models: a page for people, one document for programs, and the plots that came with them."""
+"""The models: a page for people, a document for programs, and the plots of each model."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from scai.models.shelf import ModelShelf
 from scai.settings import ROOT, Settings
 from scai.web import answers, page
 
-# Photos of the project's own to try models with, as far as they are there.
+# The project's own photos for trying a model, those that are installed.
 _SAMPLES = ("frog", "numbers", "blood")
-_LABELS_ON_THE_PAGE = 200
-# How many figures stand large on a card. Those of a further file of the same model never do.
+_MAX_LABELS = 200
+# The number of figures in large type on a card; never those of another file of the same model.
 _LARGE = 4
-_SAME_AGAIN = re.compile(r".*_(tflite|pb)")
+_OTHER_FILE = re.compile(r".*_(tflite|pb)")
 
 
 def blueprint(service: JobService, settings: Settings) -> Blueprint:
     """The routes over one service."""
     models = Blueprint("models", __name__)
-    found = ModelShelf(settings)
+    shelf = ModelShelf(settings)
     folder = ROOT / "static" / "samples"
     samples = [name for name in _SAMPLES if (folder / f"{name}.webp").is_file()]
 
@@ -40,8 +40,8 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
         kinds: list[dict[str, Any]] = [
             {
                 "kind": kind,
-                "problem": found.problem(kind),
-                "models": list(_on_the_page(found, kind, workers[kind])),
+                "problem": shelf.problem(kind),
+                "models": list(_views(shelf, kind, workers[kind])),
             }
             for kind in service.kinds
         ]
@@ -63,85 +63,88 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
     @models.get("/models.json")
     def document() -> Response:
         workers = service.workers()
-        answer = [told for kind in service.kinds for _, told in _told(found, kind, workers[kind])]
-        return _may_be_kept(jsonify(answer), "no-cache")
+        documents = [
+            document
+            for kind in service.kinds
+            for _, document in _documents(shelf, kind, workers[kind])
+        ]
+        return _cacheable(jsonify(documents), "no-cache")
 
     @models.get("/models/<kind>/<path:name>/<file>")
     def plot(kind: str, name: str, file: str) -> Response:
-        model = found.find(kind, name) if kind in service.kinds else None
+        model = shelf.find(kind, name) if kind in service.kinds else None
         picture = model.picture(file) if model else None
         if picture is None:
             error = NotFound("no such picture of a model")
             return answers.send(answers.refusal(error), error.status)
         data, mark = picture
-        # With its mark in the address, what comes under that address never changes.
+        # The content of an address with the right mark never changes.
         marked = request.args.get("v") == mark
         rule = "public, max-age=31536000, immutable" if marked else "no-cache"
-        return _may_be_kept(Response(data, mimetype="image/png"), rule)
+        return _cacheable(Response(data, mimetype="image/png"), rule)
 
     return models
 
 
-def _told(
-    found: ModelShelf, kind: str, workers: list[dict[str, Any]]
+def _documents(
+    shelf: ModelShelf, kind: str, workers: list[dict[str, Any]]
 ) -> Iterable[tuple[Model, dict[str, Any]]]:
-    for model in found.models(kind):
-        at_work = public.facts_of_workers(model, workers)
-        yield model, public.describe(model, found.speed(model, at_work), at_work)
+    """Each model of a kind, and what /models.json says of it."""
+    for model in shelf.models(kind):
+        facts = public.facts_of_workers(model, workers)
+        yield model, public.describe(model, shelf.speed(model, facts), facts)
 
 
-def _on_the_page(
-    found: ModelShelf, kind: str, workers: list[dict[str, Any]]
-) -> Iterable[dict[str, Any]]:
-    """What /models.json tells of each model, in the order and shape in which the page shows it."""
-    for model, told in _told(found, kind, workers):
+def _views(shelf: ModelShelf, kind: str, workers: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+    """What the page shows of each model: its document, with figures and speeds arranged."""
+    for model, document in _documents(shelf, kind, workers):
         whole = [metric for metric in model.metrics if not metric.label]
         shares = [metric for metric in whole if metric.unit == "share"]
-        large = [metric for metric in shares if not _SAME_AGAIN.fullmatch(metric.name)][:_LARGE]
-        tried = told["speed"].get("tried", [])
+        large = [metric for metric in shares if not _OTHER_FILE.fullmatch(metric.name)][:_LARGE]
+        trials = document["speed"].get("tried", [])
         yield {
-            **told,
+            **document,
             "card": model.notes.exists,
-            "labels": model.labels[:_LABELS_ON_THE_PAGE],
+            "labels": model.labels[:_MAX_LABELS],
             "large": large,
             "others": [metric for metric in whole if metric not in large],
             "by_label": _by_label(model.metrics),
-            "engines": _one_an_engine(tried),
-            "fastest": max((max(one["single"], one["many"]) for one in tried), default=1.0),
-            "warm": [worker for worker in told["running"] if worker.get("warm")],
+            "engines": _one_per_engine(trials),
+            "fastest": max((max(one["single"], one["many"]) for one in trials), default=1.0),
+            "warm": [worker for worker in document["running"] if worker.get("warm")],
         }
 
 
-def _one_an_engine(tried: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of each engine the setting that was taken, or else its fastest; what was taken first."""
-    found: dict[str, dict[str, Any]] = {}
-    for one in sorted(tried, key=lambda one: (not one["taken"], -one["single"])):
-        found.setdefault(one["engine"], one)
-    return list(found.values())
+def _one_per_engine(trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One trial per engine: the one in use or else the fastest. The one in use comes first."""
+    by_engine: dict[str, dict[str, Any]] = {}
+    for trial in sorted(trials, key=lambda trial: (not trial["taken"], -trial["single"])):
+        by_engine.setdefault(trial["engine"], trial)
+    return list(by_engine.values())
 
 
 def _anchors(names: Iterable[tuple[str, str]], kinds: Iterable[str]) -> dict[tuple[str, str], str]:
-    """The place of each model on the page, by kind and name: its name, as far as it can be one."""
-    found: dict[tuple[str, str], str] = {}
-    taken = {"main", "compare", "add", *kinds}
+    """The anchor of each model on the page, by kind and name: made of the name, and unique."""
+    anchors: dict[tuple[str, str], str] = {}
+    used = {"main", "compare", "add", *kinds}
     for kind, name in names:
         plain = re.sub(r"[^\w-]+", "-", name).strip("-") or "model"
         anchor, number = plain, 1
-        while anchor in taken:
+        while anchor in used:
             number += 1
             anchor = f"{plain}-{number}"
-        taken.add(anchor)
-        found[kind, name] = anchor
-    return found
+        used.add(anchor)
+        anchors[kind, name] = anchor
+    return anchors
 
 
 def _by_label(metrics: Iterable[Metric]) -> dict[str, list[Metric]]:
-    """The figures of single labels, by their title."""
-    found: dict[str, list[Metric]] = defaultdict(list)
+    """The metrics of single labels, by title."""
+    metrics_by_title: dict[str, list[Metric]] = defaultdict(list)
     for metric in metrics:
         if metric.label and metric.unit == "share":
-            found[metric.title].append(metric)
-    return found
+            metrics_by_title[metric.title].append(metric)
+    return metrics_by_title
 
 
 def _size(count: int) -> str:
@@ -154,7 +157,7 @@ def _size(count: int) -> str:
     return f"{value:.1f} GB"
 
 
-def _may_be_kept(response: Response, rule: str) -> Response:
+def _cacheable(response: Response, rule: str) -> Response:
     response.headers["Cache-Control"] = rule
     response.add_etag()
     response.make_conditional(request)

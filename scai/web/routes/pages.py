@@ -1,4 +1,4 @@
-"""The home page: two forms, one for each kind of recognition, for a person with a photo."""
+"""The home page: a form for each kind of recognition."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scai.web import addresses, page
 
 # What scai.pictures.header accepts. Naming the formats makes a phone turn its own into one of them.
 ACCEPT = "image/jpeg,image/png,image/webp,image/bmp,image/gif"
-# A model that knows nothing else reads what is drawn on the pad.
+# A model with exactly these labels reads the digits that people draw on the pad.
 _DIGITS = set("0123456789")
 
 
@@ -43,16 +43,16 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
 
     @pages.get("/favicon.ico")
     def icon() -> Response:
-        """The icon of answers that are no page of ours, such as JSON: browsers ask for it here."""
+        """Where browsers ask for the icon of answers that are not pages, such as JSON."""
         return current_app.send_static_file("favicon.svg")
 
     return pages
 
 
 def _card(kind: Kind, names: list[str], shelf: ModelShelf) -> dict[str, Any]:
-    """What the page has to know of one kind; the default model comes first.
+    """What the page needs of one kind: its values and its models, the default model first.
 
-    `pad` is the model that reads digits drawn by hand, "" when there is none.
+    `pad` is the model that reads digits drawn by hand, "" if there is none.
     """
     told = {model.name: model for model in shelf.models(kind.name)}
     models = [told.get(name, Model(kind.name, name)) for name in names]
