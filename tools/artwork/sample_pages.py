@@ -97,7 +97,7 @@ class _Page:
 def _smooth(points: Sequence[Point]) -> list[Point]:
     """Many points on the Catmull-Rom curve through `points`."""
     way = [points[0], *points, points[-1]]
-    found: list[Point] = []
+    curve: list[Point] = []
     for a, b, c, d in zip(way, way[1:], way[2:], way[3:], strict=False):
         steps = max(2, round(math.dist(b, c) * 1.5))
         for i in range(steps + 1):
@@ -112,8 +112,8 @@ def _smooth(points: Sequence[Point]) -> list[Point]:
                 )
                 for p, q, r, s in zip(a, b, c, d, strict=True)
             )
-            found.append((x, y))
-    return found
+            curve.append((x, y))
+    return curve
 
 
 def numbers() -> Image.Image:

@@ -50,8 +50,8 @@ def card(choice: Choice, kind: str) -> ModelCard:
             f"{choice.section}: no such section in {config}, which has {names}; write "
             f"path.config:section for another file."
         )
-    found = load_card(config, choice.section, kind)
-    return dataclasses.replace(found, engine=choice.engine) if choice.engine else found
+    model = load_card(config, choice.section, kind)
+    return dataclasses.replace(model, engine=choice.engine) if choice.engine else model
 
 
 def label_names(card: ModelCard) -> list[str] | None:

@@ -19,12 +19,12 @@ from tools.datasets.samples import PARTS, TRAINING, Boxes, DataSet, Sample, choo
 def load_coco(notes: Path, files: Files) -> DataSet:
     """Read a COCO file whose pictures are in `files`. Raises UserError."""
     try:
-        found = json.loads(notes.read_bytes())
+        content = json.loads(notes.read_bytes())
     except OSError as error:
         raise UserError(f"{notes}: {error.strerror}.") from error
     except ValueError as error:
         raise UserError(f"{notes}: expected JSON ({error}).") from error
-    data = _coco(found, files, _part_of(str(notes)), str(notes))
+    data = _coco(content, files, _part_of(str(notes)), str(notes))
     if not data.samples:
         raise UserError(f"{notes}: no pictures.")
     return data
@@ -65,14 +65,14 @@ def voc(files: Files, part: str) -> DataSet | None:
     if names is None:
         return None
     lists = _voc_lists(files)
-    chosen = choose_part(set(lists) or _voc_folders(names), part, files.path)
-    if chosen and not lists:
-        names = [n for n in names if chosen in _folders(n)]
+    subset = choose_part(set(lists) or _voc_folders(names), part, files.path)
+    if subset and not lists:
+        names = [n for n in names if subset in _folders(n)]
     notes = {PurePosixPath(n).stem: n for n in names if n.lower().endswith(".xml")}
     pictures = {PurePosixPath(n).stem: n for n in names if is_picture(n)}
     stems: Iterable[str] = sorted(notes)
-    if chosen and lists:
-        lines = files.read(lists[chosen]).decode(errors="replace").splitlines()
+    if subset and lists:
+        lines = files.read(lists[subset]).decode(errors="replace").splitlines()
         stems = [line.split()[0] for line in lines if line.strip()]
     samples = []
     for stem in stems:
@@ -80,7 +80,7 @@ def voc(files: Files, part: str) -> DataSet | None:
             missing = "picture" if stem in notes else "annotation"
             raise UserError(f"{files.path}: {stem}: expected picture and .xml, got no {missing}.")
         samples.append(Sample(pictures[stem], _voc_boxes(files.read(notes[stem]), notes[stem])))
-    return DataSet(DETECTION, chosen, _box_classes(samples), tuple(samples), files.read)
+    return DataSet(DETECTION, subset, _box_classes(samples), tuple(samples), files.read)
 
 
 def _voc_boxes(data: bytes, name: str) -> Boxes:
@@ -107,15 +107,15 @@ def _voc_boxes(data: bytes, name: str) -> Boxes:
 def coco_files(files: Files, part: str) -> DataSet | None:
     """Read COCO: a .json with images, annotations and categories; None for other data."""
     notes = [n for n in files.names if n.lower().endswith(".json")]
-    known = _coco_parts(files)
-    chosen = choose_part(set(known), part, files.path) if known else ""
-    for name in [known[chosen]] if chosen else notes:
+    by_part = _coco_parts(files)
+    subset = choose_part(set(by_part), part, files.path) if by_part else ""
+    for name in [by_part[subset]] if subset else notes:
         try:
-            found = json.loads(files.read(name))
+            content = json.loads(files.read(name))
         except ValueError:
             continue
-        if isinstance(found, dict) and {"images", "annotations", "categories"} <= set(found):
-            return _coco(found, files, chosen, f"{files.path}: {name}")
+        if isinstance(content, dict) and {"images", "annotations", "categories"} <= set(content):
+            return _coco(content, files, subset, f"{files.path}: {name}")
     return None
 
 
@@ -132,16 +132,16 @@ def _part_of(name: str) -> str:
     return next((p for text in texts for p in longest_first if p in text), "")
 
 
-def _coco(found: Any, files: Files, part: str, where: str) -> DataSet:
+def _coco(content: Any, files: Files, part: str, where: str) -> DataSet:
     try:
-        names = {row["id"]: str(row["name"]) for row in found["categories"]}
-        rows: dict[object, list[Mapping[str, Any]]] = {row["id"]: [] for row in found["images"]}
-        for row in found["annotations"]:
+        names = {row["id"]: str(row["name"]) for row in content["categories"]}
+        rows: dict[object, list[Mapping[str, Any]]] = {row["id"]: [] for row in content["images"]}
+        for row in content["annotations"]:
             _check(row, rows, names, where)
             rows[row["image_id"]].append(row)
         samples = tuple(
             Sample(_picture(row["file_name"], files, part), _coco_boxes(rows[row["id"]], names))
-            for row in found["images"]
+            for row in content["images"]
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{where}: expected an instances file of COCO.") from error
@@ -172,10 +172,10 @@ def _picture(name: str, files: Files, part: str) -> str:
 
     A missing picture keeps its name, and counts as unreadable.
     """
-    found = files.by_last_part.get(PurePosixPath(name).name, [])
-    if name in found or not found:
+    candidates = files.by_last_part.get(PurePosixPath(name).name, [])
+    if name in candidates or not candidates:
         return name
-    return next((place for place in found if part in _folders(place)), found[0])
+    return next((place for place in candidates if part in _folders(place)), candidates[0])
 
 
 def _folders(name: str) -> list[str]:
@@ -183,5 +183,5 @@ def _folders(name: str) -> list[str]:
 
 
 def _box_classes(samples: Iterable[Sample]) -> tuple[str, ...]:
-    found = {n for s in samples if isinstance(s.truth, Boxes) for n in s.truth.names}
-    return tuple(sorted(found))
+    names = {n for s in samples if isinstance(s.truth, Boxes) for n in s.truth.names}
+    return tuple(sorted(names))

@@ -18,8 +18,8 @@ class Files:
         self.path = path
         self._zip: zipfile.ZipFile | None = None
         if path.is_dir():
-            found = (file.relative_to(path) for file in path.rglob("*") if file.is_file())
-            self.names = sorted(file.as_posix() for file in found)
+            files = (file.relative_to(path) for file in path.rglob("*") if file.is_file())
+            self.names = sorted(file.as_posix() for file in files)
             return
         try:
             self._zip = zipfile.ZipFile(path)
@@ -41,10 +41,10 @@ class Files:
     @cached_property
     def by_last_part(self) -> dict[str, list[str]]:
         """The files by the last part of their names."""
-        found: dict[str, list[str]] = {}
+        names: dict[str, list[str]] = {}
         for name in self.names:
-            found.setdefault(PurePosixPath(name).name, []).append(name)
-        return found
+            names.setdefault(PurePosixPath(name).name, []).append(name)
+        return names
 
     def close(self) -> None:
         """Close the zip."""

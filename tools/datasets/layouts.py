@@ -38,9 +38,9 @@ def _class_folders(files: Files, part: str) -> DataSet | None:
     pictures = [PurePosixPath(n) for n in files.names if is_picture(n)]
     pictures = [path for path in pictures if len(path.parts) > 1]
     parts = {path.parts[-3].lower() for path in pictures if len(path.parts) > 2}
-    chosen = choose_part(parts, part, files.path)
-    if chosen:
-        pictures = [p for p in pictures if len(p.parts) > 2 and p.parts[-3].lower() == chosen]
+    subset = choose_part(parts, part, files.path)
+    if subset:
+        pictures = [p for p in pictures if len(p.parts) > 2 and p.parts[-3].lower() == subset]
     samples = tuple(Sample(path.as_posix(), path.parts[-2]) for path in pictures)
     classes = tuple(sorted({str(sample.truth) for sample in samples}))
-    return DataSet(CLASSIFICATION, chosen, classes, samples, files.read) if samples else None
+    return DataSet(CLASSIFICATION, subset, classes, samples, files.read) if samples else None

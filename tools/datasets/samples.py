@@ -57,8 +57,8 @@ class DataSet:
         if limit >= len(self):
             return self
         places = np.linspace(0, len(self) - 1, limit).astype(int)
-        chosen = tuple(self.samples[place] for place in places)
-        return DataSet(self.kind, self.part, self.classes, chosen, self.read)
+        samples = tuple(self.samples[place] for place in places)
+        return DataSet(self.kind, self.part, self.classes, samples, self.read)
 
     def without(self, classes_to_drop: set[str]) -> DataSet:
         """Return the data without some classes: without their pictures, or without their boxes.
@@ -77,7 +77,7 @@ class DataSet:
 
 def choose_part(parts: set[str], name: str, path: Path) -> str:
     """Choose the part to read, "" for all data. Raises UserError when `name` is missing."""
-    known = parts & {*PARTS, *TRAINING}
+    named = parts & {*PARTS, *TRAINING}
     if name == EVERYTHING:
         return ""
     if name:
@@ -85,4 +85,4 @@ def choose_part(parts: set[str], name: str, path: Path) -> str:
             others = ", ".join(sorted(parts)) or "none"
             raise UserError(f"{path}: expected a part called {name}, got {others}.")
         return name.lower()
-    return next((part for part in PARTS if part in known), "")
+    return next((part for part in PARTS if part in named), "")

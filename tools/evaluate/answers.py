@@ -87,13 +87,13 @@ def match_labels(labels: Iterable[str], classes: Sequence[str]) -> dict[str, int
     left out.
     """
     places = {_plain(name): place for place, name in enumerate(classes)}
-    found: dict[str, int] = {}
+    places_by_label: dict[str, int] = {}
     for label in labels:
         bare = label[m.end() :] if (m := _NUMBER.match(label)) else label
         for name in (label, bare, *bare.split(",")):
             if _plain(name) in places:
-                found.setdefault(label, places[_plain(name)])
-    return found
+                places_by_label.setdefault(label, places[_plain(name)])
+    return places_by_label
 
 
 def _plain(name: str) -> str:

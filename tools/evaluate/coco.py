@@ -76,8 +76,8 @@ def curve(scenes: Sequence[Scene], which: int) -> Curve | None:
 
 def mean(curves: Sequence[Curve | None], overlap: float | None = None) -> float:
     """Return the mean average precision over the classes that occur; 0.0 where none does."""
-    found = [c.average(overlap) for c in curves if c is not None]
-    return float(np.mean(found)) if found else 0.0
+    averages = [c.average(overlap) for c in curves if c is not None]
+    return float(np.mean(averages)) if averages else 0.0
 
 
 def overlaps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -120,13 +120,13 @@ def precision_and_recall(
 
 def _shares(scene: Scene, mine: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Return (m, n) overlaps of detections and objects; for a crowd, the share of the detection."""
-    found, boxes = scene.found_boxes[mine], scene.boxes[truth]
-    table = overlaps(found, boxes)
+    detections, boxes = scene.found_boxes[mine], scene.boxes[truth]
+    table = overlaps(detections, boxes)
     crowd = scene.crowd[truth]
     if crowd.any():
-        low = np.maximum(found[:, None, :2], boxes[None, crowd, :2])
-        high = np.minimum(found[:, None, 2:], boxes[None, crowd, 2:])
-        area = np.prod(found[:, 2:] - found[:, :2], axis=1)[:, None]
+        low = np.maximum(detections[:, None, :2], boxes[None, crowd, :2])
+        high = np.minimum(detections[:, None, 2:], boxes[None, crowd, 2:])
+        area = np.prod(detections[:, 2:] - detections[:, :2], axis=1)[:, None]
         table[:, crowd] = np.prod(np.clip(high - low, 0, None), 2) / np.maximum(area, 1e-12)
     return table
 

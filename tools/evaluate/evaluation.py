@@ -93,8 +93,8 @@ def evaluate_model(name: str, card: ModelCard, data: DataSet, batch: int) -> Mod
         labels = [label for result in answers.results for label in result.labels]
     places = match_labels(labels, data.classes)
     of_kind = scores.of_detector if data.kind == DETECTION else scores.of_classifier
-    found = of_kind(answers.samples, answers.results, data.classes, places)
-    return ModelEvaluation(name, engine, answers, found)
+    model_scores = of_kind(answers.samples, answers.results, data.classes, places)
+    return ModelEvaluation(name, engine, answers, model_scores)
 
 
 def _some(names: Sequence[str]) -> str:

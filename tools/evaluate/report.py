@@ -50,27 +50,27 @@ def report(evaluations: Sequence[ModelEvaluation], data: DataSet, path: Path) ->
 
 def _mistakes(evaluation: ModelEvaluation) -> list[str]:
     """Format the confusion matrix if it fits on a screen, else the most frequent mistakes."""
-    found = evaluation.scores
-    assert isinstance(found, ClassifierScores)
-    predicted = [*found.classes, scores.OTHER]
-    if len(found.classes) <= MAX_COLUMNS:
-        last = found.confusion[:, -1].any()
-        width = len(predicted) if last else len(found.classes)
+    classifier = evaluation.scores
+    assert isinstance(classifier, ClassifierScores)
+    predicted = [*classifier.classes, scores.OTHER]
+    if len(classifier.classes) <= MAX_COLUMNS:
+        last = classifier.confusion[:, -1].any()
+        width = len(predicted) if last else len(classifier.classes)
         rows = [["true \\ predicted", *predicted[:width]]]
         rows += [
             [name, *map(str, row[:width])]
-            for name, row in zip(found.classes, found.confusion, strict=True)
+            for name, row in zip(classifier.classes, classifier.confusion, strict=True)
         ]
         return [f"{evaluation.name}: confusion matrix", *table(rows)]
-    mistakes = found.confusion.copy()
-    mistakes[range(len(found.classes)), range(len(found.classes))] = 0
+    mistakes = classifier.confusion.copy()
+    mistakes[range(len(classifier.classes)), range(len(classifier.classes))] = 0
     worst = mistakes.ravel().argsort()[::-1][:MAX_MISTAKES]
     lines = [f"{evaluation.name}: most frequent mistakes"]
     for place in worst:
         true, other = divmod(int(place), len(predicted))
         if mistakes[true, other]:
             lines.append(
-                f"  {mistakes[true, other]:5d}  {found.classes[true]} as {predicted[other]}"
+                f"  {mistakes[true, other]:5d}  {classifier.classes[true]} as {predicted[other]}"
             )
     return lines
 

@@ -164,18 +164,18 @@ def of_detector(
     """
     number = {name: place for place, name in enumerate(classes)}
     scenes = []
-    for sample, found in zip(samples, results, strict=True):
+    for sample, result in zip(samples, results, strict=True):
         truth = sample.truth
-        assert isinstance(found, Detections) and isinstance(truth, Boxes)
-        predicted = np.array([places.get(label, -1) for label in found.labels], int)
+        assert isinstance(result, Detections) and isinstance(truth, Boxes)
+        predicted = np.array([places.get(label, -1) for label in result.labels], int)
         objects = np.array([number.get(name, -1) for name in truth.names], int)
         scenes.append(
             Scene(
                 truth.boxes,
                 objects,
-                found.boxes,
+                result.boxes,
                 predicted,
-                found.scores,
+                result.scores,
                 truth.ignored,
                 truth.crowd,
             )

@@ -78,8 +78,8 @@ def verdict_lines(verdict: Verdict) -> list[str]:
     classes = f" of {verdict.classes} classes" if verdict.classes else ""
     kind = verdict.kind
     out = [f"This is {_KIND_NAMES[kind.value]}{classes} ({kind.sure}: {kind.why})"]
-    for key, found in verdict.keys.items():
-        out.append(f"  {key:<13} {found.value or 'leave out'}  ({found.sure}: {found.why})")
+    for key, entry in verdict.keys.items():
+        out.append(f"  {key:<13} {entry.value or 'leave out'}  ({entry.sure}: {entry.why})")
     return out
 
 
@@ -94,16 +94,16 @@ def config_lines(model: Path, verdict: Verdict) -> list[str]:
         else ("GRAPH", "LABELS")
     )
     lines = [f"[{section}]", f"{graph} = {model}"]
-    found = label_file(model, verdict.classes)
-    if found is None:
+    file = label_file(model, verdict.classes)
+    if file is None:
         lines.append("# One label a line; no such file lies beside the model.")
-    lines.append(f"{names} = {found or 'labels.txt'}")
+    lines.append(f"{names} = {file or 'labels.txt'}")
     return lines + [f"{key} = {g.value}" for key, g in verdict.keys.items() if g.value]
 
 
 def label_file(model: Path, classes: int) -> Path | None:
     """Find the file beside the model with a label for each class, or named labels.txt."""
-    found = []
+    candidates = []
     for path in [*sorted(model.parent.glob("*.txt")), *sorted(model.parent.glob("*.pbtxt"))]:
         if path.stat().st_size > MAX_LABEL_BYTES:
             continue
@@ -112,9 +112,9 @@ def label_file(model: Path, classes: int) -> Path | None:
         except ConfigError:
             continue
         if len(names) == classes if classes else path.name == "labels.txt":
-            found.append(path)
+            candidates.append(path)
     # Of several, take the one that shares the longest prefix with the model's name.
-    return max(found, key=lambda path: _shared_start(path.name, model.name), default=None)
+    return max(candidates, key=lambda path: _shared_start(path.name, model.name), default=None)
 
 
 def _shared_start(a: str, b: str) -> int:
@@ -132,7 +132,7 @@ def as_dict(
         "operations": dict(facts.by_type()),
         "kind": asdict(verdict.kind),
         "classes": verdict.classes,
-        "guesses": {key: asdict(found) for key, found in verdict.keys.items()},
+        "guesses": {key: asdict(entry) for key, entry in verdict.keys.items()},
         "config": lines,
     }
     if every:

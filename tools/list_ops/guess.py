@@ -89,15 +89,15 @@ def _kind_of_one_output(facts: NetworkFacts, output: Tensor) -> Guess:
 def _last_step(facts: NetworkFacts, output: str) -> str:
     """Return the type of the last operation that does more than pass values on."""
     by_name = {op.name: op for op in facts.operations}
-    found = by_name.get(output) or by_name.get(output.split(":")[0])
+    operation = by_name.get(output) or by_name.get(output.split(":")[0])
     for _ in facts.operations:
-        if found is None or not found.inputs:
+        if operation is None or not operation.inputs:
             break
         # Look behind a reshape: there may be a softmax.
-        if not any(plain(found.type).startswith(kind) for kind in PASSING):
+        if not any(plain(operation.type).startswith(kind) for kind in PASSING):
             break
-        found = by_name.get(found.inputs[0])
-    return found.type if found else ""
+        operation = by_name.get(operation.inputs[0])
+    return operation.type if operation else ""
 
 
 def _classes(facts: NetworkFacts, kind: str) -> int:
@@ -149,16 +149,16 @@ def _sides(source: Tensor, facts: NetworkFacts, name: str, kind: str) -> dict[st
             "INPUT_HEIGHT": Guess(str(height), SURE, why),
             "INPUT_WIDTH": Guess(str(width), SURE, why),
         }
-    found = _SIDE_IN_NAME.search(name)
+    match = _SIDE_IN_NAME.search(name)
     if kind == DETECTION:
-        guessed = Guess("", SURE, "any size goes, and detectors see more in larger pictures")
-    elif found:
-        guessed = Guess(found[1], LIKELY, "the file's name; any size goes")
+        size = Guess("", SURE, "any size goes, and detectors see more in larger pictures")
+    elif match:
+        size = Guess(match[1], LIKELY, "the file's name; any size goes")
     elif any("inception" in text.lower() for text in (name, *(op.name for op in facts.operations))):
-        guessed = Guess("299", LIKELY, "Inception's size; any size goes")
+        size = Guess("299", LIKELY, "Inception's size; any size goes")
     else:
-        guessed = Guess("", UNSURE, "any size goes; 299 unless stated")
-    return {"INPUT_HEIGHT": guessed, "INPUT_WIDTH": guessed}
+        size = Guess("", UNSURE, "any size goes; 299 unless stated")
+    return {"INPUT_HEIGHT": size, "INPUT_WIDTH": size}
 
 
 def _height_width(shape: Shape | None) -> tuple[int | None, int | None]:

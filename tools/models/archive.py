@@ -50,9 +50,9 @@ def check_name(member: str) -> None:
 
 def _from_zip(archive: Path, member: str, target: Path, limit: int) -> None:
     with zipfile.ZipFile(archive) as opened:
-        found = [info for info in opened.infolist() if info.filename == member]
-        _once(archive, member, len(found))
-        (info,) = found
+        members = [info for info in opened.infolist() if info.filename == member]
+        _once(archive, member, len(members))
+        (info,) = members
         # Archives made on Windows have no Unix mode; 0 is a plain file.
         mode = info.external_attr >> 16
         plain = not info.is_dir() and (stat.S_IFMT(mode) in (0, stat.S_IFREG))
@@ -62,7 +62,7 @@ def _from_zip(archive: Path, member: str, target: Path, limit: int) -> None:
 
 
 def _from_tar(archive: Path, member: str, target: Path, limit: int) -> None:
-    found = skipped = 0
+    count = skipped = 0
     with tarfile.open(archive, "r|gz") as opened:
         for info in opened:
             skipped += info.size
@@ -72,13 +72,13 @@ def _from_tar(archive: Path, member: str, target: Path, limit: int) -> None:
                 )
             if info.name.removeprefix("./") != member:
                 continue
-            found += 1
-            _once(archive, member, found)
+            count += 1
+            _once(archive, member, count)
             _plain(archive, member, info.isreg() and not info.issparse())
             source = opened.extractfile(info)
             assert source is not None
             _copy(source, target, limit, archive, member)
-    _once(archive, member, found)
+    _once(archive, member, count)
 
 
 def _once(archive: Path, member: str, count: int) -> None:

@@ -53,19 +53,19 @@ def row(place: SectionPlace) -> dict[str, Any]:
 
     `files`: whether the model's files are there; if not, `problem` is the reason.
     """
-    found: dict[str, Any] = {"name": place.name, "kind": place.kind, "config": str(place.config)}
+    values: dict[str, Any] = {"name": place.name, "kind": place.kind, "config": str(place.config)}
     if place.use:
-        return found | {"alias_of": place.use}
+        return values | {"alias_of": place.use}
     try:
         card = cards.load_card(place.config, place.name, place.kind)
     except ScaiError as error:
-        return found | {"files": False, "problem": error.message}
-    found |= {"engine": card.engine, "files": True, "graph": None, "bytes": 0, "metrics": {}}
+        return values | {"files": False, "problem": error.message}
+    values |= {"engine": card.engine, "files": True, "graph": None, "bytes": 0, "metrics": {}}
     if card.graph is not None:
         graph = model_path(card.graph)
-        found |= {"graph": str(graph), "bytes": size_of(graph)}
-        found["metrics"] = card_of(graph).get("metrics") or {}
-    return found
+        values |= {"graph": str(graph), "bytes": size_of(graph)}
+        values["metrics"] = card_of(graph).get("metrics") or {}
+    return values
 
 
 def details(place: SectionPlace, policy: cards.SpeedPolicy, batch: int) -> dict[str, Any]:

@@ -89,11 +89,11 @@ class Installation:
 
     def find(self, name: str, kind: str = "") -> SectionPlace:
         """Find the section of that name. Raises ConfigError when there is none or more than one."""
-        found = [p for p in self.places() if p.name == name and kind in ("", p.kind)]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            kinds = " and ".join(place.kind for place in found)
+        matches = [p for p in self.places() if p.name == name and kind in ("", p.kind)]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            kinds = " and ".join(place.kind for place in matches)
             raise ConfigError(f"{name} is a model of {kinds}: choose one with --kind")
         names = ", ".join(dict.fromkeys(place.name for place in self.places())) or "none"
         raise ConfigError(f"no model named {name!r} is installed; there are: {names}")

@@ -184,8 +184,8 @@ def state_file(part: Path) -> Path:
 
 def _validator(part: Path) -> str:
     try:
-        told: Any = json.loads(state_file(part).read_text())
-        return str(told["validator"])
+        state: Any = json.loads(state_file(part).read_text())
+        return str(state["validator"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
 

@@ -179,7 +179,7 @@ def _argument(entry: Fields) -> Tensor:
 
 
 def _constants(nodes: Sequence[Fields]) -> dict[str, float]:
-    found = {}
+    means = {}
     for node in nodes:
         if text(node, 2) != "Const":
             continue
@@ -190,5 +190,5 @@ def _constants(nodes: Sequence[Fields]) -> dict[str, float]:
         # Only float constants scale pixels: packed bytes in 4, or a repeated float in 5.
         raw = b"".join(v for number in (4, 5) for v in tensor.get(number, []) if type(v) is bytes)
         if whole(tensor, 1) == 1 and raw and len(raw) % 4 == 0:
-            found[text(node, 1)] = float(np.frombuffer(raw, "<f4").mean())
-    return found
+            means[text(node, 1)] = float(np.frombuffer(raw, "<f4").mean())
+    return means

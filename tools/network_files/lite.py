@@ -55,7 +55,7 @@ def _constants(
     interpreter: Any, steps: Sequence[Detail], details: Mapping[int, Detail]
 ) -> dict[str, float]:
     made = {int(i) for step in steps for i in step["outputs"]}
-    found = {}
+    means = {}
     for index in {int(i) for step in steps for i in step["inputs"]} - made:
         if index not in details or np.prod(details[index]["shape"]) > MAX_CONSTANT_VALUES:
             continue
@@ -64,5 +64,5 @@ def _constants(
         except ValueError:
             continue  # an input of the model, which has no value yet
         if value.size and value.dtype.kind == "f":
-            found[str(details[index]["name"])] = float(value.mean())
-    return found
+            means[str(details[index]["name"])] = float(value.mean())
+    return means

@@ -51,10 +51,10 @@ def _operation(node: Fields, shapes: dict[str, Shape | None]) -> Operation:
 
 
 def _constants(weights: list[Fields]) -> dict[str, float]:
-    found = {}
+    means = {}
     for weight in weights:
         # Fields 4 (packed floats) or 9 (raw bytes) of a float tensor.
         raw = b"".join(v for number in (4, 9) for v in weight.get(number, []) if type(v) is bytes)
         if whole(weight, 2) == 1 and 0 < len(raw) <= 4 * MAX_CONSTANT_VALUES:
-            found[text(weight, 8)] = float(np.frombuffer(raw, "<f4").mean())
-    return found
+            means[text(weight, 8)] = float(np.frombuffer(raw, "<f4").mean())
+    return means

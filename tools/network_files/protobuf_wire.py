@@ -16,7 +16,7 @@ def fields(data: bytes) -> Fields:
 
     Fixed-size numbers of four and eight bytes stay bytes. Raises ValueError for invalid data.
     """
-    found: Fields = {}
+    values: Fields = {}
     place = 0
     while place < len(data):
         key, place = _varint(data, place)
@@ -33,8 +33,8 @@ def fields(data: bytes) -> Fields:
             if length is None or place + length > len(data):
                 raise ValueError(f"field {number} of kind {kind} does not fit")
             value, place = data[place : place + length], place + length
-        found.setdefault(number, []).append(value)
-    return found
+        values.setdefault(number, []).append(value)
+    return values
 
 
 def messages(parent: Fields, number: int) -> list[Fields]:
@@ -44,8 +44,8 @@ def messages(parent: Fields, number: int) -> list[Fields]:
 
 def first(parent: Fields, number: int) -> Fields:
     """Parse the last message of a field, which overrides others; {} where there is none."""
-    found = messages(parent, number)
-    return found[-1] if found else {}
+    parsed = messages(parent, number)
+    return parsed[-1] if parsed else {}
 
 
 def texts(parent: Fields, number: int) -> list[str]:
@@ -55,8 +55,8 @@ def texts(parent: Fields, number: int) -> list[str]:
 
 def text(parent: Fields, number: int) -> str:
     """Decode the last string of a field; "" where there is none."""
-    found = texts(parent, number)
-    return found[-1] if found else ""
+    strings = texts(parent, number)
+    return strings[-1] if strings else ""
 
 
 def whole(parent: Fields, number: int, default: int = 0) -> int:
@@ -68,12 +68,12 @@ def whole(parent: Fields, number: int, default: int = 0) -> int:
 
 
 def _bytes(parent: Fields, number: int) -> list[bytes]:
-    found = []
+    values = []
     for value in parent.get(number, []):
         if not isinstance(value, bytes):
             raise ValueError(f"field {number} is a number")
-        found.append(value)
-    return found
+        values.append(value)
+    return values
 
 
 def _varint(data: bytes, place: int) -> tuple[int, int]:

@@ -67,7 +67,7 @@ def read(files: Files, recognizer: Recognizer, limit: int) -> Calibration:
     return Calibration(inputs, tuple(used), broken)
 
 
-def as_data(found: Calibration, kind: str, read: Callable[[str], bytes]) -> DataSet:
+def as_data(pictures: Calibration, kind: str, read: Callable[[str], bytes]) -> DataSet:
     """Return the same pictures as a data set without labels, to compare several models on."""
-    samples = tuple(Sample(name, "") for name in found.names)
+    samples = tuple(Sample(name, "") for name in pictures.names)
     return DataSet(kind, "", ("",), samples, read)

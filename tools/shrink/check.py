@@ -27,14 +27,14 @@ def examples(model: Frozen, mean: float, std: float) -> list[np.ndarray]:
     """
     shape = [1, *(side or COMPARISON_SIDE for side in model.shape[1:])] if model.shape else [1]
     rng = np.random.default_rng(0)
-    found = [rng.random(shape, np.float32)]
+    inputs = [rng.random(shape, np.float32)]
     if len(shape) == 4:
         size = shape[2], shape[1]
         for side in PATTERNS:
             patches = rng.random((side, side, shape[3]), np.float32)
             enlarged = cv2.resize(patches, size, interpolation=cv2.INTER_LINEAR)
-            found.append(enlarged.reshape(shape))
-    pixels = [np.rint(255 * x) for x in found]
+            inputs.append(enlarged.reshape(shape))
+    pixels = [np.rint(255 * x) for x in inputs]
     if np.issubdtype(np.dtype(model.dtype), np.integer):
         return [x.astype(model.dtype) for x in pixels]
     return [((x - mean) / std).astype(model.dtype) for x in pixels]
@@ -88,17 +88,17 @@ def milliseconds(
     The models take turns, so that other load on the machine affects all alike; the fastest call
     counts. `progress` is called after every turn.
     """
-    found: list[dict[str, float | None]] = [{} for _ in models]
+    times: list[dict[str, float | None]] = [{} for _ in models]
     for engine in ENGINES:
         with ExitStack() as stack:
             runs = [_opened(engine, m, stack.enter_context(stored(m))) for m in models]
             for _ in range(ROUNDS):
                 for place, run in enumerate(runs):
                     took = runners.milliseconds(run, x, 1) if run else None
-                    best = found[place].get(engine)
-                    found[place][engine] = took if best is None or took is None else min(best, took)
+                    best = times[place].get(engine)
+                    times[place][engine] = took if best is None or took is None else min(best, took)
                     progress(1)
-    return found
+    return times
 
 
 def _opened(engine: str, model: Frozen, path: Path) -> Run | None:

@@ -42,15 +42,15 @@ def rows(
 ) -> list[Row]:
     """Evaluate each model as the worker runs it; a row each. Raises ScaiError, UserError."""
     engines, took = one_inference(list(cards.values()))
-    found = []
+    measurements = []
     for place, (name, card) in enumerate(cards.items()):
         evaluation = evaluate_model(name, card, data, batch) if data else None
         scores = evaluation.scores.columns() if evaluation and labelled else {}
         first = _first(evaluation) if evaluation and card.kind == CLASSIFICATION else ()
         assert card.graph is not None
         size = size_of(card.graph)
-        found.append(Row(name, engines[place], size, took[place], scores, first))
-    return found
+        measurements.append(Row(name, engines[place], size, took[place], scores, first))
+    return measurements
 
 
 def one_inference(cards: Sequence[ModelCard]) -> tuple[list[str], list[float]]:
@@ -93,23 +93,23 @@ def lines(rows: Sequence[Row]) -> list[str]:
     compared = any(share is not None for share in alike)
     head = ["", "engine", "bytes", "of it", "ms, one core", *names]
     cells = [[*head, "same answer"] if compared else head]
-    for found, share in zip(rows, alike, strict=True):
-        line = [found.name, found.engine, f"{found.bytes:,}"]
-        line += [f"{found.bytes / rows[0].bytes:.0%}", f"{found.milliseconds:.2f}"]
-        line += [f"{found.scores[name]:.4f}" for name in names]
+    for row, share in zip(rows, alike, strict=True):
+        line = [row.name, row.engine, f"{row.bytes:,}"]
+        line += [f"{row.bytes / rows[0].bytes:.0%}", f"{row.milliseconds:.2f}"]
+        line += [f"{row.scores[name]:.4f}" for name in names]
         cells.append([*line, "-" if share is None else f"{share:.1%}"] if compared else line)
     return table(cells)
 
 
 def warnings(rows: Sequence[Row]) -> list[str]:
     """Write a sentence for each model that is clearly worse than the first."""
-    found = []
+    sentences = []
     for row in rows[1:]:
         name = next(iter(row.scores), "")
         lost = rows[0].scores[name] - row.scores[name] if name else 0.0
         if lost > MAX_LOSS:
-            found.append(f"{row.name} loses {lost:.3f} of {name}: consider another mode.")
-    return ["", *found] if found else []
+            sentences.append(f"{row.name} loses {lost:.3f} of {name}: consider another mode.")
+    return ["", *sentences] if sentences else []
 
 
 def plot(rows: Sequence[Row], path: Path) -> None:

@@ -124,10 +124,10 @@ def _chain(layer: _Layer, graph: _Graph, outputs: set[str]) -> _Chain | None:
         if len(users) != 1:
             break
         user = graph.nodes[users[0]]
-        found = _step(user, current.name, layer, graph)
-        if found is None:
+        pair = _step(user, current.name, layer, graph)
+        if pair is None:
             break
-        scale, shift = scale * found[0], shift * found[0] + found[1]
+        scale, shift = scale * pair[0], shift * pair[0] + pair[1]
         steps.append(user)
         current = user
     sound = np.isfinite(scale).all() and np.isfinite(shift).all()

@@ -112,8 +112,8 @@ def optimize(
     if cast == "float16":
         after = with_half_weights(after)
     limit = tolerance or TOLERANCE[cast]
-    found = check.difference(expected, check.answers(after, inputs))
-    _check_difference(path, found, limit, ".pb")
+    difference = check.difference(expected, check.answers(after, inputs))
+    _check_difference(path, difference, limit, ".pb")
     small, other = b"", 0.0
     if tflite:
         small = lite.convert(after, "float16" if cast == "float16" else "float32")
@@ -121,7 +121,7 @@ def optimize(
         _check_difference(path, other, limit, ".tflite")
     data = after.definition.SerializeToString()
     return OptimizedModel(
-        before, after, data, small, _size(path), found, other, limit, inputs[0], tuple(notes)
+        before, after, data, small, _size(path), difference, other, limit, inputs[0], tuple(notes)
     )
 
 
@@ -146,8 +146,8 @@ def _range(path: Path) -> tuple[float, float]:
     if path.suffix.lower() not in (".pb", ".keras", ""):
         return 127.5, 127.5
     keys = guess(formats.read(path, shapes=False), path.name).keys
-    found = [keys[key].value if key in keys else "" for key in ("INPUT_MEAN", "INPUT_STD")]
-    return float(found[0] or 127.5), float(found[1] or 127.5)
+    guesses = [keys[key].value if key in keys else "" for key in ("INPUT_MEAN", "INPUT_STD")]
+    return float(guesses[0] or 127.5), float(guesses[1] or 127.5)
 
 
 def _reference(
@@ -190,12 +190,12 @@ def with_half_weights(model: Frozen) -> Frozen:
     return replace(model, definition=export.halved(model.definition))
 
 
-def _check_difference(path: Path, found: float, limit: float, what: str) -> None:
-    if not found <= limit:
+def _check_difference(path: Path, difference: float, limit: float, what: str) -> None:
+    if not difference <= limit:
         hint = "" if limit < TOLERANCE["float16"] else "; try --cast float32"
         raise UserError(
             f"{path}: the {what} made from it would answer differently (relative difference "
-            f"{found:.1e}, allowed is {limit:.0e}); nothing was written{hint}."
+            f"{difference:.1e}, allowed is {limit:.0e}); nothing was written{hint}."
         )
 
 

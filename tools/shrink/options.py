@@ -91,19 +91,19 @@ def check(options: QuantizeOptions) -> None:
             raise UserError("--install: expected one --mode, the one to install.")
 
 
-def check_subject(options: QuantizeOptions, found: Subject) -> None:
+def check_subject(options: QuantizeOptions, source: Subject) -> None:
     """Refuse options that do not fit the model. Raises UserError, ConfigError."""
-    if options.out.resolve() in (found.path.resolve(), *found.path.resolve().parents):
+    if options.out.resolve() in (source.path.resolve(), *source.path.resolve().parents):
         raise UserError(
             f"--out {options.out}: expected a folder that does not hold the model itself."
         )
-    if options.io == "uint8" and found.card.kind == DETECTION:
+    if options.io == "uint8" and source.card.kind == DETECTION:
         raise UserError("--io uint8: expected a classifier; the boxes of a detector stay float32.")
-    if found.card.labels is None and (options.data or options.install_as):
-        raise UserError(f"{found.path}: expected a label file; name it with --labels.")
+    if source.card.labels is None and (options.data or options.install_as):
+        raise UserError(f"{source.path}: expected a label file; name it with --labels.")
     if options.install_as:
-        installation_of(options, found.card.kind).check_free(
-            options.install_as, found.card.kind, force=options.force
+        installation_of(options, source.card.kind).check_free(
+            options.install_as, source.card.kind, force=options.force
         )
 
 

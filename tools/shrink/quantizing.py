@@ -54,33 +54,33 @@ def quantize(options: QuantizeOptions) -> None:
     --out appears complete or not at all. Raises UserError, ScaiError, OSError.
     """
     check(options)
-    found = subject.find(options.model, SHORT.get(options.kind or "", ""), options.card_fields())
-    check_subject(options, found)
-    for remark in found.remarks:
+    source = subject.find(options.model, SHORT.get(options.kind or "", ""), options.card_fields())
+    check_subject(options, source)
+    for remark in source.remarks:
         click.echo(remark)
     with ExitStack() as stack:
-        inputs = _read_inputs(options, found, stack)
+        inputs = _read_inputs(options, source, stack)
         folder = stack.enter_context(_folder(options))
         names = _convert(options, inputs, folder)
-        models = {"before": found.card}
-        models |= {mode: _card_of(found.card, folder / name) for mode, name in names.items()}
+        models = {"before": source.card}
+        models |= {mode: _card_of(source.card, folder / name) for mode, name in names.items()}
         rows = comparison.rows(models, inputs.data, inputs.labelled, options.batch)
         _describe(options, inputs, rows, folder)
         if options.is_file:
             publish(options.out, (folder / names[options.modes_to_make[0]]).read_bytes())
     click.echo("\n".join(["", *comparison.lines(rows), *comparison.warnings(rows), ""]))
     click.echo(f"wrote {options.out}")
-    _finish(options, found, names)
+    _finish(options, source, names)
 
 
-def _read_inputs(options: QuantizeOptions, found: Subject, stack: ExitStack) -> Inputs:
+def _read_inputs(options: QuantizeOptions, source: Subject, stack: ExitStack) -> Inputs:
     """Read the network and the pictures."""
-    card = found.card
-    network = sources.read(found.path, card.input_layer, card.output_layer)
+    card = source.card
+    network = sources.read(source.path, card.input_layer, card.output_layer)
     if card.kind == DETECTION and not (card.input_height and card.input_width):
         if len(network.shape) != 4 or None in network.shape[1:3]:
             raise UserError(
-                f"{found.path}: it takes any size, but a .tflite has a fixed one; name "
+                f"{source.path}: it takes any size, but a .tflite has a fixed one; name "
                 "--input_height and --input_width."
             )
     pictures = _files(options.calibration, stack)
@@ -96,7 +96,7 @@ def _read_inputs(options: QuantizeOptions, found: Subject, stack: ExitStack) -> 
         data = calibration.as_data(ranges, card.kind, pictures.read)
     network = fold.fold(trim.trim(network))
     size = (height, width, channels)
-    return Inputs(found, network, size, ranges, data, labelled is not None)
+    return Inputs(source, network, size, ranges, data, labelled is not None)
 
 
 def _files(path: Path | None, stack: ExitStack) -> Files | None:
@@ -107,19 +107,19 @@ def _labelled_data(options: QuantizeOptions, card: ModelCard, stack: ExitStack) 
     files = _files(options.data, stack)
     if files is None:
         return None
-    found = layouts.load(files, card.kind, options.part)
-    found = without_missing_classes(found, {options.model: card}, True)
-    return found.limited(options.limit) if options.limit else found
+    dataset = layouts.load(files, card.kind, options.part)
+    dataset = without_missing_classes(dataset, {options.model: card}, True)
+    return dataset.limited(options.limit) if options.limit else dataset
 
 
 def _calibrate(options: QuantizeOptions, files: Files, recognizer: Recognizer) -> Calibration:
-    found = calibration.read(files, recognizer, options.calibration_limit)
-    for name, why in found.broken.items():
+    pictures = calibration.read(files, recognizer, options.calibration_limit)
+    for name, why in pictures.broken.items():
         click.echo(f"left out: {name}: {why}", err=True)
-    if "int8" in options.modes_to_make and len(found.inputs) < calibration.FEW:
-        many = f"{len(found.inputs)} pictures"
+    if "int8" in options.modes_to_make and len(pictures.inputs) < calibration.FEW:
+        many = f"{len(pictures.inputs)} pictures"
         click.echo(f"only {many} to calibrate with; use a hundred or more", err=True)
-    return found
+    return pictures
 
 
 @contextmanager
@@ -204,21 +204,21 @@ def _describe(options: QuantizeOptions, inputs: Inputs, rows: list[Row], folder:
     cards.write(card, folder)
 
 
-def _finish(options: QuantizeOptions, found: Subject, names: dict[str, str]) -> None:
+def _finish(options: QuantizeOptions, source: Subject, names: dict[str, str]) -> None:
     """Install the model, or print the sections for usr/*.config."""
-    card = found.card
+    card = source.card
     files = {m: options.out if options.is_file else options.out / name for m, name in names.items()}
     labels = card.labels
     if labels is not None and not options.is_file:
         labels = options.out / _labels_name(labels)
     if options.install_as:
         [(mode, path)] = files.items()
-        remark = f"{mode} of {found.path.name}, made by scai quantize."
-        plan = InstallPlan(options.install_as, card.kind, path, labels, found.keys, (remark,))
+        remark = f"{mode} of {source.path.name}, made by scai quantize."
+        plan = InstallPlan(options.install_as, card.kind, path, labels, source.keys, (remark,))
         installation_of(options, card.kind).install(plan, force=options.force)
         click.echo(f"installed as [{options.install_as}]")
         return
     click.echo(f"\nFor usr/{card.kind}.config:")
     for mode, path in files.items():
-        lines = about.section(f"{card.name}-{mode}", card.kind, found.keys, path, labels)
+        lines = about.section(f"{card.name}-{mode}", card.kind, source.keys, path, labels)
         click.echo(f"\n{lines}")

@@ -71,8 +71,8 @@ def _frozen(path: Path, facts: NetworkFacts, source: str, outputs: Sequence[str]
 
 
 def _input(facts: NetworkFacts, verdict: Verdict) -> str:
-    found = verdict.keys.get("INPUT_LAYER")
-    return found.value if found else ""
+    layer = verdict.keys.get("INPUT_LAYER")
+    return layer.value if layer else ""
 
 
 def _outputs(facts: NetworkFacts) -> tuple[str, ...]:
@@ -161,9 +161,9 @@ def _keras(path: Path, facts: NetworkFacts) -> _Served:
     def function(x: Any) -> list[Any]:
         return list(tf.nest.flatten(model(x, training=False)))
 
-    given = facts.inputs[0].name if facts.inputs else "input"
+    name = facts.inputs[0].name if facts.inputs else "input"
     dtype = tf.as_dtype(source.dtype)
-    return _Served(function, given, names, tuple(source.shape), dtype, model)
+    return _Served(function, name, names, tuple(source.shape), dtype, model)
 
 
 def _from_function(path: Path, served: _Served, source: str, outputs: Sequence[str]) -> Frozen:
@@ -172,25 +172,25 @@ def _from_function(path: Path, served: _Served, source: str, outputs: Sequence[s
 
     from tools.network_files.export import frozen_graph
 
-    known = ModelFile(path)
+    file = ModelFile(path)
     if source and source != served.input:
-        raise missing_layer(source, [served.input], known)
+        raise missing_layer(source, [served.input], file)
     for name in outputs:
         if name not in served.outputs:
-            raise missing_layer(name, served.outputs, known)
-    chosen = tuple(outputs) or served.outputs
-    places = [served.outputs.index(name) for name in chosen]
+            raise missing_layer(name, served.outputs, file)
+    names = tuple(outputs) or served.outputs
+    places = [served.outputs.index(name) for name in names]
 
     def function(x: Any) -> list[Any]:
         results = served.function(x)
         return [results[place] for place in places]
 
     try:
-        data = frozen_graph(function, served.shape, served.dtype, served.input, chosen)
+        data = frozen_graph(function, served.shape, served.dtype, served.input, names)
         definition = tf.compat.v1.GraphDef.FromString(data)
     except (ValueError, TypeError, AssertionError, tf.errors.OpError) as error:
         raise UserError(f"{path}: it cannot be frozen: {one_line(error, 160)}.") from error
-    return of_graph(path, definition, served.input, chosen)
+    return of_graph(path, definition, served.input, names)
 
 
 def _checkpoint(meta: Path, source: str, outputs: Sequence[str]) -> Frozen:

@@ -53,19 +53,19 @@ def find(model: str, kind: str, overrides: dict[str, Any]) -> Subject:
     overrides = {key: value for key, value in overrides.items() if value not in (None, "")}
     path = Path(model)
     if path.exists() or path.suffix.lower() in _FILES:
-        found = _of_file(path, kind, overrides)
+        subject = _of_file(path, kind, overrides)
     else:
-        found = _of_section(model, kind)
-    card = replace(_with_source(found.card), **overrides)
+        subject = _of_section(model, kind)
+    card = replace(_with_source(subject.card), **overrides)
     stated = {
         key.upper(): str(overrides[key])
         for key in ("input_mean", "input_std", "resize")
         if key in overrides
     }
-    remarks = found.remarks
-    if card.graph != found.card.graph:
-        remarks += (f"using {card.graph}, which lies beside {found.card.graph}",)
-    return Subject(card, found.keys | stated, remarks)
+    remarks = subject.remarks
+    if card.graph != subject.card.graph:
+        remarks += (f"using {card.graph}, which lies beside {subject.card.graph}",)
+    return Subject(card, subject.keys | stated, remarks)
 
 
 def _of_section(model: str, kind: str) -> Subject:
@@ -85,10 +85,10 @@ def _kind_of(choice: model_choice.Choice) -> str:
         return DETECTION if "path_to_ckpt" in values else CLASSIFICATION
     config = settings.load()
     files = {kind: config.models_file(kind) for kind in (CLASSIFICATION, DETECTION)}
-    found = [k for k, f in files.items() if f.is_file() and choice.section in sections(f)]
-    if len(found) == 1:
-        return found[0]
-    if found:
+    kinds = [k for k, f in files.items() if f.is_file() and choice.section in sections(f)]
+    if len(kinds) == 1:
+        return kinds[0]
+    if kinds:
         raise UserError(f"{choice.section}: a model of both kinds; choose one with --kind.")
     names = ", ".join(s for f in files.values() if f.is_file() for s in sections(f)) or "none"
     raise UserError(
@@ -108,12 +108,12 @@ def _of_file(path: Path, kind: str, overrides: dict[str, Any]) -> Subject:
         raise UserError(f"{path}: neither classifier nor detector ({verdict.kind.why}).")
     values, remarks = _card_values(path), []
     for key in ("INPUT_MEAN", "INPUT_STD"):
-        found = verdict.keys.get(key)
-        if found and not found.value:
+        entry = verdict.keys.get(key)
+        if entry and not entry.value:
             values.pop(key, None)  # integer inputs take the pixels unchanged
-        elif found and key not in values and key.lower() not in overrides:
-            values[key] = found.value
-            remarks.append(f"{key} = {found.value} is {found.sure}: {found.why}")
+        elif entry and key not in values and key.lower() not in overrides:
+            values[key] = entry.value
+            remarks.append(f"{key} = {entry.value} is {entry.sure}: {entry.why}")
     layers = verdict.keys if path.suffix.lower() == ".pb" else {}
     card = ModelCard(
         kind,
@@ -134,11 +134,11 @@ def _card_values(path: Path) -> dict[str, str]:
     """Read INPUT_MEAN, INPUT_STD and RESIZE from the card.json beside a model."""
     try:
         stated = json.loads((path.parent / "card.json").read_text(encoding="utf-8"))["input"]
-        found = {key: f"{float(stated[key]):g}" for key in ("mean", "std") if key in stated}
+        numbers = {key: f"{float(stated[key]):g}" for key in ("mean", "std") if key in stated}
         resize = str(stated.get("resize", "")).split()[-1:]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
-    values = {f"INPUT_{key.upper()}": value for key, value in found.items()}
+    values = {f"INPUT_{key.upper()}": value for key, value in numbers.items()}
     if resize and resize[0] in _RESIZE:
         values["RESIZE"] = resize[0]
     return values
@@ -152,11 +152,11 @@ def _with_source(card: ModelCard) -> ModelCard:
     if path.suffix.lower() != ".tflite":
         return card
     near = [path.with_suffix(".keras"), path.parent / "saved_model", path.with_suffix(".pb")]
-    found = next((p for p in near if p.exists()), None)
-    if found is None:
+    source = next((p for p in near if p.exists()), None)
+    if source is None:
         raise UserError(
             f"{path}: a .tflite cannot be quantised again; give what it was made from: "
             f"{SOURCE_FORMATS}."
         )
     engine = card.engine if card.engine in ("openvino", "tensorflow") else "auto"
-    return replace(card, graph=found, engine=engine, input_layer="", output_layer="")
+    return replace(card, graph=source, engine=engine, input_layer="", output_layer="")

@@ -31,12 +31,12 @@ def trim(model: Frozen) -> Frozen:
     definition = _without_identities(definition, keep)
     _drop(definition)
     definition = _folded_constants(_without_identities(definition, keep), model.outputs)
-    found = pruned(replace(model, definition=definition))
-    others = [n.name for n in found.definition.node if n.op == "Placeholder"]
+    smaller = pruned(replace(model, definition=definition))
+    others = [n.name for n in smaller.definition.node if n.op == "Placeholder"]
     if set(others) - {model.input}:
         names = ", ".join(sorted(set(others) - {model.input}))
         raise UserError(f"expected a network of one input, {model.input}; this one takes {names}.")
-    return found
+    return smaller
 
 
 def pruned(model: Frozen) -> Frozen:
@@ -145,10 +145,10 @@ def _without_identities(definition: Any, keep: set[str]) -> Any:
     import tensorflow as tf
 
     # The library's function loses versions and functions.
-    found = tf.compat.v1.graph_util.remove_training_nodes(definition, sorted(keep))
-    found.versions.CopyFrom(definition.versions)
-    found.library.CopyFrom(definition.library)
-    return found
+    smaller = tf.compat.v1.graph_util.remove_training_nodes(definition, sorted(keep))
+    smaller.versions.CopyFrom(definition.versions)
+    smaller.library.CopyFrom(definition.library)
+    return smaller
 
 
 def _folded_constants(definition: Any, outputs: tuple[str, ...]) -> Any:
