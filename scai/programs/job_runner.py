@@ -107,7 +107,7 @@ class JobRunner:
                 self._order.forget(name)
             else:
                 log.warning("process of session %s: %s", name, describe_exit(code))
-                self._order.failed(name, kind, code)
+                self._order.note_failure(name, kind, code)
         if ended:
             for queue in self._queues.values():
                 queue.recover()

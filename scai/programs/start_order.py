@@ -61,7 +61,7 @@ class StartOrder:
         retry = self._retries.get(session)
         return 0 if retry is None else retry.failures
 
-    def failed(self, session: str, kind: str, code: int) -> None:
+    def note_failure(self, session: str, kind: str, code: int) -> None:
         """Note that the process of a session ended with a code other than 0."""
         retry = self._retries.setdefault(session, Retry(kind))
         if code < 0:
