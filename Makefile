@@ -4,19 +4,21 @@
 # make check  formatting, lint, types, import directions
 # make bench  set up and measure how fast SCAI is here (2 h; benchmarks/README.md)
 # make screenshots  photograph every page anew for docs/portal.md
-# make lock   pin the newest packages anew (needs uv)
+# make lowest run the tests with the oldest releases that pyproject.toml allows
+# make lock   pin the newest and the oldest packages anew (needs uv)
 
 PYTHON ?=
 export PYTHON
 BIN := .venv/bin
 # A file's tests stay together: they share servers.
 coverage := .cache/coverage
+lowest := .cache/lowest
 side_by_side := -n auto --maxprocesses 4 --dist loadfile
 
 # What is not given here comes from SCAI_... in the environment, usr/scai.config or the defaults.
 given = $(if $(filter command,$(firstword $(origin $(1)))),--$(2) "$($(1))")
 
-.PHONY: run test quick check bench screenshots setup setup-dev lock clean
+.PHONY: run test quick check bench screenshots lowest setup setup-dev lock clean
 
 run: setup
 	@exec $(BIN)/scai up $(call given,HOST,host) $(call given,PORT,port) \
@@ -51,12 +53,23 @@ setup:
 setup-dev:
 	@sh requirements/install.sh dev
 
+lowest:
+	@sh requirements/browser.sh
+	@$(or $(PYTHON),python3) -m venv $(lowest)
+	@for set in dev lowest; do \
+		$(lowest)/bin/python -m pip --quiet install --require-hashes --no-deps \
+			-r requirements/$$set.txt || exit 1; \
+	done
+	@$(lowest)/bin/python -m pytest $(side_by_side)
+
+pin := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade
+
 lock:
 	@for set in runtime dev; do \
-		uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-			--no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade \
-			requirements/$$set.in -o requirements/$$set.txt; \
+		$(pin) requirements/$$set.in -o requirements/$$set.txt; \
 	done
+	@$(pin) --resolution lowest-direct requirements/runtime.in -o requirements/lowest.txt
 
 clean:
 	@rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache *.egg-info
