@@ -187,11 +187,11 @@ def _parse(
         buffer_size=_CHUNK,
     )
     try:
-        fields, found = parser.parse(stream, boundary, request.content_length)
+        fields, spools = parser.parse(stream, boundary, request.content_length)
     except ValueError:
         return Form()
     form = Form(fields.to_dict())
-    for name, file in found.items(multi=True):
+    for name, file in spools.items(multi=True):
         files.put(form, name, Photo(file.filename or "", file.stream))  # type: ignore[arg-type]
     return form
 

@@ -102,7 +102,7 @@ _MISTAKE = problem(ScaiError, "Internal error; the server's log has the details.
 def _refusals(first: str) -> tuple[Answer, ...]:
     """The answers if no photo was accepted; `first` says when it is a 400."""
     some: Schema = {"anyOf": [ref("Problem"), ref("Added")]}
-    found = (
+    problems = (
         problem(BadRequest, first, "kind: expected image_classification or object_detection"),
         problem(
             ArchiveTooLarge,
@@ -117,7 +117,7 @@ def _refusals(first: str) -> tuple[Answer, ...]:
     return (
         *(
             Answer(each.status, each.about, some, each.example, headers=each.headers)
-            for each in found
+            for each in problems
         ),
         _MISTAKE,
     )

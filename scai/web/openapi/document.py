@@ -74,7 +74,7 @@ def document(
     for group in groups(kinds):
         for operation in group.operations:
             item = paths.setdefault(operation.path, {})
-            fitting = fitted(operation, settings, models)
+            fitting = fit(operation, settings, models)
             item[operation.method.lower()] = _operation(fitting, group.name, links)
     description: dict[str, Any] = {
         "openapi": "3.1.0",
@@ -84,13 +84,11 @@ def document(
         "paths": paths,
         "components": {"schemas": schemas()},
     }
-    filled: dict[str, Any] = _filled(description, numbers(settings), list(settings.kinds))
-    return filled
+    document: dict[str, Any] = _fill(description, numbers(settings), list(settings.kinds))
+    return document
 
 
-def fitted(
-    operation: Operation, settings: Settings, models: Mapping[str, Sequence[str]]
-) -> Operation:
+def fit(operation: Operation, settings: Settings, models: Mapping[str, Sequence[str]]) -> Operation:
     """The operation with the kinds, the models and the limits of this server in its values."""
     names = list(dict.fromkeys(models.get(operation.kind, ())))
     limits: dict[str, Schema] = {"expected": {"maximum": settings.max_batch_photos}}
@@ -113,18 +111,18 @@ def schemas() -> dict[str, Schema]:
 def sentences(kinds: Iterable[Kind]) -> set[str]:
     """Every sentence of the description that /docs shows, with its placeholders."""
     kinds = tuple(kinds)
-    found = {about(schema) for schema in schemas().values()}
+    texts = {about(schema) for schema in schemas().values()}
     for name in schemas():
-        found |= set(fields(name).values())
+        texts |= set(fields(name).values())
     for group in groups(kinds):
-        found |= {group.name, group.about}
+        texts |= {group.name, group.about}
     for operation in operations(kinds):
         if operation.listed:
-            found |= {operation.summary, operation.about}
-            found |= {value.about for value in operation.values}
+            texts |= {operation.summary, operation.about}
+            texts |= {value.about for value in operation.values}
             for answer in operation.answers:
-                found |= {answer.about, *answer.headers.values()}
-    return found - {""}
+                texts |= {answer.about, *answer.headers.values()}
+    return texts - {""}
 
 
 def fields(schema: str) -> dict[str, str]:
@@ -133,10 +131,10 @@ def fields(schema: str) -> dict[str, str]:
 
 
 def _fields(schema: Schema, before: str) -> Iterator[tuple[str, str]]:
-    for name, found in schema.get("properties", {}).items():
-        yield before + name, about(found)
-        inner = found.get("items", found)
-        yield from _fields(inner, f"{before}{name}{'[]' if 'items' in found else ''}.")
+    for name, field in schema.get("properties", {}).items():
+        yield before + name, about(field)
+        nested = field.get("items", field)
+        yield from _fields(nested, f"{before}{name}{'[]' if 'items' in field else ''}.")
 
 
 def name_of(schema: str | Schema) -> str:
@@ -165,7 +163,7 @@ def _operation(operation: Operation, group: str, links: _Links) -> dict[str, Any
         _add(known, answer)
     if operation.opens:
         answers[str(operation.answers[0].status)]["links"] = links.of(operation)
-    found: dict[str, Any] = {
+    spec: dict[str, Any] = {
         "operationId": operation.name,
         "tags": [group],
         "summary": operation.summary,
@@ -174,11 +172,11 @@ def _operation(operation: Operation, group: str, links: _Links) -> dict[str, Any
         "responses": answers,
     }
     if operation.bodies:
-        found["requestBody"] = {
+        spec["requestBody"] = {
             "required": True,
             "content": {body: {"schema": _body(operation, body)} for body in operation.bodies},
         }
-    return found
+    return spec
 
 
 def _add(known: dict[str, Any], answer: Answer) -> None:
@@ -220,7 +218,7 @@ class _Links:
 
 
 def _parameter(value: Value) -> dict[str, Any]:
-    found: dict[str, Any] = {
+    spec: dict[str, Any] = {
         "name": value.name,
         "in": value.place,
         "required": value.required,
@@ -228,8 +226,8 @@ def _parameter(value: Value) -> dict[str, Any]:
         "schema": value.schema,
     }
     if value.schema.get("type") == "array":
-        found |= {"style": "form", "explode": True}
-    return found
+        spec |= {"style": "form", "explode": True}
+    return spec
 
 
 def _body(operation: Operation, body: str) -> Schema:
@@ -243,17 +241,17 @@ def _body(operation: Operation, body: str) -> Schema:
     }
 
 
-def _filled(found: Any, values: Mapping[str, str], kinds: list[str]) -> Any:
+def _fill(node: Any, values: Mapping[str, str], kinds: list[str]) -> Any:
     """A copy with the server's limits in its sentences, and its kinds for KIND_NAMES."""
-    if found == KIND_NAMES:
+    if node == KIND_NAMES:
         return kinds
-    if isinstance(found, list):
-        return [_filled(each, values, kinds) for each in found]
-    if not isinstance(found, dict):
-        return found
+    if isinstance(node, list):
+        return [_fill(each, values, kinds) for each in node]
+    if not isinstance(node, dict):
+        return node
     return {
         key: each.format(**values)
         if key in _SENTENCES and isinstance(each, str)
-        else _filled(each, values, kinds)
-        for key, each in found.items()
+        else _fill(each, values, kinds)
+        for key, each in node.items()
     }

@@ -185,7 +185,7 @@ def _picture(
 
 
 def _results(kind: Kind) -> tuple[Operation, ...]:
-    found = [
+    operations = [
         Operation(
             "GET",
             kind.result,
@@ -237,7 +237,7 @@ def _results(kind: Kind) -> tuple[Operation, ...]:
         ),
     ]
     if kind.output:
-        found.append(
+        operations.append(
             _picture(
                 kind.output,
                 kind.name,
@@ -247,11 +247,11 @@ def _results(kind: Kind) -> tuple[Operation, ...]:
                 "boxes.png",
             )
         )
-    return tuple(found)
+    return tuple(operations)
 
 
 def _example(kind: Kind) -> dict[str, Any]:
-    """A verdict of this kind; the record's message begins with the name of the kind."""
+    """An example result of this kind; its message begins with the name of the kind."""
     name = kind.name.replace("_", " ").capitalize()
     return {
         "state": "complete",

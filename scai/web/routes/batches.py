@@ -105,7 +105,7 @@ class _Api(_Views):
     def as_table(self, id: str) -> Response:
         """All results of a batch as a CSV file."""
         progress = self.open(id)
-        rows = ((item.told(), verdict) for item, verdict in self.batches.results(progress))
+        rows = ((item.told(), result) for item, result in self.batches.results(progress))
         answer = Response(table(rows), mimetype="text/csv")
         answer.headers["Content-Disposition"] = f'attachment; filename="{id[:19]}.csv"'
         return answers.no_store(answer)
@@ -205,7 +205,7 @@ def _send_added(progress: Progress, added: Added, *, made: bool = False) -> Resp
         "key": progress.head["key"],
         "state": document["state"],
         "counts": document["counts"],
-        "taken": [_taken(item) for item in added.taken],
+        "taken": [_photo(item) for item in added.taken],
         "refused": [{"name": name, **error.to_dict()} for name, error in added.refused],
     }
     status = 201 if made else 200
@@ -218,7 +218,7 @@ def _send_added(progress: Progress, added: Added, *, made: bool = False) -> Resp
     return answers.send(answer, status)
 
 
-def _taken(item: Item) -> dict[str, Any]:
+def _photo(item: Item) -> dict[str, Any]:
     return {"n": item.number, **{key: item.line[key] for key in ("name", "task", "key")}}
 
 

@@ -41,7 +41,7 @@ def _page(settings: Settings, models: Mapping[str, Sequence[str]]) -> Response:
     schemas = openapi.schemas()
     groups = []
     for group in openapi.groups(settings.kinds.values()):
-        operations = [openapi.fitted(o, settings, models) for o in group.operations if o.listed]
+        operations = [openapi.fit(o, settings, models) for o in group.operations if o.listed]
         views = [_operation(operation) for operation in operations]
         groups.append({"name": group.name, "about": group.about, "operations": views})
     return page.render(
