@@ -53,10 +53,10 @@ def annotate(root: Path, stem: str, *objects: str) -> None:
 def as_coco(root: Path, to: Path) -> Path:
     """The same data as a COCO file beside the pictures."""
     with Files(root) as files:
-        found = labelled_boxes.find(files, root, 0)
-    numbers = {name: 7 * i + 1 for i, name in enumerate(found.classes)}
+        labelled = labelled_boxes.find(files, root, 0)
+    numbers = {name: 7 * i + 1 for i, name in enumerate(labelled.classes)}
     images, annotations = [], []
-    for i, sample in enumerate(found.splits["train"].samples):
+    for i, sample in enumerate(labelled.splits["train"].samples):
         images.append({"id": i, "file_name": Path(sample.name).name})
         for (x1, y1, x2, y2), name in zip(sample.truth.boxes, sample.truth.names, strict=True):
             box = [x1, y1, x2 - x1, y2 - y1]
@@ -74,16 +74,17 @@ def parts(root: Path, **lists: str) -> Path:
     return root
 
 
-def names(found: labelled_boxes.Labelled, split: str) -> set[str]:
-    return {Path(sample.name).stem for sample in found.splits[split].samples}
+def names(labelled: labelled_boxes.LabelledBoxes, split: str) -> set[str]:
+    return {Path(sample.name).stem for sample in labelled.splits[split].samples}
 
 
-def found_in(root: Path, percent: int = 25, **more: object) -> labelled_boxes.Labelled:
+def labelled_in(root: Path, percent: int = 25, **more: object) -> labelled_boxes.LabelledBoxes:
     with open_files(root) as files:
         return labelled_boxes.find(files, root, percent, **more)
 
 
-def said(*arguments: object) -> tuple[int, str]:
-    done = CliRunner().invoke(command.main, [str(a) for a in arguments])
-    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
-    return done.exit_code, done.output
+def run_command(*arguments: object) -> tuple[int, str]:
+    """Exit code of `scai train-detector` with these flags, and its output."""
+    result = CliRunner().invoke(command.main, [str(a) for a in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.output

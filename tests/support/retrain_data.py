@@ -1,4 +1,4 @@
-"""Pictures to learn from, and the command that learns."""
+"""Labelled pictures, and the command that trains on them."""
 
 from pathlib import Path
 
@@ -19,10 +19,10 @@ def fill(folder: Path, classes: tuple[str, ...] = ("cat", "dog"), count: int = 4
     return folder
 
 
-def said(*arguments: object) -> tuple[int, str]:
-    """Exit code of `scai retrain` with these flags, and everything it said."""
-    done = CliRunner().invoke(command.main, [str(a) for a in arguments])
-    return done.exit_code, done.output
+def run_command(*arguments: object) -> tuple[int, str]:
+    """Exit code of `scai retrain` with these flags, and its output."""
+    result = CliRunner().invoke(command.main, [str(a) for a in arguments])
+    return result.exit_code, result.output
 
 
 def shapes(folder: Path, count: int = 150) -> Path:

@@ -13,20 +13,19 @@ from support.detector_data import (
     SIDE,
     annotate,
     as_coco,
-    found_in,
+    labelled_in,
     names,
     parts,
-    said,
+    run_command,
     shapes,
     voc_object,
 )
 from support.helpers import picture
 
 from tools.datasets import labelled_boxes
-from tools.datasets.files import open_files
-from tools.train_detector import augment, shelf
+from tools.datasets.samples import open_files
+from tools.train_detector import augmentation, scene_cache
 from tools.train_detector import targets as detector_targets
-from tools.training.diary import Diary, Watch
 
 
 def test_voc_and_coco_a_folder_and_a_zip_are_read_the_same(tmp_path: Path) -> None:
@@ -39,8 +38,8 @@ def test_voc_and_coco_a_folder_and_a_zip_are_read_the_same(tmp_path: Path) -> No
     for path, images in ((root, None), (tmp_path / "voc.zip", None), (coco, root / "JPEGImages")):
         with open_files(path, images) as files:
             found = labelled_boxes.find(files, path, 0)
-            shelved = shelf.fill(found.splits["train"], SIDE)
-        seen.append((found.classes, [shelved.scene(i) for i in range(len(shelved))]))
+            cached = scene_cache.fill(found.splits["train"], SIDE)
+        seen.append((found.classes, [cached.scene(i) for i in range(len(cached))]))
     assert seen[0][0] == ("disc", "square")
     for classes, scenes in seen[1:]:
         assert classes == seen[0][0]
@@ -51,30 +50,30 @@ def test_voc_and_coco_a_folder_and_a_zip_are_read_the_same(tmp_path: Path) -> No
 
 def test_the_parts_that_the_data_names_are_the_splits(tmp_path: Path) -> None:
     root = parts(shapes(tmp_path, 6), train="00 01 02", val="03", test="04 05", disc_train="00")
-    found = found_in(root)
+    found = labelled_in(root)
     assert [names(found, s) for s in labelled_boxes.SPLITS] == [
         {"00", "01", "02"},
         {"03"},
         {"04", "05"},
     ]
-    assert found.judged == "test" and found.named["validation"] == "val"
-    assert names(found_in(root, learn_from_validation=True), "train") == {"00", "01", "02", "03"}
+    assert found.evaluation_split == "test" and found.named["validation"] == "val"
+    assert names(labelled_in(root, learn_from_validation=True), "train") == {"00", "01", "02", "03"}
 
 
 def test_of_trainval_the_validation_pictures_are_not_learned_from(tmp_path: Path) -> None:
-    found = found_in(parts(shapes(tmp_path, 5), trainval="00 01 02 03", val="03"))
+    found = labelled_in(parts(shapes(tmp_path, 5), trainval="00 01 02 03", val="03"))
     assert names(found, "train") == {"00", "01", "02"} and names(found, "validation") == {"03"}
 
 
 def test_folders_named_train_and_test_are_the_splits(tmp_path: Path) -> None:
     shapes(tmp_path / "train", 4)
     shapes(tmp_path / "test", 2)
-    counts = found_in(tmp_path, 0).counts()
+    counts = labelled_in(tmp_path, 0).counts()
     assert counts == {"train": 4, "validation": 0, "test": 2}
 
 
 def test_a_picture_without_a_named_part_stays_in_its_split(tmp_path: Path) -> None:
-    few, many = (found_in(shapes(tmp_path / str(n), n)) for n in (12, 24))
+    few, many = (labelled_in(shapes(tmp_path / str(n), n)) for n in (12, 24))
     assert 0 < len(names(few, "validation")) < 8
     assert names(few, "validation") <= names(many, "validation")
 
@@ -113,7 +112,7 @@ def broken_pictures(root: Path) -> None:
         (unnamed, "00.xml: object 1 has no name"),
         (no_boxes, "no boxes, and so no classes"),
         (lambda p: parts(p, train="00 01 77"), "77: expected picture and .xml, got no annotation"),
-        (lambda p: parts(p, test="00 01 02 03"), "no pictures to learn from"),
+        (lambda p: parts(p, test="00 01 02 03"), "no training pictures"),
         (outside, "(disc) lies outside the picture of 96x128 pixels"),
         (empty_boxes, "box 1 (disc) is empty"),
         (broken_pictures, "none of 4 pictures can be read"),
@@ -126,7 +125,7 @@ def test_bad_data_gives_one_sentence_and_leaves_nothing(
     spoil(root)
     with pytest.raises(click.ClickException) as told, open_files(root) as files:
         found = labelled_boxes.find(files, root, 0)
-        shelf.fill(found.splits["train"], SIDE)
+        scene_cache.fill(found.splits["train"], SIDE)
     assert sentence in told.value.message and "\n" not in told.value.message
     assert told.value.exit_code == 2
 
@@ -149,7 +148,7 @@ def test_bad_wishes_give_one_sentence_and_exit_code_2(
     (tmp_path / "map.txt").write_text("disc\n")
     known = {"IS": tmp_path, "MAP": tmp_path / "map.txt"}
     out = [] if "--out" in arguments else ["--out", tmp_path / "out"]
-    code, text = said("--data", root, *out, *[known.get(str(a), a) for a in arguments])
+    code, text = run_command("--data", root, *out, *[known.get(str(a), a) for a in arguments])
     assert code == 2 and sentence in text and not (tmp_path / "out").exists()
     assert len([line for line in text.splitlines() if line.startswith("Error")]) <= 1
 
@@ -159,7 +158,9 @@ def test_an_annotation_of_an_unknown_category_is_named(tmp_path: Path) -> None:
     told = json.loads(notes.read_text())
     told["annotations"][1] |= {"category_id": 99, "id": 5}
     notes.write_text(json.dumps(told))
-    code, text = said("--data", notes, "--images", tmp_path / "voc", "--out", tmp_path / "out")
+    code, text = run_command(
+        "--data", notes, "--images", tmp_path / "voc", "--out", tmp_path / "out"
+    )
     assert code == 2 and "annotation 5 has category_id 99, which is not among categories" in text
 
 
@@ -171,35 +172,35 @@ def test_boxes_are_clipped_left_out_or_not_asked_for(tmp_path: Path) -> None:
     boxes = [(81, 41, 104, 60), (90, 41, 190, 60), (7, 7, 7, 8), (1, 1, 100, 80)]
     annotate(tmp_path, "a", *[voc_object("owl", box) for box in boxes], hard)
     annotate(tmp_path, "b", voc_object("owl", (1, 1, 9, 9)))
-    found = found_in(tmp_path, 0)
-    shelved = shelf.fill(found.splits["train"], SIDE)
-    _, kept, classes = shelved.scene(0)
+    found = labelled_in(tmp_path, 0)
+    cached = scene_cache.fill(found.splits["train"], SIDE)
+    _, kept, classes = cached.scene(0)
     np.testing.assert_array_equal(kept, [[80, 40, 100, 60], [0, 0, 100, 80], [4, 4, 30, 30]])
     np.testing.assert_array_equal(classes, [0, 0, detector_targets.UNSURE])
-    assert [text.split(":")[0] for text in shelved.left_out] == ["a.png", "a.png", "b.png"]
+    assert [text.split(":")[0] for text in cached.left_out] == ["a.png", "a.png", "b.png"]
 
 
 def test_pictures_that_memory_has_no_room_for_are_read_again(tmp_path: Path) -> None:
     root = shapes(tmp_path, 4)
     with open_files(root) as files:
         split = labelled_boxes.find(files, root, 0).splits["train"]
-        roomy, tight = (shelf.fill(split, SIDE, budget) for budget in (1 << 30, 50_000))
+        roomy, tight = (scene_cache.fill(split, SIDE, budget) for budget in (1 << 30, 50_000))
         for i in range(4):
             for a, b in zip(roomy.scene(i), tight.scene(i), strict=True):
                 np.testing.assert_array_equal(a, b)
-    assert sum(kept is None for kept in tight._kept) == 3
+    assert sum(kept is None for kept in tight._pictures) == 3
 
 
 @pytest.mark.parametrize("turns", [False, True])
 def test_boxes_go_with_what_they_surround(tmp_path: Path, turns: bool) -> None:
     root = shapes(tmp_path, 8)
     with open_files(root) as files:
-        shelved = shelf.fill(labelled_boxes.find(files, root, 0).splits["train"], 128)
-    habits = augment.Habits(turns=turns, colour=0.0, mosaic=0.3)
+        cached = scene_cache.fill(labelled_boxes.find(files, root, 0).splits["train"], 128)
+    habits = augmentation.Augmentation(turns=turns, colour=0.0, mosaic=0.3)
     counted = 0
     for seed in range(60):
-        image, boxes, classes = augment.scene(
-            shelved, seed % 8, np.random.default_rng(seed), habits
+        image, boxes, classes = augmentation.scene(
+            cached, seed % 8, np.random.default_rng(seed), habits
         )
         assert image.shape == (128, 128, 3) and image.dtype == np.uint8
         squares = boxes[classes == 1]
@@ -225,8 +226,8 @@ def overlap(boxes: np.ndarray, box: tuple[float, ...]) -> np.ndarray:
 def test_the_same_step_always_sees_the_same(tmp_path: Path) -> None:
     root = shapes(tmp_path, 5)
     with open_files(root) as files:
-        shelved = shelf.fill(labelled_boxes.find(files, root, 0).splits["train"], SIDE)
-    make = augment.batches(shelved, 4, augment.Habits(), seed=3)
+        cached = scene_cache.fill(labelled_boxes.find(files, root, 0).splits["train"], SIDE)
+    make = augmentation.batches(cached, 4, augmentation.Augmentation(), seed=3)
     first, again = (make(np.random.default_rng((3, 7)), 7) for _ in range(2))
     for a, b in zip(first, again, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -240,20 +241,10 @@ def test_nothing_is_taught_where_a_box_need_not_be_found() -> None:
     assert 0.9 < targets.peak[8:15, 8:15].min() and targets.peak[8:15, 8:15].max() < 0.999
 
 
-def test_a_training_ends_early_when_it_gets_no_better() -> None:
-    watch, diary = Watch(dict, "mAP@0.5", patience=2), Diary()
-    assert watch.due(diary, 0.11) and not watch.due(diary, 0.01)
-    for step, value in enumerate((0.1, 0.5, 0.4)):
-        diary.judged_at(step, 0.3, {"mAP@0.5": value})
-    assert not watch.enough(diary) and not watch.due(diary, 0.31)
-    diary.judged_at(4, 0.4, {"mAP@0.5": 0.5})
-    assert watch.enough(diary) and diary.best("mAP@0.5")["step"] == 1
-
-
 def test_label_maps_survive_any_name(tmp_path: Path) -> None:
     pytest.importorskip("tensorflow")
     from scai.models import labels
-    from tools.train_detector import outputs
+    from tools.train_detector import model_files
 
-    (tmp_path / "map.pbtxt").write_text(outputs.label_map(['a "quoted" \\ one', "Katze 貓"]))
+    (tmp_path / "map.pbtxt").write_text(model_files.label_map(['a "quoted" \\ one', "Katze 貓"]))
     assert labels.read(tmp_path / "map.pbtxt") == {1: 'a "quoted" \\ one', 2: "Katze 貓"}

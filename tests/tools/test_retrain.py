@@ -1,20 +1,20 @@
 """`scai retrain`: pictures in, splits, sentences for bad input, and models a server can run."""
 
 import errno
-import sys
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support.helpers import picture
-from support.retrain_data import fill, said, shapes
+from support.retrain_data import fill, run_command, shapes
 
 from scai.models import cards
+from tools.common import cards as model_cards
 from tools.common import folders, install
 from tools.common.errors import UserError
 from tools.datasets import class_folders
-from tools.retrain import card, head
+from tools.retrain import command, head
 
 
 def test_a_name_stays_in_its_split_and_near_copies_stay_together() -> None:
@@ -60,13 +60,13 @@ def test_broken_pictures_are_named_and_left_out(tmp_path: Path) -> None:
 )
 def test_bad_input_gives_one_sentence_and_no_output(tmp_path, make, sentence) -> None:
     data, out = make(tmp_path / "data"), tmp_path / "out"
-    code, text = said("--image_dir", data, "--from-scratch", "--out", out)
+    code, text = run_command("--image_dir", data, "--from-scratch", "--out", out)
     assert code == 2 and sentence in text and len(text.strip().splitlines()) == 1
     assert not out.exists()
 
 
 def test_a_folder_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
-    code, text = said("--image_dir", fill(tmp_path), "--from-scratch", "--out", tmp_path)
+    code, text = run_command("--image_dir", fill(tmp_path), "--from-scratch", "--out", tmp_path)
     assert code == 2 and "--force" in text
 
 
@@ -101,7 +101,7 @@ def test_installing_keeps_comments_and_refuses_a_taken_name(tmp_path: Path) -> N
     assert text == "# ours\n[a]\nGRAPH = z\n\n# about b\n[b]\nGRAPH = y\n"
     assert install.with_section(text, "c", "[c]\n") == text + "\n[c]\n"
     with pytest.raises(UserError, match="already"):
-        install.check(config, "a", force=False)
+        install.check_section(config, "a", force=False)
 
 
 def test_the_head_learns_what_the_features_tell() -> None:
@@ -109,9 +109,9 @@ def test_the_head_learns_what_the_features_tell() -> None:
     labels = rng.integers(0, 3, 300)
     features = rng.normal(size=(300, 6)).astype(np.float32) + 4 * np.eye(3, 6)[labels]
     check = features[:50].astype(np.float32), labels[:50]
-    lesson = head.Lesson(steps=100)
-    found, _ = head.learn([features], labels, check, np.ones(3, np.float32), lesson, tell=print)
-    assert (found.probabilities(features).argmax(axis=1) == labels).mean() > 0.95
+    settings = head.HeadSettings(steps=100)
+    trained, _ = head.train([features], labels, check, np.ones(3, np.float32), settings, say=print)
+    assert (trained.probabilities(features).argmax(axis=1) == labels).mean() > 0.95
 
 
 @pytest.mark.slow
@@ -120,7 +120,7 @@ def test_a_network_from_scratch_is_served_the_same_from_each_file(tmp_path: Path
     from workers.image_classification import build
 
     data, out = shapes(tmp_path / "data"), tmp_path / "shapes"
-    code, text = said(
+    code, text = run_command(
         *("--image_dir", data, "--from-scratch", "--out", out, "--epochs", 8, "--batch_size", 32),
         *("--checkpoint", tmp_path / "check.npz"),
     )
@@ -156,7 +156,7 @@ def test_two_networks_answer_together(tmp_path: Path) -> None:
     (first / "labels.txt").write_text("circle\nsquare\n")
     # When another one is learned that is to answer with it
     given = ("--image_dir", data, "--from-scratch", "--epochs", 1, "--batch_size", 32)
-    code, text = said(
+    code, text = run_command(
         *given,
         *("--checkpoint", tmp_path / "check.npz", "--ensemble", first / "first.keras"),
         *("--out", tmp_path / "both"),
@@ -198,7 +198,7 @@ def test_a_network_that_cannot_answer_along_is_told_before_anything_is_learned(
         pixels = tf.keras.Input((side, side, 3))
         tf.keras.Model(pixels, tf.keras.layers.GlobalMaxPooling2D()(pixels)).save(file)
     data, checkpoint = shapes(tmp_path / "data", 20), tmp_path / "check.npz"
-    code, text = said(
+    code, text = run_command(
         *("--image_dir", data, "--from-scratch", "--out", tmp_path / "both"),
         *("--checkpoint", checkpoint, "--ensemble", file),
     )
@@ -232,19 +232,16 @@ def test_what_ends_a_training_is_one_sentence(error, code, sentence, tmp_path, m
 
     monkeypatch.setattr(class_folders, "find", fail)
     flags = ("--image_dir", tmp_path, "--from-scratch", "--out", tmp_path / "out")
-    assert said(*flags) == (code, f"Error: {said(*flags)[1][7:]}")
-    assert sentence in said(*flags)[1] and said(*flags)[1].count("\n") == 1
+    assert run_command(*flags) == (code, f"Error: {run_command(*flags)[1][7:]}")
+    assert sentence in run_command(*flags)[1] and run_command(*flags)[1].count("\n") == 1
 
 
-def test_the_card_names_no_folder_of_this_machine(monkeypatch) -> None:
-    words = [
-        "scai",
-        "retrain",
-        "--image_dir",
-        "/home/me/pets",
-        "--out=/tmp/a/b",
-        "--base",
-        "x/y.pb",
-    ]
-    monkeypatch.setattr(sys, "argv", words)
-    assert card.command() == "scai retrain --image_dir pets --out=b --base x/y.pb"
+def test_the_card_states_the_options_and_names_no_folder_of_this_machine() -> None:
+    words = ["--image_dir", "/home/me/pets", "--base", "/tmp/x y.pb", "--base_layer", "a"]
+    words += ["--base_weights", "b/c.h5", "--no-augment", "--no-class_weights", "--mirror"]
+    words += ["--ensemble", "/d/e.keras", "--ensemble", "f.keras", "--seed", "7", "--force"]
+    values = command.main.make_context("retrain", words).params
+    assert model_cards.flags(command.main.params, values, {"image_dir", "force"}) == (
+        "--base 'x y.pb' --base_layer a --base_weights b/c.h5 --no-augment --no-class_weights "
+        "--mirror --ensemble e.keras --ensemble f.keras --seed 7"
+    )

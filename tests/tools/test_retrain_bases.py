@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from support.helpers import SHARED
-from support.retrain_data import said, shapes
+from support.retrain_data import run_command, shapes
 
 from scai.models import cards
 from tools.datasets import class_folders
@@ -70,7 +70,7 @@ def test_a_base_of_each_kind_is_retrained_and_served(
 
     data, out = shapes(tmp_path / "data"), tmp_path / "shapes"
     flags = ["--image_dir", data, "--out", out, "--bottleneck_dir", tmp_path / "seen"]
-    code, text = said(*flags, *make(tmp_path))
+    code, text = run_command(*flags, *make(tmp_path))
     assert code == 0, text
     assert float(text.split("accuracy (test) ")[1].split()[0]) > 0.8
     image = pixels.decode((data / "circle" / "0.png").read_bytes())

@@ -1,4 +1,4 @@
-"""`scai retrain`: how good a model is, what its card and diagrams say, and the head's ways."""
+"""`scai retrain`: evaluation, diagrams, and the training of the last layer."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 
 from tools.common.progress import Progress
 from tools.retrain import head
-from tools.retrain.measured import precision_curve
+from tools.retrain.evaluation import precision_curve
 
 
 @pytest.mark.parametrize(
@@ -56,14 +56,15 @@ def test_a_rare_class_counts_as_much_as_a_frequent_one() -> None:
     assert head.class_weights(labels, 2, balanced=False).tolist() == [1, 1]
 
 
-def test_learning_stops_early_where_nothing_gets_better() -> None:
+def test_training_stops_early_where_nothing_gets_better() -> None:
     rng = np.random.default_rng(0)
     features, labels = noisy(rng, 200, sure=1.0)
-    lesson = head.Lesson(steps=5000, patience=3)
-    said: list[str] = []
+    settings = head.HeadSettings(steps=5000, patience=3)
+    lines: list[str] = []
     check = noisy(rng, 100, sure=1.0)
-    _, curves = head.learn([features], labels, check, np.ones(3, np.float32), lesson, said.append)
-    assert curves.step[-1] < 5000 and "stopped at step" in said[-1]
+    weights = np.ones(3, np.float32)
+    _, curve = head.train([features], labels, check, weights, settings, lines.append)
+    assert curve.evaluations[-1]["step"] < 5000 and "stopped at step" in lines[-1]
 
 
 def test_progress_tells_the_time_left() -> None:
@@ -80,52 +81,28 @@ def test_the_diagrams_are_drawn(tmp_path: Path) -> None:
     from tools.datasets.samples import Sample
     from tools.evaluate import scores
     from tools.retrain import plots
-    from tools.retrain.measured import Measured
+    from tools.retrain.evaluation import Evaluation
 
     classes = ("cat", "dog", "never seen")
-    chances = np.array([[0.7, 0.2, 0.1], [0.3, 0.6, 0.1], [0.6, 0.3, 0.1]], np.float32)
+    probabilities = np.array([[0.7, 0.2, 0.1], [0.3, 0.6, 0.1], [0.6, 0.3, 0.1]], np.float32)
     truth = np.array([0, 1, 1])
     results = [
         Classification([classes[i] for i in order], order, row[order])
-        for row in chances
+        for row in probabilities
         for order in [np.argsort(-row)]
     ]
     samples = [Sample(str(i), classes[t]) for i, t in enumerate(truth)]
     places = {name: i for i, name in enumerate(classes)}
-    judged = Measured(
-        classes, truth, chances, scores.of_classifier(samples, results, classes, places)
+    result = Evaluation(
+        classes, truth, probabilities, scores.of_classifier(samples, results, classes, places)
     )
-    plots.draw(tmp_path, "pets", judged, {"loss": ([1, 2], [0.5, 0.4])})
+    plots.draw(tmp_path, "pets", result, {"loss": ([1, 2], [0.5, 0.4])})
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         *("classes.png", "confusion.png", "curves.png", "pr.png", "reliability.png")
     ]
-    told = judged.metrics("test")
-    assert told["accuracy (test)"] == pytest.approx(2 / 3, abs=1e-4)
-    assert told["average precision of cat"] == 1.0
-    assert "recall of never seen" not in told and "average precision of never seen" not in told
-
-
-@pytest.mark.slow
-def test_a_training_that_goes_on_is_measured_by_its_own_looks(tmp_path: Path) -> None:
-    # Given a finished training, the best of whose looks lies far back
-    import tensorflow as tf
-
-    from tools.retrain import scratch
-    from tools.training.schedule import History, Schedule
-
-    checkpoint, plan = tmp_path / "state.npz", Schedule(steps=10, patience=3)
-    pixels = tf.keras.Input((8,))
-    model = tf.keras.Model(pixels, tf.keras.layers.Dense(2)(pixels))
-    first = scratch._Learner(model, plan, checkpoint, None, None)
-    first.step = 10
-    first.history = History([10], [1.0], [1, 2, 3, 4], [0.9, 0.5, 0.6, 0.7])
-    assert first.no_better()
-    first.save()
-    # When it goes on for longer
-    second = scratch._Learner(model, plan, checkpoint, None, None)
-    second.restore()
-    # Then it ends early only when its own looks get no better
-    assert not second.no_better()
-    second.history.validation += [0.6, 0.5, 0.4, 0.3]
-    assert second.no_better()
-    assert second.history.validation[0] == 0.9
+    metrics = result.metrics("test")
+    assert metrics["accuracy (test)"] == pytest.approx(2 / 3, abs=1e-4)
+    assert metrics["average precision of cat"] == 1.0
+    assert (
+        "recall of never seen" not in metrics and "average precision of never seen" not in metrics
+    )

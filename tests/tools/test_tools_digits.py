@@ -51,7 +51,7 @@ def test_every_box_lies_inside_its_scene_and_holds_something(scenes):
     for image, boxes, classes in scenes:
         height, width = image.shape[:2]
         assert image.dtype == np.uint8 and max(height, width) == digit_scenes.SIDE
-        assert boxes.shape == (len(classes), 4) and len(boxes) <= digit_scenes.MOST
+        assert boxes.shape == (len(classes), 4) and len(boxes) <= digit_scenes.MAX_DIGITS
         assert (boxes[:, :2] >= 0).all() and (boxes[:, 2:] <= (width, height)).all()
         assert (boxes[:, 2:] - boxes[:, :2] >= 3).all()
 
@@ -152,12 +152,12 @@ def test_what_a_detector_found_is_drawn_by_class_and_as_a_curve(tmp_path):
     second = Scene(boxes, classes, boxes[:1], classes[:1], np.array([0.7]), none, none)
     # When it is judged and drawn
     scores = measure.scores_of([first, second])
-    plots.found(tmp_path, "reader", scores)
+    plots.detections(tmp_path, "reader", scores)
     # Then it is judged by class, and both diagrams lie there
     by_digit = scores.per_class()
     assert by_digit["0"] == pytest.approx(1.0) and by_digit["7"] == pytest.approx(0.5, abs=0.01)
     assert by_digit["3"] is None
-    for file in plots.FOUND:
+    for file in plots.DETECTIONS:
         assert (tmp_path / file).read_bytes().startswith(b"\x89PNG")
 
 
@@ -220,12 +220,12 @@ def test_suppression_in_matrix_form_is_greedy_suppression():
     from tools.train_detector import graph
 
     rng = np.random.default_rng(3)
-    how = graph.Suppression(most=60)
+    how = graph.Suppression(limit=60)
     corner = rng.uniform(0, 0.8, (8, 60, 2))
     boxes = np.concatenate([corner, corner + rng.uniform(0.02, 0.2, (8, 60, 2))], 2)
     scores = rng.uniform(0.1, 1, (8, 60))
     # When the graph suppresses
-    kept = graph._lone(tf.constant(boxes, tf.float32), tf.constant(scores, tf.float32), how).numpy()
+    kept = graph._kept(tf.constant(boxes, tf.float32), tf.constant(scores, tf.float32), how).numpy()
     # Then the same ones stay as when the best is taken and what lies on it dropped, in turn
     for k, b, s in zip(kept, boxes, scores, strict=True):
         np.testing.assert_array_equal(k.astype(bool), greedy(b, s, how.overlap, how.inside))

@@ -7,13 +7,12 @@ import click
 import cv2
 import numpy as np
 import pytest
-from support.detector_data import SIDE, said, shapes
+from support.detector_data import SIDE, run_command, shapes
 from support.helpers import SHARED
 
 from scai.models import cards
 from scai.settings import ROOT
-from tools.datasets.files import Files
-from tools.training.diary import Watch
+from tools.datasets.samples import Files
 
 QUICK = ["--image_size", SIDE, "--width", 0.4, "--batch_size", 8, "--learning_rate", 0.01]
 
@@ -23,7 +22,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A detector of the two shapes, installed; its folder holds data, out, usr and state.npz."""
     home = tmp_path_factory.mktemp("detector")
     shapes(home / "data")
-    code, text = said(
+    code, text = run_command(
         *["--data", home / "data", "--out", home / "out", "--checkpoint", home / "state.npz"],
         *["--how_many_training_steps", 120, "--zoom", 1.2, *QUICK],
         *["--install", "shapes", "--config", home / "usr" / "object_detection.config"],
@@ -88,56 +87,10 @@ def test_every_file_gives_the_same_boxes_in_every_engine(trained: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_stopped_training_goes_on_where_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import tensorflow as tf
-
-    from tools.train_detector import model as detector_model
-    from tools.training import loop
-
-    def learn(name: str, resume: bool = False) -> list[np.ndarray]:
-        tf.keras.utils.set_random_seed(0)
-        pixels = tf.keras.Input((4, 4, 3))
-        middle = tf.keras.layers.Conv2D(2, 3)(detector_model.Norm()(pixels))
-        model = tf.keras.Model(pixels, middle)
-        judge = Watch(lambda: {"good": -float(abs(model.get_weights()[0]).sum())}, "good")
-        legs = loop.train(
-            model,
-            lambda told, batch: tf.reduce_mean(tf.square(told - batch[1])),
-            lambda rng, step: (
-                rng.normal(size=(2, 4, 4, 3)).astype(np.float32),
-                np.full((2, 2, 2, 2), step, np.float32),
-            ),
-            loop.Plan(steps=12, warm_up=3, seed=5),
-            tmp_path / f"{name}.npz",
-            "--steps 12",
-            resume,
-            watch=judge,
-        )
-        assert legs == ["--steps 12"] and len(judge.diary.judged) == 6
-        return model.get_weights()
-
-    tell = loop._Progress.tell
-
-    def interrupted(self: object, step: int, *rest: object) -> None:
-        tell(self, step, *rest)
-        if step == 5:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(loop._Progress, "tell", interrupted)
-        with pytest.raises(click.ClickException, match="--resume goes on from"):
-            learn("stopped")
-    for one, other in zip(learn("stopped", resume=True), learn("whole"), strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-5)
-
-
-@pytest.mark.slow
 def test_things_of_two_classes_may_lie_on_each_other_if_told_so() -> None:
     import tensorflow as tf
 
-    from tools.train_detector.graph import Suppression, find
+    from tools.train_detector.graph import Suppression, detect
 
     answers = np.zeros((1, 16, 16, 7), np.float32)
     answers[..., 0] = -9.0
@@ -145,8 +98,8 @@ def test_things_of_two_classes_may_lie_on_each_other_if_told_so() -> None:
         answers[0, 8, column, 0] = 4.0
         answers[0, 8, column, which] = 8.0
     for across, count in ((True, 1), (False, 2)):
-        how = Suppression(most=10, overlap=0.4, inside=1.0, across=across)
-        boxes, scores, kinds, found = find(tf.constant(answers), how)
+        rule = Suppression(limit=10, overlap=0.4, inside=1.0, across=across)
+        boxes, scores, kinds, found = detect(tf.constant(answers), rule)
         assert int(found[0]) == count and boxes.shape == (1, 10, 4)
         assert set(np.asarray(kinds)[0, :count].astype(int)) <= {0, 1}
         assert (np.asarray(scores)[0, count:] == 0).all()
@@ -172,15 +125,15 @@ def test_weights_go_on_to_other_classes(trained: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_frozen_graph_gives_its_weights_back(trained: Path) -> None:
     """So that an installed model, which has no weights.npz, can be gone on from."""
-    from tools.train_detector import frozen
+    from tools.train_detector import frozen_weights
 
     with np.load(trained / "out" / "weights.npz") as kept:
         learned = [kept[f"arr_{i}"] for i in range(len(kept.files) - 1)]
-    read = frozen.read(trained / "out" / "frozen_inference_graph.pb")
+    read = frozen_weights.read(trained / "out" / "frozen_inference_graph.pb")
     assert [a.shape for a in read] == [a.shape for a in learned]
     for ours, theirs in zip(read, learned, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)  # kept as float16
-    code, text = said(
+    code, text = run_command(
         *["--data", trained / "data", "--out", trained / "more", *QUICK, "--zoom", 1.2],
         *["--checkpoint", trained / "more.npz", "--how_many_training_steps", 1],
         *["--start", trained / "usr" / "models" / "shapes"],
@@ -194,13 +147,13 @@ def test_a_full_disk_gives_one_sentence_and_no_folder(
 ) -> None:
     import errno
 
-    from tools.train_detector import outputs
+    from tools.train_detector import model_files
 
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "out")
 
-    monkeypatch.setattr(outputs, "write_models", full)
-    code, text = said(
+    monkeypatch.setattr(model_files, "write_models", full)
+    code, text = run_command(
         *["--data", trained / "data", "--out", tmp_path / "out", *QUICK],
         *["--checkpoint", trained / "state.npz", "--resume", "--zoom", 1.2],
         *["--how_many_training_steps", 120],

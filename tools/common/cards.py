@@ -1,13 +1,19 @@
-"""What ships beside a model: card.json for programs, card.md for people, the same facts in both."""
+"""Model cards: card.json for programs, card.md for people, the same facts in both."""
+
+from __future__ import annotations
 
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+import shlex
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from importlib import metadata
 from pathlib import Path
+from typing import Any
+
+import click
 
 from tools.common.files import publish
 
@@ -21,9 +27,9 @@ LICENCE = "CC BY-SA 3.0, as the data it was trained on"
 
 @dataclass(frozen=True)
 class Card:
-    """One model: what it is, what goes in, what comes out, how good it is, how it came about.
+    """Facts about one model: purpose, input, output, quality, training.
 
-    input, output: plain words and numbers by name
+    input, output: words and numbers by name
     metrics: numbers by name, as `measured_with` prints them
     files: name -> {"bytes": ..., "sha256": ...}
     """
@@ -50,29 +56,56 @@ class Card:
 
 
 def versions() -> dict[str, str]:
-    """Version of Python and of each library that had a hand in the training, where installed."""
-    found = {"python": platform.python_version()}
+    """Version of Python and of each installed library that a training uses."""
+    numbers = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:
-            found[name] = metadata.version(name)
+            numbers[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return numbers
 
 
 def shown(path: Path) -> str:
-    """A path as a card may tell it: relative as given, or else the bare name."""
+    """A path as a card may state it: relative as given, or else the bare name."""
     return path.name if path.is_absolute() else path.as_posix()
 
 
-def commands(command: str, legs: list[str]) -> str:
-    """The trainings that made a model, the first from nothing, each other resuming the last."""
+def flags(
+    params: Sequence[click.Parameter], values: Mapping[str, Any], but: Collection[str]
+) -> str:
+    """The options of a command line that differ from their defaults, without those named in `but`.
+
+    params: the options of the command; values: what was given, by name
+    """
+    words: list[str] = []
+    for option in params:
+        name = option.name or ""
+        value = values[name]
+        if name in but or value in (None, (), option.default):
+            continue
+        if isinstance(value, bool):
+            words += option.opts[:1] if value else option.secondary_opts[:1]
+            continue
+        for one in value if isinstance(value, tuple) else (value,):
+            path = isinstance(one, Path) or str(one).startswith("/")
+            words += [option.opts[0], shown(Path(one)) if path else str(one)]
+    return shlex.join(words)
+
+
+def commands(command: str, runs: Sequence[str]) -> str:
+    """The command lines that made a model, each resuming the one before it."""
     return " && ".join(
-        f"{command} {leg}" + (" --resume" if i else "") for i, leg in enumerate(legs)
+        f"{command} {flags}".strip() + (" --resume" if i else "") for i, flags in enumerate(runs)
     )
 
 
-def described(directory: Path, names: list[str]) -> dict[str, dict[str, object]]:
+def counted(counts: Mapping[str, int]) -> str:
+    """Numbers in words, as in "80 train, 10 validation, 10 test"."""
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+def described(directory: Path, names: Sequence[str]) -> dict[str, dict[str, object]]:
     """Size and SHA-256 of each file, for `Card.files`."""
     facts = {}
     for name in names:
@@ -82,7 +115,7 @@ def described(directory: Path, names: list[str]) -> dict[str, dict[str, object]]
 
 
 def write(card: Card, directory: Path) -> None:
-    """Put card.json and card.md into `directory`."""
+    """Write card.json and card.md into `directory`."""
     publish(directory / "card.json", json.dumps(asdict(card), indent=2) + "\n")
     publish(directory / "card.md", as_markdown(card))
 

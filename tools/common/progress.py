@@ -9,14 +9,15 @@ import click
 
 
 class Progress:
-    """Says every ten seconds how far a piece of work is.
+    """Prints every ten seconds how far a piece of work is.
 
-    total: pieces in all. unit: what they are, as in "pictures seen"
+    total: pieces in all, or None where a clock ends the work. unit: what they are, as in
+        "pictures read"
     """
 
     def __init__(
         self,
-        total: int,
+        total: int | None,
         unit: str,
         every: float = 10.0,
         say: Callable[[str], object] = click.echo,
@@ -24,20 +25,32 @@ class Progress:
     ) -> None:
         self._total, self._unit, self._every = total, unit, every
         self._say, self._clock = say, clock
-        self._start = self._told = clock()
+        self._start = self._printed = clock()
         self._first = 0
 
     def begin(self, done: int) -> None:
-        """Count the time from here on, where `done` pieces cost nothing to speak of."""
+        """Count the time from here on, where `done` pieces cost next to nothing."""
         self._start, self._first = self._clock(), done
 
-    def tell(self, done: int, more: str = "") -> None:
-        """`done` pieces are over; `more` is said between them and the time left."""
-        now = self._clock()
-        if now - self._told < self._every or not self._first < done < self._total:
-            return
-        self._told = now
-        left = (now - self._start) / (done - self._first) * (self._total - done)
-        words = f"{left / 60:.1f} min" if left >= 100 else f"{left:.0f} s"
-        parts = [f"{done}/{self._total} {self._unit}", more, f"{words} left"]
-        self._say("  ".join(part for part in parts if part))
+    def tell(self, done: int, more: str = "", left: float | None = None) -> bool:
+        """Print the line if one is due, and return whether it was.
+
+        done: pieces that are finished. more: words between them and the time left
+        left: seconds until the end, where that is known better than from the pace so far
+        """
+        now, total = self._clock(), self._total
+        if now - self._printed < self._every or done <= self._first:
+            return False
+        if total is not None and done >= total:
+            return False
+        if left is None and total is not None:
+            left = (now - self._start) / (done - self._first) * (total - done)
+        self._printed = now
+        count = f"{done} {self._unit}" if total is None else f"{done}/{total} {self._unit}"
+        end = "" if left is None else f"{_duration(max(0.0, left))} left"
+        self._say("  ".join(part for part in (count, more, end) if part))
+        return True
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 60:.1f} min" if seconds >= 100 else f"{seconds:.0f} s"

@@ -1,4 +1,4 @@
-"""The pictures to learn from: class folders on disk or in a .zip, and their splits."""
+"""Labelled pictures in class folders, on disk or in a .zip, and their splits."""
 
 import hashlib
 import re
@@ -41,7 +41,7 @@ class Pictures:
     classes: tuple[str, ...]
     items: list[Item]
     broken: dict[str, str] = field(default_factory=dict)
-    _told: set[str] = field(default_factory=set, repr=False)
+    _reported: set[str] = field(default_factory=set, repr=False)
 
     def of(self, split: str) -> list[Item]:
         """The files of a split that are not known to be broken."""
@@ -55,26 +55,28 @@ class Pictures:
         """Opens the folder or zip; a context manager."""
         return Reader(self.root)
 
-    def tell_broken(self) -> None:
-        """Name on stderr the pictures found broken since the last time."""
-        for path in [p for p in self.broken if p not in self._told]:
+    def report_broken(self) -> None:
+        """Print the names of broken pictures to stderr, each once."""
+        for path in [p for p in self.broken if p not in self._reported]:
             click.echo(f"left out: {path}: {self.broken[path]}", err=True)
-            self._told.add(path)
+            self._reported.add(path)
 
     def check_learnable(self, labels: np.ndarray) -> None:
-        """Every class needs a picture among `labels` (n,) int to learn from. Raises UserError."""
+        """Check that every class has a picture among `labels` (n,) int. Raises UserError."""
         present = np.bincount(labels.astype(int), minlength=len(self.classes))
         lacking = [c for c, n in zip(self.classes, present, strict=True) if n == 0]
         if lacking:
-            kept = sum(
+            reserved = sum(
                 self.classes[i.label] == lacking[0] for i in self.items if i.split != "train"
             )
-            more = f"; {kept} of its pictures are for validation and testing" if kept else ""
-            raise UserError(f"{self.root}: no readable picture to learn {lacking[0]!r} from{more}.")
+            more = (
+                f"; {reserved} of its pictures are for validation and testing" if reserved else ""
+            )
+            raise UserError(f"{self.root}: no readable training picture of {lacking[0]!r}{more}.")
 
 
 class Reader:
-    """Gives the bytes of files of a folder or zip; a context manager."""
+    """Reads the files of a folder or zip; a context manager."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -94,27 +96,27 @@ class Reader:
         try:
             return self._zip.read(path)
         except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError) as error:
-            raise OSError(str(error)) from error  # damaged, or it wants a password
+            raise OSError(str(error)) from error  # damaged, or locked with a password
 
 
 def find(root: Path, validation: int = 10, testing: int = 10) -> Pictures:
-    """The pictures of `<anything>/<class>/*` or `<anything>/{train,test}/<class>/*`.
+    """Find the pictures of `<anything>/<class>/*` or `<anything>/{train,test}/<class>/*`.
 
-    validation, testing: percent of the pictures, picked by a hash of the name; where the folders
-        name a split, theirs counts. Raises UserError.
+    validation, testing: percent of the pictures, chosen by a hash of the name, unless the
+        folders name the split. Raises UserError.
     """
     names, folders = _listing(root)
-    found = [(name, PurePosixPath(name).parts) for name in names]
-    found = [(n, p) for n, p in found if len(p) > 1 and p[-1].lower().endswith(SUFFIXES)]
-    found = [(n, p) for n, p in found if not any(part.startswith((".", "__")) for part in p)]
-    _refuse_empty(root, folders, {str(PurePosixPath(n).parent) for n, _ in found})
-    classes = tuple(sorted({p[-2] for _, p in found}))
+    files = [(name, PurePosixPath(name).parts) for name in names]
+    files = [(n, p) for n, p in files if len(p) > 1 and p[-1].lower().endswith(SUFFIXES)]
+    files = [(n, p) for n, p in files if not any(part.startswith((".", "__")) for part in p)]
+    _refuse_empty(root, folders, {str(PurePosixPath(n).parent) for n, _ in files})
+    classes = tuple(sorted({p[-2] for _, p in files}))
     if len(classes) < 2:
-        got = f"only {classes[0]!r}" if classes else "none"
-        raise UserError(f"{root}: expected two or more class folders with pictures, got {got}.")
-    named = {_named_split(p) for _, p in found}
+        only = f"only {classes[0]!r}" if classes else "none"
+        raise UserError(f"{root}: expected two or more class folders with pictures, got {only}.")
+    named = {_named_split(p) for _, p in files}
     items = []
-    for name, parts in sorted(found):
+    for name, parts in sorted(files):
         own = _named_split(parts)
         percent = 0 if "test" in named else testing, 0 if "validation" in named else validation
         split = own or "train"
@@ -125,7 +127,7 @@ def find(root: Path, validation: int = 10, testing: int = 10) -> Pictures:
 
 
 def split_of(name: str, validation: int, testing: int) -> str:
-    """Always the same split for the same name, whatever pictures are added.
+    """The split of a picture, which depends on its name alone.
 
     What follows `_nohash_` in a name does not count, so near-copies stay together.
     """
@@ -176,7 +178,7 @@ def _listing(root: Path) -> tuple[list[str], list[str]]:
 
 
 def _refuse_empty(root: Path, folders: list[str], filled: set[str]) -> None:
-    """A class without pictures is a slip of the one who collected them: say it, learn nothing."""
+    """Refuse a class folder without pictures: it is a mistake in the collection."""
     ancestors = {str(parent) for folder in filled for parent in PurePosixPath(folder).parents}
     for folder in sorted(folders):
         hidden = any(part.startswith((".", "__")) for part in PurePosixPath(folder).parts)

@@ -1,4 +1,4 @@
-"""The boxes to learn from: Pascal VOC or COCO, and which pictures are learned from."""
+"""Labelled boxes in Pascal VOC or COCO format, and their splits."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _MEANING |= {name: TEST for name in PARTS if name.startswith("test")}
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledBoxes:
     """Pictures with boxes, by split; `classes` in the order of the label file.
 
-    named: split -> the part of the data that it is, for splits that the data itself names
+    named: split -> the part of the data that is this split, if the data names one
     """
 
     path: Path
@@ -38,8 +38,8 @@ class Labelled:
         return {name: len(data) for name, data in self.splits.items()}
 
     @property
-    def judged(self) -> str:
-        """The split to judge a model by: test, else validation, else train."""
+    def evaluation_split(self) -> str:
+        """The split to evaluate a model on: test, else validation, else train."""
         return next(name for name in reversed(SPLITS) if len(self.splits[name]))
 
 
@@ -49,50 +49,52 @@ def find(
     validation: int,
     label_map: Path | None = None,
     learn_from_validation: bool = False,
-) -> Labelled:
-    """The pictures of `files` in their splits. Raises UserError.
+) -> LabelledBoxes:
+    """Find the pictures of `files` and their splits. Raises UserError.
 
     data: as given, a folder, a .zip or COCO's .json
-    validation: percent of the pictures to learn from that are kept for judging, by a hash of
-        their names, where the data names no such part
-    label_map: a file that names the classes in their order; otherwise all that occur, sorted
-    learn_from_validation: these pictures are learned from as well
+    validation: percent of the training pictures to set aside, chosen by a hash of their names,
+        if the data names no validation part
+    label_map: a file with the classes in their order; None: all that occur, sorted
+    learn_from_validation: the validation pictures are training pictures as well
     """
-    found, named = _by_part(files, data)
-    samples = {name: _rows(found.get(name, ())) for name in SPLITS}
-    if not samples[VALIDATION]:
-        by_name = [(split_of(s.name, validation, 0), s) for s in samples[TRAIN]]
-        samples[TRAIN] = [s for split, s in by_name if split == TRAIN]
-        samples[VALIDATION] = [s for split, s in by_name if split == VALIDATION]
+    sets, named = _by_part(files, data)
+    rows = {name: _rows(sets.get(name, ())) for name in SPLITS}
+    if not rows[VALIDATION]:
+        by_name = [(split_of(s.name, validation, 0), s) for s in rows[TRAIN]]
+        rows[TRAIN] = [s for split, s in by_name if split == TRAIN]
+        rows[VALIDATION] = [s for split, s in by_name if split == VALIDATION]
     if learn_from_validation:
-        samples[TRAIN] = samples[TRAIN] + samples[VALIDATION]
-    if not samples[TRAIN]:
-        raise UserError(f"{data}: no pictures to learn from.")
-    classes = _classes(samples, label_map, data)
+        rows[TRAIN] = rows[TRAIN] + rows[VALIDATION]
+    if not rows[TRAIN]:
+        raise UserError(f"{data}: no training pictures.")
+    classes = _classes(rows, label_map, data)
     splits = {
-        name: DataSet(DETECTION, named.get(name, ""), classes, tuple(rows), files.read)
-        for name, rows in samples.items()
+        name: DataSet(DETECTION, named.get(name, ""), classes, tuple(row), files.read)
+        for name, row in rows.items()
     }
-    return Labelled(data, classes, splits, named)
+    return LabelledBoxes(data, classes, splits, named)
 
 
 def _by_part(files: Files, data: Path) -> tuple[dict[str, list[DataSet]], dict[str, str]]:
-    """Split -> what belongs to it, and the names of the parts that are one split each."""
+    """Split -> its data sets, and split -> the name of the part that alone is this split."""
     if data.suffix.lower() == ".json":
         return {TRAIN: [boxes.load_coco(data, files)]}, {}
     parts = sorted(boxes.parts(files))
     if "train" in parts and "trainval" in parts:
         parts.remove("trainval")
-    found: dict[str, list[DataSet]] = {}
+    sets: dict[str, list[DataSet]] = {}
     if not any(_MEANING[part] == TRAIN for part in parts):
-        found[TRAIN] = [layouts.load(files, DETECTION, EVERYTHING)]
+        sets[TRAIN] = [layouts.load(files, DETECTION, EVERYTHING)]
     for part in parts:
         with suppress(_Empty):
-            found.setdefault(_MEANING[part], []).append(_load(files, part))
-    named = {_MEANING[part]: part for part in parts if len(found.get(_MEANING[part], ())) == 1}
-    held = {s.name for split in (TEST, VALIDATION) for d in found.get(split, ()) for s in d.samples}
-    learned = [_without(data, held) for data in found[TRAIN]]
-    return {**found, TRAIN: learned}, named
+            sets.setdefault(_MEANING[part], []).append(_load(files, part))
+    named = {_MEANING[part]: part for part in parts if len(sets.get(_MEANING[part], ())) == 1}
+    reserved = {
+        s.name for split in (TEST, VALIDATION) for d in sets.get(split, ()) for s in d.samples
+    }
+    train = [_without(data, reserved) for data in sets[TRAIN]]
+    return {**sets, TRAIN: train}, named
 
 
 class _Empty(Exception):
@@ -107,35 +109,33 @@ def _load(files: Files, part: str) -> DataSet:
     raise _Empty
 
 
-def _without(data: DataSet, held: set[str]) -> DataSet:
-    """No picture is learned from that a model is judged by, even if two lists have it."""
-    samples = tuple(s for s in data.samples if s.name not in held)
+def _without(data: DataSet, reserved: set[str]) -> DataSet:
+    """Leave out pictures of other splits, even if two lists name them."""
+    samples = tuple(s for s in data.samples if s.name not in reserved)
     return DataSet(data.kind, data.part, data.classes, samples, data.read)
 
 
-def _rows(found: Iterable[DataSet]) -> list[Sample]:
-    return list({s.name: s for data in found for s in data.samples}.values())
+def _rows(sets: Iterable[DataSet]) -> list[Sample]:
+    return list({s.name: s for data in sets for s in data.samples}.values())
 
 
-def _classes(
-    samples: dict[str, list[Sample]], label_map: Path | None, data: Path
-) -> tuple[str, ...]:
-    """The classes, each of which has to have a box to learn from. Raises UserError."""
-    by_split = {name: _names(rows) for name, rows in samples.items()}
+def _classes(rows: dict[str, list[Sample]], label_map: Path | None, data: Path) -> tuple[str, ...]:
+    """The classes, each with at least one training box. Raises UserError."""
+    by_split = {name: _names(row) for name, row in rows.items()}
     present = set().union(*by_split.values())
     if not present:
         raise UserError(f"{data}: no boxes, and so no classes.")
     if label_map is None:
         classes = tuple(sorted(present))
     else:
-        known = labels.read(label_map)
-        classes = tuple(known[number] for number in sorted(known))
+        names = labels.read(label_map)
+        classes = tuple(names[number] for number in sorted(names))
         unknown = sorted(present - set(classes))
         if unknown:
             raise UserError(f"{label_map}: the class {unknown[0]!r} of {data} is not among them.")
     lacking = [name for name in classes if name not in by_split[TRAIN]]
     if lacking:
-        raise UserError(f"{data}: no picture to learn {lacking[0]!r} from.")
+        raise UserError(f"{data}: no training picture of {lacking[0]!r}.")
     return classes
 
 

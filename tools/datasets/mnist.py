@@ -1,4 +1,6 @@
-"""Handwritten digits straight out of a zip: `mnist/{train,test}/<digit>/*.png`, 28x28 grey."""
+"""Handwritten digits from a zip: `mnist/{train,test}/<digit>/*.png`, 28x28 grey."""
+
+from __future__ import annotations
 
 import re
 import zipfile
@@ -63,11 +65,11 @@ def load(path: Path, part: str, limit: int | None = None) -> DigitSet:
 
 def _names_by_digit(archive: zipfile.ZipFile, part: str) -> list[list[str]]:
     pattern = re.compile(rf"(?:.*/)?{part}/(\d)/[^/]+\.png")
-    found: list[list[str]] = [[] for _ in DIGITS]
+    by_digit: list[list[str]] = [[] for _ in DIGITS]
     for name in sorted(archive.namelist()):
         if match := pattern.fullmatch(name):
-            found[int(match.group(1))].append(name)
-    return found
+            by_digit[int(match.group(1))].append(name)
+    return by_digit
 
 
 def _decode(data: bytes, name: str) -> np.ndarray:

@@ -1,4 +1,6 @@
-"""The network behind the `digits` model: which digit is in this picture?"""
+"""The network of the `digits` model, which classifies one handwritten digit."""
+
+from __future__ import annotations
 
 from collections.abc import Callable
 
@@ -7,7 +9,7 @@ import tensorflow as tf
 
 from tools.digits import photos
 
-MEAN = STD = 127.5  # what the server does to a pixel 0..255 before we see it
+MEAN = STD = 127.5  # the server gives the network (pixel - MEAN) / STD
 _GREY = (0.299, 0.587, 0.114)  # red, green, blue: ITU-R BT.601, as every image library has it
 _FAINTEST = 4.0  # grey levels: contrast below this is grain, not ink
 
@@ -30,7 +32,7 @@ def build(classes: int = 10) -> tf.keras.Model:
 
 
 def even_out(grey: tf.Tensor) -> tf.Tensor:
-    """Any exposure and contrast -> mean 0 and deviation about 1, picture by picture."""
+    """Normalise each picture to mean 0 and deviation about 1, whatever its exposure."""
     mean = tf.reduce_mean(grey, axis=(1, 2, 3), keepdims=True)
     centred = grey - mean
     variance = tf.reduce_mean(tf.square(centred), axis=(1, 2, 3), keepdims=True)
@@ -43,17 +45,17 @@ def _conv(x: tf.Tensor, channels: int, kernel: int = 3, stride: int = 1) -> tf.T
 
 
 def loss(logits: tf.Tensor, batch: tuple[tf.Tensor, ...]) -> tf.Tensor:
-    """Cross-entropy; a little smoothed, because some of MNIST is anybody's guess."""
-    wanted = tf.one_hot(batch[1], logits.shape[-1])
+    """Cross-entropy with label smoothing, because some labels of MNIST are ambiguous."""
+    target = tf.one_hot(batch[1], logits.shape[-1])
     return tf.reduce_mean(
         tf.keras.losses.categorical_crossentropy(
-            wanted, logits, from_logits=True, label_smoothing=0.05
+            target, logits, from_logits=True, label_smoothing=0.05
         )
     )
 
 
 def served(model: tf.keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
-    """What ships: (b, 48, 48, 3) float32 RGB, (x - MEAN) / STD -> (b, classes) probabilities."""
+    """The exported function: RGB (b, 48, 48, 3), (x - MEAN) / STD -> (b, classes) scores."""
 
     def probabilities(rgb: tf.Tensor) -> tf.Tensor:
         weights = tf.constant(np.reshape(_GREY, (1, 1, 3, 1)) * STD, tf.float32)
@@ -64,5 +66,5 @@ def served(model: tf.keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
 
 
 def as_input(grey: np.ndarray) -> np.ndarray:
-    """(n, h, w, 1) grey 0..255 -> (n, h, w, 3) float32 as the server would hand it over."""
+    """(n, h, w, 1) grey 0..255 -> (n, h, w, 3) float32 as the server prepares it."""
     return (np.repeat(grey, 3, axis=-1).astype(np.float32) - MEAN) / STD

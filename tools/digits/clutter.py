@@ -1,5 +1,7 @@
 """Everything on a page that is not a digit: paper, rules, notes, letters, scrawls."""
 
+from __future__ import annotations
+
 import cv2
 import numpy as np
 
@@ -69,18 +71,18 @@ def scribble(rng: np.random.Generator, coverage: np.ndarray, digits: Boxes) -> N
     if rng.random() < 0.45:
         return
     height, width = coverage.shape
-    taken = list(digits)
+    occupied = list(digits)
     for _ in range(int(rng.integers(1, 14))):
         size = int(np.exp(rng.uniform(np.log(10), np.log(130))))
         x, y = int(rng.integers(0, width)), int(rng.integers(0, height))
         mark = (_letter, _letter, _scrawl, _shape)[int(rng.integers(4))](rng, size)
         h, w = mark.shape
         box = (x, y, x + w, y + h)
-        if x + w > width or y + h > height or _overlaps(box, taken):
+        if x + w > width or y + h > height or _overlaps(box, occupied):
             continue
         part = coverage[y : y + h, x : x + w]
         np.maximum(part, mark.astype(np.float32) * rng.uniform(0.6, 1) / 255, out=part)
-        taken.append(box)
+        occupied.append(box)
     if rng.random() < 0.15:  # a stroke right through, as on a form or a crossed-out line
         ends = rng.integers(0, width, 2), rng.integers(0, height, 2)
         start, end = ((int(a), int(b)) for a, b in zip(*ends, strict=True))

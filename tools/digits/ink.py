@@ -1,7 +1,7 @@
-"""Ink and paper: MNIST digits as pens would draw them and cameras would see them.
+"""Ink and paper: MNIST digits as pens draw them and cameras see them.
 
-Everything is grey, float32 0..255 for pictures and 0..1 for ink coverage, and takes its randomness
-from the generator it is given, so that a seed gives the same picture on every machine.
+Everything is grey, float32 0..255 for pictures and 0..1 for ink coverage. All randomness comes from
+the generator argument, so that a seed gives the same picture on every machine.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Stroke:
 
 def rewrite(rng: np.random.Generator, glyph: np.ndarray) -> np.ndarray:
     """The same digit with another pen: (28, 28) uint8 -> (56, 56) uint8, thinner to thicker."""
-    big = cv2.resize(glyph, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
+    big: np.ndarray = cv2.resize(glyph, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
     kind = rng.random()
     if kind < 0.25:
         big = cv2.erode(big, _ROUND_PEN, iterations=1)
@@ -75,12 +75,12 @@ def turn(
 def smooth_field(rng: np.random.Generator, height: int, width: int, cells: int) -> np.ndarray:
     """Slowly changing values (height, width) float32, about -1..1: light falling unevenly."""
     coarse = rng.uniform(-1, 1, (cells, cells)).astype(np.float32)
-    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC))
 
 
 def noise(rng: np.random.Generator, height: int, width: int, strength: float) -> np.ndarray:
     """Grain (height, width) float32 with standard deviation `strength` grey levels."""
-    grain = rng.standard_normal((height, width), np.float32)
+    grain: np.ndarray = rng.standard_normal((height, width), np.float32)
     if rng.random() < 0.4:  # JPEG and demosaicing leave blotches, not single pixels
         grain = cv2.GaussianBlur(grain, (0, 0), 0.9) * 2.5
     return grain * strength
@@ -96,7 +96,7 @@ def paper_and_ink(rng: np.random.Generator) -> tuple[float, float]:
 
 
 def camera(rng: np.random.Generator, picture: np.ndarray, harm: float) -> np.ndarray:
-    """What a camera makes of `picture` (h, w) float32: blur, uneven light, grain -> uint8.
+    """Add blur, uneven light and grain to `picture` (h, w) float32, as a camera does -> uint8.
 
     harm: 0 (a perfect scan) to 1 (a poor photo)
     """
@@ -108,4 +108,4 @@ def camera(rng: np.random.Generator, picture: np.ndarray, harm: float) -> np.nda
         picture = picture * (1 + rng.uniform(0, 0.35) * light)
     if rng.random() < harm:
         picture = picture + noise(rng, height, width, rng.uniform(1, 4 + 14 * harm))
-    return np.clip(picture, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(picture, 0, 255), np.uint8)

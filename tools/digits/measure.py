@@ -1,4 +1,4 @@
-"""How good the two shipped digit models are, measured on the files that ship.
+"""Evaluates the two bundled digit models on the files that are bundled.
 
 python -m tools.digits.measure usr/models/digits --data mnist.zip
 """
@@ -16,9 +16,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from tools.common.errors import UserError
 from tools.datasets import mnist
-from tools.digits import classifier as digit_classifier
-from tools.digits import photos as digit_photos
-from tools.digits import scenes as digit_scenes
+from tools.digits import classifier as network
+from tools.digits import photos, scenes
 from tools.evaluate import coco
 from tools.evaluate.coco import Scene
 from tools.evaluate.scores import DetectorScores  # noqa: E402
@@ -28,14 +27,14 @@ from tools.train_detector import targets
 PHOTO_SEED = 4711
 SCENE_SEED = 4712
 SCENES = 400
-SURE = 0.4  # score from which a box counts in precision and recall
+THRESHOLD = 0.4  # score from which a box counts in precision and recall
 OUTPUTS = ["num_detections", "detection_boxes", "detection_scores", "detection_classes"]
 
 
 @click.command()
 @click.argument("model", type=Path)
 @click.option("--data", type=Path, required=True, help="The MNIST zip.")
-@click.option("--plots", type=Path, help="Draw what a detector found into this folder.")
+@click.option("--plots", type=Path, help="Folder for diagrams of a detector.")
 def main(model: Path, data: Path, plots: Path | None) -> None:
     """Print the metrics of MODEL, the directory of the digit classifier or detector, as JSON."""
     digits = mnist.load(data, "test")
@@ -49,63 +48,62 @@ def main(model: Path, data: Path, plots: Path | None) -> None:
 
 
 def classifier(model: Path, digits: mnist.DigitSet) -> dict[str, float]:
-    """Share of right answers of both files: on digits as they are, inverted, and as photos."""
-    plain = np.stack([digit_photos.plain(glyph) for glyph in digits.images])[..., None]
-    photos = digit_photos.robust_set(digits.images, PHOTO_SEED)
+    """Accuracy of both files: on plain digits, inverted digits, and photos."""
+    plain = np.stack([photos.plain(glyph) for glyph in digits.images])[..., None]
+    robust = photos.robust_set(digits.images, PHOTO_SEED)
     frozen = runners.frozen(model / "digits.pb", "input", ["final_result"])
     lite = runners.litert(model / "digits.tflite")
 
     def right(run: runners.Run, pictures: np.ndarray, size: int) -> float:
-        given = digit_classifier.as_input(pictures)
-        answers = [run(given[i : i + size])[0] for i in range(0, len(given), size)]
+        inputs = network.as_input(pictures)
+        answers = [run(inputs[i : i + size])[0] for i in range(0, len(inputs), size)]
         return round(float(np.mean(np.concatenate(answers).argmax(1) == digits.labels)), 4)
 
-    one = digit_classifier.as_input(plain[:1])
+    one = network.as_input(plain[:1])
     return {
         "accuracy_mnist_test": right(frozen, plain, 500),
         "accuracy_mnist_test_inverted": right(frozen, 255 - plain, 500),
-        "accuracy_augmented_test": right(frozen, photos, 500),
+        "accuracy_augmented_test": right(frozen, robust, 500),
         "accuracy_mnist_test_tflite": right(lite, plain, 1),
-        "accuracy_augmented_test_tflite": right(lite, photos, 1),
+        "accuracy_augmented_test_tflite": right(lite, robust, 1),
         "one_core_ms_tensorflow": busy_milliseconds(frozen, one),
         "one_core_ms_litert": busy_milliseconds(lite, one),
     }
 
 
-def test_scenes(digits: mnist.DigitSet, count: int = SCENES) -> list[digit_scenes.Scene]:
-    """Pages of test digits; always the same ones."""
-    composer = digit_scenes.Composer(digits.images, digits.labels)
+def test_scenes(digits: mnist.DigitSet, count: int = SCENES) -> list[scenes.Scene]:
+    """Pages of test digits, the same on every call."""
+    composer = scenes.Composer(digits.images, digits.labels)
     return [composer.scene(np.random.default_rng((SCENE_SEED, i))) for i in range(count)]
 
 
 def detector(model: Path, digits: mnist.DigitSet, plots: Path | None = None) -> dict[str, float]:
-    """Mean average precision of both files on pages of test digits, and what it looks like.
+    """Mean average precision of both files on pages of test digits.
 
-    With `plots`, diagrams of what the frozen graph found are written into that folder.
+    plots: folder for diagrams of the frozen graph's detections, if any
     """
-    scenes = test_scenes(digits)
+    pages = test_scenes(digits)
     frozen = runners.frozen(model / "frozen_inference_graph.pb", "image_tensor", OUTPUTS)
     lite = runners.litert(model / "digit_detector.tflite")
-    by_frozen = [seen_by_frozen(frozen, scene) for scene in scenes]
-    by_lite = [seen_by_lite(lite, scene) for scene in scenes]
-    scores = scores_of(by_frozen)
+    by_frozen = [detect_frozen(frozen, scene) for scene in pages]
+    by_lite = [detect_lite(lite, scene) for scene in pages]
+    result = scores_of(by_frozen)
     if plots is not None:
-        from tools.digits import (
-            plots as digit_plots,  # loads the drawing libraries, which numbers do not need
-        )
+        # Loads the drawing libraries, which the numbers do not need.
+        from tools.digits import plots as digit_plots
 
-        digit_plots.found(plots, "digit-detector", scores)
-    precision, recall = coco.precision_and_recall(by_frozen, SURE)
-    side = digit_scenes.NETWORK_SIDE
+        digit_plots.detections(plots, "digit-detector", result)
+    precision, recall = coco.precision_and_recall(by_frozen, THRESHOLD)
+    side = scenes.NETWORK_SIDE
     square = np.zeros((1, side, side, 3), np.uint8)
     metrics = {
-        "map_50": coco.mean(scores.curves, 0.5),
-        "map_75": coco.mean(scores.curves, 0.75),
+        "map_50": coco.mean(result.curves, 0.5),
+        "map_75": coco.mean(result.curves, 0.75),
         "map_50_tflite": coco.mean(scores_of(by_lite).curves, 0.5),
-        f"precision_at_{SURE}": precision,
-        f"recall_at_{SURE}": recall,
-        "scenes": len(scenes),
-        "digits": sum(len(scene[2]) for scene in scenes),
+        f"precision_at_{THRESHOLD}": precision,
+        f"recall_at_{THRESHOLD}": recall,
+        "scenes": len(pages),
+        "digits": sum(len(scene[2]) for scene in pages),
     }
     return {name: round(value, 4) for name, value in metrics.items()} | {
         "one_core_ms_tensorflow": busy_milliseconds(frozen, square),
@@ -113,42 +111,42 @@ def detector(model: Path, digits: mnist.DigitSet, plots: Path | None = None) -> 
     }
 
 
-def scores_of(scenes: list[Scene]) -> DetectorScores:
+def scores_of(results: list[Scene]) -> DetectorScores:
     """The scores of a detector on pages of digits."""
-    curves = tuple(coco.curve(scenes, place) for place in range(len(mnist.DIGITS)))
+    curves = tuple(coco.curve(results, place) for place in range(len(mnist.DIGITS)))
     return DetectorScores(mnist.DIGITS, curves)
 
 
-def seen_by_frozen(run: runners.Run, scene: digit_scenes.Scene) -> Scene:
-    """One scene through the frozen graph, at its own size."""
+def detect_frozen(run: runners.Run, scene: scenes.Scene) -> Scene:
+    """Run the frozen graph on a scene at its own size."""
     image, boxes, classes = scene
     height, width = image.shape[:2]
-    count, found, scores, kinds = run(np.repeat(image, 3, axis=-1)[None])
+    count, shares, scores, kinds = run(np.repeat(image, 3, axis=-1)[None])
     n = int(count[0])
-    corners = found[0, :n][:, [1, 0, 3, 2]] * (width, height, width, height)
+    corners = shares[0, :n][:, [1, 0, 3, 2]] * (width, height, width, height)
     none = np.zeros(len(boxes), bool)
     return Scene(boxes, classes, corners, kinds[0, :n].astype(int) - 1, scores[0, :n], none, none)
 
 
-def seen_by_lite(run: runners.Run, scene: digit_scenes.Scene) -> Scene:
-    """One scene through the .tflite, fitted into its square."""
-    side = digit_scenes.NETWORK_SIDE
+def detect_lite(run: runners.Run, scene: scenes.Scene) -> Scene:
+    """Run the .tflite on a scene, letterboxed."""
+    side = scenes.NETWORK_SIDE
     image, boxes = targets.fit(scene[0], scene[1], side)
-    found, kinds, scores, count = run(np.repeat(image, 3, axis=-1)[None])
+    shares, kinds, scores, count = run(np.repeat(image, 3, axis=-1)[None])
     n = int(count[0])
-    corners = found[0, :n][:, [1, 0, 3, 2]] * side
+    corners = shares[0, :n][:, [1, 0, 3, 2]] * side
     none = np.zeros(len(boxes), bool)
     return Scene(boxes, scene[2], corners, kinds[0, :n].astype(int), scores[0, :n], none, none)
 
 
 def busy_milliseconds(run: runners.Run, x: np.ndarray, times: int = 40) -> float:
-    """Median processor time of one call: what it takes on an idle core, busy as this one is."""
-    took = []
+    """Median processor time of one call in ms, which is the time on an idle core."""
+    milliseconds = []
     for _ in range(times + 5):
         start = time.process_time()
         run(x)
-        took.append((time.process_time() - start) * 1000)
-    return round(float(np.median(took[5:])), 2)
+        milliseconds.append((time.process_time() - start) * 1000)
+    return round(float(np.median(milliseconds[5:])), 2)
 
 
 if __name__ == "__main__":

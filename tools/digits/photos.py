@@ -1,4 +1,6 @@
-"""One digit in one picture, as people draw and photograph it: what the classifier learns from."""
+"""Training pictures of the classifier: one digit, as people draw and photograph it."""
+
+from __future__ import annotations
 
 import cv2
 import numpy as np
@@ -11,8 +13,8 @@ _SHAKEN = 0.8  # share of those that are bent a little
 
 
 def plain(glyph: np.ndarray) -> np.ndarray:
-    """A digit (28, 28) uint8 as a server would show it to the network: stretched, nothing else."""
-    return cv2.resize(glyph, (INPUT_SIDE, INPUT_SIDE), interpolation=cv2.INTER_LINEAR)
+    """A digit (28, 28) uint8 stretched to the input as a server does it."""
+    return np.asarray(cv2.resize(glyph, (INPUT_SIDE, INPUT_SIDE), interpolation=cv2.INTER_LINEAR))
 
 
 def shaken(rng: np.random.Generator, glyph: np.ndarray) -> np.ndarray:
@@ -33,7 +35,9 @@ def shaken(rng: np.random.Generator, glyph: np.ndarray) -> np.ndarray:
     bend = [rng.uniform(0, 1.6) * digit_ink.smooth_field(rng, side, side, 5) for _ in range(2)]
     across = inverse[0, 0] * x + inverse[0, 1] * y + middle + rng.uniform(-2, 2) + bend[0]
     down = inverse[1, 0] * x + inverse[1, 1] * y + middle + rng.uniform(-2, 2) + bend[1]
-    picture = cv2.remap(glyph, across.astype(np.float32), down.astype(np.float32), cv2.INTER_LINEAR)
+    picture: np.ndarray = cv2.remap(
+        glyph, across.astype(np.float32), down.astype(np.float32), cv2.INTER_LINEAR
+    )
     return 255 - picture if rng.random() < 0.5 else picture
 
 
@@ -60,7 +64,7 @@ def _place(rng: np.random.Generator, coverage: np.ndarray, side: int) -> np.ndar
         size = max(1, int(w * shrink)), max(1, int(h * shrink))
         coverage = cv2.resize(coverage, size, interpolation=cv2.INTER_AREA)
         h, w = coverage.shape
-    # Most people aim for the middle; triangular gives every place a chance.
+    # Most people aim for the middle; a triangular distribution gives every place a chance.
     x = round(rng.triangular(0, (side - w) / 2, side - w))
     y = round(rng.triangular(0, (side - h) / 2, side - h))
     square = np.zeros((side, side), np.float32)

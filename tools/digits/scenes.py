@@ -1,8 +1,10 @@
-"""Pages full of handwritten digits, made on the fly: what the digit detector learns from.
+"""Training pictures of the digit detector: pages of handwritten digits, made on the fly.
 
 A scene is `(image, boxes, classes)`: (h, w, 1) uint8, (n, 4) float32 x1, y1, x2, y2 in pixels,
 (n,) int64. Any other collection that yields such triples can be plugged into the same training.
 """
+
+from __future__ import annotations
 
 from dataclasses import dataclass, field
 
@@ -13,7 +15,7 @@ from tools.digits import ink as digit_ink
 
 Scene = tuple[np.ndarray, np.ndarray, np.ndarray]
 
-MOST = 25  # digits in a scene
+MAX_DIGITS = 25  # in a scene
 SMALLEST, LARGEST = 15.0, 170.0  # pixels: height of a digit, in a picture of SIDE pixels
 SIDE = 320
 NETWORK_SIDE = 384  # pixels: enlarged, small digits are found and told apart better
@@ -125,7 +127,7 @@ class Composer:
         """Digits of many sizes all over the page."""
         typical = np.exp(rng.uniform(np.log(SMALLEST), np.log(LARGEST)))
         spread = rng.uniform(0, 0.6)
-        for _ in range(int(rng.integers(1, MOST + 1))):
+        for _ in range(int(rng.integers(1, MAX_DIGITS + 1))):
             height = float(np.clip(typical * np.exp(rng.normal(0, spread)), SMALLEST, LARGEST))
             stroke, digit = self._digit(rng, height)
             w, h = stroke.size
@@ -142,9 +144,9 @@ class Composer:
         slope = np.tan(np.deg2rad(rng.normal(0, 4)))
         width, bottom = page.size
         y = rng.uniform(0, max(1.0, bottom - 1.5 * height) * 0.6)
-        while y + height < bottom and len(page.boxes) < MOST:
+        while y + height < bottom and len(page.boxes) < MAX_DIGITS:
             x = start = rng.uniform(0, width * 0.4)
-            while x < width and len(page.boxes) < MOST and rng.random() > 0.04:
+            while x < width and len(page.boxes) < MAX_DIGITS and rng.random() > 0.04:
                 stroke, digit = self._digit(rng, height * rng.uniform(0.8, 1.15), degrees=8)
                 top = (
                     y + (x - start) * slope + height - stroke.size[1] + rng.normal(0, 0.06) * height

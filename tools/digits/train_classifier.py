@@ -16,28 +16,32 @@ import tensorflow as tf  # noqa: E402
 
 from tools.common import cards, files
 from tools.datasets import mnist
-from tools.digits import classifier as digit_classifier
-from tools.digits import measure, photos, plots
-from tools.network_files import export as export_models
-from tools.training import loop
-from tools.training.checkpoint import diary_of  # noqa: E402
+from tools.digits import classifier, measure, photos, plots
+from tools.network_files import export as network_export
+from tools.training.keras_learner import KerasLearner, adam
+from tools.training.loop import Training
+from tools.training.prefetch import Batch
+from tools.training.schedule import Schedule
+from tools.training.validation import Validation
 
 BATCH = 128  # pictures
+RATE = 2e-3  # highest learning rate
+ACCURACY = "test accuracy"
 
 
 @click.command()
 @click.option("--data", type=Path, required=True, help="The MNIST zip.")
-@click.option("--out", type=Path, required=True, help="Directory for the model's files.")
+@click.option("--out", type=Path, required=True, help="Output folder.")
 @click.option("--epochs", type=click.IntRange(1), default=14, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--resume", is_flag=True, help="Go on from the last checkpoint.")
-@click.option("--bfloat16", is_flag=True, help="Faster on processors that have bfloat16.")
+@click.option("--resume", is_flag=True, help="Resume from the checkpoint.")
+@click.option("--bfloat16", is_flag=True, help="Faster on processors with bfloat16.")
 @click.option(
     "--checkpoint",
     type=Path,
     default=Path(".cache/train-digits.npz"),
     show_default=True,
-    help="File to keep the state of the training in.",
+    help="File of the checkpoint.",
 )
 def main(
     data: Path, out: Path, epochs: int, seed: int, resume: bool, bfloat16: bool, checkpoint: Path
@@ -49,30 +53,34 @@ def main(
     tf.keras.utils.set_random_seed(seed)
     if bfloat16:
         tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
-    model = digit_classifier.build()
-    plan = loop.Plan(steps=epochs * len(train_set) // BATCH, seed=seed)
-    click.echo(f"{len(train_set)} digits, {model.count_params()} weights, {plan.steps} steps")
+    model = classifier.build()
+    steps = epochs * len(train_set) // BATCH
+    click.echo(f"{len(train_set)} digits, {model.count_params()} weights, {steps} steps")
 
-    def make(rng: np.random.Generator, _: int) -> loop.Batch:
+    def make(rng: np.random.Generator, _: int) -> Batch:
         return photos.batch(rng, train_set.images, train_set.labels, BATCH)
 
-    def look(step: int) -> None:
-        click.echo(f"step {step}: accuracy {right_answers(model, test_set):.4f} on the test digits")
-
-    told = f"--epochs {epochs} --seed {seed}" + " --bfloat16" * bfloat16
-    legs = loop.train(model, digit_classifier.loss, make, plan, checkpoint, told, resume, look)
-    tf.keras.mixed_precision.set_global_policy("float32")  # servers have no bfloat16 to count on
-    exact = digit_classifier.build()
+    state = Training(
+        KerasLearner(model, classifier.loss, adam()),
+        make,
+        Schedule(rate=RATE, steps=steps, warm_up_steps=100, seed=seed),
+        Validation(lambda: {ACCURACY: accuracy(model, test_set)}, ACCURACY),
+        checkpoint,
+        f"--epochs {epochs} --seed {seed}" + " --bfloat16" * bfloat16,
+        resume,
+    ).run()
+    tf.keras.mixed_precision.set_global_policy("float32")  # a server may lack bfloat16
+    exact = classifier.build()
     exact.set_weights(model.get_weights())
     export(exact, out)
-    plots.classifier(out, "digits", data, diary_of(checkpoint))
-    card = describe(out, test_set, cards.shown(data), legs)
+    plots.classifier(out, "digits", data, state.curve)
+    card = describe(out, test_set, cards.shown(data), state.runs)
     cards.write(card, out)
     click.echo(f"{out}: {dict(card.metrics)}")
 
 
-def right_answers(model: tf.keras.Model, digits: mnist.DigitSet) -> float:
-    """Share of right answers on digits as they are."""
+def accuracy(model: tf.keras.Model, digits: mnist.DigitSet) -> float:
+    """Share of right answers on plain digits, 0..1."""
     plain = np.stack([photos.plain(glyph) for glyph in digits.images])[..., None]
     answers = model.predict(plain.astype(np.float32), batch_size=500, verbose=0)
     return float(np.mean(answers.argmax(1) == digits.labels))
@@ -81,11 +89,11 @@ def right_answers(model: tf.keras.Model, digits: mnist.DigitSet) -> float:
 def export(model: tf.keras.Model, out: Path) -> None:
     """Write the model's files and its labels; each appears whole or not at all."""
     side = photos.INPUT_SIDE
-    function = digit_classifier.served(model)
-    frozen = export_models.frozen_graph(
+    function = classifier.served(model)
+    frozen = network_export.frozen_graph(
         function, (None, side, side, 3), tf.float32, "input", ["final_result"]
     )
-    lite = export_models.tflite(
+    lite = network_export.tflite(
         lambda rgb: [function(rgb)], (1, side, side, 3), tf.float32, half=True
     )
     files.publish(out / "digits.pb", frozen)
@@ -93,7 +101,7 @@ def export(model: tf.keras.Model, out: Path) -> None:
     files.publish(out / "labels.txt", "\n".join(mnist.DIGITS) + "\n")
 
 
-def describe(out: Path, test_set: mnist.DigitSet, data: str, legs: list[str]) -> cards.Card:
+def describe(out: Path, test_set: mnist.DigitSet, data: str, runs: list[str]) -> cards.Card:
     """The card of the exported model, measured on its files."""
     side, where = photos.INPUT_SIDE, cards.shown(out)
     return cards.Card(
@@ -107,8 +115,8 @@ def describe(out: Path, test_set: mnist.DigitSet, data: str, legs: list[str]) ->
             "height": side,
             "channels": "3, red green blue",
             "type": "float32, (pixel - mean) / std with pixels 0..255",
-            "mean": digit_classifier.MEAN,
-            "std": digit_classifier.STD,
+            "mean": classifier.MEAN,
+            "std": classifier.STD,
             "resize": "stretch; by area when shrinking, bilinear when enlarging",
             "tensor_in_digits.pb": "input:0, any batch",
             "tensor_in_digits.tflite": "the only input, batch 1",
@@ -121,7 +129,7 @@ def describe(out: Path, test_set: mnist.DigitSet, data: str, legs: list[str]) ->
         metrics=measure.classifier(out, test_set),
         measured_with=f"python -m tools.digits.measure {where} --data {data}",
         trained_with=cards.commands(
-            f"python -m tools.digits.train_classifier --data {data} --out {where}", legs
+            f"python -m tools.digits.train_classifier --data {data} --out {where}", runs
         ),
         limits=(
             "One digit a picture; for several use digit-detector.",

@@ -1,8 +1,10 @@
-"""What sees: networks that were taught on many pictures, asked here for features of new ones.
+"""Pretrained networks that turn pictures into features.
 
-Each kind of file becomes the same thing: a TensorFlow function from pixels to features, and what
-the pixels must be turned into first.
+Each kind of file becomes the same thing: a TensorFlow function from pixels to features, and the
+mean and deviation that scale the pixels first.
 """
+
+from __future__ import annotations
 
 import hashlib
 import inspect
@@ -13,14 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from tools.common.errors import UserError
-from tools.retrain import deep, mobilenet_tflite
+from tools.retrain import mobilenet_tflite, stage_features
 
 Function = Callable[[tf.Tensor], tf.Tensor]
-# Networks of keras.applications that want (pixel - mean) / std, and these two; the others want
-# colours in another order, which no card can say.
+# Mean and deviation of the pixels for networks of keras.applications, by the beginning of their
+# names; the networks that are missing expect another order of colours, which no card can state.
 _RANGES = {
     "EfficientNet": (0.0, 1.0),
     "MobileNetV3": (0.0, 1.0),
@@ -34,8 +36,8 @@ _RANGES = {
     "ResNet152V2": (127.5, 127.5),
     "ConvNeXt": (0.0, 1.0),
 }
-_SIDE = 224  # pixels, where a network takes any
-# Widths in which MobileNets are published, against their first form; tried on a file of weights.
+_SIDE = 224  # pixels, for networks that take any size
+# Widths in which MobileNets are published; a file of weights fits one of them.
 _WIDTHS = (1.0, 0.75, 0.5, 0.25, 0.35, 1.3, 1.4)
 
 
@@ -43,12 +45,12 @@ _WIDTHS = (1.0, 0.75, 0.5, 0.25, 0.35, 1.3, 1.4)
 class Base:
     """A feature extractor.
 
-    side: pixels. digest: of all that decides the features
+    side: pixels. digest: of everything that decides the features
     function: (b, side, side, 3) float32 (pixel - mean) / std -> (b, d) float32
     model: the same as a Keras model, where it is one
-    last: so many of the d features, the first ones, are the network's own; the others are of
-        layers before; 0: all are its own
-    end: the Keras model of the network's own features alone, where there are others
+    last: how many of the d features, the first ones, are those of the network's last layer; the
+        others come from earlier stages; 0: all of them
+    end: the Keras model of the last layer's features alone, if there are others
     """
 
     name: str
@@ -63,7 +65,7 @@ class Base:
 
 
 def find(name: str, layer: str, weights: Path | None, side: int, mean: float, std: float) -> Base:
-    """The base that --base and its companions mean. Raises UserError."""
+    """Find the base that --base and its companions name. Raises UserError."""
     path = Path(name)
     if not path.exists():
         if path.suffix or "/" in name:
@@ -92,14 +94,14 @@ def find(name: str, layer: str, weights: Path | None, side: int, mean: float, st
 
 
 def _check(base: Base) -> None:
-    """Two pictures give two rows of features. Raises ValueError."""
-    seen = base.function(tf.zeros((2, base.side, base.side, 3)))
-    if len(seen.shape) != 2 or seen.shape[0] != 2:
-        raise ValueError(f"expected features (2, n) of two pictures, got {tuple(seen.shape)}")
+    """Check that two pictures give two rows of features. Raises ValueError."""
+    features = base.function(tf.zeros((2, base.side, base.side, 3)))
+    if len(features.shape) != 2 or features.shape[0] != 2:
+        raise ValueError(f"expected features (2, n) of two pictures, got {tuple(features.shape)}")
 
 
 def _digest(path: Path, rest: str) -> str:
-    """Of the content and of whatever else decides the features."""
+    """SHA-256 of the content and of whatever else decides the features."""
     sha = hashlib.sha256(rest.encode())
     for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
         sha.update(file.read_bytes())
@@ -133,7 +135,7 @@ def _frozen(path: Path, layer: str) -> tuple[Function, int | None]:
         raise ValueError("it has no input (Placeholder)")
     if not layer:
         raise UserError(
-            f"--base {path}: which operation gives the features? Name it with --base_layer; "
+            f"--base {path}: expected --base_layer with the operation that gives the features; "
             f"`scai list-ops --all {path}` lists them."
         )
     if layer not in {n.name for n in definition.node}:
@@ -155,14 +157,14 @@ def _saved_model(path: Path) -> tuple[Function, int | None]:
     def function(x: tf.Tensor) -> tf.Tensor:
         return _flat(next(iter(signature(**{name: x}).values())))
 
-    function.keeps = loaded  # type: ignore[attr-defined]  # else its variables die with `loaded`
+    function.keeps = loaded  # type: ignore[attr-defined]  # its variables live as long as it
     return function, _fixed_side(spec.shape)
 
 
 def _application(name: str, weights: Path | None, side: int) -> Base:
-    known = next((r for prefix, r in _RANGES.items() if name.startswith(prefix)), None)
+    scaling = next((r for prefix, r in _RANGES.items() if name.startswith(prefix)), None)
     make = getattr(tf.keras.applications, name, None)
-    if known is None or not callable(make):
+    if scaling is None or not callable(make):
         raise UserError(
             f"--base {name}: expected a file, or a network of keras.applications that begins with "
             f"one of {', '.join(_RANGES)}."
@@ -179,29 +181,29 @@ def _application(name: str, weights: Path | None, side: int) -> Base:
     sha = hashlib.sha256(f"{name} {side}".encode())
     for array in model.get_weights():
         sha.update(array.tobytes())
-    return _keras(name, sha.hexdigest(), side, *known, model)
+    return _keras(name, sha.hexdigest(), side, *scaling, model)
 
 
 def _keras(
     name: str, digest: str, side: int, mean: float, std: float, model: tf.keras.Model
 ) -> Base:
-    """A base of the network's own features and of those before each reduction of the picture."""
-    whole = deep.with_earlier(model)
+    """A base with the features of the last layer and of each stage before it."""
+    whole = stage_features.with_stages(model)
     last = int(model.output.shape[-1])
-    marked = hashlib.sha256(f"{digest} {deep.KIND}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{digest} {stage_features.KIND}".encode()).hexdigest()
     function = lambda x: whole(x, training=False)  # noqa: E731
-    return Base(name, marked, side, mean, std, function, whole, last, model)
+    return Base(name, digest, side, mean, std, function, whole, last, model)
 
 
 def _built(make: Callable[..., tf.keras.Model], weights: Path | None, side: int) -> tf.keras.Model:
-    """The network with its weights; of one that comes in several widths, the one that they fit."""
-    what = {"include_top": False, "pooling": "avg", "input_shape": (side, side, 3)}
+    """The network with its weights, in the width that the weights fit."""
+    settings = {"include_top": False, "pooling": "avg", "input_shape": (side, side, 3)}
     if weights is None:
-        return make(weights="imagenet", **what)
+        return make(weights="imagenet", **settings)
     several = "alpha" in inspect.signature(make).parameters
     misfits: list[Exception] = []
     for more in [{"alpha": width} for width in _WIDTHS] if several else [{}]:
-        model = make(weights=None, **what, **more)
+        model = make(weights=None, **settings, **more)
         try:
             with warnings.catch_warnings():
                 # Keras warns of layers that get no weights; and, always, of a list of its own.
@@ -216,7 +218,7 @@ def _built(make: Callable[..., tf.keras.Model], weights: Path | None, side: int)
 
 
 def _flat(x: tf.Tensor) -> tf.Tensor:
-    """(b, d): maps are averaged, ones around the numbers dropped."""
+    """Average maps (b, h, w, d) to (b, d)."""
     return tf.reduce_mean(x, axis=(1, 2)) if len(x.shape) == 4 else x
 
 

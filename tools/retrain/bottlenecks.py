@@ -1,4 +1,6 @@
-"""Features of pictures, kept on disk: seeing is slow, and the same picture looks the same again."""
+"""Features of pictures, cached on disk, since computing them takes most of the time."""
+
+from __future__ import annotations
 
 import hashlib
 import io
@@ -6,6 +8,7 @@ import os
 import tempfile
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -29,79 +32,105 @@ VIEWS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 def features(
     pictures: Pictures, items: Sequence[Item], base: Base, views: Sequence[str], cache: Path
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """For each view (n, d) float32, and labels (n,) int64; broken pictures are left out."""
+    """Features (n, d) float32 of each view, and labels (n,) int64; broken pictures are left out."""
     folder = cache / base.digest[:16]
     folder.mkdir(parents=True, exist_ok=True)
-    see: Callable[[np.ndarray], np.ndarray] | None = None
-    found: list[list[np.ndarray]] = []
+    run: Callable[[np.ndarray], np.ndarray] | None = None
+    finished: list[dict[str, np.ndarray]] = []
     labels: list[int] = []
-    progress = Progress(len(items), "pictures seen")
+    progress = Progress(len(items), "pictures read")
     with pictures.reader() as reader:
         for first in range(0, len(items), _CHUNK):
-            rows: list[list[np.ndarray | None]] = []
-            todo: list[tuple[int, int, Path, np.ndarray]] = []
+            rows: list[dict[str, np.ndarray]] = []
+            missing: list[_Missing] = []
             for item in items[first : first + _CHUNK]:
                 try:
                     data = reader.read(item.path)
-                    kept = [folder / f"{hashlib.sha256(data).hexdigest()}.{v}.npy" for v in views]
-                    row = [_kept(path) for path in kept]
-                    missing = [i for i, values in enumerate(row) if values is None]
-                    image = decode(data, (base.side, base.side), "bilinear") if missing else None
+                    row, todo = _look_up(data, base.side, views, folder)
                 except (ScaiError, OSError) as error:
                     pictures.broken[item.path] = str(error)
                     continue
-                todo += [(len(rows), i, kept[i], VIEWS[views[i]](image)) for i in missing]
+                missing += todo
                 rows.append(row)
                 labels.append(item.label)
-            if todo:
-                if see is None:
-                    see = _runner(base)
+            if missing:
+                if run is None:
+                    run = _runner(base)
                     progress.begin(first)
-                stack = np.stack([t[3] for t in todo]).astype(np.float32)
-                answers = see((stack - np.float32(base.mean)) * np.float32(1 / base.std))
-                for (row_number, view, path, _), values in zip(todo, answers, strict=True):
-                    rows[row_number][view] = values
-                    _keep(path, values)
-            found += rows  # type: ignore[arg-type]
+                _compute(missing, base, run)
+            finished += rows
             progress.tell(first + _CHUNK)
-    if not found:
+    if not finished:
         return [np.zeros((0, 1), np.float32) for _ in views], np.zeros(0, np.int64)
-    return [np.stack([row[i] for row in found]) for i in range(len(views))], np.array(labels)
+    return [np.stack([row[view] for row in finished]) for view in views], np.array(labels)
+
+
+@dataclass(frozen=True)
+class _Missing:
+    """Features to compute: the picture's row, the view, its pixels, and the file for the cache."""
+
+    row: dict[str, np.ndarray]
+    view: str
+    image: np.ndarray
+    path: Path
+
+
+def _look_up(
+    data: bytes, side: int, views: Sequence[str], folder: Path
+) -> tuple[dict[str, np.ndarray], list[_Missing]]:
+    """The cached features of a picture by view, and those to compute. Raises ScaiError."""
+    digest = hashlib.sha256(data).hexdigest()
+    paths = {view: folder / f"{digest}.{view}.npy" for view in views}
+    cached = {view: _cached(path) for view, path in paths.items()}
+    row = {view: values for view, values in cached.items() if values is not None}
+    if len(row) == len(views):
+        return row, []
+    image = decode(data, (side, side), "bilinear")
+    return row, [_Missing(row, v, VIEWS[v](image), paths[v]) for v in views if v not in row]
+
+
+def _compute(missing: list[_Missing], base: Base, run: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Compute features in one inference batch; enter them in their rows and in the cache."""
+    pixels = np.stack([one.image for one in missing]).astype(np.float32)
+    answers = run((pixels - np.float32(base.mean)) * np.float32(1 / base.std))
+    for one, values in zip(missing, answers, strict=True):
+        one.row[one.view] = values
+        _store(one.path, values)
 
 
 def _runner(base: Base) -> Callable[[np.ndarray], np.ndarray]:
-    """OpenVINO sees faster than what taught it; what it does not know, TensorFlow does."""
+    """Run the base by OpenVINO, which is faster, or by TensorFlow where OpenVINO cannot."""
     shape = (None, base.side, base.side, 3)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            graph = export.frozen_graph(base.function, shape, tf.float32, "input", ["seen"])
+            graph = export.frozen_graph(base.function, shape, tf.float32, "input", ["features"])
             file = Path(folder) / "base.pb"
             file.write_bytes(graph)
-            run = runners.openvino(file, threads=os.cpu_count() or 1)
-            run(np.zeros((1, base.side, base.side, 3), np.float32))
-            return lambda x: run(x)[0]
+            network = runners.openvino(file, threads=os.cpu_count() or 1)
+            network(np.zeros((1, base.side, base.side, 3), np.float32))
+            return lambda x: network(x)[0]
         except (RuntimeError, ValueError, ScaiError):
             compiled = tf.function(base.function)
             return lambda x: compiled(tf.constant(x)).numpy()
 
 
 def _closer(image: np.ndarray) -> np.ndarray:
-    """The middle, four fifths of each side."""
+    """The middle of the picture, four fifths of each side, enlarged to its size."""
     height, width = image.shape[:2]
     top, left = height // 10, width // 10
     middle = np.ascontiguousarray(image[top : height - top, left : width - left])
-    return cv2.resize(middle, (width, height))
+    return np.asarray(cv2.resize(middle, (width, height)))
 
 
-def _kept(path: Path) -> np.ndarray | None:
+def _cached(path: Path) -> np.ndarray | None:
     try:
-        return np.load(path)
+        return np.asarray(np.load(path))
     except (OSError, ValueError, EOFError):
         return None
 
 
-def _keep(path: Path, values: np.ndarray) -> None:
-    """A cache need not survive a crash, but must never hold half a picture."""
+def _store(path: Path, values: np.ndarray) -> None:
+    """Write whole or not at all: a cache may be lost in a crash, but never hold half a file."""
     data = io.BytesIO()
     np.save(data, values)
     part = path.with_name(f".{uuid.uuid4().hex}.part")

@@ -1,25 +1,38 @@
-"""The last layer: which mixture of a picture's features speaks for which class.
+"""The last layer: from a picture's features to the scores of the classes.
 
-Plain numpy: a few thousand pictures' features are learned from in seconds.
+Plain NumPy: training it on the features of a few thousand pictures takes seconds.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 
 import click
 import numpy as np
 
-from tools.common.progress import Progress
+from tools.training.curve import LearningCurve
+from tools.training.loop import Training
+from tools.training.prefetch import Batch
+from tools.training.schedule import Schedule
+from tools.training.validation import Validation
 
-_LOOK_EVERY = 20  # steps
+TRAIN_LOSS, TRAIN_ACCURACY = "training loss", "training accuracy"
+VALIDATION_LOSS, VALIDATION_ACCURACY = "validation loss", "validation accuracy"
+_MEASURE_EVERY = 20  # steps
 _ENOUGH = 50  # pictures
 _FAINT = 0.05  # added to a feature's deviation, in shares of the mean one
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """How to learn: `rate` falls along a cosine; `decay` pulls weights to zero; `patience` looks
-    without a better validation loss end it early."""
+class HeadSettings:
+    """How to train the last layer.
+
+    rate: highest learning rate, which falls along a cosine. decay: weight decay
+    smoothing: label smoothing, 0..1
+    patience: measurements in a row below the best after which the training ends
+    """
 
     steps: int = 1000
     batch: int = 256
@@ -30,17 +43,6 @@ class Lesson:
     seed: int = 0
 
 
-@dataclass
-class Curves:
-    """Loss and accuracy on both splits at the looks, for the picture in the card."""
-
-    step: list[int] = field(default_factory=list)
-    train_loss: list[float] = field(default_factory=list)
-    train: list[float] = field(default_factory=list)
-    validation_loss: list[float] = field(default_factory=list)
-    validation: list[float] = field(default_factory=list)
-
-
 @dataclass(frozen=True)
 class Head:
     """`features @ weights + bias` are logits; weights (d, classes), bias (classes,) float32."""
@@ -49,12 +51,14 @@ class Head:
     bias: np.ndarray
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
+        """The scores (n, classes) of features (n, d)."""
         return softmax(features @ self.weights + self.bias)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities (n, classes) of logits (n, classes)."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 def class_weights(labels: np.ndarray, classes: int, balanced: bool = True) -> np.ndarray:
@@ -68,47 +72,50 @@ def class_weights(labels: np.ndarray, classes: int, balanced: bool = True) -> np
     return (len(labels) / classes / np.maximum(counts, 1)).astype(np.float32)
 
 
-def learn(
+def train(
     views: list[np.ndarray],
     labels: np.ndarray,
     check: tuple[np.ndarray, np.ndarray],
     weights: np.ndarray,
-    lesson: Lesson,
-    tell: Callable[[str], object] = click.echo,
-) -> tuple[Head, Curves]:
-    """The head that did best on the validation pictures.
+    settings: HeadSettings,
+    say: Callable[[str], object] = click.echo,
+) -> tuple[Head, LearningCurve]:
+    """The head that does best on the validation pictures.
 
-    views: for each way to look at the pictures their features (n, d) float32
+    views: the features (n, d) float32 of each way to look at the training pictures
+    labels: (n,) int
     check: features (m, d) and labels (m,) of the validation pictures; m may be 0
     weights: (classes,) how much a picture of each class counts
+    The curve has the loss and accuracy of both splits, under the names of this module.
     """
     centre = views[0].mean(axis=0)
     spread = views[0].std(axis=0)
     spread = spread + _FAINT * spread.mean() + 1e-6
-    even = [((v - centre) / spread).astype(np.float32) for v in views]
+    scaled = [((v - centre) / spread).astype(np.float32) for v in views]
     checked = ((check[0] - centre) / spread).astype(np.float32)
-    learner = _Adam(even[0].shape[1], len(weights), lesson)
-    curves, best, since = Curves(), (np.inf, learner.head()), 0
-    progress = Progress(lesson.steps, "steps", say=tell)
-    for step in range(lesson.steps):
-        rng = np.random.default_rng((lesson.seed, step))
-        picked = rng.integers(0, len(labels), min(lesson.batch, len(labels)))
-        x = even[int(rng.integers(len(even)))][picked]
-        learner.step(x, labels[picked], weights[labels[picked]])
-        if (step + 1) % _LOOK_EVERY and step + 1 < lesson.steps:
-            continue
-        now = learner.head()
-        loss, _ = _look(curves, step + 1, now, (even[0], labels), (checked, check[1]))
-        best, since = ((loss, now), 0) if loss < best[0] else (best, since + 1)
-        progress.tell(step + 1, f"validation loss {loss:.4f}")
-        if since >= lesson.patience:
-            tell(f"no better since {lesson.patience} looks: stopped at step {step + 1}")
-            break
-    found = best[1]
-    # The evening out of the features is folded in: the head takes them as they come.
-    plain = found.weights / spread[:, None]
-    head = Head(plain.astype(np.float32), (found.bias - centre @ plain).astype(np.float32))
-    return head, curves
+    learner = _HeadLearner(scaled[0].shape[1], len(weights), settings)
+
+    def make(rng: np.random.Generator, _: int) -> Batch:
+        chosen = rng.integers(0, len(labels), min(settings.batch, len(labels)))
+        x = scaled[int(rng.integers(len(scaled)))][chosen]
+        return x, labels[chosen], weights[labels[chosen]]
+
+    validation = Validation(
+        lambda: _losses(learner.head, (scaled[0], labels), (checked, check[1])),
+        VALIDATION_LOSS,
+        lower_is_better=True,
+        every=_MEASURE_EVERY / settings.steps,
+        patience=settings.patience,
+        keep_best=True,
+        announce=False,
+    )
+    schedule = Schedule(rate=settings.rate, steps=settings.steps, seed=settings.seed)
+    state = Training(learner, make, schedule, validation, say=say).run()
+    best = learner.head
+    # The scaling of the features is folded in: the head takes them as they come.
+    plain = best.weights / spread[:, None]
+    head = Head(plain.astype(np.float32), (best.bias - centre @ plain).astype(np.float32))
+    return head, state.curve
 
 
 def calibrated(head: Head, features: np.ndarray, labels: np.ndarray) -> Head:
@@ -134,52 +141,74 @@ def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(min(np.geomspace(0.2, 5, 81), key=loss))
 
 
-def _look(
-    curves: Curves,
-    step: int,
-    head: Head,
-    train: tuple[np.ndarray, np.ndarray],
-    check: tuple[np.ndarray, np.ndarray],
-) -> tuple[float, float]:
-    """Loss and accuracy on the validation pictures, or without any on those learned from."""
-    known = _loss(head, *train)
-    unknown = _loss(head, *check) if len(check[1]) else known
-    curves.step.append(step)
-    curves.train_loss.append(known[0])
-    curves.train.append(known[1])
-    curves.validation_loss.append(unknown[0])
-    curves.validation.append(unknown[1])
-    return unknown
+def _losses(
+    head: Head, train: tuple[np.ndarray, np.ndarray], check: tuple[np.ndarray, np.ndarray]
+) -> dict[str, float]:
+    """Loss and accuracy of both splits; without validation pictures the training ones stand in."""
+    train_loss, train_accuracy = _loss(head, *train)
+    loss, accuracy = _loss(head, *check) if len(check[1]) else (train_loss, train_accuracy)
+    return {
+        TRAIN_LOSS: train_loss,
+        TRAIN_ACCURACY: train_accuracy,
+        VALIDATION_LOSS: loss,
+        VALIDATION_ACCURACY: accuracy,
+    }
 
 
 def _loss(head: Head, features: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    chances = head.probabilities(features)
-    own = np.maximum(chances[np.arange(len(labels)), labels], 1e-9)
-    return float(-np.log(own).mean()), float((chances.argmax(axis=1) == labels).mean())
+    scores = head.probabilities(features)
+    own = np.maximum(scores[np.arange(len(labels)), labels], 1e-9)
+    return float(-np.log(own).mean()), float((scores.argmax(axis=1) == labels).mean())
 
 
-class _Adam:
-    """Softmax regression, a step at a time."""
+class _HeadLearner:
+    """Softmax regression by Adam; see `training.loop.Learner`."""
 
-    def __init__(self, features: int, classes: int, lesson: Lesson) -> None:
+    def __init__(self, features: int, classes: int, settings: HeadSettings) -> None:
         self._w = np.zeros((features + 1, classes), np.float32)  # the last row is the bias
         self._mean, self._square = np.zeros_like(self._w), np.zeros_like(self._w)
-        self._lesson, self._step = lesson, 0
+        self._best: np.ndarray | None = None
+        self._settings = settings
 
+    @property
     def head(self) -> Head:
+        """The head with the present weights."""
         return Head(self._w[:-1].copy(), self._w[-1].copy())
 
-    def step(self, x: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> None:
-        self._step += 1
-        lesson, t, classes = self._lesson, self._step, self._w.shape[1]
-        wanted = np.full((len(x), classes), lesson.smoothing / classes, np.float32)
-        wanted[np.arange(len(x)), labels] += 1 - lesson.smoothing
-        error = (softmax(x @ self._w[:-1] + self._w[-1]) - wanted) * weights[:, None] / len(x)
+    def step(self, batch: Batch, rate: float, step: int, progress: float) -> float:
+        """Learn from features (b, d), labels (b,) and weights (b,) of pictures; the loss."""
+        x, labels, weights = batch
+        settings, classes, own = self._settings, self._w.shape[1], np.arange(len(x))
+        target = np.full((len(x), classes), settings.smoothing / classes, np.float32)
+        target[own, labels] += 1 - settings.smoothing
+        scores = softmax(x @ self._w[:-1] + self._w[-1])
+        error = (scores - target) * weights[:, None] / len(x)
         slope = np.vstack([x.T @ error, error.sum(axis=0)])
         self._mean += 0.1 * (slope - self._mean)
         self._square += 0.01 * (slope**2 - self._square)
-        rate = lesson.rate * 0.5 * (1 + np.cos(np.pi * t / lesson.steps))
-        self._w[:-1] *= 1 - rate * lesson.decay
-        self._w -= (
-            rate * (self._mean / (1 - 0.9**t)) / (np.sqrt(self._square / (1 - 0.99**t)) + 1e-8)
-        )
+        mean = self._mean / (1 - 0.9 ** (step + 1))
+        square = self._square / (1 - 0.99 ** (step + 1))
+        self._w[:-1] *= 1 - rate * settings.decay
+        self._w -= rate * mean / (np.sqrt(square) + 1e-8)
+        return float(-np.log(np.maximum(scores[own, labels], 1e-9)).mean())
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """The weights are exported as they are."""
+        return nullcontext()
+
+    def remember(self) -> None:
+        """Keep the present weights as the best ones."""
+        self._best = self._w.copy()
+
+    def finish(self) -> None:
+        """Go back to the best weights."""
+        if self._best is not None:
+            self._w = self._best
+
+    def arrays(self) -> list[np.ndarray]:
+        """Weights and state of the optimizer."""
+        return [self._w, self._mean, self._square]
+
+    def restore(self, arrays: Sequence[np.ndarray]) -> None:
+        """Take over what `arrays` gave."""
+        self._w, self._mean, self._square = arrays

@@ -1,9 +1,10 @@
 """Rebuilds a quantised MobileNet-like .tflite as a Keras model with float weights.
 
-A .tflite cannot be learned further or saved in another format; a chain of convolutions can be
-read out of it number by number. Anything but such a chain gives None, and the caller goes on
-with the file as it is.
+A .tflite cannot be trained further or saved in another format, but a chain of convolutions can be
+read out of it number by number.
 """
+
+from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def rebuild(path: Path, side: int = 0) -> tf.keras.Model | None:
         return None
     own = tuple(int(n) for n in details[here]["shape"][1:])
     x = pixels = tf.keras.Input((side, side, own[2]) if side else own)
-    weights: list[tuple[layers.Layer, list[np.ndarray]]] = []
+    weights: list[tuple[tf.keras.layers.Layer, list[np.ndarray]]] = []
     for op in steps:
         source, *constants = (int(i) for i in op["inputs"])
         if source != here:
@@ -62,10 +63,12 @@ def real(stored: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
         return stored.astype(np.float32)
     shape = [1] * stored.ndim
     shape[known["quantized_dimension"] if len(scales) > 1 else 0] = -1
-    return (stored.astype(np.float32) - zeros.reshape(shape)) * scales.reshape(shape)
+    return np.asarray((stored.astype(np.float32) - zeros.reshape(shape)) * scales.reshape(shape))
 
 
-def _convolution(kind: str, kernel: np.ndarray, stride: int) -> tuple[layers.Layer, np.ndarray]:
+def _convolution(
+    kind: str, kernel: np.ndarray, stride: int
+) -> tuple[tf.keras.layers.Layer, np.ndarray]:
     """The layer, and its kernel in Keras' order of axes."""
     size = kernel.shape[1:3]
     if kind == "DEPTHWISE_CONV_2D":

@@ -7,22 +7,22 @@ from pathlib import Path
 
 from tools.common.plots import learning_curves, save
 from tools.evaluate import plots
-from tools.retrain.measured import Measured
+from tools.retrain.evaluation import Evaluation
 
 Curves = Mapping[str, tuple[list[int], list[float]]]
 
 
-def draw(folder: Path, name: str, judged: Measured, curves: Curves) -> None:
-    """curves.png, confusion.png, classes.png, pr.png and reliability.png.
+def draw(folder: Path, name: str, result: Evaluation, curves: Curves) -> None:
+    """Draw curves.png, confusion.png, classes.png, pr.png and reliability.png.
 
     curves: name -> (steps, values), a line each
     """
     figures = {
         "curves": learning_curves(curves),
-        "confusion": plots.confusion(name, judged.scores),
-        "classes": plots.per_class([(name, judged.scores)]),
-        "pr": plots.precision_recall(f"{name}: mean average precision", judged.curves),
-        "reliability": plots.reliability(name, judged.scores),
+        "confusion": plots.confusion(name, result.scores),
+        "classes": plots.per_class([(name, result.scores)]),
+        "pr": plots.precision_recall(f"{name}: mean average precision", result.curves),
+        "reliability": plots.reliability(name, result.scores),
     }
     for stem, figure in figures.items():
         save(figure, folder / f"{stem}.png")

@@ -1,11 +1,12 @@
-"""A small residual network for small pictures, learned from nothing.
+"""A small residual network for small pictures, to be trained from scratch.
 
-The first layer takes the pictures' neighbouring pixels apart into independent parts and is
-computed, not learned; every stage halves the picture before it is normalised, which saves most
-of the memory traffic a processor would wait for. Convolutions begin as the identity, so that
-what the pictures show reaches the last layer from the first step on (K. Jordan, "94% on CIFAR-10
-in 3.29 seconds on a single GPU", arXiv:2404.00498).
+The first layer whitens neighbouring pixels and is computed, not learned; every stage halves the
+picture before it is normalised, which saves most of the memory traffic. Convolutions begin as the
+identity, so that the pictures reach the last layer from the first step on (K. Jordan, "94% on
+CIFAR-10 in 3.29 seconds on a single GPU", arXiv:2404.00498).
 """
+
+from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
@@ -14,8 +15,8 @@ layers = tf.keras.layers
 
 WIDTHS = (64, 256, 256)  # channels of the stages
 _PATCH = 2  # pixels, side of the first layer's window
-_FAINT = 2e-4  # added to the variance of a patch's parts: less than this is noise
-_TEMPER = 1 / 9  # of the logits: keeps the first steps from being too sure of themselves
+_FAINT = 2e-4  # added to the variance of a component: less than this is noise
+_TEMPER = 1 / 9  # of the logits: keeps the scores of the first steps low
 
 
 def build(classes: int, sample: np.ndarray, widths: tuple[int, ...] = WIDTHS) -> tf.keras.Model:
@@ -36,7 +37,7 @@ def build(classes: int, sample: np.ndarray, widths: tuple[int, ...] = WIDTHS) ->
     logits = layers.Dense(classes, use_bias=False, dtype="float32")(x)
     model = tf.keras.Model(pixels, layers.Rescaling(_TEMPER, dtype="float32")(logits))
     first.set_weights([kernel])
-    # Put in by hand: an initializer of ours would keep others from loading the saved network.
+    # Set by hand: a custom initializer would keep others from loading the saved network.
     for layer in model.layers:
         if isinstance(layer, layers.Conv2D) and layer is not first:
             layer.set_weights([_identity_first(layer.kernel.shape)])
@@ -44,7 +45,7 @@ def build(classes: int, sample: np.ndarray, widths: tuple[int, ...] = WIDTHS) ->
 
 
 def whitening(sample: np.ndarray) -> np.ndarray:
-    """Filters (2, 2, 3, 24) that make a patch's parts uncorrelated, each in both signs."""
+    """Filters (2, 2, 3, 24) that decorrelate the components of a patch, each in both signs."""
     windows = np.lib.stride_tricks.sliding_window_view(sample, (_PATCH, _PATCH), axis=(1, 2))
     patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, _PATCH * _PATCH * 3)
     variances, parts = np.linalg.eigh(np.cov(patches, rowvar=False))
@@ -57,7 +58,7 @@ def _conv(x: tf.Tensor, channels: int) -> tf.Tensor:
 
 
 def _identity_first(shape: tuple[int, ...]) -> np.ndarray:
-    """(3, 3, in, out): the first filters hand a channel on, the others are small and random."""
+    """(3, 3, in, out): the first filters pass a channel on, the others are small and random."""
     height, width, source, target = shape
     spread = (1 / (height * width * source)) ** 0.5
     kernel = np.array(tf.keras.random.uniform(shape, -spread, spread), np.float32)

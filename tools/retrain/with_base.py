@@ -1,4 +1,4 @@
-"""A new last layer behind a network that sees."""
+"""A new last layer trained on the features of a pretrained network."""
 
 from __future__ import annotations
 
@@ -6,73 +6,82 @@ import click
 import numpy as np
 
 from tools.datasets.class_folders import Pictures
-from tools.retrain import bases, bottlenecks, head, joined
-from tools.retrain.wishes import Learned, Wishes
+from tools.retrain import assembly, bases, bottlenecks, head
+from tools.retrain.classifier import Classifier
+from tools.retrain.options import RetrainOptions
+from tools.training.curve import LearningCurve
 
 _STEPS = 1000
 _RATE = 3e-3
 
 
-def learn(wish: Wishes, found: Pictures) -> Learned:
-    """Learn from the features of the training pictures of `found`. Raises UserError.
+def train(options: RetrainOptions, pictures: Pictures, flags: str) -> Classifier:
+    """Train on the features of the training pictures; `flags`: for the card. Raises UserError.
 
-    Unreadable pictures are entered in `found.broken`.
+    Unreadable pictures are entered in `pictures.broken`.
     """
     base = bases.find(
-        wish.base or "",
-        wish.base_layer,
-        wish.base_weights,
-        wish.image_size or 0,
-        wish.base_mean,
-        wish.base_std,
+        options.base or "",
+        options.base_layer,
+        options.base_weights,
+        options.image_size or 0,
+        options.base_mean,
+        options.base_std,
     )
-    views = list(bottlenecks.VIEWS) if wish.augment else ["plain"]
-    cache = wish.bottleneck_dir
-    seen, labels = bottlenecks.features(found, found.of("train"), base, views, cache)
-    check, known = bottlenecks.features(found, found.of("validation"), base, ["plain"], cache)
-    found.tell_broken()
-    found.check_learnable(labels)
-    weights = head.class_weights(labels, len(found.classes), wish.class_weights)
-    lesson = head.Lesson(
-        steps=wish.steps(len(labels), _STEPS),
-        batch=wish.batch_size,
-        rate=wish.learning_rate or _RATE,
-        seed=wish.seed,
+    views = list(bottlenecks.VIEWS) if options.augment else ["plain"]
+    cache = options.bottleneck_dir
+    features, labels = bottlenecks.features(pictures, pictures.of("train"), base, views, cache)
+    check, check_labels = bottlenecks.features(
+        pictures, pictures.of("validation"), base, ["plain"], cache
     )
-    last, curves, used = _better_head(base, seen, labels, (check[0], known), weights, lesson)
-    served, model = joined.join(base, head.calibrated(last, check[0][:, :used], known))
-    before = " and of layers before it" if used > base.last > 0 else ""
+    pictures.report_broken()
+    pictures.check_learnable(labels)
+    weights = head.class_weights(labels, len(pictures.classes), options.class_weights)
+    settings = head.HeadSettings(
+        steps=options.steps(len(labels), _STEPS),
+        batch=options.batch_size,
+        rate=options.learning_rate or _RATE,
+        seed=options.seed,
+    )
+    last, curve, used = _better_head(
+        base, features, labels, (check[0], check_labels), weights, settings
+    )
+    calibrated = head.calibrated(last, check[0][:, :used], check_labels)
+    function, model = assembly.join(base, calibrated)
+    before = " and of the stages before it" if used > base.last > 0 else ""
     summary = (
         f"A new last layer behind {base.name} ({base.side} pixels), fed with its features{before}."
     )
-    drawn = {
-        "learned from": (curves.step, curves.train),
-        "validation": (curves.step, curves.validation),
+    curves = {
+        "training": curve.series(head.TRAIN_ACCURACY),
+        "validation": curve.series(head.VALIDATION_ACCURACY),
     }
-    return Learned(served, model, base.side, base.mean, base.std, "bilinear", summary, drawn)
+    return Classifier(
+        function, model, base.side, base.mean, base.std, "bilinear", summary, curves, (flags,)
+    )
 
 
 def _better_head(
     base: bases.Base,
-    seen: list[np.ndarray],
+    views: list[np.ndarray],
     labels: np.ndarray,
     check: tuple[np.ndarray, np.ndarray],
     weights: np.ndarray,
-    lesson: head.Lesson,
-) -> tuple[head.Head, head.Curves, int]:
-    """Of the network's own features or of all, whatever answers the validation pictures better.
+    settings: head.HeadSettings,
+) -> tuple[head.Head, LearningCurve, int]:
+    """A head on the network's own features or on all, whichever has the lower validation loss.
 
-    Arrays as `head.learn` wants them. Gives the head, its curves, and of how many features it is.
+    Arrays as for `head.train`. Returns the head, its learning curve, and how many features it uses.
     """
-    every = seen[0].shape[1]
-    tried = []
+    every = views[0].shape[1]
+    trials = []
     for used in sorted({base.last or every, every if len(check[1]) else base.last or every}):
-        views = [view[:, :used] for view in seen]
-        last, curves = head.learn(views, labels, (check[0][:, :used], check[1]), weights, lesson)
-        place = int(np.argmin(curves.validation_loss))
-        tried.append((curves.validation_loss[place], used, last, curves))
+        some = [view[:, :used] for view in views]
+        last, curve = head.train(some, labels, (check[0][:, :used], check[1]), weights, settings)
+        best = min(curve.evaluations, key=lambda numbers: numbers[head.VALIDATION_LOSS])
+        loss, accuracy = best[head.VALIDATION_LOSS], best[head.VALIDATION_ACCURACY]
+        trials.append((loss, used, last, curve))
         if len(check[1]):
-            loss, right = curves.validation_loss[place], curves.validation[place]
-            click.echo(f"{used} features: validation loss {loss:.4f}, accuracy {right:.4f}")
-    _, used, last, curves = min(tried, key=lambda one: one[0])
-    return last, curves, used
+            click.echo(f"{used} features: validation loss {loss:.4f}, accuracy {accuracy:.4f}")
+    _, used, last, curve = min(trials, key=lambda trial: trial[0])
+    return last, curve, used

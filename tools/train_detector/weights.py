@@ -1,4 +1,4 @@
-"""A detector's weights in one file, to go on from: for other pictures, or for other classes."""
+"""The weights of a detector in one file, to start other trainings from."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import tensorflow as tf
 
 from tools.common.errors import UserError
 from tools.common.files import publish
-from tools.train_detector import frozen
+from tools.train_detector import frozen_weights
 
 FILE = "weights.npz"
 GRAPH = "frozen_inference_graph.pb"
-_TOLD = 5  # numbers of the last layer that are not classes: a middle, and a box
+_NOT_CLASSES = 5  # outputs of the last layer that are not classes: a centre, and a box
 
 
 def save(model: tf.keras.Model, classes: tuple[str, ...], path: Path) -> None:
@@ -27,15 +27,15 @@ def save(model: tf.keras.Model, classes: tuple[str, ...], path: Path) -> None:
 
 
 def start(model: tf.keras.Model, classes: tuple[str, ...], path: Path) -> int:
-    """Give `model` the weights of an earlier training; how many of its classes that one knew.
+    """Give `model` the weights of an earlier training; returns how many classes that one knew.
 
-    path: what `save` wrote, the folder it is in, the checkpoint of a training, or the frozen graph
-        that it exported, also as the folder of an installed model
-    What the last layer says of a class is taken over where the names agree, else it starts anew;
-    of a checkpoint, which has no names, where there are as many. Raises UserError.
+    path: a file that `save` wrote, its folder, the checkpoint of a training, a frozen graph that
+        this project exported, or the folder of an installed model
+    The weights of a class in the last layer are taken over where the names agree, and start anew
+    elsewhere; a checkpoint has no names, so the number of classes has to agree. Raises UserError.
     """
     own = model.get_weights()
-    stored, known = _read(path, len(own))
+    stored, names = _read(path, len(own))
     kernel = next(i for i in reversed(range(len(own))) if own[i].ndim == 4)  # of the last layer
     ends = (kernel, kernel + 1)
     fits = len(own) == len(stored) and all(
@@ -46,32 +46,36 @@ def start(model: tf.keras.Model, classes: tuple[str, ...], path: Path) -> int:
         raise UserError(
             f"{path}: of another network; give the same --width as it was trained with."
         )
-    if known is None:
+    if names is None:
         same = stored[kernel].shape[-1] == own[kernel].shape[-1]
-        known = classes if same else ()
-    pairs = [(i, i) for i in range(_TOLD)]
-    pairs += [(_TOLD + i, _TOLD + known.index(c)) for i, c in enumerate(classes) if c in known]
+        names = classes if same else ()
+    pairs = [(i, i) for i in range(_NOT_CLASSES)]
+    pairs += [
+        (_NOT_CLASSES + i, _NOT_CLASSES + names.index(c))
+        for i, c in enumerate(classes)
+        if c in names
+    ]
     for i in ends:
         for mine, theirs in pairs:
             own[i][..., mine] = stored[i][..., theirs]
     model.set_weights([own[i] if i in ends else s for i, s in enumerate(stored)])
-    return len(pairs) - _TOLD
+    return len(pairs) - _NOT_CLASSES
 
 
 def _read(path: Path, count: int) -> tuple[list[np.ndarray], tuple[str, ...] | None]:
-    """The last `count` arrays, which are the running mean in a checkpoint; the classes if told."""
+    """The last `count` arrays, in a checkpoint the running mean; the classes if stored."""
     file = path / FILE if path.is_dir() else path
     if path.is_dir() and not file.exists() and (path / GRAPH).exists():
         file = path / GRAPH
     try:
         if file.suffix == ".pb":
-            names = file.with_name("labels.txt")
-            known = tuple(names.read_text("utf-8").splitlines()) if names.exists() else None
-            return frozen.read(file), known
+            labels = file.with_name("labels.txt")
+            classes = tuple(labels.read_text("utf-8").splitlines()) if labels.exists() else None
+            return frozen_weights.read(file), classes
         with np.load(file) as stored:
             names = [name for name in stored.files if name.startswith("arr_")]
-            told = "classes" in stored.files
-            classes = tuple(json.loads(str(stored["classes"]))) if told else None
+            named = "classes" in stored.files
+            classes = tuple(json.loads(str(stored["classes"]))) if named else None
             return [stored[name] for name in names[-count:]], classes
     except FileNotFoundError:
         raise UserError(f"{file}: no such file.") from None

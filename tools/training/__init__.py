@@ -1,1 +1,1 @@
-"""What every training shares: the loop, the schedule, checkpoints, the record of its curves."""
+"""What every training shares: the loop, the schedule, the learning curve, checkpoints."""

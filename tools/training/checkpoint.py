@@ -1,65 +1,57 @@
-"""The state of a training on disk, so that it can be stopped and gone on with."""
+"""The state of a training on disk, so that it can be stopped and resumed."""
 
 from __future__ import annotations
 
+import io
 import json
-from dataclasses import asdict
+import zipfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import click
 import numpy as np
-import tensorflow as tf
 
-from tools.training.diary import Diary
+from tools.common.files import publish
+from tools.training.curve import LearningCurve
 
 
-class Checkpoint:
-    """Step, weights, their running mean and the optimizer's state in one .npz file.
+@dataclass
+class State:
+    """How far a training is.
 
-    legs: the arguments of each training so far, for the card: one that was resumed with more
-        steps than it was begun with is repeated only by the same trainings in turn
-    seconds: of learning so far
-    diary: what was seen on the way
+    step: steps made. seconds: learning time so far
+    runs: the options of each run so far, for the card: a training that was resumed for longer than
+        it was begun for is repeated only by the same runs in turn
     """
 
-    def __init__(self, path: Path, variables: list[tf.Variable]) -> None:
-        self.path = path
-        self.legs: list[str] = []
-        self.seconds = 0.0
-        self.diary = Diary()
-        self._variables = variables
+    step: int = 0
+    seconds: float = 0.0
+    runs: list[str] = field(default_factory=list)
+    curve: LearningCurve = field(default_factory=LearningCurve)
 
-    def save(self, step: int) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        part = self.path.with_suffix(".part")
-        facts = {"step": step, "legs": self.legs, "seconds": self.seconds}
-        facts["diary"] = json.dumps(asdict(self.diary))
-        try:
-            with part.open("wb") as file:
-                np.savez(file, *[v.numpy() for v in self._variables], **facts)
-            part.replace(self.path)
-        finally:
-            part.unlink(missing_ok=True)
+    def begin_run(self, options: str) -> None:
+        """Note that the training goes on with these options."""
+        if self.runs[-1:] != [options]:
+            self.runs.append(options)
+            self.curve.earlier = len(self.curve.evaluations)
 
-    def restore(self) -> int:
-        """The step to go on with; 0 where there is no checkpoint."""
-        if not self.path.exists():
-            return 0
-        with np.load(self.path) as saved:
+
+def save(path: Path, state: State, arrays: Sequence[np.ndarray]) -> None:
+    """Write state and weights to one .npz, whole or not at all. Raises OSError."""
+    data = io.BytesIO()
+    np.savez(data, *arrays, state=json.dumps(asdict(state)))
+    publish(path, data.getvalue())
+
+
+def load(path: Path) -> tuple[State, list[np.ndarray]]:
+    """State and weights of a checkpoint. Raises ClickException where it is none."""
+    try:
+        with np.load(path) as saved:
+            fields = json.loads(str(saved["state"]))
             arrays = [saved[name] for name in saved.files if name.startswith("arr_")]
-            shapes = [tuple(variable.shape) for variable in self._variables]
-            if [array.shape for array in arrays] != shapes:
-                raise click.ClickException(f"{self.path} is of another network: delete it.")
-            for array, variable in zip(arrays, self._variables, strict=True):
-                variable.assign(array)
-            self.legs = [str(leg) for leg in saved["legs"]]
-            if "diary" in saved.files:
-                self.seconds = float(saved["seconds"])
-                self.diary = Diary(**json.loads(str(saved["diary"])))
-            return int(saved["step"])
-
-
-def diary_of(path: Path) -> Diary:
-    """What the training of a checkpoint saw on the way. Raises OSError."""
-    with np.load(path) as saved:
-        return Diary(**json.loads(str(saved["diary"])))
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise click.ClickException(
+            f"{path}: expected a checkpoint of this version; delete it to start anew."
+        ) from error
+    return State(**{**fields, "curve": LearningCurve(**fields["curve"])}), arrays

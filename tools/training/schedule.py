@@ -1,69 +1,59 @@
-"""How long and how fast to learn from nothing, and how it went."""
+"""How long and how fast to learn."""
 
-import json
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from __future__ import annotations
 
-from tools.common.files import publish
-
-LOOK = 5  # steps between two looks back at the running mean
+import math
+from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast to learn.
+    """Length and learning rate of a training.
 
-    minutes: of learning, over all resumed trainings; else `steps` count
-    rate: highest learning rate for a batch of 1,024, others in proportion; reached after
-        `warm_up` of the time, then falls to nearly zero
-    patience: validations in a row below the best after which learning ends; 0: never
+    steps: batches in all; ignored if `minutes` is given
+    minutes: learning time, resumed trainings included; a busy machine makes fewer steps of the
+        same schedule
+    rate: highest learning rate
+    warm_up_steps, warm_up_share: the rate rises for so many steps, or this share of the training,
+        0..1; at most one of them is not 0
+    first, last: rate at the first step and at the end, as shares of `rate`
+    fall: shape of the rate between its highest point and the end
+    seed: random seed of the batches
     """
 
+    rate: float
     steps: int = 0
     minutes: float = 0.0
-    batch: int = 512
-    rate: float = 1.5
-    warm_up: float = 0.23
-    decay: float = 9e-3
-    smoothing: float = 0.2
+    warm_up_steps: int = 0
+    warm_up_share: float = 0.0
+    first: float = 0.0
+    last: float = 0.0
+    fall: Literal["cosine", "linear"] = "cosine"
     seed: int = 0
-    augment: bool = True
-    patience: int = 0
-    checkpoint_every: float = 60.0  # seconds
+
+    def __post_init__(self) -> None:
+        if self.steps <= 0 and self.minutes <= 0:
+            raise ValueError(f"expected steps or minutes above 0, got {self}")
 
     def progress(self, step: int, seconds: float) -> float:
-        """The share of the training that is over, 0..1."""
+        """The share of the training that is over after `step` steps, 0..1 and beyond."""
         return seconds / (60 * self.minutes) if self.minutes else step / self.steps
 
-    def rate_at(self, progress: float) -> float:
-        """Rises from a fifth, then falls to a fifteenth, both in straight lines."""
-        highest = self.rate * self.batch / 1024
-        if progress < self.warm_up:
-            return highest * (0.2 + 0.8 * progress / self.warm_up)
-        done = min(1.0, (progress - self.warm_up) / (1 - self.warm_up))
-        return highest * (1 - 0.93 * done)
+    def rate_at(self, step: int, seconds: float = 0.0) -> float:
+        """The learning rate of a step that begins after `seconds` of learning."""
+        progress = min(1.0, self.progress(step, seconds))
+        if step < self.warm_up_steps:
+            return self.rate * (self.first + (1 - self.first) * (step + 1) / self.warm_up_steps)
+        if progress < self.warm_up_share:
+            return self.rate * (self.first + (1 - self.first) * progress / self.warm_up_share)
+        start = self._warm_up_end()
+        done = max(0.0, (progress - start) / (1 - start)) if progress < 1 else 1.0
+        left = 0.5 * (1 + math.cos(math.pi * done)) if self.fall == "cosine" else 1 - done
+        return self.rate * (self.last + (1 - self.last) * left)
 
-    def past_at(self, progress: float) -> float:
-        """Weight of the running mean against the present weights, at each look back."""
-        return 0.95**LOOK * min(1.0, progress) ** 3
-
-
-@dataclass
-class History:
-    """The learning curves; kept beside the checkpoint.
-
-    step, loss: of the batch at that step, a point every ten seconds
-    validated, validation: share of right answers at that step, 0..1
-    """
-
-    step: list[int] = field(default_factory=list)
-    loss: list[float] = field(default_factory=list)
-    validated: list[int] = field(default_factory=list)
-    validation: list[float] = field(default_factory=list)
-
-    @classmethod
-    def read(cls, path: Path) -> "History":
-        return cls(**json.loads(path.read_text())) if path.exists() else cls()
-
-    def write(self, path: Path) -> None:
-        publish(path, json.dumps(asdict(self)))
+    def _warm_up_end(self) -> float:
+        """Progress at which the rate begins to fall; how many steps a clock allows is not known."""
+        if self.warm_up_share or self.minutes:
+            return self.warm_up_share
+        return min(1.0, self.warm_up_steps / self.steps)

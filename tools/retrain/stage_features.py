@@ -1,8 +1,10 @@
-"""Features of several depths: what a network sees in the small helps where pictures are blurred.
+"""Features of each stage of a network, which help with blurred pictures.
 
 The last layers of a network look for large things made of fine detail; on pictures that were
-enlarged, earlier ones tell more. Which serve better is for the validation pictures to say.
+enlarged, earlier layers tell more. The validation pictures decide which features serve better.
 """
+
+from __future__ import annotations
 
 import tensorflow as tf
 
@@ -11,11 +13,12 @@ layers = tf.keras.layers
 KIND = "last, then the end of each stage"  # part of the digest of the features
 
 
-def with_earlier(model: tf.keras.Model) -> tf.keras.Model:
-    """(b, h, w, 3) -> (b, d): the model's own features first, then of each stage its mean map.
+def with_stages(model: tf.keras.Model) -> tf.keras.Model:
+    """A model (b, h, w, 3) -> (b, d): its own features, then the mean map of each stage.
 
     model: (b, h, w, 3) -> (b, features). A stage is all layers between two reductions of the
-    picture's size; its last activation speaks for it. A model without stages is given back.
+    picture's size; its last activation gives the features. A model without stages is returned
+    as it is.
     """
     ends: dict[int, tf.Tensor] = {}
     for layer in model.layers:

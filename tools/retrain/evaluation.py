@@ -1,4 +1,4 @@
-"""How good a written model is, asked as the server would ask it."""
+"""Evaluates a written model through the server's own code."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from scai.errors import ScaiError
 from scai.models import cards
 from scai.pictures import pixels
 from scai.recognition.recognizer import Options
+from scai.recognition.results import Classification
 from tools.common.errors import UserError
 from tools.common.progress import Progress
 from tools.datasets.class_folders import Item, Pictures
@@ -24,23 +25,23 @@ _BATCH = 16  # pictures
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What was answered to n labelled pictures.
+class Evaluation:
+    """The answers of a classifier to n labelled pictures.
 
-    truth: (n,) int, the true classes. chances: (n, classes) float32, 0..1
-    scores: accuracy, confusion and calibration
+    truth: (n,) int, the true classes. probabilities: (n, classes) float32, 0..1
+    scores: accuracy, confusion matrix and calibration
     """
 
     classes: tuple[str, ...]
     truth: np.ndarray = field(repr=False)
-    chances: np.ndarray = field(repr=False)
+    probabilities: np.ndarray = field(repr=False)
     scores: scores.ClassifierScores
 
     @cached_property
     def curves(self) -> dict[str, np.ndarray]:
         """Precision of each class that occurs, one against the rest: (101,) at `coco.RECALLS`."""
         return {
-            name: precision_curve(self.chances[:, i], self.truth == i)
+            name: precision_curve(self.probabilities[:, i], self.truth == i)
             for i, name in enumerate(self.classes)
             if (self.truth == i).any()
         }
@@ -51,7 +52,7 @@ class Measured:
         return {name: float(precision.mean()) for name, precision in self.curves.items()}
 
     def metrics(self, split: str) -> dict[str, float]:
-        """The numbers for the card; `split`: whose pictures these are."""
+        """The numbers for the card; `split`: which pictures these are."""
         recalls = {f"recall of {c}": r for c, r in self.scores.per_class().items() if r is not None}
         numbers = {
             f"accuracy ({split})": self.scores.top1,
@@ -63,23 +64,23 @@ class Measured:
         return {name: round(float(number), 4) for name, number in numbers.items()}
 
 
-def precision_curve(chances: np.ndarray, right: np.ndarray) -> np.ndarray:
+def precision_curve(probabilities: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Precision at `coco.RECALLS`, (101,) float; their mean is the average precision.
 
-    chances: (n,) float, the scores of one class. right: (n,) bool, whether it is that class, at
-        least once true
+    probabilities: (n,) float, the scores of one class
+    right: (n,) bool, whether the picture is of that class; at least one is
     """
-    order = np.argsort(-chances, kind="stable")
+    order = np.argsort(-probabilities, kind="stable")
     hits = np.cumsum(right[order])
-    # Pictures of the same score are taken together: no order among them is better.
-    last = np.flatnonzero(np.append(np.diff(chances[order]) != 0, True))
+    # Pictures of the same score form one step: no order among them is better.
+    last = np.flatnonzero(np.append(np.diff(probabilities[order]) != 0, True))
     return coco.precision_at_recalls(hits[last] / (last + 1), hits[last] / hits[-1])
 
 
 def through_the_server(
     folder: Path, name: str, lines: str, pictures: Pictures, items: Sequence[Item]
-) -> Measured:
-    """What the server answers with the section `lines`, called `name`, of the model in `folder`.
+) -> Evaluation:
+    """Evaluate the model in `folder` as the server runs it with the section `lines` called `name`.
 
     Pictures that cannot be read are entered in `pictures.broken`. Raises UserError where none can.
     """
@@ -106,9 +107,14 @@ def through_the_server(
     if not samples:
         raise UserError(f"{pictures.root}: none of the {items[0].split} pictures can be read.")
     places = {label: i for i, label in enumerate(pictures.classes)}
-    chances = np.zeros((len(results), len(places)), np.float32)
-    for row, result in zip(chances, results, strict=True):
+    probabilities = np.zeros((len(results), len(places)), np.float32)
+    for row, result in zip(probabilities, results, strict=True):
+        assert isinstance(result, Classification)
         row[result.indices] = result.scores
     truth = np.array([places[str(sample.truth)] for sample in samples])
-    judged = scores.of_classifier(samples, results, pictures.classes, places)
-    return Measured(pictures.classes, truth, chances, judged)
+    return Evaluation(
+        pictures.classes,
+        truth,
+        probabilities,
+        scores.of_classifier(samples, results, pictures.classes, places),
+    )

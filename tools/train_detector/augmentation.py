@@ -1,35 +1,35 @@
-"""Pictures seen anew: nearer or farther, shifted, mirrored, in other light, four in one.
+"""Pictures altered for training: zoomed, shifted, mirrored, in other light, mosaics of four.
 
-Everything is drawn from the generator that is given, so the same step always sees the same.
+All randomness comes from the generator of the step, so the same step always gets the same batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from tools.train_detector import targets
-from tools.train_detector.shelf import Scene, Shelf
+from tools.train_detector.scene_cache import Scene, SceneCache
 from tools.train_detector.targets import PADDING, UNSURE
+from tools.training.prefetch import Batch, MakeBatch
 
-_SEEN = 0.35  # a box counts if at least this share of it is still in sight
-_UNSEEN = 0.01  # one with less than this in sight is not there at all
-_LEAST = 3.0  # pixels: a narrower box is not asked for
+_MIN_VISIBLE = 0.35  # a box counts if at least this share of it is still visible
+_INVISIBLE = 0.01  # a box with a smaller visible share is dropped
+_MIN_SIDE = 3.0  # pixels: a narrower box does not count
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 @dataclass(frozen=True)
-class Habits:
+class Augmentation:
     """How pictures are altered; shares are of the pictures, 0..1.
 
-    plain: share shown as the server shows them; mosaic: share made of four pictures
+    plain: share prepared as the server does it; mosaic: share made of four pictures
     nearest, farthest: bounds of the zoom, 1 being the server's
-    stretch: largest change of the shape, as a factor
-    turns: also up-down and by quarter turns, for pictures that have no up
-    colour: how much light, contrast and colours change, 0 (not) to 1
+    stretch: largest change of the aspect ratio, as a factor
+    turns: also flipped upside down and rotated by 90 degrees, for pictures without an up
+    colour: strength of the changes of light, contrast and colours, 0 (none) to 1
     """
 
     plain: float = 0.1
@@ -41,39 +41,37 @@ class Habits:
     colour: float = 1.0
 
 
-def batches(
-    shelf: Shelf, size: int, habits: Habits, seed: int
-) -> Callable[[np.random.Generator, int], tuple[np.ndarray, ...]]:
+def batches(cache: SceneCache, size: int, augment: Augmentation, seed: int) -> MakeBatch:
     """Step -> images (size, side, side, 3) uint8 and their targets; each picture once an epoch."""
-    per_epoch = max(1, len(shelf) // size)
+    per_epoch = max(1, len(cache) // size)
 
-    def make(rng: np.random.Generator, step: int) -> tuple[np.ndarray, ...]:
+    def make(rng: np.random.Generator, step: int) -> Batch:
         epoch, place = divmod(step, per_epoch)
-        order = np.random.default_rng((seed, 1, epoch)).permutation(len(shelf))
-        picked = np.resize(order[place * size : (place + 1) * size], size)
-        scenes = [scene(shelf, int(i), rng, habits) for i in picked]
-        return targets.batch(scenes, shelf.side)
+        order = np.random.default_rng((seed, 1, epoch)).permutation(len(cache))
+        chosen = np.resize(order[place * size : (place + 1) * size], size)
+        scenes = [scene(cache, int(i), rng, augment) for i in chosen]
+        return targets.batch(scenes, cache.side)
 
     return make
 
 
-def scene(shelf: Shelf, place: int, rng: np.random.Generator, habits: Habits) -> Scene:
+def scene(cache: SceneCache, place: int, rng: np.random.Generator, augment: Augmentation) -> Scene:
     """One picture altered: (side, side, 3) uint8, (n, 4) float32 boxes and (n,) classes of it."""
-    side = shelf.side
+    side = cache.side
     canvas = np.full((side, side, 3), PADDING, np.uint8)
-    if rng.random() >= habits.mosaic:
-        boxes, classes = _place(canvas, shelf.scene(place), side, rng, habits)
-        return _relit(canvas, rng, habits), boxes, classes
+    if rng.random() >= augment.mosaic:
+        boxes, classes = _place(canvas, cache.scene(place), side, rng, augment)
+        return _relit(canvas, rng, augment), boxes, classes
     x, y = (int(v) for v in rng.uniform(0.3, 0.7, 2) * side)
-    others = rng.integers(0, len(shelf), 3)
-    found = []
+    others = rng.integers(0, len(cache), 3)
+    parts = []
     corners = ((0, 0, x, y), (x, 0, side, y), (0, y, x, side), (x, y, side, side))
     for which, (x1, y1, x2, y2) in zip((place, *others), corners, strict=True):
         part = canvas[y1:y2, x1:x2]
-        boxes, classes = _place(part, shelf.scene(int(which)), side, rng, habits, plain=False)
-        found.append((boxes + np.array([x1, y1, x1, y1], np.float32), classes))
-    boxes = np.concatenate([boxes for boxes, _ in found])
-    return _relit(canvas, rng, habits), boxes, np.concatenate([classes for _, classes in found])
+        boxes, classes = _place(part, cache.scene(int(which)), side, rng, augment, plain=False)
+        parts.append((boxes + np.array([x1, y1, x1, y1], np.float32), classes))
+    boxes = np.concatenate([boxes for boxes, _ in parts])
+    return _relit(canvas, rng, augment), boxes, np.concatenate([classes for _, classes in parts])
 
 
 def _place(
@@ -81,10 +79,10 @@ def _place(
     one: Scene,
     side: int,
     rng: np.random.Generator,
-    habits: Habits,
+    augment: Augmentation,
     plain: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw a picture on the canvas, anywhere and of any size; gives what is in sight of it.
+    """Draw a picture on the canvas at random place and zoom; returns the visible boxes.
 
     side: pixels that the longer side has at a zoom of 1, so that things on a part of the canvas
         are as large as on the whole
@@ -93,10 +91,10 @@ def _place(
     fit = side / max(picture.shape[:2])
     matrix = np.diag([fit, fit, 1.0])
     matrix[:2, 2] = (fit - 1) / 2  # pixels have their middles half a pixel from their edges
-    if not (plain and rng.random() < habits.plain):
-        matrix = _way(picture.shape, canvas.shape, fit, rng, habits)
+    if not (plain and rng.random() < augment.plain):
+        matrix = _transform(picture.shape, canvas.shape, fit, rng, augment)
     if (zoom := np.sqrt(abs(np.linalg.det(matrix)))) < 0.4:
-        # Linear sampling would skip pixels; what is left of the zoom is done by it.
+        # Linear sampling would skip pixels, so most of the zoom is done by area averaging.
         small = cv2.resize(picture, None, fx=2 * zoom, fy=2 * zoom, interpolation=cv2.INTER_AREA)
         share = np.array([picture.shape[1] / small.shape[1], picture.shape[0] / small.shape[0], 1])
         drawn, back = small, matrix @ np.diag(share)
@@ -107,27 +105,27 @@ def _place(
     canvas[:] = cv2.warpAffine(
         drawn, back[:2], size, flags=cv2.INTER_LINEAR, borderValue=(PADDING,) * 3
     )
-    return _in_sight(boxes, classes, matrix, size)
+    return _visible(boxes, classes, matrix, size)
 
 
-def _way(
+def _transform(
     shape: tuple[int, ...],
     canvas: tuple[int, ...],
     fit: float,
     rng: np.random.Generator,
-    habits: Habits,
+    augment: Augmentation,
 ) -> np.ndarray:
     """(3, 3) from the picture's pixels to the canvas's: turned, zoomed, stretched, shifted."""
-    zoom = np.exp(rng.uniform(np.log(habits.farthest), np.log(habits.nearest)))
-    stretch = np.exp(rng.uniform(-1, 1) * np.log(habits.stretch) / 2)
+    zoom = np.exp(rng.uniform(np.log(augment.farthest), np.log(augment.nearest)))
+    stretch = np.exp(rng.uniform(-1, 1) * np.log(augment.stretch) / 2)
     x, y = fit * zoom * stretch, fit * zoom / stretch
     across, down = (-1.0 if rng.random() < 0.5 else 1.0), 1.0
-    if habits.turns and rng.random() < 0.5:
+    if augment.turns and rng.random() < 0.5:
         down = -1.0
     linear = np.diag([x * across, y * down])
-    if habits.turns and rng.random() < 0.5:
+    if augment.turns and rng.random() < 0.5:
         linear = np.array([[0.0, 1.0], [-1.0, 0.0]]) @ linear
-    # Where the picture's corners come to lie says how far it may be shifted.
+    # The corners of the picture bound how far it may be shifted.
     corners = np.array([[0, 0], [shape[1], 0], [0, shape[0]], [shape[1], shape[0]]]) @ linear.T
     low, high = corners.min(0), corners.max(0)
     room = np.array([canvas[1], canvas[0]]) - (high - low)
@@ -138,32 +136,32 @@ def _way(
     return matrix
 
 
-def _in_sight(
+def _visible(
     boxes: np.ndarray, classes: np.ndarray, matrix: np.ndarray, size: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where boxes come to lie, clipped; what is hardly in sight need not be found."""
+    """The boxes on the canvas, clipped; those that are hardly visible become UNSURE."""
     edge = matrix[:2, 2] + 0.5 - matrix[:2, :2] @ (0.5, 0.5)  # of boxes, which count from edges
     ends = boxes.reshape(-1, 2, 2) @ matrix[:2, :2].T + edge
     whole = np.concatenate([ends.min(1), ends.max(1)], axis=1)
     clipped = np.clip(whole, 0, (*size, *size)).astype(np.float32)
     sides = clipped[:, 2:] - clipped[:, :2]
     share = sides.prod(1) / np.maximum((whole[:, 2:] - whole[:, :2]).prod(1), 1e-6)
-    clear = (share >= _SEEN) & (sides.min(1, initial=np.inf) >= _LEAST)
-    there = share > _UNSEEN
-    return clipped[there], np.where(clear, classes, UNSURE)[there].astype(np.int32)
+    counted = (share >= _MIN_VISIBLE) & (sides.min(1, initial=np.inf) >= _MIN_SIDE)
+    kept = share > _INVISIBLE
+    return clipped[kept], np.where(counted, classes, UNSURE)[kept].astype(np.int32)
 
 
-def _relit(image: np.ndarray, rng: np.random.Generator, habits: Habits) -> np.ndarray:
+def _relit(image: np.ndarray, rng: np.random.Generator, augment: Augmentation) -> np.ndarray:
     """The picture in another light: one matrix and one shift for all its pixels."""
-    much = habits.colour
-    if not much:
+    strength = augment.colour
+    if not strength:
         return image
-    contrast = np.exp(rng.uniform(-0.35, 0.35) * much)
-    saturation = 1 + rng.uniform(-0.5, 0.4) * much
-    gains = np.exp(rng.uniform(-0.12, 0.12, 3) * much)
+    contrast = np.exp(rng.uniform(-0.35, 0.35) * strength)
+    saturation = 1 + rng.uniform(-0.5, 0.4) * strength
+    gains = np.exp(rng.uniform(-0.12, 0.12, 3) * strength)
     matrix = contrast * (saturation * np.eye(3) + (1 - saturation) * _GREY) * gains[:, None]
-    middle = 128 * (1 - contrast) + rng.uniform(-25, 25) * much
+    middle = 128 * (1 - contrast) + rng.uniform(-25, 25) * strength
     image = cv2.transform(image, np.c_[matrix, np.full(3, middle)])
-    if rng.random() < 0.1 * much:
+    if rng.random() < 0.1 * strength:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.0))
     return image

@@ -1,4 +1,4 @@
-"""Writes a detector as files that ship: frozen graph, SavedModel, .tflite, labels."""
+"""Writes a detector as files: frozen graph, SavedModel, .tflite, labels."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from tools.common.files import publish
 from tools.network_files import export
-from tools.train_detector import graph as detector_graph
-from tools.train_detector import model as detector_model
+from tools.train_detector import graph
+from tools.train_detector import model as detector
 from tools.train_detector.graph import Suppression
 from tools.train_detector.targets import PADDING
 
@@ -21,9 +21,9 @@ FROZEN = "frozen_inference_graph.pb"
 
 
 def as_float32(model: tf.keras.Model, classes: int, width: float = 1.0) -> tf.keras.Model:
-    """The same network with all its arithmetic in float32: servers have no bfloat16 to count on."""
+    """The same network with all its arithmetic in float32: a server may lack bfloat16."""
     tf.keras.mixed_precision.set_global_policy("float32")
-    copy = detector_model.build(classes, model.input_shape[-1], width)
+    copy = detector.build(classes, model.input_shape[-1], width)
     copy.set_weights(model.get_weights())
     return copy
 
@@ -34,25 +34,23 @@ def write_models(
     classes: Sequence[str],
     model: tf.keras.Model,
     side: int,
-    how: Suppression,
+    rule: Suppression,
     saved: bool = False,
 ) -> None:
     """Write the files; each appears whole or not at all.
 
     side: pixels of the network's square input; lite_name: of the .tflite
-    saved: a SavedModel too, which is the frozen graph in another wrapping
+    saved: also as a SavedModel, which wraps the frozen graph
     """
     frozen = export.frozen_graph(
-        detector_graph.any_size(model, side, how),
+        graph.any_size(model, side, rule),
         (None, None, None, 3),
         tf.uint8,
         INPUT,
         OUTPUTS,
         half=True,
     )
-    lite = export.tflite(
-        detector_graph.fixed_size(model, how), (1, side, side, 3), tf.uint8, half=True
-    )
+    lite = export.tflite(graph.fixed_size(model, rule), (1, side, side, 3), tf.uint8, half=True)
     publish(folder / FROZEN, frozen)
     publish(folder / lite_name, lite)
     publish(folder / "label_map.pbtxt", label_map(classes))
@@ -70,12 +68,9 @@ def _save_wrapped(frozen: bytes, folder: Path) -> None:
     pruned = wrapped.prune(wrapped.graph.get_tensor_by_name(f"{INPUT}:0"), fetches)
     module = tf.Module()
 
-    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8, name=INPUT)])
-    def serve(image_tensor: tf.Tensor) -> dict[str, tf.Tensor]:
-        return pruned(image_tensor)
-
-    module.serve = serve
-    tf.saved_model.save(module, str(folder), signatures=serve)
+    picture = tf.TensorSpec((None, None, None, 3), tf.uint8, name=INPUT)
+    module.serve = tf.function(lambda image_tensor: pruned(image_tensor), input_signature=[picture])
+    tf.saved_model.save(module, str(folder), signatures=module.serve)
 
 
 def label_map(classes: Sequence[str]) -> str:
@@ -83,13 +78,13 @@ def label_map(classes: Sequence[str]) -> str:
     items = []
     for number, name in enumerate(classes, 1):
         # JSON's escapes of quotes and backslashes are also those of protobuf's text.
-        shown = json.dumps(name, ensure_ascii=False)
-        items.append(f"item {{\n  id: {number}\n  name: {shown}\n  display_name: {shown}\n}}\n")
+        quoted = json.dumps(name, ensure_ascii=False)
+        items.append(f"item {{\n  id: {number}\n  name: {quoted}\n  display_name: {quoted}\n}}\n")
     return "".join(items)
 
 
 def described_input(lite_name: str, side: int) -> dict[str, object]:
-    """What goes in, for the card."""
+    """The inputs, for the card."""
     return {
         FROZEN: f"{INPUT}:0, (b, h, w, 3) uint8 red green blue, any size; fitted into "
         f"{side}x{side} inside, in shape",
@@ -102,9 +97,9 @@ def described_input(lite_name: str, side: int) -> dict[str, object]:
     }
 
 
-def described_output(lite_name: str, how: Suppression) -> dict[str, object]:
-    """What comes out, for the card."""
-    rows = how.most
+def described_output(lite_name: str, rule: Suppression) -> dict[str, object]:
+    """The outputs, for the card."""
+    rows = rule.limit
     return {
         FROZEN: f"num_detections:0 (b,), detection_boxes:0 (b, {rows}, 4) ymin xmin ymax xmax "
         f"0..1, detection_scores:0 (b, {rows}), detection_classes:0 (b, {rows}) from 1; all "
@@ -114,13 +109,13 @@ def described_output(lite_name: str, how: Suppression) -> dict[str, object]:
     }
 
 
-def section(name: str, where: str, lite_name: str, classes: int, least: float) -> str:
-    """The lines that make SCAI serve the model; `where`: its folder, as the file should say.
+def section(name: str, where: str, lite_name: str, classes: int, threshold: float) -> str:
+    """The lines that make SCAI serve the model; `where`: its folder, as the file should name it.
 
-    least: score from which boxes are shown
+    threshold: score from which boxes are drawn
     """
     return (
         f"[{name}]\nUSR_PATH = {where}\nPATH_TO_CKPT = {lite_name}\n"
         f"PATH_TO_LABELS = labels.txt\nRESIZE = letterbox\nNUM_CLASSES = {classes}\n"
-        f"max_boxes_to_draw = 100\nmin_score_thresh = {least:g}\nline_thickness = 3\n"
+        f"max_boxes_to_draw = 100\nmin_score_thresh = {threshold:g}\nline_thickness = 3\n"
     )

@@ -1,14 +1,14 @@
-"""The weights of a frozen graph that this project exported, put back into learning order."""
+"""Reads the weights of a frozen graph that this project exported, in the order of Keras."""
 
 import re
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 _WEIGHT = re.compile(r"(?P<layer>.*/)?(?P<kind>conv2d|batch_normalization|norm)(?P<number>[_\d]*)/")
-# What Keras calls the four numbers of a batch normalisation as it reads them, in its order of use.
+# How Keras names the reads of the four weights of a batch normalisation, in its order of weights.
 _NORM = {"gamma": "Cast_2", "beta": "Cast_3", "mean": "Cast", "variance": "Cast_1"}
 
 
@@ -25,12 +25,12 @@ def read(path: Path) -> list[np.ndarray]:
     convolutions: dict[tuple[int, ...], dict[str, np.ndarray]] = {}
     norms: dict[tuple[int, ...], dict[str, np.ndarray]] = {}
     for node in graph.node:
-        found = _WEIGHT.match(node.name) if "ReadVariableOp/resource" in node.name else None
-        if node.op != "Const" or found is None:
+        match = _WEIGHT.match(node.name) if "ReadVariableOp/resource" in node.name else None
+        if node.op != "Const" or match is None:
             continue
-        number = tuple(int(n) for n in found["number"].split("_") if n)
-        group = convolutions if found["kind"] == "conv2d" else norms
-        part = node.name[found.end() :].split("/")[0]
+        number = tuple(int(n) for n in match["number"].split("_") if n)
+        group = convolutions if match["kind"] == "conv2d" else norms
+        part = node.name[match.end() :].split("/")[0]
         values = tf.make_ndarray(node.attr["value"].tensor).astype(np.float32)
         group.setdefault(number, {})[part] = values
     if not convolutions or len(norms) != len(convolutions) - 1:

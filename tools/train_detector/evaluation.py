@@ -1,0 +1,118 @@
+"""Measures a network during its training, and finds the suppression that suits it best."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import tensorflow as tf
+
+from tools.evaluate import coco
+from tools.evaluate.coco import Scene
+from tools.train_detector import graph, targets
+from tools.train_detector import model as detector
+from tools.train_detector.graph import Suppression
+from tools.train_detector.scene_cache import SceneCache, letterboxed
+from tools.train_detector.targets import UNSURE
+
+MEAN_AVERAGE_PRECISION = "mAP@0.5"
+VALIDATION_LOSS = "validation loss"
+MAX_PICTURES = 400  # measured during a training, spread over all
+_BATCH = 8  # pictures
+_OVERLAPS = (0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65)
+_INSIDES = (0.7, 0.85, 1.0)
+_MIN_GAIN = 0.002  # of average precision: less is chance, and the stricter rule stays
+
+
+class Evaluator:
+    """Measures how well a model detects the boxes of some pictures."""
+
+    def __init__(self, model: tf.keras.Model, cache: SceneCache, classes: int) -> None:
+        places = np.unique(np.linspace(0, len(cache) - 1, MAX_PICTURES).astype(int))
+        self._scenes = letterboxed(cache, places.tolist())
+        self._model, self._side, self._classes = model, cache.side, classes
+        self._run = tf.function(lambda x: model(x, training=False))
+
+    def measure(self) -> dict[str, float]:
+        """The loss and mAP at an overlap of 0.5, with the present weights of the model."""
+        losses = []
+        outputs = []
+        for start in range(0, len(self._scenes), _BATCH):
+            batch = targets.batch(self._scenes[start : start + _BATCH], self._side)
+            output = self._run(tf.convert_to_tensor(batch[0]))
+            tensors = tuple(tf.convert_to_tensor(a) for a in batch)
+            losses.append(float(detector.loss(output, tensors)))
+            outputs.append(output)
+        curves = self._curves(outputs, Suppression())
+        return {VALIDATION_LOSS: float(np.mean(losses)), MEAN_AVERAGE_PRECISION: curves(0.5)}
+
+    def best_suppression(
+        self, overlap: float | None = None, inside: float | None = None
+    ) -> tuple[Suppression, float]:
+        """The rule with the highest mAP at 0.5, and the score threshold.
+
+        overlap, inside: of the rule, if they are given
+        """
+        overlaps = _OVERLAPS if overlap is None else (overlap,)
+        insides = _INSIDES if inside is None else (inside,)
+        outputs = [
+            self._run(tf.stack([s[0] for s in self._scenes[start : start + _BATCH]]))
+            for start in range(0, len(self._scenes), _BATCH)
+        ]
+        best, reached = Suppression(), -1.0
+        for across, max_inside, max_overlap in product((True, False), insides, overlaps):
+            rule = replace(best, overlap=max_overlap, inside=max_inside, across=across)
+            value = self._curves(outputs, rule)(0.5)
+            if value > reached + _MIN_GAIN:
+                best, reached = rule, value
+        return best, _best_threshold(self._scenes_of(outputs, best))
+
+    def _curves(
+        self, outputs: Sequence[tf.Tensor], rule: Suppression
+    ) -> Callable[[float | None], float]:
+        scenes = self._scenes_of(outputs, rule)
+        curves = [coco.curve(scenes, c) for c in range(self._classes)]
+        return lambda overlap: coco.mean(curves, overlap)
+
+    def _scenes_of(self, outputs: Sequence[tf.Tensor], rule: Suppression) -> list[Scene]:
+        """True and detected boxes of each picture."""
+        detections = [
+            one
+            for output in outputs
+            for one in zip(*(np.asarray(a) for a in graph.detect(output, rule)), strict=True)
+        ]
+        return [
+            _scene(truth, box[: int(n)], score[: int(n)], kind[: int(n)], self._side)
+            for truth, (box, score, kind, n) in zip(self._scenes, detections, strict=True)
+        ]
+
+
+def _scene(
+    truth: tuple[np.ndarray, ...],
+    box: np.ndarray,
+    score: np.ndarray,
+    kind: np.ndarray,
+    side: int,
+) -> Scene:
+    _, boxes, classes = truth
+    unsure = classes == UNSURE
+    return Scene(
+        boxes, classes, box[:, [1, 0, 3, 2]] * side, kind.astype(int), score, unsure, unsure & False
+    )
+
+
+def _best_threshold(scenes: Sequence[Scene]) -> float:
+    """The score with the best balance of precision and recall (F1), 0.05..0.95."""
+    steps = np.arange(0.05, 0.96, 0.05)
+    right, shown, true = np.zeros(len(steps)), np.zeros(len(steps)), 0
+    for scene in scenes:
+        table = coco.overlaps(scene.found_boxes, scene.boxes)
+        agree = (scene.found_classes[:, None] == scene.classes[None]) & (table >= 0.5)
+        true += int((~scene.ignored).sum())
+        for i, step in enumerate(steps):
+            above = scene.found_scores >= step
+            right[i] += agree[above].any(axis=0).sum()
+            shown[i] += above.sum()
+    return round(float(steps[np.argmax(2 * right / np.maximum(shown + true, 1))]), 2)
