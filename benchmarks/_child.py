@@ -1,4 +1,4 @@
-"""A contender in a process of its own that stays alive over the rounds and works when asked.
+"""A contender in a process of its own, which lives over all rounds and answers questions.
 
 The process is `python -m MODULE`; it reads one JSON object a line and answers each with one. Its
 own `serve` does that; whatever else the process prints does not come between.
@@ -22,7 +22,7 @@ Answer = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class Child:
-    """The process `python -m module`; the first question sets it up and is asked at once."""
+    """A process `python -m module`; its first question sets it up and is sent at once."""
 
     def __init__(
         self, module: str, question: Mapping[str, Any], environment: Mapping[str, str] | None = None
@@ -45,16 +45,16 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The process's number."""
+        """The process id."""
         return self._process.pid
 
     def ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        """Ask, and wait for the answer. Raises click.ClickException when there is none."""
+        """Send a question and wait for the answer. Raises click.ClickException without one."""
         self.tell(question)
         return self.hear()
 
     def tell(self, question: Mapping[str, Any]) -> None:
-        """Ask without waiting; `hear` waits for the answer."""
+        """Send a question without waiting; `hear` waits for the answer."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(question) + "\n")
@@ -63,7 +63,7 @@ class Child:
             pass  # `hear` says that it died
 
     def hear(self) -> dict[str, Any]:
-        """The answer to the oldest question that has none. Raises click.ClickException."""
+        """Wait for the answer to the oldest open question. Raises click.ClickException."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
@@ -86,7 +86,7 @@ class Child:
 
 
 def serve(answer: Answer) -> None:
-    """In the child: answer every question until there are no more; errors are answers too."""
+    """Answer all questions, in the child process; errors are sent as answers too."""
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:
@@ -102,7 +102,7 @@ def serve(answer: Answer) -> None:
 
 
 def timed(call: Callable[[], object], seconds: float) -> list[float]:
-    """How long each call took, in seconds, while calling for `seconds`; at least 3 of them."""
+    """Time calls for `seconds`; returns the seconds of each, at least 3."""
     taken: list[float] = []
     end = time.perf_counter() + seconds
     while len(taken) < 3 or time.perf_counter() < end:

@@ -1,4 +1,4 @@
-"""A worker that drains a queue, once as it is and once with one decision undone."""
+"""A worker that drains a queue with one of its design decisions undone."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Drained:
         self._models.get()
 
     def run(self, count: int) -> dict[str, float]:
-        """Jobs a second, and processor time of each in ms, for `count` jobs that wait already."""
+        """Run `count` waiting jobs; returns jobs a second, and processor milliseconds of each."""
         queue = DirectoryQueue(self._pool, self._kind, disk=self._disk)
         quick = Disk("off")
         for _ in range(count):
@@ -88,7 +88,7 @@ class Drained:
         return {"per_second": count / wall, "cpu_ms": 1000 * cpu / count}
 
     def _drain(self, worker: Worker, queue: DirectoryQueue) -> tuple[float, float]:
-        """The wall clock and the processor's at the moment the queue was empty."""
+        """Return wall time and processor time at the moment the queue was empty."""
         if self._undo == ONE_AT_A_TIME:
             while worker.step():
                 pass

@@ -19,7 +19,7 @@ from scai.models.cards import AUTO, CLASSIFICATION, ModelCard, SpeedPolicy, load
 from scai.recognition import loading
 
 Call = Callable[[NDArray[np.generic]], object]
-# What a resident worker is told: the most images that come at once.
+# Largest inference batch of a resident worker.
 _BATCH = 8
 _call: Call | None = None
 _spec: TensorSpec | None = None
@@ -34,7 +34,7 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
 
 
 def load(question: dict[str, Any]) -> dict[str, Any]:
-    """Load the model: what loaded it, and in how many seconds.
+    """Load the model; returns the engine, and the seconds it took.
 
     "auto" does as a resident worker; its speed records lie in the folder "records".
     """
@@ -59,7 +59,7 @@ def load(question: dict[str, Any]) -> dict[str, Any]:
 
 
 def measure(batch: int, seconds: float) -> dict[str, float]:
-    """Images a second, and the median time of a call in milliseconds."""
+    """Measure images a second, and the median milliseconds of a call."""
     assert _call is not None and _spec is not None
     call, images = _call, example(_spec, batch)
     if _one_by_one and batch > 1:
@@ -78,7 +78,7 @@ def measure(batch: int, seconds: float) -> dict[str, float]:
 
 
 def _plain(graph: Path) -> tuple[Call, TensorSpec, bool, str]:
-    """TensorFlow alone, as its own guide says: the call, its input, whether images go singly."""
+    """Load with plain TensorFlow: the call, its input, and whether images go one by one."""
     import tensorflow as tf
 
     if graph.is_dir():
@@ -105,7 +105,7 @@ def _plain(graph: Path) -> tuple[Call, TensorSpec, bool, str]:
 
 
 def _frozen(tf: Any, graph: Path) -> tuple[Any, Callable[[Any], list[Any]]]:
-    """A frozen TF1 graph as a function: its input tensor, and the call."""
+    """Load a frozen TF1 graph as a function; returns its input tensor and the call."""
     definition = tf.compat.v1.GraphDef()
     definition.ParseFromString(graph.read_bytes())
     used = {name.lstrip("^").split(":")[0] for node in definition.node for name in node.input}

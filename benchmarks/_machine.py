@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-# Libraries whose version decides a figure.
+# Libraries whose versions affect figures.
 LIBRARIES = (
     "tensorflow-cpu",
     "tensorflow",
@@ -26,7 +26,7 @@ LIBRARIES = (
 
 
 def machine(folder: Path = Path(".")) -> dict[str, Any]:
-    """This machine, and the file system that `folder` lies on."""
+    """Describe this machine, and the file system of `folder`."""
     processor = _from_file("/proc/cpuinfo", "model name") or platform.processor()
     memory = _from_file("/proc/meminfo", "MemTotal").split()
     affinity = getattr(os, "sched_getaffinity", None)
@@ -41,7 +41,7 @@ def machine(folder: Path = Path(".")) -> dict[str, Any]:
 
 
 def file_system(folder: Path) -> str:
-    """The kind of file system below `folder`; "unknown" where nobody tells."""
+    """Return the type of the file system of `folder`, or "unknown"."""
     best, kind = -1, "unknown"
     wanted = folder.resolve()
     try:
@@ -57,7 +57,7 @@ def file_system(folder: Path) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Python's version, SCAI's, and those of the installed libraries that decide figures."""
+    """Return the versions of Python, SCAI and the libraries that affect figures."""
     from scai import __version__
 
     found = {"python": platform.python_version(), "scai": __version__}
@@ -70,7 +70,7 @@ def versions() -> dict[str, str]:
 
 
 def command_line() -> str:
-    """How this program was called, without the folders of this machine."""
+    """Return the command line, without the folder of the program."""
     return " ".join([Path(sys.argv[0]).name, *map(shlex.quote, sys.argv[1:])])
 
 

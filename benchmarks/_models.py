@@ -1,4 +1,4 @@
-"""The model that most figures are about: MobileNetV2 for 224x224 pixels, with random weights.
+"""The model of most figures: MobileNetV2 for 224x224 pixels, with random weights.
 
 What the weights are does not change what a network costs, so none need be fetched.
 """
@@ -22,7 +22,7 @@ TFLITE = FOLDER / "mobilenet_v2.tflite"
 
 
 def mobilenet() -> tuple[Path, Path]:
-    """The SavedModel folder and the .tflite file, float32; made at the first call (a minute).
+    """Return the SavedModel folder and the .tflite file, float32; the first call makes both.
 
     Raises click.ClickException where TensorFlow is not installed or fails.
     """

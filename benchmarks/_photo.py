@@ -1,4 +1,4 @@
-"""A photo-like picture, the same on every machine, so that no file need be fetched."""
+"""Make a photo-like picture, the same on every machine, so that no download is needed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 
 @cache
 def photo(width: int = 640, height: int = 480, kilobytes: int = 100) -> bytes:
-    """A JPEG of that many pixels and, within a few percent, kilobytes (10^3 bytes)."""
+    """Make a JPEG of this size in pixels and, within a few percent, in kilobytes (10^3 bytes)."""
     import numpy as np
     from PIL import Image
 

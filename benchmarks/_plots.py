@@ -1,4 +1,4 @@
-"""The plots of a report: bars for its rows, one plot a unit, and its curves."""
+"""Draw the plots of a report: bars for its rows, one plot per unit, and its curves."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from benchmarks.report import Report, Row
 
 _COLOURS = ("#1f5f8b", "#d1703c", "#4c8c4a", "#8a5a9c", "#a8893a", "#5b6770")
-# Bars of one plot that differ more than this many times need a logarithmic axis.
+# A larger ratio of bars in one plot needs a logarithmic axis.
 _WIDE = 50
 
 
 def draw(report: Report, folder: Path) -> list[Path]:
-    """Draw what the report has into `folder`; the files, named after the report."""
+    """Draw the rows and curves of the report into `folder`; returns the files."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -35,7 +35,7 @@ def draw(report: Report, folder: Path) -> list[Path]:
 
 
 def _bars(title: str, unit: str, rows: list[Row], file: Path) -> None:
-    """A panel for each group: the rows whose names begin alike up to a colon."""
+    """Draw a panel for each group of rows, whose names share the text before a colon."""
     from matplotlib import pyplot
 
     groups: dict[str, list[Row]] = {}

@@ -1,4 +1,4 @@
-"""A process that claims from a queue folder, as a worker does; uses nothing but the queue's API."""
+"""A process that claims jobs from a queue folder through the API of the queue."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LONGEST = 40.0
 
 
 def answer(question: dict[str, Any]) -> dict[str, Any]:
-    """Do what "do" says in the folder "pool"; without it, import and try out all that is needed."""
+    """Run the action "do" on the folder "pool"; without "do", import everything and warm up."""
     if "do" not in question:
         with tempfile.TemporaryDirectory() as folder:
             drain(Path(folder))
@@ -38,7 +38,7 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
 
 
 def drain(pool: Path) -> dict[str, Any]:
-    """Claim and finish batches until none is left: when that began and ended, and how many."""
+    """Claim and finish all jobs; returns the times of begin and end, and the number of jobs."""
     with closing(_queue(pool)) as queue:
         begin, count = time.monotonic(), 0
         while claims := queue.claim(BATCH, 0):
@@ -49,7 +49,7 @@ def drain(pool: Path) -> dict[str, Any]:
 
 
 def wait(pool: Path, tickets: int, timeout: float) -> dict[str, Any]:
-    """Claim until so many came or `timeout` seconds are over: when each was in hand."""
+    """Claim `count` jobs, for at most `timeout` seconds; returns the time of each claim."""
     at: dict[str, float] = {}
     deadline = time.monotonic() + timeout
     with closing(_queue(pool)) as queue:
@@ -63,7 +63,7 @@ def wait(pool: Path, tickets: int, timeout: float) -> dict[str, Any]:
 
 
 def depth(pool: Path, seconds: float) -> dict[str, Any]:
-    """What a claim of a batch costs while the depth stays as it is, in milliseconds.
+    """Measure the milliseconds of a claim of several jobs at constant depth of the queue.
 
     `first` is the first claim of a new queue object, which has to read the folder; `median` and
     `longest` are of all later ones. `mean` is of all, the first included. Each batch is finished

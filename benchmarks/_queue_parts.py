@@ -43,7 +43,7 @@ _SESSION_BYTES, _SESSION_FILES = 16_384, 4
 
 
 def uploads(report: Report, rounds: int, work: Path, seconds: float) -> None:
-    """Sessions with a photo of 100 kB, each put into the queue, at three durabilities."""
+    """Measure uploads: sessions with a photo of 100 kB, put into the queue, at each durability."""
     data = photo()
     places = iter(range(1_000_000))
 
@@ -84,7 +84,7 @@ def uploads(report: Report, rounds: int, work: Path, seconds: float) -> None:
 
 
 def claims(report: Report, rounds: int, work: Path, tickets: int) -> None:
-    """So many tickets, claimed in batches of 8 and finished by 1 to 4 processes at once."""
+    """Measure claims: 1 to 4 processes claim `tickets` jobs, 8 at a time, and finish them."""
     children = [Child(_CHILD, {}) for _ in range(max(PROCESSES))]
     pools = [work / str(number) for number in range(rounds * len(PROCESSES))]
     for pool in pools:
@@ -117,7 +117,7 @@ def claims(report: Report, rounds: int, work: Path, tickets: int) -> None:
 
 
 def pick_up(report: Report, rounds: int, work: Path, tickets: int) -> None:
-    """From the moment a ticket is made until a waiting, idle process has it in hand."""
+    """Measure pick-up: from the creation of a ticket until an idle process has claimed it."""
     random.seed(1)
 
     def created(pool: Path, name: str) -> None:
@@ -173,7 +173,7 @@ def pick_up(report: Report, rounds: int, work: Path, tickets: int) -> None:
 
 
 def depth(report: Report, rounds: int, work: Path, depths: list[int], seconds: float) -> None:
-    """What the claim of a batch costs while so many tickets wait."""
+    """Measure depth: the cost of a claim while many tickets wait."""
     shown = {count: f"{count:,}" for count in depths}
     for count in depths:
         _sessions.tickets(work / str(count), count)
@@ -215,14 +215,14 @@ def depth(report: Report, rounds: int, work: Path, depths: list[int], seconds: f
 
 
 def start_up(report: Report, rounds: int, work: Path, tickets: int) -> None:
-    """A worker that starts while many tickets wait: process start to its first verdict."""
+    """Measure start-up: from a worker's start to its first verdict while many tickets wait."""
     root, disk = work / "session", Disk("off")
     root.mkdir()
 
     def begin(count: int) -> float:
         pool = work / str(count)
         queue = DirectoryQueue(pool, KIND, doorbell=False, disk=disk)
-        # Older than all others, so that it comes first.
+        # It is older than all others, so it is claimed first.
         session = _upload(root, queue, photo(), disk, before=86_400)
         command = [sys.executable, "-m", f"workers.{KIND}", f"--poolingdir={pool}"]
         started = time.perf_counter()
@@ -253,7 +253,7 @@ def start_up(report: Report, rounds: int, work: Path, tickets: int) -> None:
 
 
 def purges(report: Report, rounds: int, work: Path, sessions: int) -> None:
-    """Removing old sessions, against the removal of the same folders without a look."""
+    """Measure purge: removing old sessions, against shutil.rmtree of the same folders."""
     disk = os.statvfs(work)
     files = 2 * rounds * sessions * _SESSION_FILES
     room = disk.f_frsize * disk.f_bavail > 3 * rounds * sessions * _SESSION_BYTES
@@ -288,7 +288,7 @@ def purges(report: Report, rounds: int, work: Path, sessions: int) -> None:
 def _upload(
     root: Path, queue: DirectoryQueue, data: bytes, disk: Disk, before: float = 0
 ) -> Session:
-    """A new session and its ticket, as if it had come that many seconds ago."""
+    """Create a session and its ticket, dated back by that many seconds."""
 
     def now() -> float:
         return time.time() - before
@@ -300,7 +300,7 @@ def _upload(
 def _until_final(
     session: Session, started: float, process: subprocess.Popen[bytes], longest: float
 ) -> float:
-    """Seconds from `started` to the session's verdict. Raises click.ClickException."""
+    """Wait for the session's verdict; returns seconds since `started`. Raises ClickException."""
     while session.state not in FINAL:
         if process.poll() is not None or time.perf_counter() - started > longest:
             raise click.ClickException("the worker ended or took too long for its first verdict")

@@ -1,4 +1,4 @@
-"""Folders full of tickets or sessions, made fast, for benchmarks."""
+"""Make folders full of tickets or sessions fast, for benchmarks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KIND = "image_classification"
 
 
 def tickets(pool: Path, count: int) -> list[str]:
-    """Put `count` empty files into the queue folder, as a shell client would; their names."""
+    """Create `count` tickets in the queue folder, as a shell client would; returns their names."""
     pool.mkdir(parents=True, exist_ok=True)
     now = time.time()
     names = [new_name(now + number / 1000) for number in range(count)]
@@ -29,7 +29,7 @@ def tickets(pool: Path, count: int) -> list[str]:
 
 
 def finished_sessions(root: Path, count: int) -> None:
-    """Fill `root` with sessions that have their verdict, all alike but for their names."""
+    """Fill `root` with finished sessions that differ only in their names."""
     root.mkdir(parents=True)
     disk = Disk("off")
     upload = Upload(photo(64, 48, 1), ".jpg", "photo.jpg")

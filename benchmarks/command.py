@@ -1,4 +1,4 @@
-"""The `scai bench` command: runs the benchmarks of this folder.
+"""The `scai bench` command: run the benchmarks of this folder.
 
 A benchmark is a module with `run(rounds, quick, out, **options) -> Report`, imported when it is
 asked for. Options of its own stand in its list `OPTIONS` of click options.
@@ -18,7 +18,7 @@ from benchmarks.report import Report
 from scai.settings import ROOT
 
 OUT = ROOT / ".cache" / "bench"
-# The modules of this folder, what each measures, and about how long it takes on two cores.
+# Module -> what it measures, and its duration on two cores.
 BENCHMARKS = {
     "engine": ("images a second of each engine against plain TensorFlow", "10 min"),
     "service": ("upload to verdict over HTTP against the bare engine's loop", "10 min"),
@@ -32,7 +32,7 @@ ALL = "all"
 
 
 class Benchmarks(click.Group):
-    """One command a benchmark, made when it is asked for."""
+    """A command for each benchmark, made on demand."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*BENCHMARKS, ALL]
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def measure(name: str, rounds: int, quick: bool, out: Path, **options: Any) -> bool:
-    """Run one benchmark, print and write its report; False when it could not be run.
+    """Run one benchmark, print and write its report; returns whether it could be run.
 
     A benchmark that cannot be run here raises click.ClickException with the reason.
     """
@@ -78,7 +78,7 @@ def measure(name: str, rounds: int, quick: bool, out: Path, **options: Any) -> b
 
 
 def write(report: Report, folder: Path) -> list[Path]:
-    """Write <name>.json and the plots <name>-....png into `folder`; the files written."""
+    """Write <name>.json and the plots <name>-....png into `folder`; returns the files."""
     from benchmarks._plots import draw
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ def write(report: Report, folder: Path) -> list[Path]:
 
 def _about(name: str) -> str:
     if name == ALL:
-        return "All of these, one after the other (about 2 h)."
+        return "Run all of these, one after the other (about 2 h)."
     what, time = BENCHMARKS[name]
     return f"Measure {what} (about {time})."
 
@@ -108,17 +108,19 @@ def _command(name: str, names: list[str], text: str, own: list[click.Option]) ->
             type=click.IntRange(min=1),
             default=3,
             show_default=True,
-            help="how often each contender is measured, in turn with the others",
+            help="Number of rounds; contenders take turns in each.",
         ),
         click.Option(
-            ["--quick"], is_flag=True, help="less of everything: under a minute each, rougher"
+            ["--quick"],
+            is_flag=True,
+            help="Measure less: under a minute each, with rougher figures.",
         ),
         click.Option(
             ["--out"],
             type=click.Path(path_type=Path, file_okay=False),
             default=OUT,
             show_default=".cache/bench",
-            help="folder of the JSON and the plots",
+            help="Output folder of the JSON and the plots.",
         ),
     ]
     return click.Command(name, callback=run, params=[*shared, *own], help=text)

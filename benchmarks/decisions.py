@@ -1,4 +1,4 @@
-"""What each decision in the worker buys: it drains a full queue, once with each decision undone.
+"""The gain of each design decision in the worker: it drains a queue with each one undone.
 
 No HTTP and no clients take part, so the processor is the worker's alone. The sessions are made
 before the clock starts.
@@ -19,7 +19,7 @@ from benchmarks.harness import interleaved
 from benchmarks.report import Report
 from benchmarks.service_inputs import Subject, classification, detection
 
-# What is undone where it matters, and the jobs of one round.
+# Decisions to undo for each case, and the jobs of one round.
 _CLASSIFYING = (
     child.ONE_AT_A_TIME,
     child.NO_BATCHES,
@@ -35,7 +35,7 @@ _LARGE_PHOTO = (4000, 3000, 2500)
 
 
 def run(rounds: int, quick: bool, out: Path) -> Report:
-    """Measure; quick: the bundled classifier alone, on few jobs."""
+    """Run the benchmark; quick: the bundled classifier alone, with few jobs."""
     report = Report("decisions", "What each decision in the worker buys: jobs a second without it")
     folder = out / "decisions"
     jobs = _QUICK_JOBS if quick else _JOBS
@@ -47,7 +47,7 @@ def run(rounds: int, quick: bool, out: Path) -> Report:
 
 
 def _large(folder: Path) -> Subject:
-    """A photo of 12 megapixels for a model that is fed with means over areas."""
+    """Make a photo of 12 megapixels for a model with RESIZE = area."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "photo.jpg"
     file.write_bytes(photo(*_LARGE_PHOTO))
@@ -64,7 +64,7 @@ def _measure(
     rounds: int,
     jobs: int,
 ) -> None:
-    """Rows of jobs a second and processor time, and what each decision gives as a ratio."""
+    """Report jobs a second and processor time, and the gain of each decision as a ratio."""
     place = f"{subject.name}, {photo_name}"
     with ExitStack() as open_children:
         calls: dict[str, Callable[[], dict[str, Any]]] = {}

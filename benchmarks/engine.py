@@ -1,4 +1,4 @@
-"""Images a second of each engine, and of the one that SCAI takes by itself, against TensorFlow.
+"""Images a second of each engine, and of the one that SCAI chooses, against TensorFlow.
 
 Every contender has a process of its own that stays alive over the rounds; one measures at a time.
 """
@@ -25,7 +25,7 @@ from scai.settings import ROOT
 
 BATCHES = (1, 8)
 PLAIN = "plain TensorFlow"
-# Batch -> what auto must reach and what we work towards, times plain TensorFlow.
+# Batch -> bar and aim of auto, as a multiple of plain TensorFlow.
 PROMISED = {1: (3.0, 4.0), 8: (2.5, 3.5)}
 _FAKE = "fake"
 _CONFIGS = {
@@ -40,14 +40,14 @@ OPTIONS = [
         ["--model"],
         type=click.Choice(MODELS),
         multiple=True,
-        help="only this one (may be given several times)",
+        help="Measure only this one. Repeatable.",
     )
 ]
 
 
 @dataclass
 class Model:
-    """One model in one or more files, and the questions that load it, by contender."""
+    """One model in one or more files, and the question that loads it for each contender."""
 
     name: str
     contenders: dict[str, dict[str, Any]]
@@ -55,7 +55,7 @@ class Model:
 
 
 def run(rounds: int, quick: bool, out: Path, *, model: tuple[str, ...] = ()) -> Report:
-    """Measure; quick: one model, by default MobileNetV2's SavedModel, with fewer contenders."""
+    """Run the benchmark; quick: one model, by default MobileNetV2, with fewer contenders."""
     report = Report("engine", "Engines against plain TensorFlow, two batch sizes")
     chosen = model or (MODELS[:1] if quick else MODELS)
     models = [_mobilenet(quick)] if _MOBILENET in chosen else []
@@ -112,7 +112,7 @@ def _configured(card: ModelCard) -> dict[str, Any]:
 
 
 def _engines(graph: Path) -> list[str]:
-    """The installed engines that read this kind of file."""
+    """List the installed engines that read this format."""
     found = []
     for name in plugins.names("engines"):
         module = plugins.load("engines", name)
@@ -154,7 +154,7 @@ def _measure(report: Report, model: Model, rounds: int, seconds: float, records:
 def _ratio(
     report: Report, model: str, name: str, batch: int, bar: float | None, aim: float | None
 ) -> None:
-    """`name` over plain TensorFlow, from the medians; nothing where one was not measured."""
+    """Report the ratio of `name` to plain TensorFlow, if both were measured."""
     place = f"{model}, batch {batch}"
     try:
         ours, plain = (report.row(f"{place}: {each}") for each in (name, PLAIN))

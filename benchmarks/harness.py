@@ -12,7 +12,7 @@ from scai.cli.text import progress_line
 
 
 def interleaved(rounds: int, contenders: Mapping[str, Callable[[], Any]]) -> dict[str, list[Any]]:
-    """Call each contender once a round, one after the other, and collect what they return.
+    """Call each contender once per round, in turn, and collect their results.
 
     Every round begins with the next contender, so that none always comes first or after the same
     one. Values stand in the order of the rounds.
@@ -29,7 +29,7 @@ def interleaved(rounds: int, contenders: Mapping[str, Callable[[], Any]]) -> dic
 
 
 def progress(text: str) -> None:
-    """Say where we are: in place on a terminal, else a line each; "" clears the line."""
+    """Print progress: in place on a terminal, else a line each; "" clears the line."""
     if sys.stderr.isatty():
         progress_line(text[:100])
     elif text:
@@ -37,6 +37,6 @@ def progress(text: str) -> None:
 
 
 def percentile(values: list[float], share: float) -> float:
-    """The least of the values that at least `share` (0 to 1) of them do not pass."""
+    """Return the percentile: the least value that `share` (0 to 1) of the values do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, max(0, -int(-share * len(ordered) // 1) - 1))]

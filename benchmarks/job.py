@@ -33,13 +33,13 @@ from scai.storage.session import FINAL, Session, Upload
 KIND = "image_classification"
 JOB, RESIDENT = "job mode, process start to verdict", "resident worker, ticket to verdict"
 BAR, AIM = 1.0, 0.4
-# A look at the session every so many seconds, and the longest wait for it.
+# Seconds between two looks at the session, and the longest wait for its verdict.
 _LOOK = 0.002
 _LONGEST = 60.0
 
 
 def run(rounds: int, quick: bool, out: Path) -> Report:
-    """Measure in a folder of its own below `out`, which is removed at the end."""
+    """Run the benchmark in a temporary folder below `out`."""
     report = Report("job", "One photo of 640x480 pixels, 100 kB, with the bundled model")
     out.mkdir(parents=True, exist_ok=True)
     report.machine["file_system"] = file_system(out)
@@ -72,7 +72,7 @@ def _measure(report: Report, rounds: int, quick: bool, work: Path) -> None:
 
 
 class TimedQueue(DirectoryQueue):
-    """A queue that notes when the last ticket was placed."""
+    """A queue that records when its last ticket was created."""
 
     placed_at = 0.0
 
@@ -91,7 +91,7 @@ class Place:
         self._queue = TimedQueue(self._pool, KIND, doorbell=False, disk=self._disk)
 
     def job(self) -> float:
-        """Seconds from the start of a process for one session to its verdict."""
+        """Measure seconds from the start of a process for one session to its verdict."""
         session, _ = self._upload()
         started = time.perf_counter()
         process = self._worker("--runningmode=job", f"--sessname={session.name}")
@@ -101,13 +101,13 @@ class Place:
             process.wait()
 
     def visit(self) -> float:
-        """Seconds from the ticket of a session to its verdict by the resident worker."""
+        """Measure seconds from a session's ticket to its verdict by the resident worker."""
         session, put_at = self._upload()
         return self._verdict(session, self._process) - put_at
 
     @contextmanager
     def resident(self) -> Iterator[None]:
-        """A worker that watches the queue; warm when the block begins, gone when it ends."""
+        """Run a resident worker for the block; it is warm when the block begins."""
         self._process = self._worker("--runningmode=runtime")
         try:
             self.visit()
@@ -118,7 +118,7 @@ class Place:
             self._queue.close()
 
     def _upload(self) -> tuple[Session, float]:
-        """A new session with its ticket, and when that was put."""
+        """Create a session and its ticket; returns the session and the time of the ticket."""
         upload = Upload(photo(), ".jpg", "photo.jpg")
         session = Session.create(self._sessions, KIND, upload, queue=self._queue, disk=self._disk)
         return session, self._queue.placed_at
@@ -129,7 +129,7 @@ class Place:
         return _started(command)
 
     def _verdict(self, session: Session, process: subprocess.Popen[bytes]) -> float:
-        """When its verdict was there. Raises click.ClickException when none comes."""
+        """Wait for the verdict; returns its time. Raises click.ClickException without one."""
         end = time.perf_counter() + _LONGEST
         while (state := session.state) not in FINAL:
             if time.perf_counter() > end or process.poll() not in (None, 0):
@@ -142,7 +142,7 @@ class Place:
 
 
 def _python(code: str) -> float:
-    """Seconds that Python needs for it, start and end included."""
+    """Measure the seconds of a Python process, start and end included."""
     started = time.perf_counter()
     if _started([sys.executable, "-c", code]).wait():
         raise click.ClickException(f"python -c {code!r} failed")

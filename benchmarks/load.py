@@ -18,7 +18,7 @@ from collections.abc import Callable
 from benchmarks.load_loop import Client, Loop, Outcome
 from benchmarks.load_talks import Talk
 
-# How many connections an open loop holds at most; who comes later waits for one.
+# Maximum number of connections of an open loop; further talks wait.
 MOST_CONNECTIONS = 256
 
 Address = tuple[str, int]
@@ -34,7 +34,7 @@ def closed_loop(
     warm: float = 0.0,
     tick: Callable[[int], object] | None = None,
 ) -> Outcome:
-    """`clients` at once for `seconds`, or until `count` talks were begun.
+    """Run a closed loop of `clients` for `seconds`, or until `count` talks have begun.
 
     What ends in the first `warm` seconds is not counted, nor what ends after the last; failures
     count always. `tick(talks ended)` is called after each talk.
@@ -59,7 +59,7 @@ def closed_loop(
 def open_loop(
     address: Address, talk: Callable[[], Talk], rate: float, *, seconds: float
 ) -> Outcome:
-    """`rate` new talks a second, evenly spaced, for `seconds`; each counts from when it was due.
+    """Run an open loop: `rate` talks a second for `seconds`; latency counts from the due time.
 
     The measured time ends with the last answer, so `per_second` is below `rate` for a server
     that falls behind.

@@ -18,17 +18,17 @@ CONTENT_LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 _CHUNKED = re.compile(rb"(?i)\r\ntransfer-encoding: *chunked")
 _CLOSES = re.compile(rb"(?i)\r\nconnection: *close")
 _RECEIVE_BYTES = 1 << 16
-# So that an upload goes to the kernel in one call, in bytes.
+# Send buffer in bytes, so that an upload reaches the kernel in one call.
 _SEND_BUFFER = 1 << 20
-# When nothing was heard of the server for so long, in seconds, who waits counts as failed.
+# Seconds without any answer after which waiting talks count as failed.
 PATIENCE = 60.0
-# What a client waits after a failure, in seconds; a dead server would be asked without end.
+# Seconds that a client waits after a failure, so that a dead server is not flooded.
 _AFTER_FAILURE = 0.05
 
 
 @dataclass
 class Outcome:
-    """What came of a run.
+    """The outcome of a run.
 
     `latencies` in seconds are those of the talks that ended well; `failures` counts the others
     by reason; `wall` is the measured time and `cpu` the generator's own processor time, in
@@ -44,30 +44,30 @@ class Outcome:
 
     @property
     def failed(self) -> int:
-        """How many talks did not end well."""
+        """Number of failed talks."""
         return sum(self.failures.values())
 
     @property
     def per_second(self) -> float:
-        """Talks that ended well per second."""
+        """Successful talks a second."""
         return len(self.latencies) / self.wall if self.wall else 0.0
 
     @property
     def cpu_ms(self) -> float:
-        """The generator's own processor time for each talk, in milliseconds."""
+        """Processor milliseconds of the generator for each talk."""
         return 1000 * self.cpu / max(1, self.talks)
 
     def ms(self, share: float) -> float:
-        """The latency in ms that `share` (0 to 1) of the talks did not pass; nan for no talk."""
+        """Return a percentile of the latency in ms, `share` 0 to 1; nan without talks."""
         return 1000 * percentile(self.latencies, share) if self.latencies else float("nan")
 
     def why(self) -> str:
-        """The failures in words, "" when there were none."""
+        """Return the failures as text, "" without any."""
         return ", ".join(f"{count} x {reason}" for reason, count in self.failures.most_common())
 
 
 class Client:
-    """One connection and the talk that goes over it; `sock` is None once it is closed."""
+    """One connection and its current talk; `sock` is None once it is closed."""
 
     __slots__ = ("sock", "talk", "began", "request", "sent", "received", "sending")
 
@@ -82,7 +82,7 @@ class Client:
 
 
 class Loop:
-    """Runs talks until none is left.
+    """An event loop that runs talks until none is left.
 
     `free(client)` is told who has ended a talk; `arrivals` are moments (of perf_counter) and
     `due(moment)` is told when each has come.
@@ -107,14 +107,14 @@ class Loop:
         self.arrivals: Iterator[float] = iter(())
 
     def begin(self, client: Client | None, talk: Talk, moment: float) -> None:
-        """Let a client (None: a new one) have a talk whose latency counts from `moment`."""
+        """Start a talk of a client (None: a new one); its latency counts from `moment`."""
         client = client or Client()
         client.talk, client.began = talk, moment
         self._busy.add(client)
         self._advance(client, None)
 
     def run(self, counted_from: float, end: float) -> Outcome:
-        """Turn until every talk has ended; measures from `counted_from` to `end`."""
+        """Run until every talk has ended; measures from `counted_from` to `end`."""
         self._counted_from, self._end = counted_from, end
         outcome, cpu = self._outcome, time.thread_time()
         try:
@@ -147,7 +147,7 @@ class Loop:
             if self._timers:
                 wake.append(self._timers[0][0])
             for key, events in self._selector.select(max(0.0, min(wake) - now)):
-                # One of this round's events may have closed what another one is about.
+                # An earlier event of this round may have closed this connection.
                 if events & selectors.EVENT_WRITE and key.data.sock is key.fileobj:
                     self._send(key.data)
                 if events & selectors.EVENT_READ and key.data.sock is key.fileobj:
@@ -158,7 +158,7 @@ class Loop:
         heapq.heappush(self._timers, (time.perf_counter() + seconds, self._number, act))
 
     def _advance(self, client: Client, reply: Reply | None) -> None:
-        """Give the talk its reply and do what it wants next."""
+        """Send the reply to the talk and start its next step."""
         assert client.talk is not None
         try:
             wanted = client.talk.send(reply)
@@ -223,7 +223,7 @@ class Loop:
 
     def _lost(self, client: Client, reason: str) -> None:
         self._close(client)
-        # A server may close a connection on which nothing is asked.
+        # A server may close an idle connection.
         if client in self._busy:
             self._ended(client, reason)
 
@@ -242,7 +242,7 @@ class Loop:
         self._outcome.talks += 1
         self._last = max(self._last, now)
         if failure:
-            # What is left of its answer must not be taken for the next one's.
+            # The rest of its answer must not be read as the next answer.
             self._close(client)
             self._outcome.failures[failure] += 1
             self._later(_AFTER_FAILURE, lambda: self.free(client))
@@ -255,7 +255,7 @@ class Loop:
 
 
 def read_reply(received: bytes, closed: bool = False) -> Reply | None:
-    """The answer in the bytes that came so far, or None while it is not whole.
+    """Parse the answer from the bytes received so far; None while it is incomplete.
 
     `closed`: the server will send no more.
     """

@@ -1,4 +1,4 @@
-"""What a client says to a server, and what it takes for a good answer.
+"""The talks of a client with a server, and the checks of the answers.
 
 A talk is a generator: it yields requests (bytes of HTTP/1.1) or pauses (seconds, a float), gets a
 `Reply` for each request, returns when it has what it wanted and raises `Wrong` when it has not.
@@ -14,14 +14,14 @@ from typing import Any
 from scai.kinds import ROUTES, Routes
 
 _BOUNDARY = b"----------------8f1c5d0e2b7a"
-# How long one long-poll waits, and the pause after one that was answered too early, in seconds.
+# Seconds of one long-poll, and the pause after one that was answered too early.
 _WAIT = 30
 _PAUSE = 0.02
 _FINAL = ("complete", "failure")
 
 
 class Wrong(Exception):
-    """An answer is not what was wanted; the text is how the report calls it."""
+    """An answer is wrong; the text is its name in the report."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def scai_talk(kind: str, photo: bytes, check: Check | None = None) -> Callable[[
 
 
 def one_request(path: str, photo: bytes, field: str, check: Check) -> Callable[[], Talk]:
-    """Upload a photo in the multipart field `field` and be answered at once with the result."""
+    """Upload a photo in the multipart field `field`; the answer holds the result."""
     upload = post(path, photo, field)
 
     def talk() -> Talk:
@@ -95,7 +95,7 @@ def one_request(path: str, photo: bytes, field: str, check: Check) -> Callable[[
 
 
 def has_predictions(count: int) -> Check:
-    """A check that the answer's list `predictions` has exactly that many entries."""
+    """Make a check that the list `predictions` has exactly that many entries."""
 
     def check(answer: dict[str, Any]) -> None:
         found = answer.get("predictions")
@@ -108,7 +108,7 @@ def has_predictions(count: int) -> Check:
 
 
 def post(path: str, photo: bytes, field: str = "photo") -> bytes:
-    """A multipart upload of one JPEG."""
+    """Build a multipart upload of one JPEG."""
     head = (
         b"--" + _BOUNDARY + b"\r\n"
         b'Content-Disposition: form-data; name="' + field.encode() + b'"; '
@@ -123,7 +123,7 @@ def post(path: str, photo: bytes, field: str = "photo") -> bytes:
 
 
 def get(path: str) -> bytes:
-    """A request for one address."""
+    """Build a GET request."""
     return f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n".encode()
 
 

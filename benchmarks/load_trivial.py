@@ -1,4 +1,4 @@
-"""A server that does nothing but answer, to see what the clients of a benchmark cost alone."""
+"""A server that only answers, to measure the cost of the clients alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 from benchmarks.load_loop import CONTENT_LENGTH
 
-# Enough of SCAI's answers for its clients to go on; both requests are given the same.
+# Enough of SCAI's answers for its clients; both requests get the same one.
 _BODY = json.dumps({"sessname": "d-1", "sesskey": "k", "state": "complete", "predictions": []})
 _ANSWER = (
     f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(_BODY)}\r\n\r\n"
@@ -17,7 +17,7 @@ _ANSWER = (
 
 
 class _Protocol(asyncio.Protocol):
-    """Counts the bytes of each request until it is whole."""
+    """Count the bytes of each request until it is complete."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)

@@ -37,17 +37,16 @@ OPTIONS = [
         ["--peer"],
         type=click.Choice([peer.name for peer in PEERS]),
         multiple=True,
-        help="only this one (may be given several times)",
+        help="Measure only this one. Repeatable.",
     )
 ]
 SCAI = "SCAI"
 CLIENTS = 16
 _IDLE_TALKS = 40
-# How long a server may take until it answers, in seconds.
+# Seconds until a server must answer.
 _READY = 120.0
 _TRIAL_SECONDS = 3.0
-# What is promised, bar and aim: against peers with TensorFlow, and against the one that runs our
-# engine in our precision.
+# Bar and aim against peers with TensorFlow, and against the peer with our engine and precision.
 _PROMISED = {
     "flask-tensorflow": (2.0, 3.0),
     "litserve-tensorflow": (2.0, 3.0),
@@ -58,12 +57,12 @@ _PREDICTIONS = 5
 _OTHERS = "other programs, processors"
 
 Running = tuple[Address, int]
-# Below --out; the installations lie in "peers" of the default one and must stay.
+# Folder below --out; the installations in "peers" of the default one must stay.
 WORK = "peers-work"
 
 
 def run(rounds: int, quick: bool, out: Path, *, peer: tuple[str, ...] = ()) -> Report:
-    """Measure; a peer that cannot be installed or does not start is told of, and left out."""
+    """Run the benchmark; a peer that cannot be installed or started is noted and left out."""
     report = Report("peers", f"SCAI and other servers, {CLIENTS} clients, MobileNetV2 224 float32")
     work = out / WORK
     subject = classification(work, None)
@@ -107,7 +106,7 @@ class _Measured:
         self._peer_talk = one_request("/predict", photo, "photo", check)
 
     def scai(self) -> None:
-        """SCAI as it is installed: portal, one worker, everything flushed to the disk."""
+        """Measure SCAI as it is installed: portal, one worker, all writes flushed."""
         began = time.perf_counter()
         self._sites += 1
         folder = self._work / f"site-{self._sites}"
@@ -115,18 +114,18 @@ class _Measured:
             self._measure(SCAI, (running.address, running.process.pid), self._scai_talk, began)
 
     def peer(self, peer: Peer, setting: str) -> None:
-        """One peer in the setting that was found the best."""
+        """Measure one peer in its best setting."""
         began = time.perf_counter()
         with self._serving(peer, setting) as running:
             self._measure(peer.title, running, self._peer_talk, began)
 
     def clear(self) -> None:
-        """Remove what SCAI stored, only now: it would slow down the later rounds."""
+        """Remove SCAI's sessions at the end; earlier, that would slow down later rounds."""
         for folder in self._work.glob("site-*"):
             shutil.rmtree(folder, ignore_errors=True)
 
     def best_setting(self, peer: Peer) -> str:
-        """The name of the setting with the most images a second; "" where there is but one."""
+        """Find the setting with the most images a second; "" where there is only one."""
         if len(peer.settings) == 1:
             return next(iter(peer.settings))
         rates = {}
@@ -169,7 +168,7 @@ class _Measured:
 
     @contextmanager
     def _serving(self, peer: Peer, setting: str) -> Iterator[Running]:
-        """The peer, answering. Raises click.ClickException when it does not get so far."""
+        """Run the peer until the block ends. Raises click.ClickException if it does not answer."""
         port = free_port()
         filled = {"port": str(port), "cores": str(cores()), "programs": str(PROGRAMS)}
         first, *rest = [part.format(**filled) for part in peer.command]
@@ -199,16 +198,16 @@ class _Measured:
         return {
             "MODEL": str(SAVED_MODEL.resolve()),
             "PATH": f"{peer.bin}{os.pathsep}{os.environ.get('PATH', '')}",
-            # What the benchmark's own Python was told is not for another one.
+            # Settings of the benchmark's own Python do not apply to another one.
             "PYTHONPATH": "",
             "TF_CPP_MIN_LOG_LEVEL": "3",
             "CUDA_VISIBLE_DEVICES": "",
-            # No server of ours reports home while it is measured.
+            # No telemetry while it is measured.
             "BENTOML_DO_NOT_TRACK": "True",
         }
 
     def conclude(self, peers: list[Peer]) -> None:
-        """Ratios over the rounds."""
+        """Report the ratios of the rounds."""
         ours = self._report.row(f"{SCAI}, {CLIENTS} clients").values
         note = warning(self._report.row(_OTHERS).median) if peers else ""
         for peer in peers:

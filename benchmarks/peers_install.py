@@ -13,12 +13,12 @@ from scai.settings import ROOT
 
 FOLDER = ROOT / ".cache" / "bench" / "peers"
 PROGRAMS = Path(__file__).resolve().parent / "peer_programs"
-# A TensorFlow alone has hundreds of MB; in seconds.
+# Seconds; TensorFlow alone has hundreds of MB.
 _LONGEST_INSTALL = 900
 
 
 class NotInstalled(Exception):
-    """The peer's packages cannot be had here; the text says why in one line."""
+    """The peer's packages cannot be installed; the text is the reason in one line."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +39,16 @@ class Peer:
 
     @property
     def home(self) -> Path:
-        """The folder of its environment."""
+        """Folder of its virtual environment."""
         return FOLDER / (self.shares or self.name)
 
     @property
     def bin(self) -> Path:
-        """The folder of the environment's programs."""
+        """Folder of the programs of its environment."""
         return self.home / "bin"
 
     def versions(self) -> str:
-        """The versions of the packages asked for, as `name==version` in one line."""
+        """Return the versions of the packages as `name==version` in one line."""
         marker = self.home / "versions.txt"
         lines = marker.read_text().splitlines() if marker.exists() else []
         wanted = {package.lower().replace("_", "-") for package in self.packages}
@@ -106,7 +106,7 @@ PEERS = (
         _OPENVINO_COMMAND,
         settings=_openvino_settings("f32"),
     ),
-    # What a user gets who says nothing: bfloat16 where the processor has it.
+    # The default of a user: bfloat16 where the processor has it.
     Peer(
         "litserve-openvino-default",
         "LitServe, OpenVINO, its own precision",
@@ -119,7 +119,7 @@ PEERS = (
 
 
 def install(peer: Peer) -> None:
-    """Make the peer's environment unless it is there. Raises NotInstalled."""
+    """Make the peer's environment unless it exists. Raises NotInstalled."""
     marker = peer.home / "versions.txt"
     if marker.exists():
         return
@@ -147,7 +147,7 @@ def _pip(python: str, *arguments: str) -> str:
 
 
 def main() -> None:
-    """Install every peer; says which cannot be."""
+    """Install every peer; reports those that cannot be installed."""
     for peer in PEERS:
         try:
             install(peer)

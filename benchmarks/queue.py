@@ -1,4 +1,4 @@
-"""The queue that is a folder: uploads, pick-up, claims, great depth, start-up and the cleaner.
+"""The directory queue: uploads, pick-up, claims, depth, start-up and the cleaner.
 
 Only what any program may use is used: DirectoryQueue, Session, purge, and the worker's command.
 """
@@ -23,14 +23,14 @@ OPTIONS = [
         ["--part"],
         type=click.Choice(PARTS),
         multiple=True,
-        help="only this part (may be given several times)",
+        help="Measure only this part. Repeatable.",
     )
 ]
 _DEPTHS = [1_000, 10_000, 100_000, 1_000_000]
 
 
 def run(rounds: int, quick: bool, out: Path, *, part: tuple[str, ...] = ()) -> Report:
-    """Measure in a folder of its own below `out`, which is removed at the end."""
+    """Run the benchmark in a temporary folder below `out`."""
     report = Report("queue", "The queue folder")
     out.mkdir(parents=True, exist_ok=True)
     report.machine["file_system"] = file_system(out)
@@ -53,7 +53,7 @@ def run(rounds: int, quick: bool, out: Path, *, part: tuple[str, ...] = ()) -> R
             measure(report, rounds, work / name)
     finally:
         progress("tidying up")
-        # The program rm is twice as fast as Python at a million files.
+        # rm is twice as fast as Python for a million files.
         subprocess.run(["rm", "-rf", str(work)], check=False)
         progress("")
     return report

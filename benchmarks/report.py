@@ -19,7 +19,7 @@ from scai.cli.text import table
 
 @dataclass
 class Row:
-    """One figure: what was measured, its unit, and the value of each round (at least 3)."""
+    """One figure: its name, its unit, and the value of each round (at least 3)."""
 
     name: str
     unit: str
@@ -28,23 +28,23 @@ class Row:
 
     @property
     def median(self) -> float:
-        """The middle value of the rounds."""
+        """Median of the rounds."""
         return statistics.median(self.values)
 
     @property
     def low(self) -> float:
-        """The least value of the rounds."""
+        """Minimum of the rounds."""
         return min(self.values)
 
     @property
     def high(self) -> float:
-        """The greatest value of the rounds."""
+        """Maximum of the rounds."""
         return max(self.values)
 
 
 @dataclass
 class Ratio:
-    """A figure that is promised: `bar` must be reached, `aim` is what we work towards.
+    """A ratio: `bar` must be reached, `aim` is the goal.
 
     With `at_most`, smaller is better. `bar` and `aim` are None where nothing is promised.
     """
@@ -66,7 +66,7 @@ class Ratio:
 
 @dataclass
 class Report:
-    """What one run of a benchmark found. `name` is that of its files, `title` is for people.
+    """The results of one run. `name` is that of its files, `title` is for people.
 
     `series` are curves for plots: name -> {"x": [...], "y": [...], "xlabel": text,
     "ylabel": text}; those with the same two labels share a plot. "xscale" or "yscale" may be "log".
@@ -82,7 +82,7 @@ class Report:
     date: str = field(default_factory=lambda: time.strftime("%Y-%m-%d %H:%M:%S %z"))
 
     def add(self, name: str, unit: str, value: float, note: str = "") -> None:
-        """Append a round's value to the row of that name and unit, made at its first value."""
+        """Add a round's value to the row of that name and unit; the first value makes the row."""
         for row in self.rows:
             if (row.name, row.unit) == (name, unit):
                 row.values.append(float(value))
@@ -91,7 +91,7 @@ class Report:
         self.rows.append(Row(name, unit, [float(value)], note))
 
     def row(self, name: str, unit: str = "") -> Row:
-        """The first row of that name, or the one of that unit too. Raises KeyError."""
+        """Return the first row of that name, and of that unit if any. Raises KeyError."""
         for row in self.rows:
             if row.name == name and unit in ("", row.unit):
                 return row
@@ -106,7 +106,7 @@ class Report:
         at_most: bool = False,
         note: str = "",
     ) -> None:
-        """Add a promised figure."""
+        """Add a ratio."""
         self.ratios.append(Ratio(name, float(value), bar, aim, at_most, note))
 
     def print(self) -> None:
@@ -114,7 +114,7 @@ class Report:
         click.echo(self.table())
 
     def table(self) -> str:
-        """The report as text."""
+        """Format the report as text."""
         lines = ["", self.title, ""]
         if self.rows:
             head = ("measured", "median", "low", "high", "unit", "")
@@ -140,7 +140,7 @@ class Report:
         return "\n".join(lines + [f"- {note}" for note in self.notes])
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it, for JSON."""
+        """Return the report as JSON-ready values."""
         return {
             "name": self.name,
             "title": self.title,
@@ -178,7 +178,7 @@ class Report:
 
 
 def _number(value: float) -> str:
-    """Three figures, and whole thousands in full."""
+    """Format a number with three digits, or all digits from 1000 on."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
@@ -187,6 +187,6 @@ def _limit(value: float | None, at_most: bool) -> str:
 
 
 def _columns(rows: list[tuple[str, ...]]) -> list[str]:
-    """Rows as aligned lines with a rule below the first: columns 1 to 3 hold figures."""
+    """Align rows, with a rule below the first; columns 1 to 3 are figures."""
     lines = table(rows, right=(1, 2, 3))
     return [lines[0], "-" * max(map(len, lines)), *lines[1:]]

@@ -34,27 +34,27 @@ OPTIONS = [
         type=click.Choice(["both", "classification", "detection"]),
         default="both",
         show_default=True,
-        help="what to measure",
+        help="Kind of recognition to measure.",
     ),
     click.Option(
         ["--detector"],
         type=click.Path(path_type=Path),
-        help="a .tflite detector with its labels beside it (default: COCO SSD in ../shared/models)",
+        help="Detector, a .tflite with labels beside it (default: COCO SSD in ../shared/models).",
     ),
-    click.Option(["--photo"], type=click.Path(path_type=Path), help="a photo of your own"),
+    click.Option(["--photo"], type=click.Path(path_type=Path), help="Photo to upload."),
     click.Option(
         ["--tree"],
         type=click.Path(path_type=Path, exists=True, file_okay=False),
         multiple=True,
-        help="another checkout of SCAI whose server takes turns with this one's",
+        help="Another checkout of SCAI to compare with. Repeatable.",
     ),
-    click.Option(["--bundled"], is_flag=True, help="classify with the model that SCAI brings"),
+    click.Option(["--bundled"], is_flag=True, help="Classify with a model that comes with SCAI."),
 ]
 CLIENTS = (1, 4, 16, 64)
 _MAIN = 16
 _SHARES = (0.25, 0.5, 0.75, 0.9)
 _IDLE_TALKS = 40
-# What is promised: bar and aim.
+# Bars and aims.
 _RATE = (0.70, 0.85)
 _IDLE_MS = (12.0, 6.0)
 _NO_PROMISE: tuple[float | None, float | None] = (None, None)
@@ -72,7 +72,7 @@ def run(
     tree: tuple[Path, ...] = (),
     bundled: bool = False,
 ) -> Report:
-    """Measure both kinds; quick: fewer clients, shorter."""
+    """Run the benchmark for both kinds; quick: fewer clients, shorter."""
     report = Report("service", "Upload to verdict over HTTP, and the bare loop")
     work = out / "service"
     subjects = []
@@ -109,7 +109,7 @@ class _Measured:
         with ExitStack() as stack:
             bare = stack.enter_context(bare_loop(subject, 2 if self._quick else 5))
             report.notes.append(about(subject, bare))
-            # The service must find what the bare loop finds.
+            # The service must return what the bare loop returns.
             check = has_predictions(bare.facts["results"])
             self._talk = scai_talk(subject.kind, subject.photo.read_bytes(), check)
             sites = {"": stack.enter_context(site(subject, work / "site"))}
@@ -127,7 +127,7 @@ class _Measured:
         report.add(f"{subject.name}, failed of {self._ended} uploads", "answers", failed, why)
 
     def _contenders(self, label: str, site: Site, bare: Child) -> dict[str, Callable[[], object]]:
-        """What is measured in each round; the first round begins with the first."""
+        """The measurements of each round, by name."""
         name = f"{self._subject.name}{label}"
         found: dict[str, Callable[[], object]] = {
             f"{name}, {_MAIN} clients beside the bare loop": lambda: self._beside(name, site, bare),
@@ -143,7 +143,7 @@ class _Measured:
         return found
 
     def _beside(self, name: str, site: Site, bare: Child) -> None:
-        """The service at the clients that count, between two runs of the bare loop."""
+        """Measure the service with `_MAIN` clients, between two runs of the bare loop."""
         before = bare.ask({"seconds": self._seconds / 2})
         outcome = self._closed(name, site, _MAIN)
         after = bare.ask({"seconds": self._seconds / 2})
@@ -176,7 +176,7 @@ class _Measured:
         return outcome
 
     def _open(self, name: str, site: Site, share: float) -> None:
-        """New clients at a share of what the closed loop reached so far."""
+        """Measure new clients at a share of the closed loop's rate."""
         rate = share * self._report.row(f"{name}, {_MAIN} clients").median
         outcome = open_loop(site.address, self._talk, rate, seconds=self._seconds)
         case = f"{name}, new clients at {share:.0%} of the rate"
@@ -201,7 +201,7 @@ class _Measured:
         self._failures += outcome.failures
 
     def _conclude(self, label: str, site: Site) -> None:
-        """Ratios over the rounds, and memory after all of them."""
+        """Report the ratios of the rounds, and the memory after them."""
         name, report = f"{self._subject.name}{label}", self._report
         row = report.row
         ours = not label

@@ -1,4 +1,4 @@
-"""The bare loop: what the service does with a photo, without the service, as fast as it goes.
+"""The bare loop: the work of the service on a photo, without the service, as fast as possible.
 
 One process decodes, resizes and recognises one photo again and again with SCAI's own pixels,
 recognizer and engine; for detection it draws and encodes a PNG with OpenCV's default settings.
@@ -26,7 +26,7 @@ from scai.recognition.results import Result
 from scai.settings import ROOT
 
 _BATCH = 8
-# Pictures decoded ahead of the model.
+# Pictures to decode ahead of the model.
 _AHEAD = 2 * _BATCH
 _TRIAL_SECONDS = 0.8
 
@@ -47,16 +47,16 @@ class Bare:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The engine, and how many results the photo gives."""
+        """The engine, and the number of results for the photo."""
         [result] = self._infer(self._shared, [self._decode(self._shared)])
         return {"engine": self._shared.engine.name, "results": len(result)}
 
     def latencies(self, count: int) -> list[float]:
-        """How long one photo takes when nothing else is under way, in seconds, `count` times."""
+        """Measure the seconds of one photo at a time, `count` times."""
         return [self._timed() for _ in range(count)]
 
     def choose(self, trials: int) -> dict[str, float]:
-        """Try every way so often, in turn, and remember the fastest; the photos a second of each.
+        """Measure every way several times, in turn, and keep the fastest; returns photos a second.
 
         Of each way's trials the best counts: what disturbs a trial only ever takes away from it.
         """
@@ -68,7 +68,7 @@ class Bare:
         return tried
 
     def rate(self, seconds: float) -> tuple[float, float]:
-        """Photos a second of the fastest way, and its processor time for each in ms."""
+        """Measure photos a second of the fastest way, and processor milliseconds of each."""
         return self._rate(self._ways()[self._way], seconds)
 
     def _ways(self) -> dict[str, Callable[[float], int]]:
@@ -135,7 +135,7 @@ class Bare:
                 ready = [future.result() for future in ahead[:_BATCH]]
                 del ahead[:_BATCH]
                 results = self._infer(self._shared, ready)
-                # No more may lie about than two batches.
+                # At most two inference batches may wait.
                 for future in after:
                     future.result()
                 after = [

@@ -1,4 +1,4 @@
-"""What a service is measured with: the photo, and models files with one model each."""
+"""The inputs of a measurement: the photo, and models files with one model each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks._photo import photo
 from scai.models.cards import CLASSIFICATION, DETECTION
 from scai.settings import ROOT
 
-# A detector of photos, where one is at hand.
+# A detector for photos, where available.
 _DETECTOR = ROOT.parent / "shared" / "models" / "coco_ssd_mobilenet_v1_quant.tflite"
 _LABELS = ("*labelmap*.txt", "labels.txt")
 _CLASSES = 1000
@@ -20,7 +20,7 @@ _CLASSES = 1000
 
 @dataclass(frozen=True)
 class Subject:
-    """A kind of recognition to be measured: its models file, its photo, what a report calls it."""
+    """A kind of recognition to measure: its models file, its photo, its name in the report."""
 
     kind: str
     config: Path
@@ -29,7 +29,7 @@ class Subject:
 
     @property
     def name(self) -> str:
-        """In reports: classification or detection."""
+        """Name in reports: classification or detection."""
         return "classification" if self.kind == CLASSIFICATION else "detection"
 
     def environment(self) -> dict[str, str]:
@@ -43,7 +43,7 @@ class Subject:
 
 
 def classification(folder: Path, own_photo: Path | None, bundled: bool = False) -> Subject:
-    """MobileNetV2-224 as a SavedModel; `bundled`: the model that SCAI brings."""
+    """Prepare MobileNetV2-224 as a SavedModel; `bundled`: a model that comes with SCAI."""
     if bundled:
         config = ROOT / "usr" / "image_classification.config"
         return Subject(CLASSIFICATION, config, _photo(folder, own_photo), "objects")
@@ -62,7 +62,7 @@ def classification(folder: Path, own_photo: Path | None, bundled: bool = False) 
 
 
 def detection(folder: Path, own_photo: Path | None, detector: Path | None) -> Subject:
-    """The detector `detector` (.tflite, labels beside it), or one that is at hand."""
+    """Prepare the detector `detector` (.tflite, labels beside it), or an available one."""
     chosen = detector or (_DETECTOR if _DETECTOR.exists() else None)
     if chosen is None:
         config = ROOT / "usr" / "object_detection.config"
@@ -82,7 +82,7 @@ def detection(folder: Path, own_photo: Path | None, detector: Path | None) -> Su
 
 
 def _photo(folder: Path, own: Path | None) -> Path:
-    """The photo to upload: one's own, or one made here."""
+    """Return the photo to upload: the user's, or a generated one."""
     if own is not None:
         return own
     folder.mkdir(parents=True, exist_ok=True)

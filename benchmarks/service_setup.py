@@ -1,4 +1,4 @@
-"""What a measurement of a service needs around it: the installation, the bare loop, the clients."""
+"""The set-up of a measurement: the installation, the bare loop, the clients."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from benchmarks.service_inputs import Subject
 from benchmarks.service_site import Site, end, free_port, start, wait_for
 from scai.settings import ROOT
 
-# More than this of the processors, in cores, taken by other programs spoils a comparison.
+# Processor cores used by other programs that make a comparison unreliable.
 _OTHERS = 0.2
 
 
 def warning(others: float) -> str:
-    """What a ratio has to say when other programs took so many cores meanwhile; "" for few."""
+    """Write a warning when other programs used this many cores; "" for few."""
     return f"other programs took {others:.1f} cores: do not quote" if others > _OTHERS else ""
 
 
 def alone(report: Report, subject: Subject, work: Path, clients: int) -> None:
-    """What the clients take when the server does nothing: they share the processor with SCAI."""
+    """Measure the processor time of the clients alone, which share the processor with SCAI."""
     work.mkdir(parents=True, exist_ok=True)
     port, log = free_port(), work / "trivial.txt"
     command = [sys.executable, "-m", "benchmarks.load_trivial", str(port)]
@@ -45,7 +45,7 @@ def alone(report: Report, subject: Subject, work: Path, clients: int) -> None:
 
 @contextmanager
 def bare_loop(subject: Subject, trials: int) -> Iterator[Child]:
-    """The bare loop of a subject in a process of its own."""
+    """Start the bare loop of a subject in a process of its own."""
     child = Child(
         "benchmarks.service_bare",
         {
@@ -86,7 +86,7 @@ def site(
 
 
 def about(subject: Subject, bare: Child) -> str:
-    """Which model a subject has, and which way of the bare loop was the fastest."""
+    """Describe the model of a subject, and the fastest way of the bare loop."""
     ways: dict[str, Any] = bare.facts["ways"]
     best = max(ways, key=lambda way: ways[way])
     others = ", ".join(f"{way} {rate:.0f}" for way, rate in ways.items() if way != best)

@@ -1,4 +1,4 @@
-"""An installation to be measured: `scai up` in folders of its own, and what its processes use."""
+"""An installation to measure: `scai up` in temporary folders, and the usage of its processes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ import click
 
 from scai.settings import ROOT
 
-# How long an installation may take until it is ready, and until it has ended, in seconds.
+# Seconds until an installation must be ready, and until it must have ended.
 _READY = 90.0
 _END = 15.0
 _TICKS = os.sysconf("SC_CLK_TCK")
-# Roles by what their command line holds; the rest is the supervisor's.
+# Roles by text of their command line; other processes are the supervisor.
 ROLES = {
     "portal": "index.py",
     "classification worker": "workers.image_classification",
@@ -34,7 +34,7 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass
 class Usage:
-    """What the processes of one role use now: MB (10^6 bytes), seconds of processor time.
+    """Usage of the processes of one role: MB (10^6 bytes), seconds of processor time.
 
     `pss` shares out memory that several processes map, `uss` is what one alone holds.
     """
@@ -78,7 +78,7 @@ class Site:
             raise
 
     def usage(self) -> dict[str, Usage]:
-        """What each role uses, its descendants included."""
+        """Measure the usage of each role, its descendants included."""
         found = {SUPERVISOR: usage([self.process.pid])}
         for child in children(self.process.pid):
             line = command_line(child)
@@ -88,19 +88,19 @@ class Site:
         return found
 
     def said(self, word: str) -> str:
-        """The first line of the log with that word, or ""."""
+        """Return the first line of the log with that word, or ""."""
         lines = self._log.read_text(errors="replace").splitlines()
         return next((line for line in lines if word in line), "")
 
     def stop(self) -> None:
-        """End it and everything it started."""
+        """End the installation and all its processes."""
         end(self.process)
 
 
 def start(
     command: list[str], folder: Path, environment: Mapping[str, str], log: Path
 ) -> subprocess.Popen[bytes]:
-    """A server as a process group of its own that ends when this process does, however."""
+    """Start a server as a process group that ends with this process."""
     parent = os.getpid()
     libc = ctypes.CDLL(None)
 
@@ -125,7 +125,7 @@ def start(
 def wait_for(
     word: str, log: Path, process: subprocess.Popen[bytes], seconds: float = _READY
 ) -> None:
-    """Until the log holds the word. Raises click.ClickException with its last lines."""
+    """Wait until the log holds the word. Raises click.ClickException with its last lines."""
     deadline = time.monotonic() + seconds
     while word not in log.read_text(errors="replace"):
         if process.poll() is not None or time.monotonic() > deadline:
@@ -135,7 +135,7 @@ def wait_for(
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """SIGTERM, and SIGKILL to whatever of it is left after a while."""
+    """Send SIGTERM, and later SIGKILL to the remaining processes."""
     left = [(pid, _born(pid)) for pid in descendants(process.pid)]
     if process.poll() is None:
         process.terminate()
@@ -145,21 +145,21 @@ def end(process: subprocess.Popen[bytes]) -> None:
         process.kill()
         process.wait()
     for pid, born in left:
-        # The number may belong to somebody else by now.
+        # The id may belong to another process by now.
         if born and _born(pid) == born:
             with suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
 
 
 def free_port() -> int:
-    """A TCP port on which nothing listens now."""
+    """Return a free TCP port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def usage(pids: list[int]) -> Usage:
-    """What these processes use together; one that has ended meanwhile uses nothing."""
+    """Measure the usage of these processes together; ended processes use nothing."""
     total = Usage()
     for pid in pids:
         try:
@@ -185,7 +185,7 @@ def _add(total: Usage, process: Path) -> None:
 
 
 def processor_seconds() -> float:
-    """What all programs of this machine took of its processors since it was started."""
+    """Return the processor seconds of all programs since the machine was started."""
     user, nice, system, _, _, irq, softirq, steal, *_ = (
         int(ticks) for ticks in Path("/proc/stat").read_text().split("\n")[0].split()[1:]
     )
@@ -193,7 +193,7 @@ def processor_seconds() -> float:
 
 
 def children(pid: int) -> list[int]:
-    """The processes that this one started."""
+    """List the child processes of a process."""
     try:
         tasks = list(Path(f"/proc/{pid}/task").iterdir())
         return [int(c) for task in tasks for c in (task / "children").read_text().split()]
@@ -202,12 +202,12 @@ def children(pid: int) -> list[int]:
 
 
 def descendants(pid: int) -> list[int]:
-    """The processes below this one."""
+    """List all descendants of a process."""
     return [found for child in children(pid) for found in [child, *descendants(child)]]
 
 
 def command_line(pid: int) -> str:
-    """How a process was called, "" when there is none."""
+    """Return the command line of a process, "" when there is none."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     except OSError:
@@ -215,7 +215,7 @@ def command_line(pid: int) -> str:
 
 
 def _born(pid: int) -> str:
-    """When a process began, in the kernel's count; "" for one that has ended."""
+    """Return the start time of a process in kernel ticks; "" for one that has ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

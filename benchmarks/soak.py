@@ -29,22 +29,22 @@ OPTIONS = [
     click.Option(
         ["--images"],
         type=click.IntRange(min=200),
-        help="how many to upload (default: 100,000; quick: 2,000)",
+        help="Number of uploads (default: 100,000; quick: 2,000).",
     ),
     click.Option(
         ["--model"],
         default="objects",
         show_default=True,
-        help="a section of usr/image_classification.config",
+        help="Section of usr/image_classification.config.",
     ),
 ]
 CLIENTS = 16
 _IMAGES, _QUICK_IMAGES = 100_000, 2_000
 _SIZE = (240, 180, 8)  # width and height in pixels, kilobytes
 _SAMPLES = 200
-# The shares of the run that begin and end the comparison.
+# Shares of the run at the beginning and end to compare.
 _WARM, _WINDOW = 0.1, 0.05
-# What a process may grow by in MB, and in open files: bar, aim.
+# Growth of a process in MB, and in open files: bar, aim.
 _GROWTH_MB = (10.0, 2.0)
 _GROWTH_FILES = (0.0, 0.0)
 _PER = 100_000
@@ -54,31 +54,31 @@ _EXPECTED = 5
 
 @dataclass
 class Samples:
-    """What the processes used after so many images; one list entry a sample."""
+    """Usage of the processes after each number of images; one list entry a sample."""
 
     images: list[int] = field(default_factory=list)
     used: list[dict[str, Usage]] = field(default_factory=list)
 
     def add(self, images: int, used: dict[str, Usage]) -> None:
-        """Note what is used now."""
+        """Record the current usage."""
         self.images.append(images)
         self.used.append(used)
 
     def roles(self) -> list[str]:
-        """The processes that were there all the time."""
+        """List the roles that exist in every sample."""
         return [role for role in self.used[0] if all(role in used for used in self.used)]
 
     def curve(self, role: str, value: Callable[[Usage], float]) -> list[float]:
-        """One value of one role, sample by sample."""
+        """Return one value of one role, sample by sample."""
         return [value(used[role]) for used in self.used]
 
     def growth(self, role: str, value: Callable[[Usage], float]) -> float:
-        """The last samples' median less that of the first ones after the warm-up."""
+        """Return the difference of medians: last samples minus first ones after the warm-up."""
         begin, end = self._windows(role, value)
         return statistics.median(end) - statistics.median(begin)
 
     def leaked(self, role: str, value: Callable[[Usage], float]) -> float:
-        """The last samples' least value less that of the first ones after the warm-up.
+        """Return the difference of minima: last samples minus first ones after the warm-up.
 
         For what comes and goes with the jobs in hand: only what never goes is counted.
         """
@@ -88,14 +88,14 @@ class Samples:
     def _windows(
         self, role: str, value: Callable[[Usage], float]
     ) -> tuple[list[float], list[float]]:
-        """The samples just after the warm-up, and the last ones."""
+        """Return the samples just after the warm-up, and the last ones."""
         total = self.images[-1]
         curve = list(zip(self.images, self.curve(role, value), strict=True))
         begin = [y for x, y in curve if _WARM <= x / total <= _WARM + _WINDOW]
         return begin, [y for x, y in curve if x / total >= 1 - _WINDOW]
 
     def slope(self, role: str, value: Callable[[Usage], float]) -> float:
-        """Growth for 100,000 images after the warm-up, by least squares."""
+        """Fit the growth for 100,000 images after the warm-up, by least squares."""
         total = self.images[-1]
         curve = zip(self.images, self.curve(role, value), strict=True)
         late = [(x, y) for x, y in curve if x / total >= _WARM]
@@ -105,7 +105,7 @@ class Samples:
 def run(
     rounds: int, quick: bool, out: Path, *, images: int | None = None, model: str = "objects"
 ) -> Report:
-    """One long run, whatever `rounds` says."""
+    """Run the benchmark, once; `rounds` is ignored."""
     count = images or (_QUICK_IMAGES if quick else _IMAGES)
     report = Report("soak", f"{count:,} images through scai up, {CLIENTS} clients, model {model}")
     data = photo(*_SIZE)
@@ -123,7 +123,7 @@ def run(
     for role in samples.roles():
         _conclude(report, samples, role)
     report.notes.append(
-        # Shares (PSS, USS) change with whoever else maps the same libraries.
+        # PSS and USS change with other processes that map the same libraries.
         f"growth, of resident memory (RSS): the median of the last {_WINDOW:.0%} of the images "
         f"less that of the {_WINDOW:.0%} after the first {_WARM:.0%}; of open files, which come "
         "and go with the jobs in hand, the least of both; the cleaner ran every "
@@ -134,7 +134,7 @@ def run(
 
 
 class _Watch:
-    """Called after each image: takes a sample now and then, and says where we are."""
+    """A callback after each image, which takes samples and prints progress."""
 
     def __init__(self, running: Site, samples: Samples, count: int) -> None:
         self._running = running

@@ -1,4 +1,4 @@
-"""Draw usr/task404.jpg, the picture that is sent for a task that is not there.
+"""Draw usr/task404.jpg, the picture for a task that does not exist.
 
 python tools/artwork/placeholder.py [--output usr/task404.jpg]
 """
@@ -16,7 +16,7 @@ GROUND, INK, FRAME = (234, 240, 238), (19, 32, 28), (0, 107, 91)
 
 
 def placeholder() -> Image.Image:
-    """The corners of a viewfinder with nothing between them but a sentence."""
+    """Draw the corners of a viewfinder around a sentence."""
     picture = Image.new("RGB", (WIDTH, HEIGHT), GROUND)
     draw = ImageDraw.Draw(picture)
     inset, length, thick = 40, 56, 7

@@ -1,4 +1,4 @@
-"""Pages with figures written on them as by hand, and a blood smear, drawn by code."""
+"""Draw pages with handwritten figures, and a blood smear."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class _Page:
         self.dice = random.Random(seed)
 
     def rule(self, step: int, colour: Colour, *, squares: bool = False) -> None:
-        """Lines over the whole sheet, `step` px apart."""
+        """Draw lines over the whole sheet, `step` px apart."""
         width, height = self.image.size
         for y in range(step * _FINE, height, step * _FINE):
             self.draw.line([(0, y), (width, y)], fill=colour, width=_FINE)
@@ -65,7 +65,7 @@ class _Page:
     def write(
         self, figures: str, at: Point, height: float, ink: Colour, width: float, pace: float = 0.86
     ) -> None:
-        """`figures` from `at` (left, top) on, `height` px high, with a pen `width` px wide."""
+        """Write `figures` from `at` (left, top) on, `height` px high, with a pen of `width` px."""
         x, y = at
         for figure in figures:
             if figure in STROKES:
@@ -89,13 +89,13 @@ class _Page:
             self.draw.ellipse([(x - r, y - r), (x + r, y + r)], fill=ink)
 
     def finish(self) -> Image.Image:
-        """The sheet at its size."""
+        """Return the sheet as a picture of its size."""
         small = self.image.resize(self._size, Image.Resampling.LANCZOS)
         return small.filter(ImageFilter.GaussianBlur(0.5))
 
 
 def _smooth(points: Sequence[Point]) -> list[Point]:
-    """Many points on the Catmull-Rom curve through `points`."""
+    """Return many points on the Catmull-Rom curve through `points`."""
     way = [points[0], *points, points[-1]]
     curve: list[Point] = []
     for a, b, c, d in zip(way, way[1:], way[2:], way[3:], strict=False):

@@ -1,4 +1,4 @@
-"""Scenes with one thing in them, drawn by code: a ship, a truck, an aeroplane, a frog."""
+"""Draw scenes with one object each: a ship, a truck, an aeroplane, a frog."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Scene:
         return [(x * self._unit, y * self._unit) for x, y in points]
 
     def fade(self, y_from: float, y_to: float, top: Colour, bottom: Colour) -> None:
-        """A band over the whole width, from one colour to the other."""
+        """Draw a band over the whole width, from one colour to the other."""
         first, last = round(y_from * self._unit), round(y_to * self._unit)
         for y in range(first, last):
             part = (y - first) / max(1, last - first)
@@ -50,7 +50,7 @@ class _Scene:
     def strokes(
         self, seed: int, n: int, area: tuple[float, float, float, float], *colours: Colour
     ) -> None:
-        """Short level strokes here and there: waves, grass, gravel."""
+        """Draw short horizontal strokes at random places: waves, grass, gravel."""
         dice = random.Random(seed)
         x1, y1, x2, y2 = area
         for _ in range(n):
@@ -58,7 +58,7 @@ class _Scene:
             self.line(dice.choice(colours), 0.5, (x, y), (x + dice.uniform(1, 6), y))
 
     def finish(self) -> Image.Image:
-        """The picture at its size, its edges a little soft, as a lens has them."""
+        """Return the picture at its size, its edges slightly soft, as through a lens."""
         small = self.image.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
         return small.filter(ImageFilter.GaussianBlur(0.6))
 

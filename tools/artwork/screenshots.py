@@ -1,8 +1,8 @@
-"""The reference pictures of the portal in docs/screenshots/: python -m tools.artwork.screenshots.
+"""Take the screenshots in docs/screenshots/: python -m tools.artwork.screenshots.
 
-Starts a server of its own with empty folders, uses the page as a person does, and photographs
-every page: empty and full, light and dark, wide and narrow. Only pictures that the project made
-itself are shown. Needs the packages of requirements/dev.txt and a Chromium.
+Starts a server with empty folders, uses the page as a person does, and photographs every page:
+empty and full, light and dark, wide and narrow, with pictures of the project only. Needs the
+packages of requirements/dev.txt and a Chromium.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ FOLDER = ROOT / "docs" / "screenshots"
 WIDE, NARROW = (1280, 900), (360, 780)
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _VERDICT_MS = 60_000
-_TALLEST = 2200  # pixels of a picture
+_MAX_HEIGHT = 2200  # pixels of a picture
 _QUALITY = 72
 
 
 @click.command()
-@click.option("--only", default="", help="Only the pages whose name has this in it.")
-@click.option("--out", type=Path, default=FOLDER, help="Where the pictures go.")
+@click.option("--only", default="", help="Only pages whose name contains this text.")
+@click.option("--out", type=Path, default=FOLDER, help="Output folder.")
 def main(only: str, out: Path) -> None:
     """Photograph every page of the portal."""
     out.mkdir(parents=True, exist_ok=True)
     browser_path = next(filter(None, map(shutil.which, _BROWSERS)), None)
     if browser_path is None:
-        raise click.ClickException("no Chromium found: install one")
+        raise click.ClickException("expected Chromium, found none: install it")
     with server() as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
         for scheme, size in (("light", WIDE), ("dark", WIDE), ("light", NARROW), ("dark", NARROW)):
@@ -68,7 +68,7 @@ def main(only: str, out: Path) -> None:
 
 @contextmanager
 def server() -> Iterator[str]:
-    """A running SCAI with folders of its own; its address."""
+    """Run SCAI in temporary folders; returns its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -102,7 +102,7 @@ def server() -> Iterator[str]:
 
 
 def keep(page: Page, file: Path) -> None:
-    """The whole page as WebP; a page that is taller than `_TALLEST` is cut off there."""
+    """Save the whole page as WebP, at most `_MAX_HEIGHT` pixels high."""
     page.mouse.move(0, 0)
     # What is drawn only when it is scrolled to shall be there.
     page.add_style_tag(content="* { content-visibility: visible !important; }")
@@ -111,13 +111,13 @@ def keep(page: Page, file: Path) -> None:
     # Loaded is not painted: pictures may be decoded later than the page around them.
     page.evaluate("() => Promise.allSettled([...document.images].map((img) => img.decode()))")
     shot = Image.open(io.BytesIO(page.screenshot(full_page=True, animations="disabled")))
-    shot.crop((0, 0, shot.width, min(shot.height, _TALLEST))).save(
+    shot.crop((0, 0, shot.width, min(shot.height, _MAX_HEIGHT))).save(
         file, "WEBP", quality=_QUALITY, method=6
     )
 
 
 def opened(path: str) -> Callable[[Page, str], None]:
-    """A scene that is nothing but a page."""
+    """Make a scene that only opens a page."""
 
     def go(page: Page, url: str) -> None:
         page.goto(url + path)
@@ -127,7 +127,7 @@ def opened(path: str) -> Callable[[Page, str], None]:
 
 
 def settled(page: Page) -> None:
-    """Every photo of the home page has its verdict, and the shown one is there."""
+    """Wait until every photo of the home page has its result and the current one is visible."""
     page.wait_for_function(
         "() => { const photos = [...document.querySelectorAll('.tray-list > li')];"
         " return photos.length && photos.every((p) => p.dataset.state === 'done'); }",
@@ -138,7 +138,7 @@ def settled(page: Page) -> None:
 
 
 def fresh(page: Page, url: str) -> None:
-    """The home page without the photos of the scene before."""
+    """Open the home page and remove the photos of the previous scene."""
     page.goto(f"{url}/?lang=en")
     page.wait_for_load_state("networkidle")
     for button in page.locator(".tray .clear:visible").all():
@@ -146,13 +146,13 @@ def fresh(page: Page, url: str) -> None:
 
 
 def samples(form: str, names: tuple[str, ...]) -> Callable[[Page, str], None]:
-    """The home page after these samples were given to one of its forms."""
+    """Make a scene that sends these samples with a form of the home page."""
 
     def go(page: Page, url: str) -> None:
         fresh(page, url)
         for name in names:
             sample = page.locator(f'#{form} .sample[data-name="{name}.webp"]')
-            # On a phone they make room for the photos once there are some.
+            # On a phone, samples disappear as soon as there are photos.
             if sample.is_visible():
                 sample.click()
                 page.wait_for_timeout(500)
@@ -162,7 +162,7 @@ def samples(form: str, names: tuple[str, ...]) -> Callable[[Page, str], None]:
 
 
 def pad(page: Page, url: str) -> None:
-    """The home page after a seven was drawn."""
+    """Draw a seven on the home page."""
     fresh(page, url)
     page.locator("#imageclassification [data-way=pad]").click()
     canvas = page.locator("#imageclassification canvas")
@@ -179,7 +179,7 @@ def pad(page: Page, url: str) -> None:
 
 
 def batch(page: Page, url: str) -> None:
-    """The batch page after a ZIP of all classification samples."""
+    """Open the batch page after uploading a ZIP of all classification samples."""
     page.goto(f"{url}/batch")
     page.wait_for_load_state("networkidle")
     packed = io.BytesIO()
