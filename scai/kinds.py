@@ -20,8 +20,9 @@ from scai.errors import ConfigError
 FOLDER = Path(__file__).resolve().parent.parent / "workers"
 # What a result is: scored labels of the whole picture, or scored boxes in it.
 LABELS, BOXES = "labels", "boxes"
-# What an upload may be; scai/jobs/inputs.py checks it.
+# What an upload may be: scai/jobs/inputs.py judges it, scai/worker/decoding.py decodes it.
 PICTURE = "picture"
+INPUT_TYPES = (PICTURE,)
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _ADDRESS = re.compile(r"/[A-Za-z0-9_./-]+")
 # A singular among the words, and its plural, which catalogues translate for both.
@@ -98,9 +99,10 @@ class Kind:
 
     `name` is its key everywhere: in the queue, in sessions, in file names. `title` is its name for
     people. `shape` is that of its results, LABELS or BOXES; `draws` says whether they are drawn on
-    the picture. `upload`, `result`, `input` and `output` are its addresses; `output` is None for
-    a kind that does not draw. `slug` starts the ids of its elements in pages, and `button` is the
-    id of the one that sends a photo. `job` is its name in `scai submit --job`.
+    the picture. `input_type`, of INPUT_TYPES, is what an upload may be. `upload`, `result`, `input`
+    and `output` are its addresses; `output` is None for a kind that does not draw. `slug` starts
+    the ids of its elements in pages, and `button` is the id of the one that sends a photo. `job` is
+    its name in `scai submit --job`.
     """
 
     name: str
@@ -221,7 +223,7 @@ class _Table:
         draws = self._table.pop("draws", shape == BOXES)
         self._check("draws", isinstance(draws, bool), "true or false", draws)
         input_type = self._text("input_type", PICTURE)
-        self._check("input_type", input_type == PICTURE, PICTURE, input_type)
+        self._check("input_type", input_type in INPUT_TYPES, " or ".join(INPUT_TYPES), input_type)
         slug = self._text("slug", name.replace("_", ""))
         one, many = _COUNTED[shape]
         own = {"question": title, "one": one, "many": many}

@@ -1,4 +1,4 @@
-"""The command line that every kind of worker shares: the seed's flags, and how a worker runs."""
+"""The command line of every worker program, and how a worker runs."""
 
 from __future__ import annotations
 
@@ -19,23 +19,24 @@ import click
 from scai import logs, queues, settings
 from scai.engines.base import cores
 from scai.errors import BadImage, ConfigError, EngineError, ScaiError
+from scai.kinds import Kind
 from scai.models import cards
 from scai.monitoring.journal import Journal
-from scai.pictures.header import Limits
-from scai.pictures.pixels import read_picture
+from scai.pictures.header import DEFAULT_LIMITS, Limits
 from scai.processes import EXIT_CONFIG, die_with_parent
 from scai.recognition.loaded_models import ModelCache
 from scai.recognition.recognizer import Recognizer
 from scai.settings import Settings
 from scai.storage.disk import Disk
 from scai.storage.session import FINAL, Session
+from scai.worker.decoding import DECODERS
 from scai.worker.pipeline import Worker
 
 log = logging.getLogger(__name__)
 
 Build = Callable[[cards.ModelCard, int], Recognizer]
 
-# The flag of the worker -> the setting it stands for.
+# Flag of the worker -> name of the setting.
 _SETTINGS = {
     "usedconfig": "usedconfig",
     "checktimeperiod": "checktimeperiod",
@@ -46,25 +47,25 @@ _SETTINGS = {
 
 
 def options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the flags of the seed's worker programs."""
+    """Add the flags of the seed's worker programs to a command."""
     for option in reversed(
         (
-            click.option("--config", type=click.Path(), help="ini file of the models"),
-            click.option("--usedconfig", help="section of it to load (default: default)"),
-            click.option("--poolingdir", type=click.Path(), help="queue folder"),
-            click.option("--sesspath", type=click.Path(), help="folder of the sessions"),
+            click.option("--config", type=click.Path(), help="Models file (ini)."),
+            click.option("--usedconfig", help="Section of it to load (default: default)."),
+            click.option("--poolingdir", type=click.Path(), help="Queue folder."),
+            click.option("--sesspath", type=click.Path(), help="Folder of the sessions."),
             click.option(
                 "--checktimeperiod",
                 "--checktimeperoid",
-                help="seconds between two looks into the queue folder (default: 2)",
+                help="Seconds between two reads of the queue folder (default: 2).",
             ),
             click.option(
                 "--runningmode",
                 type=click.Choice(["runtime", "job"]),
-                help="runtime: stay and watch the queue; job: run --sessname and exit",
+                help="runtime: stay and watch the queue; job: run --sessname and exit.",
             ),
-            click.option("--sessname", default="", help="the session to run in job mode"),
-            click.option("--batch", help="most images in one inference (default: 8)"),
+            click.option("--sessname", default="", help="Session to run in job mode."),
+            click.option("--batch", help="Largest inference batch (default: 8)."),
         )
     ):
         command = option(command)
@@ -72,9 +73,9 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def start(main: Callable[[], None]) -> None:
-    """Run a worker program, and end the process without taking its libraries down one by one.
+    """Run a worker program, then exit without the libraries' own clean-up.
 
-    That takes them longer than a picture, and all that counts is written by then.
+    Their clean-up takes longer than a picture, and every verdict is on the disk by then.
     """
     try:
         main()
@@ -88,37 +89,40 @@ def start(main: Callable[[], None]) -> None:
 
 
 def run(kind: str, build: Build, flags: Mapping[str, Any], image: Path | None = None) -> None:
-    """Be a worker of `kind` until it is told to stop; exits the process with its status.
+    """Run a worker of `kind` until a signal stops it; exits the process with its status.
 
-    `flags` are the values of `options`; those that are named as a key of the model's section take
-    its place. With `image`, that one file is recognised, printed, and the program ends.
+    `flags` are the values of `options`; a flag that is named like a key of the model's section
+    replaces its value. With `image`, the result of that one file is printed instead.
     """
     die_with_parent()
     if not gc.isenabled():
-        # What is loaded now stays to the end: no collection has to look at it again.
+        # What is loaded now stays to the end: no collection has to visit it again.
         gc.freeze()
         gc.enable()
     try:
-        chosen = settings.load({name: flags.get(flag) for flag, name in _SETTINGS.items()})
-        logs.set_up(kind, chosen.loglevel, chosen.logformat)
-        config = Path(flags.get("config") or chosen.models_file(kind))
+        values = settings.load({name: flags.get(flag) for flag, name in _SETTINGS.items()})
+        logs.set_up(kind, values.loglevel, values.logformat)
+        if kind not in values.kinds:
+            known = ", ".join(values.kinds)
+            raise ConfigError(f"expected one of the kinds {known}; SCAI_WORKERSPATH names others")
+        config = Path(flags.get("config") or values.models_file(kind))
 
         def load(section: str) -> Recognizer:
             overrides = flags if section == default else {}
             card = cards.load_card(config, section, kind, overrides)
-            policy = speed_policy(chosen, at_start=section == default and not one)
+            policy = speed_policy(values, at_start=section == default and not one)
             return build(replace(card, speed_policy=policy), batch)
 
-        one = image is not None or chosen.runningmode == "job"
-        # Told that one picture comes at a time, an engine starts faster.
-        batch = 1 if one else chosen.batch
-        default = cards.resolve(config, chosen.usedconfig)
+        one = image is not None or values.runningmode == "job"
+        # An engine that expects one picture at a time starts faster.
+        batch = 1 if one else values.batch
+        default = cards.resolve(config, values.usedconfig)
         models = ModelCache(
-            load, default, chosen.max_models, resolve=lambda name: cards.resolve(config, name)
+            load, default, values.max_models, resolve=lambda name: cards.resolve(config, name)
         )
         if image is not None:
-            sys.exit(_one_file(models.get(), image))
-        sys.exit(_serve(kind, models, chosen, flags))
+            sys.exit(_one_file(values.kinds[kind], models.get(), image))
+        sys.exit(_serve(values.kinds[kind], models, values, flags))
     except (ConfigError, EngineError, BadImage) as error:
         click.echo(f"{kind}: {error.message}", err=True)
         sys.exit(EXIT_CONFIG)
@@ -127,38 +131,41 @@ def run(kind: str, build: Build, flags: Mapping[str, Any], image: Path | None = 
         sys.exit(EXIT_CONFIG)
 
 
-def speed_policy(chosen: Settings, *, at_start: bool) -> cards.SpeedPolicy:
+def speed_policy(values: Settings, *, at_start: bool) -> cards.SpeedPolicy:
     """What may be done to run a model faster: speed trials only when a resident worker starts.
 
-    A client who asks for another model is waiting, and so is everybody behind: that model runs by
-    an earlier speed record, or by its engine's default plan.
+    A job that names another model waits while it is loaded, and so do all jobs behind it: that
+    model runs by an earlier speed record, or by its engine's default plan.
     """
-    return cards.SpeedPolicy(chosen.cachepath, use=chosen.measure == "on", run_trials=at_start)
+    return cards.SpeedPolicy(values.cachepath, use=values.measure == "on", run_trials=at_start)
 
 
-def _one_file(recognizer: Recognizer, image: Path) -> int:
+def _one_file(kind: Kind, recognizer: Recognizer, image: Path) -> int:
     try:
         data = image.read_bytes()
     except OSError as error:
         raise BadImage(f"{image}: {error.strerror}") from error
-    [result] = recognizer.recognize([read_picture(data, least=recognizer.needed_sides).pixels])
+    decoded = DECODERS[kind.input_type](data, DEFAULT_LIMITS, recognizer.needed_sides)
+    [result] = recognizer.recognize([decoded.pixels])
     click.echo(json.dumps(result.to_dict(), ensure_ascii=False, indent=1))
     return 0
 
 
-def _serve(kind: str, models: ModelCache, chosen: Settings, flags: Mapping[str, Any]) -> int:
-    pool = Path(flags.get("poolingdir") or chosen.pool(kind))
-    disk = Disk(chosen.durability)
-    resident = chosen.runningmode != "job"
-    queue = queues.open(chosen, kind, pool=pool, doorbell=resident, disk=disk)
+def _serve(kind: Kind, models: ModelCache, values: Settings, flags: Mapping[str, Any]) -> int:
+    pool = Path(flags.get("poolingdir") or values.pool(kind.name))
+    disk = Disk(values.durability)
+    resident = values.runningmode != "job"
+    queue = queues.open(values, kind.name, pool=pool, doorbell=resident, disk=disk)
     worker = Worker(
         queue,
         models,
-        chosen.sessionpath,
-        batch=chosen.batch,
-        batch_wait=chosen.batch_wait,
-        max_attempts=chosen.max_attempts,
-        limits=Limits(chosen.max_upload_bytes, chosen.max_pixels),
+        values.sessionpath,
+        batch=values.batch,
+        batch_wait=values.batch_wait,
+        max_attempts=values.max_attempts,
+        limits=Limits(values.max_upload_bytes, values.max_pixels),
+        decode=DECODERS[kind.input_type],
+        draws=kind.draws,
         disk=disk,
         threads=cores(),
         tell=queue.announce,
@@ -171,33 +178,33 @@ def _serve(kind: str, models: ModelCache, chosen: Settings, flags: Mapping[str, 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     try:
-        if chosen.runningmode == "job":
-            return _one_session(worker, chosen, flags["sessname"])
-        # Measuring and loading a model may take a minute: until then, it is seen to be on its way.
-        queue.announce(kind=kind, warm=False)
+        if values.runningmode == "job":
+            return _one_session(worker, values, flags["sessname"])
+        # Loading a model and trying engines may take a minute; the status shows it meanwhile.
+        queue.announce(kind=kind.name, warm=False)
         recognizer = models.get()
         queue.announce(
-            kind=kind,
+            kind=kind.name,
             model=recognizer.card.name,
             engine=recognizer.engine.name,
             plan=str(recognizer.engine.plan),
             measured=dict(recognizer.engine.speed_record),
-            batch=min(chosen.batch, recognizer.max_batch),
+            batch=min(values.batch, recognizer.max_batch),
             warm=True,
         )
         log.info("watching %s with %s on %s", pool, recognizer.card.name, recognizer.engine.name)
-        worker.run(chosen.checktimeperiod)
+        worker.run(values.checktimeperiod)
         log.info("stopped")
         return 0
     finally:
         worker.close()
 
 
-def _one_session(worker: Worker, chosen: Settings, name: str) -> int:
+def _one_session(worker: Worker, values: Settings, name: str) -> int:
     if not name:
         raise ConfigError("--runningmode=job needs --sessname, the session to run")
     try:
-        session = Session(chosen.sessionpath, name)
+        session = Session(values.sessionpath, name)
         worker.run_session(name)
         state = session.state
     except ScaiError as error:

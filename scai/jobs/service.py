@@ -11,12 +11,13 @@ from typing import Any
 
 from scai import queues
 from scai.errors import Busy, InUse, NotFound
+from scai.jobs import inputs
 from scai.jobs.depth import Depth
 from scai.jobs.following import Follower, Stream
 from scai.jobs.places import Places
 from scai.jobs.waiters import Waiters
 from scai.models.client_options import ClientOptions
-from scai.pictures.header import SUFFIXES, Limits, probe
+from scai.pictures.header import Limits
 from scai.queues.base import JobQueue
 from scai.settings import Settings
 from scai.storage.disk import Disk, spread, storage_error
@@ -79,11 +80,12 @@ class JobService:
         """
         queue = self._queue(kind)
         chosen = self._options.parse(kind, params or {})
-        info = probe(picture, self._limits)
+        input_type = inputs.of(self.settings.kinds[kind])
+        info = input_type.probe(picture, self._limits)
         self._refuse_when_full(kind)
         name = _base_name(filename)
         data, file = (picture, None) if isinstance(picture, bytes) else (b"", picture)
-        upload = Upload(data, _suffix(name, info.suffix), name, file)
+        upload = Upload(data, _suffix(name, input_type, info.suffix), name, file)
         try:
             session = Session.create(
                 self.settings.sessionpath,
@@ -96,7 +98,7 @@ class JobService:
         except OSError as error:
             log.error("upload not stored: %s", error)
             raise storage_error(error) from error
-        log.info("session %s: %s %dx%d accepted", session.name, kind, info.width, info.height)
+        log.info("session %s: %s %s accepted", session.name, kind, info.size)
         return session
 
     def check(self, kind: str, params: Mapping[str, str]) -> dict[str, str | float]:
@@ -229,10 +231,10 @@ def _base_name(filename: str) -> str:
     return "".join(c for c in last if c.isprintable())[:_LONGEST_NAME]
 
 
-def _suffix(name: str, by_content: str) -> str:
-    """The client's suffix, in its own case, when it is one of a picture; else the content's."""
+def _suffix(name: str, input_type: inputs.InputType, by_content: str) -> str:
+    """The client's suffix, in its own case, if such an input may have it; else `by_content`."""
     own = Path(name).suffix
-    return own if own.lower() in SUFFIXES else by_content
+    return own if own.lower() in input_type.suffixes else by_content
 
 
 def build(settings: Settings) -> JobService:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 from flask import Response, current_app, render_template, request
 
 from scai import __version__
+from scai.jobs import inputs
 from scai.kinds import Kind
 from scai.settings import ROOT
 from scai.web import addresses, csrf, language, scripts
@@ -47,7 +49,7 @@ def render(template: str, name: str, status: int = 200, **values: object) -> Res
         lang=tag,
         languages=LANGUAGES,
         here=addresses.in_language,
-        kinds_known={kind.name: kind.to_dict(words.say) for kind in kinds.values()},
+        kinds_known={name: _for_pages(kind, words) for name, kind in kinds.items()},
         catalogues=_catalogues(tag, name),
         page_modules=_page_modules,
         menu=[entry for entry in MENU if entry[0] in current_app.view_functions],
@@ -65,6 +67,14 @@ def render(template: str, name: str, status: int = 200, **values: object) -> Res
             language.COOKIE, tag, max_age=language.MAX_AGE, samesite="Lax", secure=request.is_secure
         )
     return csrf.set_cookie(response)
+
+
+def _for_pages(kind: Kind, words: Words) -> dict[str, Any]:
+    """A kind of recognition for templates and scripts: `Kind.to_dict` in the reader's language.
+
+    `accept` lists the media types of files that it takes, as a file chooser expects them.
+    """
+    return {**kind.to_dict(words.say), "accept": ",".join(inputs.of(kind).media_types)}
 
 
 def _page_modules(name: str) -> tuple[str, ...]:

@@ -23,13 +23,14 @@ from pathlib import Path
 
 from scai.monitoring.journal import Journal
 from scai.pictures.header import Limits
-from scai.pictures.pixels import Picture, read_picture
+from scai.pictures.pixels import read_picture
 from scai.queues.base import Claim, JobQueue
 from scai.recognition.loaded_models import ModelCache
 from scai.storage.disk import Disk
 from scai.storage.session import FINAL, Session
 from scai.worker.admission import Admission
 from scai.worker.batching import InferenceQueue
+from scai.worker.decoding import Decode
 from scai.worker.inference import infer
 from scai.worker.outcomes import Later, Outcome
 from scai.worker.task import NoTicket, Task
@@ -42,15 +43,13 @@ _NAP = 0.1
 # Inference batches in hand at once: one in the engine, one gathering, one being written.
 _BATCHES_IN_HAND = 3
 
-Read = Callable[[bytes, Limits, tuple[int, int] | None], Picture]
-
 
 class Worker:
     """Turns jobs of one queue into verdicts.
 
     batch: most pictures in one inference; batch_wait: seconds that a batch may wait for more;
-    max_attempts: deaths of a worker before a job is given up; limits: of an input; read: decodes
-    an input, keeping these (height, width) at least; draws: whether results are drawn on pictures;
+    max_attempts: deaths of a worker before a job is given up; limits: of an input; decode: turns
+    its bytes into pixels; draws: whether results are drawn on pictures;
     memory: bytes of decoded pictures beyond which decoding waits; threads: for decoding, and
     twice as many for writing; tell: gets facts for people every report_period seconds;
     journal: gets an entry of each verdict, and is closed at the end
@@ -66,7 +65,7 @@ class Worker:
         batch_wait: float = 0.0,
         max_attempts: int = 3,
         limits: Limits | None = None,
-        read: Read = read_picture,
+        decode: Decode = read_picture,
         draws: bool = True,
         memory: int = 256_000_000,
         disk: Disk | None = None,
@@ -80,7 +79,7 @@ class Worker:
         self._sessions = sessions
         self._batch = batch
         self._limits = limits or Limits()
-        self._read = read
+        self._decode_input = decode
         self._decoders = ThreadPoolExecutor(threads, thread_name_prefix="decode")
         # These wait for the disk most of the time.
         self._writers = ThreadPoolExecutor(2 * threads, thread_name_prefix="write")
@@ -236,7 +235,7 @@ class Worker:
         # A model that is not loaded yet is loaded by the engine's thread, which alone may.
         recognizer = self._models.loaded(task.model)
         sides = recognizer.needed_sides if recognizer else None
-        task.decoded = self._read(data, self._limits, sides)
+        task.decoded = self._decode_input(data, self._limits, sides)
         size = task.pixels.nbytes
         self._ready.hold(size)
         task.held.callback(self._ready.release, size)

@@ -9,6 +9,8 @@ from support.inprocess import Site
 
 from scai import kinds
 from scai.errors import ConfigError
+from scai.jobs import inputs
+from scai.worker import decoding
 
 SMALL = 'title = "Toy"\nshape = "labels"\n'
 
@@ -102,13 +104,18 @@ def test_a_further_folder_adds_kinds_and_takes_no_name_or_address(tmp_path: Path
         kinds.load(tmp_path / "none")
 
 
+def test_each_type_of_input_can_be_judged_and_decoded() -> None:
+    assert set(kinds.INPUT_TYPES) == set(inputs.INPUT_TYPES) == set(decoding.DECODERS)
+
+
 def test_pages_are_given_the_kinds_in_the_language_of_their_reader(site: Site) -> None:
     told = {}
     for tag in ("en", "zh-Hant"):
         html = site.http.get("/", query_string={"lang": tag}).text
         told[tag] = json.loads(re.search(r"data-kinds='([^']*)'", html)[1])  # type: ignore[index]
     classify, detect = told["en"].values()
-    assert classify == kinds.load()["image_classification"].to_dict()
+    accept = "image/jpeg,image/png,image/webp,image/bmp,image/gif"
+    assert classify == {**kinds.load()["image_classification"].to_dict(), "accept": accept}
     assert (detect["one"], detect["many"]) == ("{n} object", "{n} objects")
     chinese = told["zh-Hant"]["object_detection"]
     assert (chinese["one"], chinese["many"]) == ("{n} 個物件", "{n} 個物件")

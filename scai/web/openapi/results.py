@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from scai.errors import MISTAKE, InUse, NotFound, ScaiError
+from scai.jobs import inputs
 from scai.kinds import BOXES, LABELS, Kind
 from scai.web.openapi.operations import (
     A_TASK,
@@ -154,7 +155,6 @@ _UNKNOWN = refusal(
 )
 _MISTAKE = refusal(ScaiError, "Internal error; the server's log has the details.", MISTAKE)
 _BYTES: Schema = {"type": "string", "format": "binary"}
-_PICTURE_TYPES = ("image/jpeg", "image/png", "image/webp", "image/bmp", "image/gif")
 
 
 def _picture(
@@ -232,7 +232,7 @@ def _results(kind: Kind) -> tuple[Operation, ...]:
             kind.api.input,
             "The original bytes, with the media type that they really have. They never "
             "change, so they may be cached.",
-            _PICTURE_TYPES,
+            inputs.of(kind).media_types,
             "photo.jpg",
         ),
     ]

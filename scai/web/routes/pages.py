@@ -7,15 +7,14 @@ from typing import Any
 from flask import Blueprint, current_app
 from flask.wrappers import Response
 
+from scai.jobs import inputs
 from scai.jobs.service import JobService
-from scai.kinds import Kind
+from scai.kinds import PICTURE, Kind
 from scai.models.model import Model
 from scai.models.shelf import ModelShelf
 from scai.settings import Settings
 from scai.web import addresses, page
 
-# What scai.pictures.header accepts. Naming the formats makes a phone turn its own into one of them.
-ACCEPT = "image/jpeg,image/png,image/webp,image/bmp,image/gif"
 # A model with exactly these labels reads the digits that people draw on the pad.
 _DIGITS = set("0123456789")
 
@@ -33,7 +32,7 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
             kinds=[
                 _card(kind, service.models(kind.name), shelf) for kind in settings.kinds.values()
             ],
-            accept=ACCEPT,
+            accept=",".join(inputs.INPUT_TYPES[PICTURE].media_types),
             max_bytes=settings.max_upload_bytes,
             max_mb=f"{settings.max_upload_mb:g}",
             max_megapixels=f"{settings.max_megapixels:g}",

@@ -15,10 +15,10 @@ from flask import Blueprint, Response, request, send_file
 from werkzeug.exceptions import HTTPException
 
 from scai.errors import BadRequest, NotFound, ScaiError, UnsupportedFormat
+from scai.jobs import inputs
 from scai.jobs.service import JobService
-from scai.kinds import Kind
+from scai.kinds import PICTURE, Kind
 from scai.models import client_options
-from scai.pictures.header import SUFFIXES, mime_type
 from scai.settings import ROOT, Settings
 from scai.storage.session import Session
 from scai.web import answers
@@ -113,7 +113,7 @@ class _Views:
     def input(self) -> Response:
         """The picture as it was sent."""
         try:
-            return _picture(self._session().input_path)
+            return _file(self._session().input_path, inputs.of(self._kind))
         except (NotFound, FileNotFoundError):
             return _no_picture()
 
@@ -121,7 +121,7 @@ class _Views:
         """The picture with its annotations."""
         try:
             path = self._session().picture_path
-            return _picture(path) if path else _no_picture()
+            return _file(path, inputs.INPUT_TYPES[PICTURE]) if path else _no_picture()
         except (NotFound, FileNotFoundError):
             return _no_picture()
 
@@ -157,7 +157,7 @@ class _Views:
             params = client_options.from_fields(fields)
             session = self._service.submit(self._kind.name, photo.spool.picture, photo.name, params)
         except UnsupportedFormat as error:
-            return _refusal(_seed_error(error, photo.name))
+            return _refusal(_seed_error(error, photo.name, self._kind))
         except ScaiError as error:
             return _refusal(error)
         record = session.first_record
@@ -178,11 +178,11 @@ def _is_form() -> bool:
     return request.mimetype == "multipart/form-data"
 
 
-def _seed_error(error: UnsupportedFormat, name: str) -> ScaiError:
+def _seed_error(error: UnsupportedFormat, name: str, kind: Kind) -> ScaiError:
     """The error with the sentence that the original SCAI had for the same request."""
     if not _is_form() and request.mimetype in _FORM_TYPES:
         return BadRequest(NO_PICTURE)
-    if name.lower().endswith(SUFFIXES) or not _is_form():
+    if name.lower().endswith(inputs.of(kind).suffixes) or not _is_form():
         return error
     return UnsupportedFormat(WRONG_FORMAT, **error.details)
 
@@ -199,9 +199,9 @@ def _seconds(text: str | None) -> float:
         return 0.0
 
 
-def _picture(path: Path) -> Response:
+def _file(path: Path, type_: inputs.InputType) -> Response:
     answer = send_file(
-        path.resolve(), mimetype=mime_type(path), download_name=path.name, conditional=True
+        path.resolve(), mimetype=type_.media_type(path), download_name=path.name, conditional=True
     )
     # A picture never changes.
     answer.headers["Cache-Control"] = "private, max-age=3600, immutable"
