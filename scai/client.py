@@ -1,4 +1,4 @@
-"""A client of the HTTP API, as used by `scai submit`."""
+"""A client of the HTTP API, for Python programs and for `scai submit`."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from typing import Any
 import requests
 
 from scai.errors import ScaiError
-from scai.kinds import ROUTES, Routes
-from scai.storage.session import FINAL
+from scai.kinds import Kind
 
-# One long-poll, in seconds, and what may pass beyond it before the server counts as gone.
+# States in which a result does not change any more.
+_FINAL = ("complete", "failure")
+# Longest time that one request waits for a result, and what it may take beyond that, in seconds.
 _POLL = 20
 _SLACK = 15
 
 
 @dataclass(frozen=True)
-class Ticket:
-    """What the server gave for an upload: the session's name and the key that opens it."""
+class Receipt:
+    """The server's answer to an upload: the session's name and the key that opens it."""
 
-    routes: Routes
+    kind: Kind
     name: str
     key: str
 
@@ -41,38 +42,37 @@ class Client:
         # Proxies of the environment are for the internet, not for a server of one's own.
         self._http.trust_env = False
 
-    def upload(self, photo: Path, kind: str, model: str = "") -> Ticket:
-        """Post one photo to the API of that kind."""
-        routes = next(r for r in ROUTES if r.kind == kind)
+    def upload(self, photo: Path, kind: Kind, model: str = "") -> Receipt:
+        """Post one photo to a kind of recognition; `model` "" is the server's default."""
         try:
             data = photo.read_bytes()
         except OSError as error:
             raise ScaiError(f"{photo}: {error.strerror}") from error
         form = {"model": model} if model else {}
-        answer = self._json("POST", routes.upload, files={"photo": (photo.name, data)}, data=form)
+        answer = self._json("POST", kind.upload, files={"photo": (photo.name, data)}, data=form)
         if answer.get("status") != "success":
             raise ScaiError(f"{photo}: {answer.get('sessname') or 'refused'}")
-        return Ticket(routes, str(answer["sessname"]), str(answer["sesskey"]))
+        return Receipt(kind, str(answer["sessname"]), str(answer["sesskey"]))
 
-    def wait(self, ticket: Ticket, timeout: float) -> dict[str, Any]:
+    def wait(self, receipt: Receipt, timeout: float) -> dict[str, Any]:
         """The result when it is final. Raises ScaiError after `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while True:
             left = max(0.0, deadline - time.monotonic())
-            query = {**ticket.query, "wait": f"{min(left, _POLL):.1f}"}
-            result = self._json("GET", ticket.routes.result, params=query)
+            query = {**receipt.query, "wait": f"{min(left, _POLL):.1f}"}
+            result = self._json("GET", receipt.kind.result, params=query)
             if result.get("status") == "error":
-                raise ScaiError(f"{ticket.name}: {result.get('sessname')}")
-            if result.get("state") in FINAL:
+                raise ScaiError(f"{receipt.name}: {result.get('sessname')}")
+            if result.get("state") in _FINAL:
                 return result
             if left == 0:
-                raise ScaiError(f"{ticket.name}: no verdict within {timeout:g} s")
+                raise ScaiError(f"{receipt.name}: no verdict within {timeout:g} s")
 
-    def picture(self, ticket: Ticket) -> bytes:
-        """The annotated picture as PNG; for kinds without one, raises ScaiError."""
-        if ticket.routes.output is None:
-            raise ScaiError("there is an annotated picture for detection only")
-        return self._request("GET", ticket.routes.output, params=ticket.query).content
+    def picture(self, receipt: Receipt) -> bytes:
+        """The annotated picture as PNG; raises ScaiError for a kind that does not draw."""
+        if receipt.kind.output is None:
+            raise ScaiError(f"{receipt.kind.noun} draws no annotated picture")
+        return self._request("GET", receipt.kind.output, params=receipt.query).content
 
     def _json(self, method: str, path: str, **more: Any) -> dict[str, Any]:
         answer = self._request(method, path, **more)

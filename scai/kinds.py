@@ -61,14 +61,17 @@ class Words:
 
 @dataclass(frozen=True)
 class ApiWords:
-    """What the description of the API calls the operations of a kind, in English."""
+    """What the description of the API calls the operations of a kind, in English.
 
-    post: str
-    put: str
-    usage: str
-    result: str
-    remove: str
-    input: str
+    Without a sentence of its own, an operation has the default after the title of the kind.
+    """
+
+    post: str = "send a photo"
+    put: str = "send a photo as it is"
+    usage: str = "how to send a photo"
+    result: str = "the result"
+    remove: str = "delete the photo and its result"
+    input: str = "the photo as it was sent"
 
 
 @dataclass(frozen=True)
@@ -227,7 +230,7 @@ class _Table:
         slug = self._text("slug", name.replace("_", ""))
         one, many = _COUNTED[shape]
         own = {"question": title, "one": one, "many": many}
-        api = {each.name: f"{title}: {each.name}" for each in fields(ApiWords)}
+        api = {name: f"{title}: {words}" for name, words in asdict(ApiWords()).items()}
         kind = Kind(
             name=name,
             title=title,

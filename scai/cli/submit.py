@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,22 +11,51 @@ from typing import Any
 
 import click
 
+from scai import kinds
 from scai.cli._errors import one_sentence
 from scai.cli.text import progress_line, table
 from scai.client import Client
+from scai.errors import ConfigError
+from scai.kinds import Kind
 
 SECTION = "The server"
-_JOBS = {"classification": "image_classification", "detection": "object_detection"}
 # Width of the bar of a score of 100 %, in characters.
 _BAR = 30
 _LABEL = 28
+
+
+# Generic in the newest click alone, so it has no type argument here.
+class JobType(click.ParamType):  # type: ignore[type-arg]
+    """A kind of recognition by its `job`, of workers/ and of the folder SCAI_WORKERSPATH."""
+
+    name = "job"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        return f"[{'|'.join(self._jobs())}]"
+
+    def convert(
+        self, value: str | Kind, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Kind:
+        if isinstance(value, Kind):
+            return value
+        jobs = self._jobs()
+        if value not in jobs:
+            self.fail(f"{value!r} is not one of {', '.join(map(repr, jobs))}.", param, ctx)
+        return jobs[value]
+
+    def _jobs(self) -> dict[str, Kind]:
+        try:
+            found = kinds.load(os.environ.get("SCAI_WORKERSPATH", ""))
+        except ConfigError as error:
+            self.fail(error.message)
+        return {kind.job: kind for kind in found.values()}
 
 
 @click.command()
 @click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--job",
-    type=click.Choice(list(_JOBS)),
+    type=JobType(),
     default="classification",
     show_default=True,
     help="Kind of recognition.",
@@ -45,7 +75,7 @@ _LABEL = 28
 @one_sentence
 def main(
     photos: tuple[Path, ...],
-    job: str,
+    job: Kind,
     model: str,
     server: str,
     wait: bool,
@@ -54,23 +84,24 @@ def main(
     out: Path | None,
 ) -> None:
     """Send photos to a server and print what it recognises."""
-    if out is not None and (job != "detection" or not wait):
-        raise click.UsageError("--out goes with --job detection and --wait")
+    if out is not None and (job.output is None or not wait):
+        drawing = " or ".join(k.job for k in kinds.load().values() if k.output)
+        raise click.UsageError(f"--out goes with --job {drawing} and --wait")
     if out is not None and len(photos) > 1 and not out.is_dir():
         raise click.UsageError("--out must be a folder when there are several photos")
     client = Client(server)
     failed = False
     for number, photo in enumerate(photos, 1):
         progress_line(f"[{number}/{len(photos)}] {photo.name}: uploading")
-        ticket = client.upload(photo, _JOBS[job], model)
-        answer: dict[str, Any] = {"photo": str(photo), "task": ticket.name, "key": ticket.key}
+        receipt = client.upload(photo, job, model)
+        answer: dict[str, Any] = {"photo": str(photo), "task": receipt.name, "key": receipt.key}
         if wait:
             progress_line(f"[{number}/{len(photos)}] {photo.name}: waiting for the result")
-            answer |= client.wait(ticket, timeout)
+            answer |= client.wait(receipt, timeout)
             failed |= answer["state"] == "failure"
             if out is not None and answer["state"] == "complete":
                 target = out / f"{photo.stem}.png" if out.is_dir() else out
-                target.write_bytes(client.picture(ticket))
+                target.write_bytes(client.picture(receipt))
                 answer["saved"] = str(target)
         progress_line("")
         click.echo(json.dumps(answer, ensure_ascii=False) if as_json else result_text(answer))

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import io
+import runpy
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from flask.testing import FlaskClient
 
-from scai import plugins
+from scai import kinds
 from scai.jobs.service import JobService
-from scai.kinds import Routes
+from scai.kinds import Kind
 from scai.models import cards
 from scai.queues.memory import MemoryQueue
 from scai.recognition.loaded_models import ModelCache
+from scai.recognition.recognizer import Recognizer
 from scai.settings import Settings
 from scai.web.app import create_app
 from scai.worker.pipeline import Worker
 
 
 class Site:
-    """An application with its queues and workers in this process."""
+    """An application with its queues and workers in this process.
 
-    def __init__(self, folder: Path) -> None:
+    `more` are further settings.
+    """
+
+    def __init__(self, folder: Path, **more: Any) -> None:
         usr = folder / "usr"
         usr.mkdir()
         (usr / "labels.txt").write_text("black\ndark\ngrey\nlight\nwhite\n")
@@ -40,8 +48,9 @@ class Site:
             max_megapixels=1.0,
             max_waiting=5,
             durability="off",
+            **more,
         )
-        self.queues = {kind: MemoryQueue(kind) for kind in plugins.names("workers")}
+        self.queues = {kind: MemoryQueue(kind) for kind in self.settings.kinds}
         self.service = JobService(self.settings, self.queues)
         self.http: FlaskClient = create_app(self.service, self.settings).test_client()
         self.workers = {kind: self._worker(kind) for kind in self.queues}
@@ -52,14 +61,21 @@ class Site:
 
     def _worker(self, kind: str) -> Worker:
         config = self.settings.models_file(kind)
-        build = plugins.load("workers", kind).build
+        build = _build_of(self.settings.kinds[kind])
         models = ModelCache(lambda section: build(cards.load_card(config, section, kind)))
         return Worker(self.queues[kind], models, self.settings.sessionpath)
 
-    def post(self, routes: Routes, data: bytes, name: str = "photo.jpg", **form: str) -> dict:
+    def post(self, kind: Kind, data: bytes, name: str = "photo.jpg", **form: str) -> dict:
         form_data = {"photo": (io.BytesIO(data), name), **form}
-        return self.http.post(routes.upload, data=form_data).get_json()
+        return self.http.post(kind.upload, data=form_data).get_json()
 
     def get(self, path: str, answer: dict, **more: str) -> dict:
         query = {"task": answer["sessname"], "key": answer["sesskey"], **more}
         return self.http.get(path, query_string=query, buffered=True).get_json()
+
+
+def _build_of(kind: Kind) -> Callable[[cards.ModelCard], Recognizer]:
+    """The `build` of a kind's worker program, wherever that lies."""
+    if kind.file.parent == kinds.FOLDER:
+        return import_module(f"workers.{kind.name}").build
+    return runpy.run_path(str(kind.file.with_suffix(".py")))["build"]
