@@ -1,7 +1,7 @@
-"""Image classification: which of the model's classes a picture shows, the k best with a score.
+"""Image classification: the k classes of the model that fit a picture best, each with a score.
 
-In goes a photo of any size, squeezed to the model's input; out of the model comes one row of
-numbers, one per line of the label file.
+A photo of any size is resized to the model's input. The model returns one score for each line of
+the label file.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ log = logging.getLogger(__name__)
 
 KIND = CLASSIFICATION
 DEFAULT_SIDE = 299
-# Scores that miss a sum of 1 by more are not probabilities; quantised ones miss it by some steps.
-SUM_TOLERANCE = 0.05
-# DECODE and RESIZE -> how many of a reduced photo's pixels are to be left for one of the model's,
-# along each side. Measured on photos: the mean of four moves scores by about 0.01.
+# Scores that exceed 1 by more are logits; quantised probabilities may exceed it by some steps.
+SCORE_TOLERANCE = 0.05
+# DECODE and RESIZE -> smallest side of a reduced photo, as a multiple of the model's side.
+# Measured on photos: reducing by the mean of four pixels changes scores by about 0.01.
 _TIMES = {(AUTO, "area"): 4, ("reduced", "area"): 2, ("reduced", "bilinear"): 2}
-# In place of what is no number among logits: far from everything, and still safe to subtract.
+# Replaces NaN and infinity among logits: far from every score, and still safe to subtract.
 _LEAST = -1e30
 
 
@@ -54,9 +54,9 @@ class ImageClassification(Recognizer):
         self._names = names
         self._size = input_sides(card, engine.input, DEFAULT_SIDE)
         if len(engine.outputs) != 1:
-            shown = ", ".join(spec.name for spec in engine.outputs)
+            outputs = ", ".join(spec.name for spec in engine.outputs)
             raise ConfigError(
-                f"{card.where('OUTPUT_LAYER')}: expected one output, got {shown or 'none'}"
+                f"{card.where('OUTPUT_LAYER')}: expected one output, got {outputs or 'none'}"
             )
         trial = self._trial()
         self._offset = self._check_labels(trial.size)
@@ -64,7 +64,7 @@ class ImageClassification(Recognizer):
 
     @property
     def needed_sides(self) -> tuple[int, int] | None:
-        """Some times the model's sides, so that the resize after a reduced decoding has a choice.
+        """A multiple of the model's sides, so that a reduced photo still has detail to resize.
 
         None where every pixel counts: with DECODE = full, and where a resize picks single pixels.
         """
@@ -72,14 +72,14 @@ class ImageClassification(Recognizer):
         return None if times is None else (times * self._size[0], times * self._size[1])
 
     def prepare(self, image: Pixels) -> Tensor:
-        """The whole picture, squeezed to the model's size."""
+        """The whole picture, resized to the model's input."""
         sized = resize(image, *self._size, method=self.card.resize)
         return as_input(sized, self.engine.input, self.card.input_mean, self.card.input_std)
 
     def read(
         self, outputs: Sequence[Tensor], index: int, size: tuple[int, int], options: Options = NONE
     ) -> Classification:
-        """The best classes of image `index`; scores that are no numbers count as 0."""
+        """The best classes of image `index`; a NaN or infinite score counts as 0."""
         scores = outputs[0][index].astype(np.float32).ravel()
         if self._softmax:
             scores = _softmax(np.nan_to_num(scores, nan=_LEAST, posinf=-_LEAST, neginf=_LEAST))
@@ -94,7 +94,7 @@ class ImageClassification(Recognizer):
         return self._names.get(line) or f"class {line}"
 
     def _trial(self) -> NDArray[np.float32]:
-        """The scores of noise: how many there are, and of what kind."""
+        """The scores of noise, which show their number and their range."""
         pixels = np.random.default_rng(0).integers(0, 256, (*self._size, 3), np.uint8)
         tensor = as_input(pixels, self.engine.input, self.card.input_mean, self.card.input_std)
         outputs = self.engine.infer(tensor[None])
@@ -132,12 +132,12 @@ class ImageClassification(Recognizer):
         return self.card.labels
 
     def _needs_softmax(self, trial: NDArray[np.float32]) -> bool:
-        """Decided once, so that a picture's scores never depend on its neighbours in a batch."""
+        """Whether scores are logits; decided once, so that a batch never changes scores."""
         if self.card.activation != AUTO:
             return self.card.activation == "softmax"
-        # Independent scores within 0..1 (sigmoid) are for the reader as they are.
-        known = trial[np.isfinite(trial)]
-        logits = bool(known.size > 1 and (known.min() < 0 or known.max() > 1 + SUM_TOLERANCE))
+        # Independent scores within 0..1 (sigmoid) stay as they are.
+        scores = trial[np.isfinite(trial)]
+        logits = bool(scores.size > 1 and (scores.min() < 0 or scores.max() > 1 + SCORE_TOLERANCE))
         if logits:
             log.info("%s: the scores are logits: softmax", self.card.where("ACTIVATION"))
         return logits
@@ -149,7 +149,7 @@ def _softmax(scores: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def build(card: ModelCard, batch: int = 0) -> ImageClassification:
-    """Load the model of a card. `batch`: the most images that will come at once, 0: unknown.
+    """Load the model of a card. `batch`: the largest number of images at once; 0: unknown.
 
     Raises ConfigError or UnsupportedModel.
     """
@@ -161,17 +161,21 @@ def build(card: ModelCard, batch: int = 0) -> ImageClassification:
 
 @click.command()
 @options
-@click.option("--image", type=click.Path(path_type=Path), help="classify this one file and exit")
-@click.option("--graph", help="model file, in place of GRAPH")
-@click.option("--labels", help="label file, in place of LABELS")
-@click.option("--input_layer", help="in place of INPUT_LAYER")
-@click.option("--output_layer", help="in place of OUTPUT_LAYER")
-@click.option("--input_height", type=int, help="pixels, in place of INPUT_HEIGHT")
-@click.option("--input_width", type=int, help="pixels, in place of INPUT_WIDTH")
-@click.option("--input_mean", type=float, help="in place of INPUT_MEAN; 0 counts")
-@click.option("--input_std", type=float, help="in place of INPUT_STD")
+@click.option(
+    "--image",
+    type=click.Path(path_type=Path),
+    help="Classify this file, print the result and exit.",
+)
+@click.option("--graph", help="Model file, instead of GRAPH.")
+@click.option("--labels", help="Label file, instead of LABELS.")
+@click.option("--input_layer", help="Name of the input, instead of INPUT_LAYER.")
+@click.option("--output_layer", help="Name of the output, instead of OUTPUT_LAYER.")
+@click.option("--input_height", type=int, help="Pixels, instead of INPUT_HEIGHT.")
+@click.option("--input_width", type=int, help="Pixels, instead of INPUT_WIDTH.")
+@click.option("--input_mean", type=float, help="Instead of INPUT_MEAN; may be 0.")
+@click.option("--input_std", type=float, help="Instead of INPUT_STD.")
 def main(image: Path | None, **flags: Any) -> None:
-    """Classify the pictures whose tickets lie in the queue folder."""
+    """Classify the pictures of the tickets in the queue folder."""
     run(KIND, build, flags, image)
 
 

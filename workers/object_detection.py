@@ -1,6 +1,6 @@
-"""Object detection: what a picture shows and where, each object with a box and a score.
+"""Object detection: the objects in a picture, each with a label, a box and a score.
 
-Two families of models are understood, told apart by their outputs at the start:
+Two families of models are supported; their outputs tell which one a model belongs to:
 
 api     the TF Object Detection API's names (detection_boxes, detection_scores, detection_classes,
         num_detections, perhaps detection_masks); classes count from 1
@@ -35,13 +35,13 @@ log = logging.getLogger(__name__)
 
 KIND = DETECTION
 TRIAL_SIDE = 320
-# First lines of label files that stand for no class, so that the classes begin at line 1.
+# First lines of label files that are no class: the classes begin at line 1.
 _NO_CLASS = ("???", "background", "__background__", "unlabeled")
 
 
 @dataclass(frozen=True)
-class _Places:
-    """Which output is which; `first_class` is the model's number of its first class."""
+class _Outputs:
+    """Index of each output; `first_class` is the model's number of its first class."""
 
     boxes: int
     scores: int
@@ -52,7 +52,7 @@ class _Places:
 
 
 class ObjectDetection(Recognizer):
-    """A detector whose suppression of double boxes is part of the model."""
+    """A detector whose model includes non-maximum suppression (NMS)."""
 
     def __init__(self, card: ModelCard, engine: EngineBase, names: dict[int, str]) -> None:
         super().__init__(card, engine)
@@ -62,12 +62,12 @@ class ObjectDetection(Recognizer):
         self._size = (height, width) if height and width else None
         if (card.input_height is None) != (card.input_width is None) and not self._size:
             raise ConfigError(f"{card.where('INPUT_HEIGHT')}: expected INPUT_WIDTH beside it")
-        self._places = _by_name(engine.outputs) or self._by_values()
+        self._outputs = _by_name(engine.outputs) or self._by_values()
         self._offset = self._label_offset()
         self._check_count()
 
     def prepare(self, image: Pixels) -> Tensor:
-        """The picture at the model's size, or at its own up to MAX_SIDE where any size goes."""
+        """The picture at the size of the model's input, or if that is free, up to MAX_SIDE."""
         if self._size:
             sized = resize(image, *self._size, method=self.card.resize)
         else:
@@ -79,58 +79,58 @@ class ObjectDetection(Recognizer):
     ) -> Detections:
         """The boxes of image `index` in its pixels: those above the threshold, best first."""
         width, height = size
-        least = self.card.min_score if options.threshold is None else options.threshold
-        scores = outputs[self._places.scores][index].astype(np.float32).ravel()
-        boxes = outputs[self._places.boxes][index].astype(np.float32).reshape(-1, 4)
-        classes = outputs[self._places.classes][index].astype(np.float32).ravel()
+        threshold = self.card.min_score if options.threshold is None else options.threshold
+        scores = outputs[self._outputs.scores][index].astype(np.float32).ravel()
+        boxes = outputs[self._outputs.boxes][index].astype(np.float32).reshape(-1, 4)
+        classes = outputs[self._outputs.classes][index].astype(np.float32).ravel()
         boxes, sound = _in_pixels(boxes * self._shares(width, height), width, height)
-        # A comparison with NaN is false, so whatever is not a number drops out here.
+        # A comparison with NaN is false, so NaN drops out here.
         with np.errstate(invalid="ignore"):
-            keep = sound & (scores >= least) & np.isfinite(classes)
+            keep = sound & (scores >= threshold) & np.isfinite(classes)
         keep[self._count(outputs, index, len(scores)) :] = False
-        chosen = np.flatnonzero(keep)
-        chosen = chosen[np.argsort(-scores[chosen], kind="stable")][
+        rows = np.flatnonzero(keep)
+        rows = rows[np.argsort(-scores[rows], kind="stable")][
             : options.top_k or self.card.max_detections
         ]
-        ids = classes[chosen].astype(np.int64) + self._offset
+        ids = classes[rows].astype(np.int64) + self._offset
         return Detections(
-            boxes=boxes[chosen],
-            scores=np.minimum(scores[chosen], np.float32(1)),
+            boxes=boxes[rows],
+            scores=np.minimum(scores[rows], np.float32(1)),
             class_ids=ids,
             labels=tuple(self._names.get(int(i)) or f"class {i}" for i in ids),
             width=width,
             height=height,
-            masks=self._masks(outputs, index, chosen),
+            masks=self._masks(outputs, index, rows),
         )
 
     def _shares(self, width: int, height: int) -> NDArray[np.float32]:
-        """(4,) factors from shares of the input to shares of the picture, which may fill a part."""
+        """(4,) factors from shares of the input to shares of the picture without letterbox."""
         if self._size is None or self.card.resize != "letterbox":
             return np.ones(4, np.float32)
         inner_h, inner_w = letterbox_inner(height, width, *self._size)
         factors = (self._size[0] / inner_h, self._size[1] / inner_w)
         return np.array(factors * 2, np.float32)
 
-    def _count(self, outputs: Sequence[Tensor], index: int, most: int) -> int:
-        """How many of the rows the model filled."""
-        if self._places.count is None:
-            return most
-        count = float(np.asarray(outputs[self._places.count][index], np.float64).ravel()[0])
-        return int(count) if 0 <= count <= most else most
+    def _count(self, outputs: Sequence[Tensor], index: int, rows: int) -> int:
+        """The number of rows that the model filled, of `rows`."""
+        if self._outputs.count is None:
+            return rows
+        count = float(np.asarray(outputs[self._outputs.count][index], np.float64).ravel()[0])
+        return int(count) if 0 <= count <= rows else rows
 
     def _masks(
-        self, outputs: Sequence[Tensor], index: int, chosen: NDArray[np.int64]
+        self, outputs: Sequence[Tensor], index: int, rows: NDArray[np.int64]
     ) -> NDArray[np.float32] | None:
-        """(n, mh, mw) 0..1 within the boxes, when the model has masks."""
-        if self._places.masks is None:
+        """(n, mh, mw) 0..1 within the boxes; None for a model without masks."""
+        if self._outputs.masks is None:
             return None
-        masks = outputs[self._places.masks][index].astype(np.float32)
-        return np.asarray(masks[chosen])
+        masks = outputs[self._outputs.masks][index].astype(np.float32)
+        return np.asarray(masks[rows])
 
-    def _by_values(self) -> _Places:
-        """Tell the outputs apart by shape and, where two look alike, by what noise makes of them.
+    def _by_values(self) -> _Outputs:
+        """Identify the outputs by shape and, where two shapes are equal, by their values for noise.
 
-        Raises ConfigError when they are no detector's.
+        Raises ConfigError for outputs that are not a detector's.
         """
         specs = self.engine.outputs
         height, width = self._size or (TRIAL_SIDE, TRIAL_SIDE)
@@ -142,18 +142,18 @@ class ObjectDetection(Recognizer):
         lists = [i for i, a in enumerate(arrays) if a.ndim == 2 and a.shape[1] == rows]
         counts = [i for i, a in enumerate(arrays) if a.size == 1 and i not in lists[:2]]
         if len(boxes) != 1 or len(lists) < 2:
-            shown = ", ".join(f"{s.name} {a.shape}" for s, a in zip(specs, arrays, strict=True))
+            shapes = ", ".join(f"{s.name} {a.shape}" for s, a in zip(specs, arrays, strict=True))
             raise ConfigError(
                 f"{self.card.where('PATH_TO_CKPT')}: expected a detector's boxes, scores and "
-                f"classes as outputs, got {shown}"
+                f"classes as outputs, got {shapes}"
             )
         classes, scores = lists[:2]
         if not _whole(arrays[classes]) and _whole(arrays[scores]):
             classes, scores = scores, classes
-        return _Places(boxes[0], scores, classes, counts[0] if counts else None, None, 0)
+        return _Outputs(boxes[0], scores, classes, counts[0] if counts else None, None, 0)
 
     def _label_offset(self) -> int:
-        """What is added to a class to get its id in the label file."""
+        """The number to add to a class for its id in the label file."""
         if self.card.label_offset is not None:
             return self.card.label_offset
         if not self._names:
@@ -162,41 +162,41 @@ class ObjectDetection(Recognizer):
         if self._names[first].lower() in _NO_CLASS:
             first += 1
         if self._is_map():
-            # The ids of a map are the model's own, however few of them it names.
+            # The ids of a label map are the model's own, even if it names only a few.
             first = min(first, 1)
-        return first - self._places.first_class
+        return first - self._outputs.first_class
 
     def _is_map(self) -> bool:
         return self.card.labels is not None and labels.is_map(self.card.labels)
 
     def _check_count(self) -> None:
-        """Raises ConfigError when NUM_CLASSES is not that of the label file."""
-        wanted = self.card.num_classes
-        if wanted is None or not self._names:
+        """Raise ConfigError if NUM_CLASSES is not the number of the label file."""
+        count = self.card.num_classes
+        if count is None or not self._names:
             return
         named = [number for number, name in self._names.items() if name.lower() not in _NO_CLASS]
-        # Ids may be left out: COCO names 80 of 90. Lines count from 0 unless the first is no class.
+        # A map may skip ids: COCO names 80 of 90. Lines count from 0 unless the first is no class.
         from_zero = not self._is_map() and 0 in named
         largest = max(named, default=0) + from_zero
-        if wanted not in (largest, len(named)):
+        if count not in (largest, len(named)):
             raise ConfigError(
                 f"{self.card.where('NUM_CLASSES')}: expected {largest}, as {self.card.labels} has, "
-                f"got {wanted}"
+                f"got {count}"
             )
 
 
-def _by_name(specs: Sequence[TensorSpec]) -> _Places | None:
-    """The outputs by the names that the TF Object Detection API gives, or by the old order."""
-    found = {
+def _by_name(specs: Sequence[TensorSpec]) -> _Outputs | None:
+    """The outputs by the names of the TF Object Detection API, or by the order of old exports."""
+    index = {
         key: output_index(specs, f"detection_{key}")
         for key in ("boxes", "scores", "classes", "masks")
     }
-    boxes, scores, classes = found["boxes"], found["scores"], found["classes"]
+    boxes, scores, classes = index["boxes"], index["scores"], index["classes"]
     if boxes is not None and scores is not None and classes is not None:
         count = output_index(specs, "num_detections")
-        return _Places(boxes, scores, classes, count, found["masks"], 1)
+        return _Outputs(boxes, scores, classes, count, index["masks"], 1)
     if len(specs) == 4 and specs[0].name == "TFLite_Detection_PostProcess":
-        return _Places(boxes=0, classes=1, scores=2, count=3, masks=None, first_class=0)
+        return _Outputs(boxes=0, classes=1, scores=2, count=3, masks=None, first_class=0)
     return None
 
 
@@ -208,7 +208,7 @@ def _whole(array: Tensor) -> bool:
 def _in_pixels(
     boxes: NDArray[np.float32], width: int, height: int
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """(n, 4) x1, y1, x2, y2 in pixels, clipped to the picture; and which have an area."""
+    """(n, 4) x1, y1, x2, y2 in pixels, clipped to the picture, and whether each has an area."""
     order = boxes[:, [1, 0, 3, 2]] * np.array([width, height, width, height], np.float32)
     edges = np.clip(order, 0, np.array([width, height, width, height], np.float32))
     with np.errstate(invalid="ignore"):
@@ -217,7 +217,7 @@ def _in_pixels(
 
 
 def build(card: ModelCard, batch: int = 0) -> ObjectDetection:
-    """Load the model of a card. `batch`: the most images that will come at once, 0: unknown.
+    """Load the model of a card. `batch`: the largest number of images at once; 0: unknown.
 
     Raises ConfigError or UnsupportedModel.
     """
@@ -229,7 +229,7 @@ def build(card: ModelCard, batch: int = 0) -> ObjectDetection:
 @click.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 @options
 def main(**flags: Any) -> None:
-    """Detect objects in the pictures whose tickets lie in the queue folder."""
+    """Detect objects in the pictures of the tickets in the queue folder."""
     run(KIND, build, flags)
 
 

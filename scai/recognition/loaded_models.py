@@ -1,4 +1,4 @@
-"""The models one worker has loaded, by section; the least used goes when there are too many."""
+"""The loaded models of a worker, by section; the least recently used one makes room."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from collections.abc import Callable
 from scai.errors import ScaiError
 from scai.recognition.recognizer import Recognizer
 
-# How long it is remembered which section a name stands for, in seconds: the file is read for it.
-_NAME_AGE = 1.0
+# Seconds to cache alias lookups, each of which reads the models file.
+_ALIAS_AGE = 1.0
 
 
 class ModelCache:
-    """Loads a section of the models file when it is first asked for.
+    """Loads a section of the models file when a job first needs it.
 
-    `load(section)` makes a warm recognizer or raises ConfigError or EngineError. `default` is
-    the section a job gets that names none; it is never put out. `resolve(name)` follows aliases,
-    so that one model is not loaded under two names. One thread loads; others may call `loaded`.
+    `load(section)` makes a warm recognizer or raises ConfigError or EngineError. `default` is the
+    section of jobs that name none; it is never evicted. `resolve(name)` follows aliases, so that
+    one model is not loaded under two names. One thread calls `get`; others may call `loaded`.
     """
 
     def __init__(
@@ -36,35 +36,35 @@ class ModelCache:
         self._names: dict[str, tuple[float, str]] = {}
 
     def loaded(self, section: str = "") -> Recognizer | None:
-        """The recognizer of a section if it is loaded already; from any thread."""
+        """The recognizer of a section if it is loaded, else None; from any thread."""
         try:
             return self._loaded.get(self._name(section))
         except ScaiError:
             return None
 
     def engines(self) -> dict[str, str]:
-        """The engine of each model that is loaded, by section; from any thread."""
-        return {name: found.engine.name for name, found in list(self._loaded.items())}
+        """The engine of each loaded model, by section; from any thread."""
+        return {name: model.engine.name for name, model in list(self._loaded.items())}
 
     def get(self, section: str = "") -> Recognizer:
-        """The recognizer of a section; "" is the default one."""
+        """The recognizer of a section, loaded if need be; "" is the default one."""
         name = self._name(section)
-        found = self._loaded.get(name)
-        if found is None:
-            # Loaded first: a model that cannot be loaded must not put a good one out.
-            found = self._load(name)
+        model = self._loaded.get(name)
+        if model is None:
+            # Before making room: a model that cannot be loaded must not evict a good one.
+            model = self._load(name)
             self._make_room()
-            self._loaded[name] = found
+            self._loaded[name] = model
         self._loaded.move_to_end(name)
-        return found
+        return model
 
     def _name(self, section: str) -> str:
-        asked, now = section or self.default, time.monotonic()
-        known = self._names.get(asked)
-        if known is None or now - known[0] > _NAME_AGE:
-            # Names come from clients: only the few that there are may be remembered.
-            known = self._names[asked] = (now, self._resolve(asked))
-        return known[1]
+        alias, now = section or self.default, time.monotonic()
+        cached = self._names.get(alias)
+        if cached is None or now - cached[0] > _ALIAS_AGE:
+            # Clients name sections: `resolve` raises for one that there is not, so few are cached.
+            cached = self._names[alias] = (now, self._resolve(alias))
+        return cached[1]
 
     def _make_room(self) -> None:
         while len(self._loaded) >= self._capacity:

@@ -1,7 +1,7 @@
-"""The way of a picture through a model: prepare -> engine.infer -> read.
+"""Run pictures through a model: prepare -> engine.infer -> read.
 
-`prepare` and `read` are pure and belong to a kind of recognition (workers/<kind>.py); the batches
-between them are the same for all.
+`prepare` and `read` are pure and belong to a kind of recognition (workers/<kind>.py); all kinds
+share the inference batches between them.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ Tensor = NDArray[np.generic]
 
 DEFAULT_MEAN = 0.0
 DEFAULT_STD = 255.0
-MOST_IMAGES = 32
+MAX_IMAGES = 32
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a client wants for its picture: least score 0..1, most results; None: the card's."""
+    """A client's confidence threshold 0..1 and top-k; None: the values of the model's card."""
 
     threshold: float | None = None
     top_k: int | None = None
@@ -40,9 +40,9 @@ NONE = Options()
 
 
 class Recognizer(ABC):
-    """A loaded model and what its numbers mean. Not for several threads at once.
+    """A loaded model and the meaning of its numbers. Not for several threads at once.
 
-    `max_batch` is the most images that are run at once; more may be given, and are split.
+    `max_batch` is the largest inference batch; longer lists of images are split.
     """
 
     def __init__(self, card: ModelCard, engine: EngineBase) -> None:
@@ -54,16 +54,16 @@ class Recognizer(ABC):
                 f"{card.where('INPUT_LAYER')}: expected an input of 1 or 3 channels, "
                 f"got shape {engine.input.shape}"
             )
-        self.max_batch = card.batch or MOST_IMAGES
+        self.max_batch = card.batch or MAX_IMAGES
 
     @property
     def needed_sides(self) -> tuple[int, int] | None:
-        """Height and width that the decoded picture must keep; None: all of it, to draw on."""
+        """Smallest height and width of the decoded picture; None: its full size, to draw on."""
         return None
 
     @abstractmethod
     def prepare(self, image: Pixels) -> Tensor:
-        """`(h, w, 3)` uint8 RGB to the model's `(h', w', c)` in the input's dtype."""
+        """Turn `(h, w, 3)` uint8 RGB into the model's `(h', w', c)` in the dtype of its input."""
 
     @abstractmethod
     def read(
@@ -76,7 +76,7 @@ class Recognizer(ABC):
     ) -> list[Result]:
         """One result per image `(h, w, 3)` uint8 RGB, in order. Raises EngineError.
 
-        `options`, one for each image, take the place of the card's values.
+        `options`, one for each image, replace the card's values.
         """
         tensors = [self.prepare(image) for image in images]
         sizes = [(image.shape[1], image.shape[0]) for image in images]
@@ -91,8 +91,8 @@ class Recognizer(ABC):
         """One result per tensor of `prepare`, in order; `sizes` are (width, height) in pixels."""
         results: dict[int, Result] = {}
         for places in self._groups(tensors):
-            chosen = [tensors[place] for place in places]
-            outputs = self.engine.infer(chosen[0][None] if len(chosen) == 1 else np.stack(chosen))
+            group = [tensors[place] for place in places]
+            outputs = self.engine.infer(group[0][None] if len(group) == 1 else np.stack(group))
             self._check(outputs, len(places))
             for index, place in enumerate(places):
                 results[place] = self.read(outputs, index, sizes[place], options[place])
@@ -103,7 +103,7 @@ class Recognizer(ABC):
         self.engine.close()
 
     def _groups(self, tensors: Sequence[Tensor]) -> list[list[int]]:
-        """Places of images of one shape, at most `max_batch` together, in order of arrival."""
+        """Indices of images of one shape, at most `max_batch` together, in order of arrival."""
         by_shape: dict[tuple[int, ...], list[int]] = {}
         for place, tensor in enumerate(tensors):
             by_shape.setdefault(tensor.shape, []).append(place)
@@ -125,12 +125,11 @@ class Recognizer(ABC):
 def as_input(
     pixels: NDArray[Any], spec: TensorSpec, mean: float | None, std: float | None
 ) -> Tensor:
-    """Pixels 0..255 in the dtype and range of a model's input.
+    """Convert pixels 0..255 to the dtype and range of a model's input.
 
-    Inputs of one channel get the grey level (ITU-R BT.601). Float inputs get (pixel - mean) /
-    std, 0 and 255 unless given. Whole-number inputs get the pixels as they are, shifted for int8;
-    with a mean or std given, they get the real value (pixel - mean) / std stored by the input's own
-    scale and zero point.
+    Inputs of one channel get the grey level (ITU-R BT.601). Float inputs get (pixel - mean) / std;
+    the defaults are 0 and 255. Integer inputs get the pixels unchanged, shifted for int8; with a
+    mean or std, they get (pixel - mean) / std quantised with the input's scale and zero point.
     """
     if spec.shape[-1] == 1:
         pixels = (pixels @ _GREY)[..., None]
@@ -155,7 +154,7 @@ def as_input(
 
 
 def input_sides(card: ModelCard, spec: TensorSpec, default: int) -> tuple[int, int]:
-    """Height and width of the input: the model's where fixed, else the card's, else `default`."""
+    """Height and width of the input: the model's if fixed, else the card's, else `default`."""
     height = spec.shape[1] or card.input_height or default
     width = spec.shape[2] or card.input_width or default
     return height, width

@@ -55,7 +55,7 @@ class Result(ABC):
 
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready values; the list under "predictions" holds what was found, best first."""
+        """JSON-ready values, with the predictions, best first, under "predictions"."""
 
     @abstractmethod
     def seed_text(self) -> str:
@@ -162,7 +162,7 @@ class Detections(Result):
 
     @classmethod
     def empty(cls, width: int, height: int) -> Detections:
-        """Nothing was found in a picture of this size."""
+        """No object in a picture of this size."""
         none = np.empty(0, np.float32)
         return cls(none.reshape(0, 4), none, np.empty(0, np.int64), (), width, height)
 
