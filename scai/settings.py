@@ -15,6 +15,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,7 @@ class Settings:
             if other != name:
                 raise ConfigError(f"{other} and {name}: expected two queue folders, got one")
 
-    @property
+    @cached_property
     def kinds(self) -> Mapping[str, Kind]:
         """The kinds of recognition of this installation, by name. Raises ConfigError."""
         return kinds.load(self.workerspath)

@@ -8,18 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from scai.kinds import PICTURE, Kind
 from scai.pictures import header
 from scai.pictures.header import Limits
 
 
-@dataclass(frozen=True)
-class InputInfo:
+class InputInfo(Protocol):
     """A sound input: the usual file suffix of its format, and its size in words for the log."""
 
-    suffix: str
-    size: str
+    @property
+    def suffix(self) -> str: ...
+
+    @property
+    def size(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -42,14 +45,9 @@ def of(kind: Kind) -> InputType:
     return INPUT_TYPES[kind.input_type]
 
 
-def _probe_picture(source: bytes | Path, limits: Limits) -> InputInfo:
-    info = header.probe(source, limits)
-    return InputInfo(info.suffix, f"{info.width}x{info.height}")
-
-
 INPUT_TYPES = {
     PICTURE: InputType(
-        probe=_probe_picture,
+        probe=header.probe,
         suffixes=header.SUFFIXES,
         # The formats by name, and not image/*: a phone then converts its own into one of them.
         media_types=("image/jpeg", "image/png", "image/webp", "image/bmp", "image/gif"),

@@ -44,6 +44,7 @@ class JobService:
     ) -> None:
         self.settings = settings
         self._queues = dict(queues)
+        self._input_types = {kind: inputs.of(settings.kinds[kind]) for kind in self._queues}
         self._disk = disk or Disk(settings.durability)
         self._limits = Limits(settings.max_upload_bytes, settings.max_pixels)
         self._waiters = Waiters(self._queues.values())
@@ -80,7 +81,7 @@ class JobService:
         """
         queue = self._queue(kind)
         chosen = self._options.parse(kind, params or {})
-        input_type = inputs.of(self.settings.kinds[kind])
+        input_type = self._input_types[kind]
         info = input_type.probe(picture, self._limits)
         self._refuse_when_full(kind)
         name = _base_name(filename)

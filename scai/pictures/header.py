@@ -64,6 +64,11 @@ class ImageInfo:
     mode: str
     exif: Block = field(default=b"", repr=False)
 
+    @property
+    def size(self) -> str:
+        """Its size in words: "640x480"."""
+        return f"{self.width}x{self.height}"
+
 
 def probe(source: bytes | os.PathLike[str] | str, limits: Limits = DEFAULT_LIMITS) -> ImageInfo:
     """Check a picture, in memory or in a file, by its header.
