@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
-from scai.kinds import ROUTES, Routes
+from scai import kinds
 
 _BOUNDARY = b"----------------8f1c5d0e2b7a"
 # Seconds of one long-poll, and the pause after one that was answered too early.
@@ -54,17 +54,12 @@ Talk = Generator["bytes | float", "Reply | None", None]
 Check = Callable[[dict[str, Any]], None]
 
 
-def routes_of(kind: str) -> Routes:
-    """The addresses of a kind of recognition."""
-    return next(routes for routes in ROUTES if routes.kind == kind)
-
-
 def scai_talk(kind: str, photo: bytes, check: Check | None = None) -> Callable[[], Talk]:
     """Upload a photo to SCAI and wait for its verdict by long-poll; `check` looks at the verdict.
 
     Each talk is two requests, or more where the server answers a long-poll early.
     """
-    routes = routes_of(kind)
+    routes = kinds.load()[kind]
     upload = post(routes.upload, photo)
 
     def talk() -> Talk:

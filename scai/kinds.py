@@ -127,11 +127,6 @@ class Kind:
     file: Path = field(default=FOLDER, compare=False, repr=False)
 
     @property
-    def kind(self) -> str:
-        """Its name, as the keys of JSON call it."""
-        return self.name
-
-    @property
     def noun(self) -> str:
         """Its title inside a sentence: "image classification"."""
         return self.title[:1].lower() + self.title[1:]
@@ -295,8 +290,3 @@ class _Table:
     def _check(self, key: str, sound: bool, expected: str, got: object) -> None:
         if not sound:
             raise ConfigError(f"{self._file}: {key}: expected {expected}, got {got!r}")
-
-
-# For those that know the kinds of workers/ only, until they are given all.
-Routes = Kind
-ROUTES = tuple(load().values())

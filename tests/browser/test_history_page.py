@@ -71,7 +71,7 @@ def test_a_verdict_that_comes_later_is_followed(open_page: Open, live: Live) -> 
     def late(route: Any) -> None:
         state = next(answers, None)
         if state and "wait=" not in route.request.url:
-            route.fulfill(json={"state": state, "job": IC.kind, "message": "", "result": ""})
+            route.fulfill(json={"state": state, "job": IC.name, "message": "", "result": ""})
         else:
             route.continue_()
 
@@ -83,7 +83,7 @@ def test_a_verdict_that_comes_later_is_followed(open_page: Open, live: Live) -> 
 def test_an_open_photo_shows_its_verdict_when_it_comes(open_page: Open, live: Live) -> None:
     entry = sent(live, IC, "slow.png")
     page = open_page("/history")
-    waits = {"state": "initialization", "job": IC.kind, "message": "", "result": ""}
+    waits = {"state": "initialization", "job": IC.name, "message": "", "result": ""}
     held = [True]
     page.route(
         f"**{IC.result}?*",
@@ -100,7 +100,7 @@ def test_an_open_photo_shows_its_verdict_when_it_comes(open_page: Open, live: Li
 
 def test_a_failure_is_told(open_page: Open, live: Live) -> None:
     page = open_page("/history")
-    failure = {"state": "failure", "job": IC.kind, "error": "<b>cut off</b>", "code": "bad_image"}
+    failure = {"state": "failure", "job": IC.name, "error": "<b>cut off</b>", "code": "bad_image"}
     page.route(f"**{IC.result}?*", lambda route: route.fulfill(json=failure))
     add(page, sent(live, IC, "broken.png"))
     expect(card(page, "broken.png").locator(".verdict")).to_have_text("Failed")
@@ -210,7 +210,7 @@ def test_all_are_exported_as_one_zip(open_page: Open, live: Live) -> None:
     top = "scai-history/"
     assert zipped.read(top + rows[0]["photo"]) == digit()
     assert zipped.read(top + rows[1]["annotated"]).startswith(b"\x89PNG")
-    assert json.loads(zipped.read(top + rows[1]["result"]))["job"] == OD.kind
+    assert json.loads(zipped.read(top + rows[1]["result"]))["job"] == OD.name
     assert len(found) == 6 and all("/0001-a." in n or "/0002-" in n for n in found[:-1])
     expect(page.locator("#said")).to_contain_text("The ZIP of 3 photos is on its way.")
 

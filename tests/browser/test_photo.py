@@ -56,7 +56,7 @@ def test_without_scripts_the_form_leads_through_waiting_to_the_result(
     open_plain: Callable[..., Any], live: Any, asleep: None
 ) -> None:
     page = open_plain()
-    post_form(page, IC.kind, "three.png")
+    post_form(page, IC.name, "three.png")
     page.wait_for_url("**/photo?task=*&key=*")
     expect(page.locator("h1")).to_have_text("three.png")
     expect(page.get_by_role("heading", name="Waiting in the queue")).to_be_visible()
@@ -80,7 +80,7 @@ def test_without_scripts_a_detection_shows_its_boxes_and_the_drawn_picture(
     open_plain: Callable[..., Any],
 ) -> None:
     page = open_plain(viewport={"width": 360, "height": 740})
-    post_form(page, OD.kind, "three.png")
+    post_form(page, OD.name, "three.png")
     expect(page.locator("#view tbody tr")).not_to_have_count(0, timeout=VERDICT_MS)
     picture = page.locator("#view img")
     expect(picture).to_have_attribute("alt", re.compile("Your photo with [0-9]+ box"))
@@ -92,7 +92,7 @@ def test_without_scripts_several_photos_get_a_list(
     open_plain: Callable[..., Any], live: Any
 ) -> None:
     page = open_plain()
-    post_form(page, IC.kind, "one.png", "two.png")
+    post_form(page, IC.name, "one.png", "two.png")
     rows = page.locator(".photo-list li")
     expect(rows).to_have_count(2)
     expect(rows.locator(".badge")).to_have_text(["Done", "Done"], timeout=VERDICT_MS)
@@ -105,7 +105,7 @@ def test_without_scripts_a_refusal_leads_back_to_the_form(
 ) -> None:
     watch.allow.append("415")
     page = open_plain()
-    form = page.locator(f"form:has(input[name=kind][value={IC.kind}])")
+    form = page.locator(f"form:has(input[name=kind][value={IC.name}])")
     notes = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"no picture"}
     form.locator("input[type=file][name=photo]").set_input_files(notes)
     form.locator("button[type=submit]").click()

@@ -14,7 +14,7 @@ from support.live import IC, Live, digit, free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
-QUEUE = f"#queue-{IC.kind}"
+QUEUE = f"#queue-{IC.name}"
 
 
 def recognise(live: Any, data: bytes | None = None) -> None:

@@ -63,7 +63,7 @@ def test_boxes_lie_where_their_numbers_say_at_every_width_and_zoom(
     stage: Callable[..., Any], width: int
 ) -> None:
     page = stage(width)
-    show(page, OD.kind, detection(*FOUR))
+    show(page, OD.name, detection(*FOUR))
     boxes_lie_right(page, FOUR, WIDTH, HEIGHT)
     for _ in range(2):
         page.get_by_role("button", name="Zoom in").click()
@@ -86,7 +86,7 @@ def test_a_photo_taken_sideways_lies_under_its_boxes(stage: Callable[..., Any]) 
     url = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
     page = stage()
     image = {"width": 200, "height": 400, "orientation": 6}
-    show(page, OD.kind, detection(found("red", 0.9, 20, 300, 80, 380), image=image), picture=url)
+    show(page, OD.name, detection(found("red", 0.9, 20, 300, 80, 380), image=image), picture=url)
     expect(page.locator(".view-photo")).to_have_js_property("complete", True)
     box = page.locator(".view-line")
     left, top, right, bottom = rectangle(box)
@@ -108,7 +108,7 @@ def test_an_older_answer_without_the_size_takes_that_of_the_photo(
     page = stage()
     answer = detection(*FOUR)
     del answer["image"]
-    show(page, OD.kind, answer)
+    show(page, OD.name, answer)
     boxes_lie_right(page, FOUR, WIDTH, HEIGHT)
 
 
@@ -116,7 +116,7 @@ def test_the_threshold_takes_boxes_rows_and_counts_away_and_brings_them_back(
     stage: Callable[..., Any],
 ) -> None:
     page = stage()
-    show(page, OD.kind, detection(*FOUR))
+    show(page, OD.name, detection(*FOUR))
     slider = page.get_by_role("slider")
     expect(slider).to_have_attribute("min", "0.4")
     expect(page.get_by_role("heading", name="4 objects", exact=True)).to_be_visible()
@@ -134,7 +134,7 @@ def test_the_threshold_takes_boxes_rows_and_counts_away_and_brings_them_back(
 
 def test_labels_are_switched_off_and_on(stage: Callable[..., Any]) -> None:
     page = stage()
-    show(page, OD.kind, detection(*FOUR))
+    show(page, OD.name, detection(*FOUR))
     cats = page.get_by_role("button", name="cat")
     expect(cats).to_have_attribute("aria-pressed", "true")
     cats.click()
@@ -150,7 +150,7 @@ def test_labels_are_switched_off_and_on(stage: Callable[..., Any]) -> None:
 
 def test_row_and_box_point_at_each_other(stage: Callable[..., Any]) -> None:
     page = stage()
-    show(page, OD.kind, detection(*FOUR))
+    show(page, OD.name, detection(*FOUR))
     rows, lit = page.locator(".view-row"), page.locator(".view-box.lit")
     rows.nth(1).hover()
     expect(lit).to_have_attribute("data-index", "1")
@@ -167,7 +167,7 @@ def test_row_and_box_point_at_each_other(stage: Callable[..., Any]) -> None:
 
 def test_a_label_of_the_legend_points_at_all_its_boxes(stage: Callable[..., Any]) -> None:
     page = stage()
-    show(page, OD.kind, detection(*FOUR))
+    show(page, OD.name, detection(*FOUR))
     page.get_by_role("button", name="cat").hover()
     expect(page.locator(".view-box.lit")).to_have_count(2)
     page.mouse.move(5, 5)
@@ -178,7 +178,7 @@ def test_what_is_looked_at_stays_in_sight_when_the_window_changes(
     stage: Callable[..., Any],
 ) -> None:
     page = stage()
-    show(page, OD.kind, detection(*FOUR))
+    show(page, OD.name, detection(*FOUR))
     for _ in range(4):
         page.get_by_role("button", name="Zoom in").click()
     page.locator(".view-row").nth(3).click()
@@ -193,7 +193,7 @@ def test_what_is_looked_at_stays_in_sight_when_the_window_changes(
 
 def test_the_keyboard_reaches_every_box_and_zooms(stage: Callable[..., Any]) -> None:
     page = stage()
-    show(page, OD.kind, detection(*FOUR))
+    show(page, OD.name, detection(*FOUR))
     window = page.locator(".view-window")
     window.focus()
     for key, level in (("+", "150%"), ("+", "225%"), ("-", "150%")):
@@ -236,7 +236,7 @@ def test_zoom_ends_at_eight_times_and_keeps_the_place_under_the_pointer(
     stage: Callable[..., Any],
 ) -> None:
     page = stage()
-    show(page, OD.kind, detection(*FOUR))
+    show(page, OD.name, detection(*FOUR))
     bird = page.locator(".view-box[data-index='3'] .view-line")
     left, top, _, _ = rectangle(bird)
     page.mouse.move(left, top)
@@ -254,7 +254,7 @@ def test_zoom_ends_at_eight_times_and_keeps_the_place_under_the_pointer(
 
 def test_a_mouse_drags_the_photo_and_chooses_nothing(stage: Callable[..., Any]) -> None:
     page = stage()
-    show(page, OD.kind, detection(*FOUR))
+    show(page, OD.name, detection(*FOUR))
     for _ in range(3):
         page.get_by_role("button", name="Zoom in").click()
     left, top, right, bottom = rectangle(page.locator(".view-window"))
@@ -270,7 +270,7 @@ def test_a_mouse_drags_the_photo_and_chooses_nothing(stage: Callable[..., Any]) 
 
 def test_two_fingers_pinch(stage: Callable[..., Any]) -> None:
     page = stage(360, 740, has_touch=True)
-    show(page, OD.kind, detection(*FOUR))
+    show(page, OD.name, detection(*FOUR))
     left, top, right, bottom = rectangle(page.locator(".view-window"))
     x, y = (left + right) / 2, (top + bottom) / 2
     fingers = page.context.new_cdp_session(page)
@@ -292,7 +292,7 @@ def test_tags_can_be_hidden_and_never_cover_each_other(stage: Callable[..., Any]
     crowd = [
         found(f"thing {i}", 0.9 - i / 100, 100 + i, 100 + i, 160 + i, 160 + i) for i in range(9)
     ]
-    show(page, OD.kind, detection(*FOUR, *crowd))
+    show(page, OD.name, detection(*FOUR, *crowd))
     tags = page.locator(".view-tag:visible")
     expect(tags.first).to_contain_text("cat")
     page.evaluate("() => Promise.allSettled(document.getAnimations().map((a) => a.finished))")
@@ -316,7 +316,7 @@ def test_two_hundred_boxes_follow_the_slider(stage: Callable[..., Any]) -> None:
         found(f"class {i % 23}", round(0.99 - i * 0.0029, 4), i * 4, i * 2, i * 4 + 40, i * 2 + 30)
         for i in range(200)
     ]
-    show(page, OD.kind, detection(*many))
+    show(page, OD.name, detection(*many))
     expect(page.locator(".view-line")).to_have_count(200)
     slide(page, 0.8)
     left = sum(each["score"] >= 0.8 for each in many)
@@ -333,7 +333,7 @@ def test_hostile_labels_are_text_and_break_nothing(stage: Callable[..., Any]) ->
         model=HOSTILE,
         engine="e" * 300,
     )
-    show(page, OD.kind, answer, name=name)
+    show(page, OD.name, answer, name=name)
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
     assert shown_rows(page) == [each.strip() or "(no name)" for each in labels]
     expect(page.locator("img[src=x]")).to_have_count(0)
@@ -343,7 +343,7 @@ def test_hostile_labels_are_text_and_break_nothing(stage: Callable[..., Any]) ->
 
 def test_nothing_found_says_so_and_what_to_do(stage: Callable[..., Any]) -> None:
     page = stage()
-    show(page, OD.kind, detection(result_image="output.png"), task="t", key="k")
+    show(page, OD.name, detection(result_image="output.png"), task="t", key="k")
     expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()
     expect(page.get_by_text("No object reached 40%")).to_be_visible()
     expect(page.get_by_role("slider")).to_have_count(0)
@@ -354,7 +354,7 @@ def test_a_picture_that_is_not_the_photo_is_not_shown_under_the_boxes(
     stage: Callable[..., Any],
 ) -> None:
     page = stage()
-    show(page, OD.kind, detection(*FOUR), picture=picture(300, 300))
+    show(page, OD.name, detection(*FOUR), picture=picture(300, 300))
     expect(page.get_by_text("The photo cannot be shown here.")).to_be_visible()
     expect(page.locator(".view-photo")).to_be_hidden()
     expect(page.locator(".view-box:visible")).to_have_count(4)
@@ -367,7 +367,7 @@ def test_axe_finds_nothing_serious(
 ) -> None:
     page = stage(color_scheme=scheme, forced_colors=forced)
     digits = [found(str(n), 0.44, 95 * n, 430, 95 * n + 60, 490) for n in range(10)]
-    show(page, OD.kind, detection(*FOUR, *digits))
+    show(page, OD.name, detection(*FOUR, *digits))
     expect(page.locator(".view-tag:visible")).to_have_count(14)
     accessible(page)
     page.get_by_role("button", name="dog").click()
@@ -379,7 +379,7 @@ def test_axe_finds_nothing_serious(
 
 def test_the_view_speaks_traditional_chinese_at_360_pixels(stage: Callable[..., Any]) -> None:
     page = stage(360, lang="zh-Hant")
-    show(page, OD.kind, detection(*FOUR))
+    show(page, OD.name, detection(*FOUR))
     expect(page.get_by_role("heading", name="4 個物件")).to_be_visible()
     slide(page, 0.7)
     expect(page.get_by_role("slider")).to_have_attribute(

@@ -46,7 +46,7 @@ def bare(open_page: Callable[..., Any], watch: Any) -> Any:
 
 
 def test_a_classification_stands_beside_its_photo_best_first(bare: Any) -> None:
-    show(bare, IC.kind, classification(("tabby", 0.875), ("tiger cat", 0.1), ("lynx", 0.01)))
+    show(bare, IC.name, classification(("tabby", 0.875), ("tiger cat", 0.1), ("lynx", 0.01)))
     bars = bare.locator(".view-bar")
     expect(bars.locator(".percent")).to_have_text(["87.5%", "10.0%", "1.0%"])
     photo, best = rectangle(bare.locator(".view-photo")), rectangle(bars.first)
@@ -61,12 +61,12 @@ def test_a_classification_stands_beside_its_photo_best_first(bare: Any) -> None:
 
 
 def test_an_unsure_model_is_called_unsure(bare: Any) -> None:
-    show(bare, IC.kind, classification(("daisy", 0.172), ("hay", 0.1)))
+    show(bare, IC.name, classification(("daisy", 0.172), ("hay", 0.1)))
     expect(bare.locator(".view-note")).to_contain_text("17.2%")
 
 
 def test_many_classes_are_shown_in_two_steps(bare: Any, accessible: Callable[[Any], None]) -> None:
-    show(bare, IC.kind, classification(*[(f"class {i}", 1 / (i + 2)) for i in range(30)]))
+    show(bare, IC.name, classification(*[(f"class {i}", 1 / (i + 2)) for i in range(30)]))
     expect(bare.locator(".view-bar:visible")).to_have_count(10)
     accessible(bare)
     bare.get_by_role("button", name="Show 20 more").click()
@@ -75,11 +75,11 @@ def test_many_classes_are_shown_in_two_steps(bare: Any, accessible: Callable[[An
 
 def test_older_answers_are_shown_from_what_they_have(bare: Any) -> None:
     old = {"state": "complete", "result": json.dumps({"daisy": "97.3%", "roses": "1.2%"})}
-    show(bare, IC.kind, old)
+    show(bare, IC.name, old)
     expect(bare.locator(".view-bar .percent")).to_have_text(["97.3%", "1.2%"])
-    assert call(bare, "summaryOf", IC.kind, old) == "daisy, 97.3%"
+    assert call(bare, "summaryOf", IC.name, old) == "daisy, 97.3%"
     for broken in ("", "no JSON", None):
-        show(bare, IC.kind, {"state": "complete", "result": broken})
+        show(bare, IC.name, {"state": "complete", "result": broken})
         expect(bare.get_by_role("heading", name="Nothing found")).to_be_visible()
 
 
@@ -96,39 +96,39 @@ def test_a_failure_says_why_and_what_to_do(
     bare: Any, accessible: Callable[[Any], None], code: str, words: str
 ) -> None:
     answer = {"state": "failure", "code": code, "error": f"the reason {HOSTILE}"}
-    show(bare, OD.kind, answer)
+    show(bare, OD.name, answer)
     problem = bare.locator(".problem")
     expect(problem).to_contain_text(words)
     expect(problem).to_contain_text(f"the reason {HOSTILE}")
     expect(problem.locator("p")).to_have_count(3)
     expect(bare.get_by_role("button", name="Table, CSV")).to_have_count(0)
-    assert call(bare, "summaryOf", OD.kind, answer) == "Failed"
+    assert call(bare, "summaryOf", OD.name, answer) == "Failed"
     accessible(bare)
 
 
 def test_summaries_are_one_line(bare: Any) -> None:
     def words(*labels: str) -> Any:
         rows = [found(label, 0.9, 0, 0, 9, 9) for label in labels]
-        return call(bare, "summaryOf", OD.kind, detection(*rows))
+        return call(bare, "summaryOf", OD.name, detection(*rows))
 
     assert words("7", "3", "7") == "3 objects: 7 ×2, 3"
     assert words("7") == "1 object: 7"
     assert words() == "Nothing found"
     assert words(*"abcde") == "5 objects: a, b, c, …"
     assert words(HOSTILE, "{next}") == f"2 objects: {HOSTILE}, {{next}}"
-    assert call(bare, "summaryOf", IC.kind, {"state": "processing"}) == "Not finished yet"
+    assert call(bare, "summaryOf", IC.name, {"state": "processing"}) == "Not finished yet"
     assert call(
-        bare, "summaryOf", OD.kind, {"state": "complete", "result_image": "output.png"}
+        bare, "summaryOf", OD.name, {"state": "complete", "result_image": "output.png"}
     ) == ("See the annotated picture")
 
 
 def test_labels_are_counted(bare: Any) -> None:
-    assert call(bare, "labelsOf", OD.kind, detection(*FOUR)) == [
+    assert call(bare, "labelsOf", OD.name, detection(*FOUR)) == [
         {"label": "cat", "score": 0.9, "count": 2},
         {"label": "dog", "score": 0.8, "count": 1},
         {"label": "bird", "score": 0.45, "count": 1},
     ]
-    assert call(bare, "labelsOf", IC.kind, {"state": "failure"}) == []
+    assert call(bare, "labelsOf", IC.name, {"state": "failure"}) == []
 
 
 def test_tables_are_read_by_programs_and_run_by_none(bare: Any) -> None:
@@ -146,7 +146,7 @@ def test_tables_are_read_by_programs_and_run_by_none(bare: Any) -> None:
         "'q",
     ]
     rows = [found(label, 0.5, -3.5, 0, 10, 20) for label in labels]
-    given = {"kind": OD.kind, "answer": detection(*rows), "name": "=cmd.png"}
+    given = {"kind": OD.name, "answer": detection(*rows), "name": "=cmd.png"}
     text = call(bare, "csvOf", call(bare, "csvRows", given))
     table = list(csv.DictReader(io.StringIO(text, newline="")))
     assert [row["label"] for row in table] == [
@@ -163,7 +163,7 @@ def test_tables_are_read_by_programs_and_run_by_none(bare: Any) -> None:
         "20",
     ]
     named = call(
-        bare, "csvRows", {"kind": IC.kind, "answer": classification(("a", 0.25)), "name": "b"}
+        bare, "csvRows", {"kind": IC.name, "answer": classification(("a", 0.25)), "name": "b"}
     )
     assert call(bare, "csvOf", named) == (
         "file,label,score,x_min,y_min,x_max,y_max\r\nb,a,0.25,,,,\r\n"
@@ -187,7 +187,7 @@ def detected(live: Any) -> dict[str, Any]:
     assert answer["state"] == "complete" and answer["predictions"]
     task = {"task": sent["sessname"], "key": sent["sesskey"]}
     return {
-        "kind": OD.kind,
+        "kind": OD.name,
         "answer": answer,
         "picture": f"{OD.input}?{urlencode(task)}",
         "name": "three.png",

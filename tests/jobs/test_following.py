@@ -15,6 +15,7 @@ import requests
 from support import streams
 from support.helpers import KIND, picture, wait_until
 from support.inprocess import Site
+from support.kinds import IC, OD
 from support.live import Live, digit
 from support.streams import Answer, Folder, asked, events, query, remove
 
@@ -23,12 +24,10 @@ import scai.jobs.places
 from scai.jobs.following import Event
 from scai.jobs.places import MOST, Places
 from scai.jobs.service import JobService
-from scai.kinds import ROUTES
 from scai.queues.base import Job
 from scai.queues.directory import DirectoryQueue
 from scai.queues.memory import MemoryQueue
 
-IC, OD = ROUTES
 folder = streams.folder
 
 
@@ -42,8 +41,8 @@ def test_the_states_come_first_then_each_result_then_the_end(site: Site, often: 
         ("state", {"task": second["sessname"], "state": "initialization", "place": 0}),
         ("state", {"task": third["sessname"], "state": "initialization", "place": 1}),
     ]
-    site.workers[IC.kind].step()
-    site.workers[OD.kind].step()
+    site.workers[IC.name].step()
+    site.workers[OD.name].step()
     results = dict(
         (data["task"], data) for name, data in stream_until_end(stream) if name == "result"
     )
@@ -62,13 +61,13 @@ def stream_until_end(stream: Iterator[tuple[str, Answer]]) -> list[tuple[str, An
 
 def test_what_is_final_already_is_told_at_once(site: Site) -> None:
     answer = site.post(IC, picture())
-    site.workers[IC.kind].step()
+    site.workers[IC.name].step()
     assert [name for name, _ in events(site, answer)] == ["result", "end"]
 
 
 def test_a_failure_is_a_result_too(site: Site) -> None:
     answer = site.post(IC, picture()[:200] + bytes(200))
-    site.workers[IC.kind].step()
+    site.workers[IC.name].step()
     (name, data), _ = events(site, answer)
     assert (name, data["state"]) == ("result", "failure")
     assert data["code"] == "bad_image"

@@ -10,30 +10,30 @@ import pytest
 from support import streams
 from support.helpers import picture, wait_until
 from support.inprocess import Site
+from support.kinds import IC, KINDS, OD
 from support.streams import Answer, Folder, remove
 
-from scai.kinds import ROUTES, Routes
+from scai.kinds import Kind
 from scai.storage.session import Session
 
-IC, OD = ROUTES
 folder = streams.folder
 
 
 def test_removing_takes_the_ticket_first_so_that_it_never_runs(site: Site) -> None:
     answer, other = site.post(IC, picture()), site.post(IC, picture())
     assert remove(site, IC, answer) == (200, {"status": "success", "sessname": answer["sessname"]})
-    assert len(site.queues[IC.kind]) == 1
+    assert len(site.queues[IC.name]) == 1
     assert not (site.settings.sessionpath / answer["sessname"]).exists()
     assert site.get(IC.result, answer)["code"] == "not_found"
-    site.workers[IC.kind].step()
+    site.workers[IC.name].step()
     assert site.get(IC.result, other)["state"] == "complete"
-    assert site.queues[IC.kind].held() == {}
+    assert site.queues[IC.name].held() == {}
 
 
-@pytest.mark.parametrize("routes", ROUTES, ids=lambda routes: routes.kind)
-def test_removing_what_is_final(site: Site, routes: Routes) -> None:
+@pytest.mark.parametrize("routes", KINDS, ids=lambda routes: routes.name)
+def test_removing_what_is_final(site: Site, routes: Kind) -> None:
     answer = site.post(routes, picture())
-    site.workers[routes.kind].step()
+    site.workers[routes.name].step()
     assert remove(site, routes, answer)[0] == 200
     assert remove(site, routes, answer)[0] == 404
     assert list(site.settings.sessionpath.iterdir()) == []
@@ -51,14 +51,14 @@ def test_removing_needs_the_key(site: Site, wrong: Answer) -> None:
 def test_what_is_being_recognised_is_not_removed(site: Site) -> None:
     answer = site.post(IC, picture())
     session = Session(site.settings.sessionpath, answer["sessname"])
-    (claim,) = site.queues[IC.kind].claim(1, 0)
+    (claim,) = site.queues[IC.name].claim(1, 0)
     with session.lock():
         status, refused = remove(site, IC, answer)
     assert (status, refused["code"]) == (409, "in_use")
     # Claimed, but not locked yet: the worker is on its way to it.
     assert remove(site, IC, answer)[0] == 409
     claim.give_back()
-    site.workers[IC.kind].step()
+    site.workers[IC.name].step()
     assert site.get(IC.result, answer)["state"] == "complete"
     assert remove(site, IC, answer)[0] == 200
 
@@ -100,7 +100,7 @@ def test_workers_and_removals_that_race_leave_nothing_half(site: Site) -> None:
 
     remover = threading.Thread(target=remove_all)
     remover.start()
-    worker = site.workers[IC.kind]
+    worker = site.workers[IC.name]
     wait_until(lambda: worker.step() == 0 and not remover.is_alive())
     remover.join()
     for status, answer in zip(statuses, answers, strict=True):
@@ -109,5 +109,5 @@ def test_workers_and_removals_that_race_leave_nothing_half(site: Site) -> None:
         assert result.get("state" if status == 409 else "code") == (
             "complete" if status == 409 else "not_found"
         )
-    assert site.queues[IC.kind].held() == {}
-    assert len(site.queues[IC.kind]) == 0
+    assert site.queues[IC.name].held() == {}
+    assert len(site.queues[IC.name]) == 0

@@ -11,13 +11,14 @@ import pytest
 import requests
 from PIL import Image
 from support.helpers import picture
+from support.kinds import KINDS
 from support.live import IC, OBJECTS, OD, Live, digit
 
-from scai.kinds import ROUTES, Routes
+from scai.kinds import Kind
 
 pytestmark = pytest.mark.slow
 
-BOTH = pytest.mark.parametrize("routes", ROUTES, ids=lambda r: r.kind)
+BOTH = pytest.mark.parametrize("routes", KINDS, ids=lambda r: r.name)
 
 SHELL_CLIENT = """
 set -eu
@@ -44,7 +45,7 @@ def test_a_shell_script_is_a_full_client(live: Live, tmp_path: Path) -> None:
     environment = {
         "PATH": "/usr/bin:/bin",
         "SESSIONS": str(live.sessions),
-        "POOL": str(live.pools[IC.kind]),
+        "POOL": str(live.pools[IC.name]),
         "PHOTO": str(tmp_path / "photo.png"),
     }
     done = subprocess.run(
@@ -57,13 +58,13 @@ def test_a_shell_script_is_a_full_client(live: Live, tmp_path: Path) -> None:
     assert record["key"] == "k"
 
 
-def digits(routes: Routes) -> list[str]:
+def digits(routes: Kind) -> list[str]:
     """What asks for the model that reads digits, where it is not the default."""
     return ["-F", "model=digits"] if routes is IC else []
 
 
 @BOTH
-def test_curl_uploads_and_waits(live: Live, tmp_path: Path, routes: Routes) -> None:
+def test_curl_uploads_and_waits(live: Live, tmp_path: Path, routes: Kind) -> None:
     (tmp_path / "photo.png").write_bytes(digit())
 
     def curl(*arguments: str) -> dict:
@@ -146,7 +147,7 @@ def test_scai_submit_and_status(live: Live, tmp_path: Path) -> None:
     done = scai("submit", str(tmp_path / "note.txt"))
     assert done.returncode == 1 and "not supported file format" in done.stderr
     status = json.loads(scai("status", "--json").stdout)
-    assert {q["kind"]: len(q["workers"]) for q in status} == {IC.kind: 1, OD.kind: 1}
+    assert {q["kind"]: len(q["workers"]) for q in status} == {IC.name: 1, OD.name: 1}
     assert "ready" in scai("status").stdout
     assert re.fullmatch(r"scai, version \d+\.\d+\.\d+\n", scai("--version").stdout)
     done = scai("submit", photo, "--server", "http://127.0.0.1:9")

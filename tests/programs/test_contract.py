@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 import requests
 from support.helpers import picture
+from support.kinds import KINDS
 from support.live import IC, OBJECTS, OD, Live, digit
 
-from scai.kinds import ROUTES, Routes
+from scai.kinds import Kind
 from scai.settings import ROOT
 
 pytestmark = pytest.mark.slow
 
-BOTH = pytest.mark.parametrize("routes", ROUTES, ids=lambda r: r.kind)
+BOTH = pytest.mark.parametrize("routes", KINDS, ids=lambda r: r.name)
 PROCESS_KEYS = {"state", "job", "key", "input_image", "message", "result", "result_image"}
 
 
@@ -32,7 +33,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         running.stop()
 
 
-def poll(server: Live, routes: Routes, answer: dict) -> dict:
+def poll(server: Live, routes: Kind, answer: dict) -> dict:
     """As the original's page does: ask again and again, without waiting on the server."""
     query = {"task": answer["sessname"], "key": answer["sesskey"]}
     pause = threading.Event()
@@ -46,7 +47,7 @@ def poll(server: Live, routes: Routes, answer: dict) -> dict:
 
 
 @BOTH
-def test_upload_poll_and_fetch(server: Live, routes: Routes) -> None:
+def test_upload_poll_and_fetch(server: Live, routes: Kind) -> None:
     answer = server.post(routes.upload, digit(), "My.PNG")
     assert set(answer) == {"status", "filename", "datetime", "sessname", "sesskey"}
     assert (answer["status"], answer["filename"]) == ("success", "My.PNG")
@@ -57,7 +58,7 @@ def test_upload_poll_and_fetch(server: Live, routes: Routes) -> None:
     result = poll(server, routes, answer)
     assert set(result) >= {"state", "job", "message", "result", "result_image"}
     assert not {"key", "input_image"} & set(result)
-    assert (result["state"], result["job"]) == ("complete", routes.kind)
+    assert (result["state"], result["job"]) == ("complete", routes.name)
     kind = "Image classification" if routes is IC else "Object detection"
     assert re.fullmatch(rf"{kind} finished on \d\d:\d\d:\d\d", result["message"])
     if routes is IC:
@@ -87,7 +88,7 @@ def test_upload_poll_and_fetch(server: Live, routes: Routes) -> None:
 
 @BOTH
 def test_a_picture_that_only_the_worker_finds_broken_is_a_failure(
-    server: Live, routes: Routes
+    server: Live, routes: Kind
 ) -> None:
     whole = picture((640, 480))
     answer = server.post(routes.upload, whole[: len(whole) * 2 // 3], "cut.jpg")
@@ -101,7 +102,7 @@ def test_a_picture_that_only_the_worker_finds_broken_is_a_failure(
 
 
 @BOTH
-def test_refusals(server: Live, routes: Routes) -> None:
+def test_refusals(server: Live, routes: Kind) -> None:
     for method, status in (("GET", 200), ("OPTIONS", 200), ("POST", 400)):
         answer = requests.request(method, server.url + routes.upload, timeout=10)
         assert answer.status_code == status
@@ -113,7 +114,7 @@ def test_refusals(server: Live, routes: Routes) -> None:
 
 
 @BOTH
-def test_queries_that_open_nothing(server: Live, routes: Routes) -> None:
+def test_queries_that_open_nothing(server: Live, routes: Kind) -> None:
     answer = server.post(routes.upload, picture())
     task, key = answer["sessname"], answer["sesskey"]
     other = OD if routes is IC else IC

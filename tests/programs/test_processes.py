@@ -75,7 +75,7 @@ def test_a_dead_workers_claims_are_back_within_two_seconds(own: Live) -> None:
     os.kill(pid, signal.SIGSTOP)
     answers = [own.post(IC.upload, picture()) for _ in range(3)]
     os.kill(pid, signal.SIGCONT)
-    claimed = own.pools[IC.kind] / ".claimed"
+    claimed = own.pools[IC.name] / ".claimed"
     started = time.monotonic()
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not alive(pid) and not any(f"-{pid}-" in n for n in os.listdir(claimed)), 2)
@@ -104,11 +104,11 @@ def test_a_killed_portal_comes_back_and_has_lost_nothing_it_answered(own: Live) 
 def test_two_workers_share_a_thousand_tickets_and_none_is_run_twice(tmp_path: Path) -> None:
     # Given a thousand sessions whose tickets wait
     models = fake_models(tmp_path)
-    root, pool = tmp_path / "session", tmp_path / "pooling" / IC.kind
+    root, pool = tmp_path / "session", tmp_path / "pooling" / IC.name
     root.mkdir()
-    queue = DirectoryQueue(pool, IC.kind, doorbell=False)
+    queue = DirectoryQueue(pool, IC.name, doorbell=False)
     upload = Upload(picture(), ".jpg")
-    sessions = [Session.create(root, IC.kind, upload, disk=Disk("off")) for _ in range(1000)]
+    sessions = [Session.create(root, IC.name, upload, disk=Disk("off")) for _ in range(1000)]
     for session in sessions:
         (pool / session.name).touch()
     # When two workers start
@@ -150,7 +150,7 @@ def test_a_signal_stops_everything_with_status_0_even_while_clients_wait(
     assert running.stop(how, seconds=10) == 0, "\n".join(running.log)
     waiter.join()
     # What was accepted waits for the next start.
-    assert os.listdir(running.pools[IC.kind]).count(answer["sessname"]) == 1
+    assert os.listdir(running.pools[IC.name]).count(answer["sessname"]) == 1
 
 
 def swallow(running: Live, answer: dict) -> None:
@@ -249,11 +249,11 @@ def test_one_poisonous_picture_among_sixty_good_ones_kills_three_workers_and_no_
     fake_models(tmp_path)
     root, pool = tmp_path / "session", tmp_path / "pool"
     root.mkdir()
-    queue = DirectoryQueue(pool, IC.kind, doorbell=False)
+    queue = DirectoryQueue(pool, IC.name, doorbell=False)
     uploads = [Upload(picture(), ".jpg")] * 30 + [Upload(picture() + b"POISON", ".jpg")]
-    sessions = [Session.create(root, IC.kind, upload) for upload in uploads + uploads[:30]]
+    sessions = [Session.create(root, IC.name, upload) for upload in uploads + uploads[:30]]
     for session in sessions:
-        queue.put(Job(session.name, IC.kind))
+        queue.put(Job(session.name, IC.name))
     # When a worker is started again each time one dies
     command = [
         *(sys.executable, "-c", POISONABLE_WORKER),
@@ -335,7 +335,7 @@ def test_the_parts_start_by_hand(tmp_path: Path) -> None:
     (tmp_path / "session").mkdir()
     pool = tmp_path / "pool"
     pool.mkdir()
-    session = Session.create(tmp_path / "session", IC.kind, Upload(picture(), ".jpg"))
+    session = Session.create(tmp_path / "session", IC.name, Upload(picture(), ".jpg"))
     (pool / session.name).touch()
     worker = subprocess.Popen(
         [

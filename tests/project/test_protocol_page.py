@@ -28,7 +28,7 @@ def keys_under(heading: str) -> set[str]:
 def test_every_key_of_a_record_is_explained(tmp_path: Path) -> None:
     upload = Upload(b"picture", ".jpg", "photo.jpg")
     choices = {"model": "digits", "threshold": 0.5, "top_k": 3}
-    session = Session.create(tmp_path, IC.kind, upload, params=choices)
+    session = Session.create(tmp_path, IC.name, upload, params=choices)
     assert keys_under("process.json") == set(session.record())
 
 
@@ -40,7 +40,7 @@ def test_every_state_is_explained() -> None:
 
 
 def test_every_key_of_a_failure_is_explained(tmp_path: Path) -> None:
-    session = Session.create(tmp_path, IC.kind, Upload(b"picture", ".jpg"))
+    session = Session.create(tmp_path, IC.name, Upload(b"picture", ".jpg"))
     session.fail(BadImage("damaged", stage="decode"))
     written = json.loads((session.path / "result.json").read_bytes())
     assert set(written) <= keys_under("result.json")

@@ -11,12 +11,12 @@ import pytest
 from flask.testing import FlaskClient
 
 from scai.jobs.service import JobService
-from scai.kinds import ROUTES
 from scai.web.app import create_app
 from support.helpers import picture
 from support.inprocess import Site
+from support.kinds import KINDS
 
-IC, OD = (routes.kind for routes in ROUTES)
+IC, OD = (routes.name for routes in KINDS)
 WHITE, BLACK = picture(color=(250, 250, 250)), picture(color=(3, 3, 3))
 Answer = dict[str, Any]
 

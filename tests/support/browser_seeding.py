@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import expect
 
-from scai.kinds import Routes
+from scai.kinds import Kind
 from support.live import IC, OD, Live, digit
 
 Open = Callable[..., Any]
@@ -27,7 +27,7 @@ def colour(rgb: tuple[int, int, int]) -> bytes:
 
 def sent(
     live: Live,
-    routes: Routes = IC,
+    routes: Kind = IC,
     name: str = "photo.png",
     data: bytes | None = None,
     days_ago: float = 0,
@@ -40,7 +40,7 @@ def sent(
     if done:
         assert live.result(routes.result, answer)["state"] == "complete"
     return {
-        "kind": routes.kind,
+        "kind": routes.name,
         "task": answer["sessname"],
         "key": answer["sesskey"],
         "name": name,

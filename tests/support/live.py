@@ -19,11 +19,10 @@ import numpy as np
 import requests
 from PIL import Image, ImageDraw, ImageFont
 
-from scai.kinds import ROUTES
 from scai.settings import ROOT
 from support.helpers import wait_until
+from support.kinds import IC, OD
 
-IC, OD = ROUTES
 # What the default classification model can say.
 OBJECTS = set((ROOT / "usr" / "models" / "objects" / "labels.txt").read_text().split())
 
@@ -41,13 +40,13 @@ class Live:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.sessions = folder / "session"
-        self.pools = {kind: folder / "pooling" / kind for kind in (IC.kind, OD.kind)}
+        self.pools = {kind: folder / "pooling" / kind for kind in (IC.name, OD.name)}
         self.log: list[str] = []
         self.environment = {
             **os.environ,
             "SCAI_SESSIONPATH": str(self.sessions),
-            "SCAI_ICPOOLPATH": str(self.pools[IC.kind]),
-            "SCAI_ODPOOLPATH": str(self.pools[OD.kind]),
+            "SCAI_ICPOOLPATH": str(self.pools[IC.name]),
+            "SCAI_ODPOOLPATH": str(self.pools[OD.name]),
             "SCAI_LOGFORMAT": "text",
             **environment,
         }

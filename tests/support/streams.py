@@ -12,13 +12,12 @@ import pytest
 from scai.jobs.following import Follower
 from scai.jobs.places import Places
 from scai.jobs.waiters import Waiters
-from scai.kinds import ROUTES, Routes
+from scai.kinds import Kind
 from scai.queues.directory import DirectoryQueue
 from scai.storage.session import Session, Upload
 from support.helpers import KIND, picture
 from support.inprocess import Site
 
-IC, OD = ROUTES
 Answer = dict[str, Any]
 
 
@@ -44,7 +43,7 @@ def events(site: Site, *answers: Answer) -> Iterator[tuple[str, Answer]]:
         response.close()
 
 
-def remove(site: Site, routes: Routes, answer: Answer, **other: str) -> tuple[int, Answer]:
+def remove(site: Site, routes: Kind, answer: Answer, **other: str) -> tuple[int, Answer]:
     given = {"task": answer["sessname"], "key": answer["sesskey"], **other}
     response = site.http.delete(routes.result, query_string=given)
     return response.status_code, response.get_json()

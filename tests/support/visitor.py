@@ -18,10 +18,11 @@ sys.path.insert(0, str(ROOT))
 import index  # noqa: E402, F401
 import scai.cli.__main__  # noqa: E402
 import scai.programs.portal  # noqa: E402, F401
-from scai import settings  # noqa: E402
+from scai import kinds, settings  # noqa: E402
 from scai.jobs import service  # noqa: E402
-from scai.kinds import ROUTES  # noqa: E402
 from scai.web import app  # noqa: E402
+
+KINDS = list(kinds.load().values())
 
 
 def visit(folder: Path) -> None:
@@ -38,7 +39,7 @@ def visit(folder: Path) -> None:
             known = expected.get(rule.rule, 404 if rule.rule.count("/") > 1 else 200)
             assert status == known, f"{rule.rule}: {status}"
     photo = (ROOT / "static" / "samples" / "frog.webp").read_bytes()
-    for routes in ROUTES:
+    for routes in KINDS:
         sent = http.put(routes.upload, data=photo).get_json()
         key = {"task": sent["sessname"], "key": sent["sesskey"]}
         for path in (routes.result, routes.input, "/photo"):
@@ -48,13 +49,13 @@ def visit(folder: Path) -> None:
         assert b"event: state" in next(told) + next(told)
     token = re.search(r'name="csrf_token" value="(\w+)"', http.get("/history").text)
     assert token
-    photos = json.dumps([{"kind": ROUTES[-1].kind, **key}])
+    photos = json.dumps([{"kind": KINDS[-1].name, **key}])
     form = {"csrf_token": token[1], "photos": photos}
     assert zipfile.ZipFile(io.BytesIO(http.post("/history/export", data=form).data)).namelist()
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as written:
         written.writestr("frog.webp", photo)
-    data = {"kind": ROUTES[0].kind, "archive": (io.BytesIO(packed.getvalue()), "photos.zip")}
+    data = {"kind": KINDS[0].name, "archive": (io.BytesIO(packed.getvalue()), "photos.zip")}
     batch = http.post("/batches", data=data).get_json()
     for path in (f"/batches/{batch['id']}", f"/batches/{batch['id']}.csv"):
         got = http.get(path, query_string={"key": batch["key"]}, buffered=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from support.inprocess import Site
+from support.kinds import KINDS
 
 from scai.errors import MISTAKE, Busy, NotFound, StorageFull
-from scai.kinds import ROUTES
 from scai.web import answers
 
 FIVE_KEYS = {"status", "filename", "datetime", "sessname", "sesskey"}
@@ -48,7 +48,7 @@ def test_a_client_sees_errors_on_purpose_and_nothing_of_a_bug(
 @pytest.mark.parametrize(
     "path, five",
     [
-        (ROUTES[0].result, True),
+        (KINDS[0].result, True),
         ("/models/image_classification/none/none.png", True),
         ("/nothing", True),
         ("/batches/none", False),

@@ -8,13 +8,11 @@ from pathlib import Path
 
 from flask import Flask, url_for
 from support.inprocess import Site
+from support.kinds import IC
 
 from scai import settings
-from scai.kinds import ROUTES
 from scai.settings import ROOT
 from scai.web.static_files import serve_statics
-
-IC, OD = ROUTES
 
 
 def test_every_answer_carries_the_security_headers(site: Site) -> None:

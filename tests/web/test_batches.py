@@ -12,9 +12,9 @@ from support import batch_client
 from support.batch_client import BLACK, IC, WHITE, Client, zipped
 from support.helpers import picture
 from support.inprocess import Site
+from support.kinds import KINDS
 
 from scai.jobs.service import JobService
-from scai.kinds import ROUTES
 from scai.web.app import create_app
 
 client, look_always = batch_client.client, batch_client.look_always
@@ -42,7 +42,7 @@ def test_photos_become_one_batch_and_get_their_verdicts(client: Client) -> None:
     )
     assert white["ms"] >= 0
     result = client.http.get(
-        ROUTES[0].result, query_string={"task": white["task"], "key": white["key"]}
+        KINDS[0].result, query_string={"task": white["task"], "key": white["key"]}
     ).get_json()
     assert result["filename"] == "white.jpg" and result["state"] == "complete"
 

@@ -12,11 +12,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from support.helpers import picture
 from support.inprocess import Site
+from support.kinds import KINDS
 
-from scai.kinds import ROUTES
 from scai.web import csrf
 
-IC, _ = ROUTES
+IC, _ = KINDS
 TOKEN = "ab" * 20
 
 
@@ -28,7 +28,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 
 def send(http: FlaskClient, token: str | None, **headers: str) -> int:
-    data = {"kind": IC.kind, "photo": (io.BytesIO(picture()), "a.jpg")}
+    data = {"kind": IC.name, "photo": (io.BytesIO(picture()), "a.jpg")}
     if token is not None:
         data[csrf.FIELD] = token
     return http.post("/photo", data=data, headers=headers).status_code
@@ -59,7 +59,7 @@ def test_a_form_is_taken_with_the_token_of_its_browser_only(
         site.http.set_cookie(csrf.COOKIE, cookie)
     headers = {} if come_from is None else {"Sec-Fetch-Site": come_from}
     assert send(site.http, field, **headers) == status
-    assert len(site.queues[IC.kind]) == (1 if status == 303 else 0)
+    assert len(site.queues[IC.name]) == (1 if status == 303 else 0)
 
 
 def test_the_api_asks_for_no_token(site: Site) -> None:

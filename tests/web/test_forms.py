@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from support.helpers import picture
 from support.inprocess import Site
+from support.kinds import KINDS
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import MultiPartParser
 from werkzeug.wrappers import Request
 
-from scai.kinds import ROUTES
 from scai.web import forms
 from scai.web.forms import body_of, form_of
 
@@ -134,4 +134,4 @@ def test_uploads_of_in_process_tests_are_read_as_those_of_real_clients(
         raise AssertionError("Werkzeug's parser was asked")
 
     monkeypatch.setattr(MultiPartParser, "parse", parse)
-    assert site.post(ROUTES[0], picture(), model="other")["sesskey"]
+    assert site.post(KINDS[0], picture(), model="other")["sesskey"]

@@ -14,14 +14,13 @@ from typing import Any
 import pytest
 from support.helpers import picture
 from support.inprocess import Site
+from support.kinds import IC, OD
 
 from scai.errors import NotFound
 from scai.jobs import export as archives
 from scai.jobs.export import Asked, archive, clean, summary
-from scai.kinds import ROUTES, Routes
+from scai.kinds import Kind
 from scai.storage.session import Session, Upload
-
-IC, OD = ROUTES
 
 
 def token(site: Site) -> str:
@@ -30,9 +29,9 @@ def token(site: Site) -> str:
     return found[1]
 
 
-def one(routes: Routes, answer: dict, **more: str) -> dict[str, str]:
+def one(routes: Kind, answer: dict, **more: str) -> dict[str, str]:
     return {
-        "kind": routes.kind,
+        "kind": routes.name,
         "task": answer["sessname"],
         "key": answer["sesskey"],
         **more,
@@ -191,10 +190,10 @@ def test_the_summary_has_no_formula(site: Site) -> None:
 
 def test_hostile_labels_and_names_of_a_session_are_cells(sessions: Path) -> None:
     upload = Upload(picture(), ".jpg", '=cmd|"/c calc"!A1.jpg')
-    session = Session.create(sessions, IC.kind, upload)
+    session = Session.create(sessions, IC.name, upload)
     predictions = [{"label": '=HYPERLINK("x")', "index": 0, "score": 0.5}]
     session.complete({"predictions": predictions})
-    zipped = b"".join(archive([Asked(IC.kind, session.name, "")], lambda *_: session))
+    zipped = b"".join(archive([Asked(IC.name, session.name, "")], lambda *_: session))
     with zipfile.ZipFile(io.BytesIO(zipped)) as found:
         text = found.read("scai-history/summary.csv").decode("utf-8-sig")
     [row] = csv.DictReader(io.StringIO(text, newline=""))
@@ -203,7 +202,7 @@ def test_hostile_labels_and_names_of_a_session_are_cells(sessions: Path) -> None
 
 
 def test_a_session_that_goes_while_it_is_packed_breaks_nothing(sessions: Path) -> None:
-    made = [Session.create(sessions, IC.kind, Upload(picture(), ".jpg", "a.jpg")) for _ in "ab"]
+    made = [Session.create(sessions, IC.name, Upload(picture(), ".jpg", "a.jpg")) for _ in "ab"]
     known = {session.name: session for session in made}
 
     def find(kind: str, task: str, key: str) -> Session:
@@ -211,7 +210,7 @@ def test_a_session_that_goes_while_it_is_packed_breaks_nothing(sessions: Path) -
             (known[task].path / "input.jpg").unlink()
         return known[task]
 
-    zipped = b"".join(archive([Asked(IC.kind, name, "") for name in known], find))
+    zipped = b"".join(archive([Asked(IC.name, name, "") for name in known], find))
     with zipfile.ZipFile(io.BytesIO(zipped)) as found:
         assert found.testzip() is None
         assert "scai-history/photos/0002-a.jpg" in found.namelist()
@@ -220,8 +219,8 @@ def test_a_session_that_goes_while_it_is_packed_breaks_nothing(sessions: Path) -
 
 
 def test_memory_stays_flat_while_much_is_packed(sessions: Path) -> None:
-    session = Session.create(sessions, IC.kind, Upload(picture() + bytes(8_000_000), ".jpg", "a"))
-    asked = [Asked(IC.kind, session.name, str(n)) for n in range(12)]
+    session = Session.create(sessions, IC.name, Upload(picture() + bytes(8_000_000), ".jpg", "a"))
+    asked = [Asked(IC.name, session.name, str(n)) for n in range(12)]
     tracemalloc.start()
     try:
         total = sum(len(piece) for piece in archive(asked, lambda *_: session))
@@ -233,9 +232,9 @@ def test_memory_stays_flat_while_much_is_packed(sessions: Path) -> None:
 
 
 def test_a_reader_that_goes_away_leaves_no_file_open(sessions: Path) -> None:
-    session = Session.create(sessions, IC.kind, Upload(picture() + bytes(900_000), ".jpg", "a"))
+    session = Session.create(sessions, IC.name, Upload(picture() + bytes(900_000), ".jpg", "a"))
     before = len(list(Path("/proc/self/fd").iterdir()))
-    stream = archive([Asked(IC.kind, session.name, "")], lambda *_: session)
+    stream = archive([Asked(IC.name, session.name, "")], lambda *_: session)
     next(stream)
     stream.close()
     assert len(list(Path("/proc/self/fd").iterdir())) == before

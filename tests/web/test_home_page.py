@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 from flask.testing import FlaskClient
 from support.inprocess import Site
+from support.kinds import KINDS
 
 from scai.jobs.service import JobService
-from scai.kinds import ROUTES
 from scai.queues.memory import MemoryQueue
 from scai.settings import ROOT, Settings
 from scai.web.app import create_app
@@ -23,7 +23,7 @@ LARGEST = 60_000  # bytes of all samples together
 def bundled(tmp_path: object) -> Iterator[FlaskClient]:
     """The pages over the models that come with the project."""
     settings = Settings(sessionpath=tmp_path / "session")  # type: ignore[operator]
-    service = JobService(settings, {routes.kind: MemoryQueue(routes.kind) for routes in ROUTES})
+    service = JobService(settings, {routes.name: MemoryQueue(routes.name) for routes in KINDS})
     yield create_app(service, settings).test_client()
     service.close()
 
@@ -36,7 +36,7 @@ def test_each_form_says_its_kind_and_carries_the_token(site: Site) -> None:
     page = site.http.get("/")
     found = forms(page.text)
     assert [re.search(r'name="kind" value="(\w+)"', form)[1] for form in found] == [  # type: ignore[index]
-        routes.kind for routes in ROUTES
+        routes.name for routes in KINDS
     ]
     for form in found:
         assert re.search(r'name="csrf_token" value="[0-9a-f]{40}"', form)

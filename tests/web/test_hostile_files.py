@@ -16,18 +16,18 @@ from support import batch_client
 from support.batch_client import IC, OD, WHITE, Client
 from support.helpers import picture
 from support.inprocess import Site
+from support.kinds import KINDS
 
 from scai.errors import BadSession
 from scai.jobs.export import Asked, archive
 from scai.jobs.retention import purge
-from scai.kinds import ROUTES
 from scai.models import notes
 from scai.storage.json_files import read_object
 from scai.storage.session import Session
 
 client, look_always = batch_client.client, batch_client.look_always
 
-ROUTE = {routes.kind: routes for routes in ROUTES}
+ROUTE = {routes.name: routes for routes in KINDS}
 HUGE = 10**400  # JSON may hold it, and no float can
 HALF = "\ud83d"  # half of a surrogate pair, which JSON may hold and UTF-8 may not
 FORMULA = "=HYPERLINK(1)"

@@ -11,14 +11,15 @@ import pytest
 from support.batch_client import IC, WHITE, Client, zipped
 from support.helpers import picture
 from support.inprocess import Site
+from support.kinds import KINDS
 
 from scai import logs
 from scai.jobs.batches import zip_list
 from scai.jobs.batches.unzip import Unpacking
-from scai.kinds import ROUTES, Routes
+from scai.kinds import Kind
 from scai.storage.session import Session
 
-ROUTE = {routes.kind: routes for routes in ROUTES}
+ROUTE = {routes.name: routes for routes in KINDS}
 PICTURES = ("/favicon.ico", "/static/favicon.svg", "/static/samples/frog.webp")
 
 
@@ -39,9 +40,9 @@ def policies(site: Site, *paths: str) -> dict[str, str]:
 def test_every_picture_has_the_same_strict_policy(site: Site) -> None:
     """Chromium lays a picture that is opened alone out with styles, and says what it must not."""
     paths = list(PICTURES[2:])
-    for routes in ROUTES:
+    for routes in KINDS:
         answer = site.post(routes, picture())
-        site.workers[routes.kind].step()
+        site.workers[routes.name].step()
         query = "&".join(f"{key}={value}" for key, value in addressed(answer).items())
         paths += [f"{path}?{query}" for path in (routes.input, routes.output) if path]
         paths.append(str(routes.input))  # of nobody: the picture that says so
@@ -73,7 +74,7 @@ def test_a_wrong_key_and_no_session_are_told_alike(site: Site) -> None:
     answer = site.post(ROUTE[IC], picture())
     nobody = {"task": "d-20260101-" + "0" * 40, "key": "0" * 40}
     wrong = addressed(answer) | {"key": "0" * 40}
-    routes: Routes = ROUTE[IC]
+    routes: Kind = ROUTE[IC]
     for path in ("/events", "/photo", routes.result, routes.input):
         texts = []
         for query in (nobody, wrong):

@@ -16,11 +16,11 @@ import pytest
 from flask.testing import FlaskClient
 from support.helpers import picture, wait_until
 from support.inprocess import Site
+from support.kinds import KINDS
 
 from scai import plugins
 from scai.engines.base import PLAIN, Plan
 from scai.jobs.service import JobService
-from scai.kinds import ROUTES
 from scai.models import cards, speeds
 from scai.models.notes import Notes
 from scai.queues.memory import MemoryQueue
@@ -383,7 +383,7 @@ def test_a_worker_tells_which_models_it_has_loaded(site: Site) -> None:
     models = ModelCache(lambda name: build(cards.load_card(config, name, IC)))
     sessions = site.settings.sessionpath
     worker = Worker(site.queues[IC], models, sessions, tell=lambda **told: facts.update(told))
-    site.post(ROUTES[0], picture(), model="other")
+    site.post(KINDS[0], picture(), model="other")
     running = threading.Thread(target=worker.run, args=(0.01,))
     running.start()
     try:

@@ -15,9 +15,9 @@ import pytest
 import schemathesis
 from support.helpers import picture
 from support.inprocess import Site
+from support.kinds import KINDS
 from werkzeug.routing import Rule
 
-from scai.kinds import ROUTES
 from scai.web.app import create_app
 from scai.web.openapi import document as openapi
 from scai.web.openapi import snippets
@@ -39,7 +39,7 @@ NO_API = {
 }
 # Take a form of a page with its token, which no program has.
 NO_API |= {"/history/export", "/photo/remove"}
-LISTED = [each for each in openapi.operations(ROUTES) if each.listed]
+LISTED = [each for each in openapi.operations(KINDS) if each.listed]
 
 
 def name_of(operation: Operation) -> str:
@@ -89,9 +89,9 @@ def test_every_example_is_what_its_schema_says(document: dict[str, Any]) -> None
 
 
 def test_every_operation_has_a_name_of_its_own_and_words(document: dict[str, Any]) -> None:
-    names = [each.name for each in openapi.operations(ROUTES)]
+    names = [each.name for each in openapi.operations(KINDS)]
     assert len(set(names)) == len(names)
-    for operation in openapi.operations(ROUTES):
+    for operation in openapi.operations(KINDS):
         assert operation.summary and not operation.summary.endswith(".")
         assert all(value.about.endswith(".") for value in operation.values)
         assert all(answer.about.endswith(".") for answer in operation.answers)
@@ -202,10 +202,10 @@ def test_programs_get_errors_of_http_as_json_and_people_as_a_page(
 
 
 def test_a_part_that_a_picture_does_not_have_is_no_mistake_of_the_server(site: Site) -> None:
-    answer = site.post(ROUTES[0], picture())
+    answer = site.post(KINDS[0], picture())
     query = {"task": answer["sessname"], "key": answer["sesskey"]}
     got = site.http.get(
-        ROUTES[0].input, query_string=query, headers={"Range": "bytes=9000000-"}, buffered=True
+        KINDS[0].input, query_string=query, headers={"Range": "bytes=9000000-"}, buffered=True
     )
     assert got.status_code == 416
     assert got.headers["Content-Range"].startswith("bytes */")

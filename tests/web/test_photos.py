@@ -14,14 +14,12 @@ import pytest
 from PIL import Image
 from support.helpers import picture
 from support.inprocess import Site
+from support.kinds import IC, OD
 from werkzeug.test import TestResponse
 
 from scai.errors import EngineError
-from scai.kinds import ROUTES
 from scai.storage.session import Session
 from scai.web import csrf
-
-IC, OD = ROUTES
 
 
 @pytest.fixture
@@ -31,7 +29,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     site.close()
 
 
-def send(site: Site, *files: tuple[bytes, str], kind: str = IC.kind, **fields: str) -> TestResponse:
+def send(site: Site, *files: tuple[bytes, str], kind: str = IC.name, **fields: str) -> TestResponse:
     """Send the plain form with the token of this browser."""
     token = "ab" * 20
     site.http.set_cookie(csrf.COOKIE, token)
@@ -60,7 +58,7 @@ def test_the_form_leads_to_a_page_that_waits_and_then_shows_the_result(site: Sit
     assert 'http-equiv="refresh"' in waiting.text
     assert "This photo is next." in text_of(waiting)
     assert "three.jpg" in text_of(waiting)
-    site.workers[IC.kind].step()
+    site.workers[IC.name].step()
     done = site.http.get(sent.location)
     assert 'http-equiv="refresh"' not in done.text
     assert re.search(r"grey\s+\d+\.\d%", text_of(done))
@@ -85,8 +83,8 @@ def with_a_dark_square() -> bytes:
 
 
 def test_a_detection_shows_the_drawn_picture_and_a_table_of_boxes(site: Site) -> None:
-    sent = send(site, (with_a_dark_square(), "boxes.png"), kind=OD.kind)
-    site.workers[OD.kind].step()
+    sent = send(site, (with_a_dark_square(), "boxes.png"), kind=OD.name)
+    site.workers[OD.name].step()
     shown = site.http.get(sent.location)
     (pair,) = pairs_of(sent.location)
     assert f"{OD.output}?task={pair['task']}&amp;key={pair['key']}" in shown.text
@@ -110,7 +108,7 @@ def test_a_failure_says_why_and_what_to_do(site: Site) -> None:
 def test_names_and_labels_of_strangers_are_text(site: Site) -> None:
     (site.settings.icconfig.parent / "labels.txt").write_text("<i>'\">&\nx\ny\nz\nw\n")
     sent = send(site, (picture(color=0), '<img src=x onerror="x">.jpg'))
-    site.workers[IC.kind].step()
+    site.workers[IC.name].step()
     shown = site.http.get(sent.location).text
     assert "<img src=x" not in shown
     assert "<i>" not in shown
@@ -137,7 +135,7 @@ def test_several_photos_get_one_page_with_the_state_of_each(site: Site) -> None:
     assert sent.status_code == 303
     pairs = pairs_of(sent.location)
     assert len(pairs) == 2
-    site.workers[IC.kind].step()
+    site.workers[IC.name].step()
     gone = site.http.delete(IC.result, query_string=pairs[1])
     assert gone.status_code == 200
     shown = text_of(site.http.get(sent.location))
@@ -164,7 +162,7 @@ def test_a_refusal_is_a_page_with_the_reason_and_the_true_status(
     assert words in text_of(answer)
     assert "Nothing was sent" in text_of(answer)
     assert 'href="/"' in answer.text
-    assert len(site.queues[IC.kind]) == 0
+    assert len(site.queues[IC.name]) == 0
 
 
 def test_one_bad_photo_does_not_keep_the_others_back(site: Site) -> None:
@@ -172,7 +170,7 @@ def test_one_bad_photo_does_not_keep_the_others_back(site: Site) -> None:
     assert answer.status_code == 200
     assert "1 photo was not taken" in text_of(answer)
     assert "good.jpg" in text_of(answer)
-    assert len(site.queues[IC.kind]) == 1
+    assert len(site.queues[IC.name]) == 1
 
 
 def test_a_full_queue_is_told_with_the_time_to_come_back(site: Site) -> None:
@@ -188,18 +186,18 @@ def test_a_full_queue_is_told_with_the_time_to_come_back(site: Site) -> None:
     "field, value", [("kind", "cooking"), ("model", "none"), ("threshold", "2")]
 )
 def test_a_parameter_that_makes_no_sense_is_refused(site: Site, field: str, value: str) -> None:
-    fields = {"kind": IC.kind, field: value}
+    fields = {"kind": IC.name, field: value}
     answer = send(site, (picture(), "a.jpg"), **fields)
     assert answer.status_code == 400
-    assert len(site.queues[IC.kind]) == 0
+    assert len(site.queues[IC.name]) == 0
 
 
 def test_a_form_from_elsewhere_is_refused(site: Site) -> None:
-    data = {"kind": IC.kind, "photo": (io.BytesIO(picture()), "a.jpg"), csrf.FIELD: "ab" * 20}
+    data = {"kind": IC.name, "photo": (io.BytesIO(picture()), "a.jpg"), csrf.FIELD: "ab" * 20}
     answer = site.http.post("/photo", data=data)
     assert answer.status_code == 400
     assert "Load the page again" in text_of(answer)
-    assert len(site.queues[IC.kind]) == 0
+    assert len(site.queues[IC.name]) == 0
 
 
 def test_the_model_of_the_form_is_the_one_that_answers(site: Site) -> None:

@@ -11,18 +11,18 @@ import pytest
 from PIL import Image
 from support.helpers import picture
 from support.inprocess import Site
+from support.kinds import IC, KINDS, OD
 
-from scai.kinds import ROUTES, Routes
+from scai.kinds import Kind
 from scai.settings import ROOT
 from scai.storage.session import Session
 
 UPLOAD_KEYS = {"status", "filename", "datetime", "sessname", "sesskey"}
 RESULT_KEYS = {"state", "job", "message", "result", "result_image"}
-IC, OD = ROUTES
 
 
-@pytest.mark.parametrize("routes", ROUTES, ids=lambda r: r.kind)
-def test_an_upload_is_answered_with_the_five_keys(site: Site, routes: Routes) -> None:
+@pytest.mark.parametrize("routes", KINDS, ids=lambda r: r.name)
+def test_an_upload_is_answered_with_the_five_keys(site: Site, routes: Kind) -> None:
     answer = site.post(routes, picture(), "My.JPG")
     assert set(answer) == UPLOAD_KEYS
     assert all(isinstance(value, str) for value in answer.values())
@@ -34,13 +34,13 @@ def test_an_upload_is_answered_with_the_five_keys(site: Site, routes: Routes) ->
     assert (site.settings.sessionpath / answer["sessname"] / "input.JPG").exists()
 
 
-@pytest.mark.parametrize("routes", ROUTES, ids=lambda r: r.kind)
-def test_from_upload_to_verdict(site: Site, routes: Routes) -> None:
+@pytest.mark.parametrize("routes", KINDS, ids=lambda r: r.name)
+def test_from_upload_to_verdict(site: Site, routes: Kind) -> None:
     answer = site.post(routes, picture(color=(250, 250, 250)))
     first = site.get(routes.result, answer)
     assert set(first) >= RESULT_KEYS
-    assert (first["state"], first["job"], first["result"]) == ("initialization", routes.kind, "")
-    site.workers[routes.kind].step()
+    assert (first["state"], first["job"], first["result"]) == ("initialization", routes.name, "")
+    site.workers[routes.name].step()
     last = site.get(routes.result, answer)
     assert last["state"] == "complete"
     assert "key" not in last and "input_image" not in last
@@ -65,7 +65,7 @@ def test_detections_are_in_pixels_of_the_upright_picture(site: Site) -> None:
     out = io.BytesIO()
     image.save(out, "PNG", exif=exif)
     answer = site.post(OD, out.getvalue(), "phone.png")
-    site.workers[OD.kind].step()
+    site.workers[OD.name].step()
     result = site.get(OD.result, answer)
     assert result["image"] == {"width": 60, "height": 100, "orientation": 6}
     [found] = result["predictions"]
@@ -79,7 +79,7 @@ def test_detections_are_in_pixels_of_the_upright_picture(site: Site) -> None:
     assert drawn.mimetype == "image/png"
 
 
-@pytest.mark.parametrize("routes", ROUTES, ids=lambda r: r.kind)
+@pytest.mark.parametrize("routes", KINDS, ids=lambda r: r.name)
 @pytest.mark.parametrize(
     ("method", "body", "status"),
     [
@@ -92,7 +92,7 @@ def test_detections_are_in_pixels_of_the_upright_picture(site: Site) -> None:
     ],
 )
 def test_without_a_photo_the_api_says_how_to_use_it(
-    site: Site, routes: Routes, method: str, body: dict, status: int
+    site: Site, routes: Kind, method: str, body: dict, status: int
 ) -> None:
     answer = site.http.open(routes.upload, method=method, **copy.deepcopy(body))
     assert answer.status_code == status
@@ -136,7 +136,7 @@ def test_what_cannot_be_recognised_is_refused_and_leaves_nothing(
     assert text in body["sessname"]
     assert body["error"] == body["sessname"]
     assert list(site.settings.sessionpath.iterdir()) == []
-    assert len(site.queues[IC.kind]) == 0
+    assert len(site.queues[IC.name]) == 0
 
 
 @pytest.mark.parametrize(
@@ -155,12 +155,12 @@ def test_a_hostile_file_name_is_only_a_label(site: Site, name: str, tmp_path: Pa
 def test_content_decides_and_not_the_name(site: Site) -> None:
     answer = site.post(IC, picture(format="PNG"), "really.txt")
     assert answer["status"] == "success"
-    site.workers[IC.kind].step()
+    site.workers[IC.name].step()
     assert site.get(IC.result, answer)["state"] == "complete"
 
 
-@pytest.mark.parametrize("routes", ROUTES, ids=lambda r: r.kind)
-def test_only_name_and_key_together_show_a_session(site: Site, routes: Routes) -> None:
+@pytest.mark.parametrize("routes", KINDS, ids=lambda r: r.name)
+def test_only_name_and_key_together_show_a_session(site: Site, routes: Kind) -> None:
     answer = site.post(routes, picture())
     other = OD if routes is IC else IC
     task, key = answer["sessname"], answer["sesskey"]
@@ -211,7 +211,7 @@ def test_there_is_no_annotated_picture_before_the_verdict(site: Site) -> None:
 
 
 def test_a_model_can_be_chosen_and_an_unknown_one_is_refused(site: Site) -> None:
-    assert site.service.models(IC.kind) == ["default", "other"]
+    assert site.service.models(IC.name) == ["default", "other"]
     assert site.post(IC, picture(), model="other")["status"] == "success"
     refused = site.http.post(
         IC.upload, data={"photo": (io.BytesIO(picture()), "a.jpg"), "model": "<b>x"}
@@ -242,7 +242,7 @@ def test_a_picture_can_be_the_body(site: Site, method: str, type: str | None) ->
     )
     assert answer.status_code == 200, answer.get_json()
     assert answer.get_json()["filename"] == "a.png"
-    site.workers[IC.kind].step()
+    site.workers[IC.name].step()
     assert site.get(IC.result, answer.get_json())["model"] == "other"
 
 
@@ -334,7 +334,7 @@ def test_a_full_disk_is_507_and_leaves_nothing(site: Site, monkeypatch: pytest.M
 
 def test_a_long_poll_is_answered_when_the_verdict_is_there(site: Site) -> None:
     answer = site.post(IC, picture())
-    timer = threading.Timer(0.2, site.workers[IC.kind].step)
+    timer = threading.Timer(0.2, site.workers[IC.name].step)
     timer.start()
     assert site.get(IC.result, answer, wait="30")["state"] == "complete"
     timer.join()
@@ -349,7 +349,7 @@ def test_those_who_find_no_room_to_wait_pause_before_they_ask_again(
     assert site.get(IC.result, answer, wait="30")["state"] == "initialization"
     # A verdict ends the pause as it ends any wait.
     monkeypatch.setattr("scai.jobs.service._SHORT_WAIT", 30)
-    timer = threading.Timer(0.2, site.workers[IC.kind].step)
+    timer = threading.Timer(0.2, site.workers[IC.name].step)
     timer.start()
     assert site.get(IC.result, answer, wait="30")["state"] == "complete"
     timer.join()
