@@ -132,7 +132,7 @@ def _operation(name: str) -> Operation:
     settings = Settings()
     for operation in openapi.operations(settings.kinds.values()):
         if name == f"{operation.method} {_path(operation)}":
-            return openapi.fitted(operation, settings, {})
+            return openapi.fit(operation, settings, {})
     raise click.ClickException(f"no operation {name!r} in the description of the API")
 
 
