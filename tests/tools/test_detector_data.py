@@ -23,7 +23,7 @@ from support.detector_data import (
 from support.helpers import picture
 
 from tools.datasets import labelled_boxes
-from tools.datasets.samples import open_files
+from tools.datasets.files import open_files
 from tools.train_detector import augmentation, scene_cache
 from tools.train_detector import targets as detector_targets
 

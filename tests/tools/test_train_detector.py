@@ -12,7 +12,7 @@ from support.helpers import SHARED
 
 from scai.models import cards
 from scai.settings import ROOT
-from tools.datasets.samples import Files
+from tools.datasets.files import Files
 
 QUICK = ["--image_size", SIDE, "--width", 0.4, "--batch_size", 8, "--learning_rate", 0.01]
 
