@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from tools.digits import ink as digit_ink
+from tools.digits.ink import crop_to_ink, smooth_field
 
 # Letters and signs that nobody would read as a digit (no O, I, S, Z, B, l, g, q, b).
 _LETTERS = "ACEFHKMNPRTUVWXYadefhkmnrtuvwxy#&@%?+=*$"
@@ -29,7 +29,7 @@ def background(
     kind = rng.random()
     if kind < 0.2:  # cloth, wood, a wall: soft blotches of several sizes
         for cells in (4, 12, 40):
-            sheet += digit_ink.smooth_field(rng, height, width, cells) * rng.uniform(0, 14)
+            sheet += smooth_field(rng, height, width, cells) * rng.uniform(0, 14)
     elif kind < 0.3:  # things lying about
         for _ in range(int(rng.integers(2, 8))):
             a, b = rng.integers(0, width, 2), rng.integers(0, height, 2)
@@ -106,7 +106,7 @@ def _letter(rng: np.random.Generator, size: int) -> np.ndarray:
         canvas, letter, (size // 2, size + size // 2), font, size / 22, 255, thick, cv2.LINE_AA
     )
     turn = cv2.getRotationMatrix2D((size, size), rng.uniform(-20, 20), 1)
-    return digit_ink.crop_to_ink(cv2.warpAffine(canvas, turn, canvas.shape[::-1]))
+    return crop_to_ink(cv2.warpAffine(canvas, turn, canvas.shape[::-1]))
 
 
 def _scrawl(rng: np.random.Generator, size: int) -> np.ndarray:
@@ -123,7 +123,7 @@ def _scrawl(rng: np.random.Generator, size: int) -> np.ndarray:
     canvas = np.zeros((size, int(size * 2.5)), np.uint8)
     thick = max(1, round(size * rng.uniform(0.02, 0.1)))
     cv2.polylines(canvas, [points.astype(np.int32)], False, 255, thick, cv2.LINE_AA)
-    return digit_ink.crop_to_ink(canvas)
+    return crop_to_ink(canvas)
 
 
 def _shape(rng: np.random.Generator, size: int) -> np.ndarray:
@@ -145,4 +145,4 @@ def _shape(rng: np.random.Generator, size: int) -> np.ndarray:
         cv2.arrowedLine(canvas, (near, far // 2), (wide, far // 2), 255, thick, cv2.LINE_AA)
     else:
         cv2.rectangle(canvas, (near, near), (wide, max(near + 2, far // 6)), 255, -1)
-    return digit_ink.crop_to_ink(canvas)
+    return crop_to_ink(canvas)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from tools.digits import ink as digit_ink
+from tools.digits.ink import camera, paper_and_ink, rewrite, smooth_field, turn
 
 INPUT_SIDE = 48  # pixels: the classifier's input is square
 PLAIN = 0.4  # share of pictures much as MNIST has them; the others are photos
@@ -32,7 +32,7 @@ def shaken(rng: np.random.Generator, glyph: np.ndarray) -> np.ndarray:
     middle = (len(glyph) - 1) / 2
     grid = (np.indices((side, side), np.float32) + 0.5) * (len(glyph) / side) - 0.5 - middle
     x, y = grid[1], grid[0]
-    bend = [rng.uniform(0, 1.6) * digit_ink.smooth_field(rng, side, side, 5) for _ in range(2)]
+    bend = [rng.uniform(0, 1.6) * smooth_field(rng, side, side, 5) for _ in range(2)]
     across = inverse[0, 0] * x + inverse[0, 1] * y + middle + rng.uniform(-2, 2) + bend[0]
     down = inverse[1, 0] * x + inverse[1, 1] * y + middle + rng.uniform(-2, 2) + bend[1]
     picture: np.ndarray = cv2.remap(
@@ -46,14 +46,14 @@ def photo(rng: np.random.Generator, glyph: np.ndarray) -> np.ndarray:
     side = INPUT_SIDE
     # In MNIST a digit is 20 of 28 pixels tall; 0.5 to 1.3 times that, in our pixels.
     height = rng.uniform(0.5, 1.3) * side * 20 / 28
-    stroke = digit_ink.turn(rng, digit_ink.rewrite(rng, glyph), height, degrees=15, shear=0.25)
+    stroke = turn(rng, rewrite(rng, glyph), height, degrees=15, shear=0.25)
     coverage = _place(rng, stroke.coverage, side)
-    paper, ink = digit_ink.paper_and_ink(rng)
+    paper, ink = paper_and_ink(rng)
     ground = np.full((side, side), paper, np.float32)
     if rng.random() < 0.25:
         _clutter(rng, ground, paper, ink)
     picture = ground + coverage * (ink - ground)
-    return digit_ink.camera(rng, picture, harm=float(rng.random()))
+    return camera(rng, picture, harm=float(rng.random()))
 
 
 def _place(rng: np.random.Generator, coverage: np.ndarray, side: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tools.digits import clutter
-from tools.digits import ink as digit_ink
+from tools.digits.ink import Stroke, camera, paper_and_ink, rewrite, smooth_field, turn
 
 Scene = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -43,7 +43,7 @@ class Page:
         height, width = self.paper.shape
         return width, height
 
-    def write(self, stroke: digit_ink.Stroke, x: int, y: int, digit: int, margin: int = 1) -> bool:
+    def write(self, stroke: Stroke, x: int, y: int, digit: int, margin: int = 1) -> bool:
         """Put one digit down with its top left corner at x, y; False where it does not fit."""
         w, h = stroke.size
         width, height = self.size
@@ -97,7 +97,7 @@ class Composer:
         harm = float(rng.random())
         clutter.scribble(rng, page.coverage, page.boxes)
         picture = page.paper + page.coverage * (page.ink - page.paper)
-        image = digit_ink.camera(rng, picture, harm)[..., None]
+        image = camera(rng, picture, harm)[..., None]
         boxes = np.array(page.boxes, np.float32).reshape(-1, 4)
         return image, boxes, np.array(page.classes, np.int64)
 
@@ -106,11 +106,11 @@ class Composer:
         if rng.random() < 0.5:
             shorter = int(self._side * rng.uniform(0.5, 1.0))
             width, height = (width, shorter) if rng.random() < 0.6 else (shorter, height)
-        paper, ink = digit_ink.paper_and_ink(rng)
+        paper, ink = paper_and_ink(rng)
         sheet = clutter.background(rng, width, height, paper, ink)
         inks = np.full((height, width), ink, np.float32)
         if rng.random() < 0.15:  # another pen, or the same one running dry
-            wave = digit_ink.smooth_field(rng, height, width, int(rng.integers(2, 6)))
+            wave = smooth_field(rng, height, width, int(rng.integers(2, 6)))
             inks += (paper - ink) * np.clip(0.25 + 0.25 * wave, 0, 0.5)
         if rng.random() < 0.2:
             clutter.notes(rng, sheet, inks, paper, ink)
@@ -118,10 +118,10 @@ class Composer:
 
     def _digit(
         self, rng: np.random.Generator, height: float, degrees: float = 15
-    ) -> tuple[digit_ink.Stroke, int]:
+    ) -> tuple[Stroke, int]:
         i = int(rng.integers(len(self._labels)))
-        glyph = digit_ink.rewrite(rng, self._glyphs[i])
-        return digit_ink.turn(rng, glyph, height, degrees, shear=0.25), int(self._labels[i])
+        glyph = rewrite(rng, self._glyphs[i])
+        return turn(rng, glyph, height, degrees, shear=0.25), int(self._labels[i])
 
     def _scatter(self, rng: np.random.Generator, page: Page) -> None:
         """Digits of many sizes all over the page."""

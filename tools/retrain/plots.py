@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from tools.common.plots import learning_curves, save
 from tools.evaluate import plots
+from tools.retrain.classifier import Curves
 from tools.retrain.evaluation import Evaluation
-
-Curves = Mapping[str, tuple[list[int], list[float]]]
 
 
 def draw(folder: Path, name: str, result: Evaluation, curves: Curves) -> None:
