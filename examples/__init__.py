@@ -1,1 +1,1 @@
-"""Tutorials: from a published collection of pictures to a model that the server answers with."""
+"""Tutorials: from a published collection of pictures to a model on the server."""

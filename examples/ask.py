@@ -1,4 +1,4 @@
-"""Ask a running server what is in a picture, with Python's own library alone.
+"""Ask a running server what is in a picture, with Python's standard library alone.
 
 python examples/ask.py photo.jpg objects
 """
@@ -17,19 +17,19 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 SERVER = os.environ.get("SCAI_SERVER", "http://127.0.0.1:5000")
 TRIES = 5
-WAIT = 20  # seconds that the server may keep us waiting for a verdict
+WAIT = 20  # seconds that the server may hold a request for a result
 
 
 def main(photo: Path, model: str) -> None:
-    """Upload the picture, wait for the verdict, print it."""
+    """Upload the picture, wait for the result, print it."""
     address = f"{SERVER}/imageclassification"
-    # The picture alone is the body; said to be bytes, since urllib would call it a form.
+    # The picture alone is the body. Without this header urllib would declare a form.
     kind = {"Content-Type": "application/octet-stream"}
     upload = Request(f"{address}?{urlencode({'model': model})}", photo.read_bytes(), kind)
-    taken = call(upload)
-    query = {"task": taken["sessname"], "key": taken["sesskey"], "wait": WAIT}
-    result = {"state": "initialization"}
-    # A long poll: the server answers as soon as there is a verdict, or after WAIT seconds without.
+    job = call(upload)
+    query = {"task": job["sessname"], "key": job["sesskey"], "wait": WAIT}
+    result: dict[str, Any] = {"state": "initialization"}
+    # A long poll: the server answers when there is a result, after WAIT seconds at the latest.
     while result["state"] not in ("complete", "failure"):
         result = call(Request(f"{address}/imgclassres?{urlencode(query)}"))
     if result["state"] == "failure":
@@ -39,20 +39,20 @@ def main(photo: Path, model: str) -> None:
 
 
 def call(request: Request) -> dict[str, Any]:
-    """The JSON that the server answers; what it refuses ends the program with its sentence."""
-    # Proxies are for the internet, not for a server of one's own.
+    """The JSON of the answer; an error of the server ends the program with its message."""
+    # Your own server is not behind the proxy of the environment.
     opener = build_opener(ProxyHandler({}))
     for number in range(1, TRIES + 1):
         try:
             with opener.open(request, timeout=WAIT + 15) as answer:
                 return dict(json.load(answer))
         except HTTPError as error:
-            # A full queue says when to come back. All else would be refused again.
+            # A full queue states when to try again. Any other error would come again.
             if "Retry-After" not in error.headers or number == TRIES:
                 sys.exit(json.load(error)["error"])
             pause = float(error.headers["Retry-After"])
         except (URLError, TimeoutError):
-            # Perhaps it is just starting. Wait longer each time, so as not to stand in its way.
+            # Perhaps the server is starting. Wait longer each time.
             if number == TRIES:
                 sys.exit(f"{SERVER}: no answer; does a server run there?")
             pause = 2.0 ** (number - 2)

@@ -27,7 +27,7 @@ RECORD = 1 + 3 * SIDE * SIDE  # bytes: the label, then all red, all green and al
 
 @click.command()
 @click.argument("archive", type=click.Path(path_type=Path))
-@click.option("--out", type=Path, default=Path("cifar10"), show_default=True, help="To write.")
+@click.option("--out", type=Path, default=Path("cifar10"), show_default=True, help="Output folder.")
 def main(archive: Path, out: Path) -> None:
     """Write the pictures of ARCHIVE, cifar-10-binary.tar.gz, to OUT/{train,test}/<class>/."""
     with whole(out) as folder:

@@ -24,7 +24,7 @@ BYTES = 0x08  # IDX's number for values of one byte
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", type=Path, default=Path("mnist"), show_default=True, help="To write.")
+@click.option("--out", type=Path, default=Path("mnist"), show_default=True, help="Output folder.")
 def main(files: tuple[Path, ...], out: Path) -> None:
     """Write the digits of FILES, the four *-ubyte.gz of MNIST, to OUT/{train,test}/<digit>/."""
     with whole(out) as folder:

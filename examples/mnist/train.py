@@ -12,7 +12,7 @@ import click
 
 from examples.class_folders import read
 
-# TensorFlow is talkative; this must stand before it is imported.
+# Fewer messages from TensorFlow; this has to be set before it is imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras  # noqa: E402
@@ -24,15 +24,14 @@ def network(classes: int) -> keras.Model:
     return keras.Sequential(
         [
             keras.Input((28, 28, 1)),
-            # Since the network scales the pixels itself, the server is told to leave them alone
-            # (INPUT_STD = 1).
+            # Since this layer scales the pixels, the server must not (INPUT_STD = 1).
             layers.Rescaling(1 / 255),
             # Nobody writes exactly in the middle, nor exactly upright. These layers alter the
-            # pictures anew in each epoch; they work while the network learns only. No mirror images
-            # here, other than for things: a mirrored 3 is not a digit.
+            # pictures in each epoch, during training only. Digits must not be mirrored, unlike
+            # pictures of things: a mirrored 3 is not a digit.
             layers.RandomTranslation(0.1, 0.1, fill_mode="constant"),
             layers.RandomRotation(0.03, fill_mode="constant"),
-            # MNIST is white on black, paper is not: every second picture is learned as a negative.
+            # MNIST is white on black, paper is not, so every second picture is inverted.
             layers.RandomInvert((0.5, 0.5), value_range=(0, 1)),
             *block(16),
             *block(32),
@@ -44,26 +43,30 @@ def network(classes: int) -> keras.Model:
 
 
 def block(filters: int) -> list[keras.Layer]:
-    """Look for patterns of 3x3 pixels, then go on with half the pixels and coarser patterns."""
+    """Look for patterns of 3x3 pixels, then halve the width and height."""
     return [
         layers.Conv2D(filters, 3, padding="same"),
         layers.MaxPooling2D(),
-        # Keeps the numbers in between around 0; without it, learning takes far longer.
+        # Keeps the numbers between the layers around 0; without it, training takes far longer.
         layers.BatchNormalization(),
         layers.ReLU(),
     ]
 
 
 @click.command()
-@click.option("--data", type=Path, default=Path("mnist"), show_default=True, help="Folders.")
-@click.option("--epochs", default=3, show_default=True, help="How often to see each picture.")
-@click.option("--out", type=Path, default=Path("my-mnist"), show_default=True, help="To write.")
+@click.option(
+    "--data", type=Path, default=Path("mnist"), show_default=True, help="Folder with the pictures."
+)
+@click.option("--epochs", default=3, show_default=True, help="Passes over all pictures.")
+@click.option(
+    "--out", type=Path, default=Path("my-mnist"), show_default=True, help="Output folder."
+)
 def main(data: Path, epochs: int, out: Path) -> None:
-    """Learn from DATA/train, judge by DATA/test, write OUT/model.keras and OUT/labels.txt."""
+    """Train on DATA/train, evaluate on DATA/test, write OUT/model.keras and OUT/labels.txt."""
     images, labels, classes = read(data / "train", "L")
     keras.utils.set_random_seed(0)
     model = network(len(classes))
-    # Steps of learning become smaller and smaller, so that it ends in a good place.
+    # The learning rate falls to zero, so that the training ends near a minimum.
     steps = epochs * len(images) // 64
     rate = keras.optimizers.schedules.CosineDecay(0.003, steps)
     model.compile(
@@ -71,17 +74,17 @@ def main(data: Path, epochs: int, out: Path) -> None:
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
-    # A twentieth is put aside to ask after each epoch (val_accuracy).
+    # A twentieth is set aside for validation after each epoch (val_accuracy).
     model.fit(images, labels, batch_size=64, epochs=epochs, validation_split=0.05)
 
-    # Only pictures that it has never seen tell how good it is.
+    # Only pictures that it was not trained on show how good it is.
     images, labels, _ = read(data / "test", "L")
     accuracy = model.evaluate(images, labels, verbose=0)[1]
     click.echo(f"{accuracy:.2%} of {len(images)} test pictures are right")
 
     out.mkdir(parents=True, exist_ok=True)
     model.save(out / "model.keras")
-    # The network numbers its answers; this file gives the numbers their names.
+    # The network numbers its classes; this file names them.
     (out / "labels.txt").write_text("\n".join(classes) + "\n")
     click.echo(f"{out}: model.keras, labels.txt")
 
