@@ -39,12 +39,12 @@ def noisy(rng: np.random.Generator, count: int, sure: float) -> tuple[np.ndarray
 def test_a_head_that_is_too_sure_is_calibrated() -> None:
     found = head.Head(np.eye(3, dtype=np.float32), np.zeros(3, np.float32))
     features, labels = noisy(np.random.default_rng(0), 2000, sure=6.0)
-    cooler = head.calibrated(found, features, labels)
+    cooler = head.calibrate(found, features, labels)
     answers = cooler.probabilities(features)
     right = (answers.argmax(1) == labels).mean()
     assert abs(answers.max(1).mean() - right) < 0.03
     assert (answers.argmax(1) == found.probabilities(features).argmax(1)).all()
-    few = head.calibrated(found, features[:10], labels[:10])
+    few = head.calibrate(found, features[:10], labels[:10])
     np.testing.assert_array_equal(few.weights, found.weights)
 
 

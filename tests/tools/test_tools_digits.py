@@ -174,7 +174,7 @@ def card(directory: Path) -> cards.Card:
         measured_with="python -m tools.measure",
         trained_with="python -m tools.train",
         limits=("Only two digits.",),
-        files=cards.described(directory, ["labels.txt"]),
+        files=cards.file_facts(directory, ["labels.txt"]),
     )
 
 
@@ -197,8 +197,8 @@ def test_a_card_tells_every_training_that_a_model_went_through():
 
 
 def test_a_card_shows_no_absolute_path():
-    assert cards.shown(Path("/home/someone/mnist.zip")) == "mnist.zip"
-    assert cards.shown(Path("../shared/data/mnist.zip")) == "../shared/data/mnist.zip"
+    assert cards.public_path(Path("/home/someone/mnist.zip")) == "mnist.zip"
+    assert cards.public_path(Path("../shared/data/mnist.zip")) == "../shared/data/mnist.zip"
 
 
 @pytest.mark.parametrize("name", ["digits", "digit-detector"])
@@ -206,7 +206,7 @@ def test_the_cards_that_ship_describe_the_files_that_ship(name):
     directory = Path(__file__).parents[2] / "usr" / "models" / name
     facts = json.loads((directory / "card.json").read_text())
     assert len(facts["files"]) >= 3
-    assert cards.described(directory, list(facts["files"])) == facts["files"]
+    assert cards.file_facts(directory, list(facts["files"])) == facts["files"]
     assert (directory / "labels.txt").read_text().split() == facts["classes"]
     for text in ((directory / "card.json").read_text(), (directory / "card.md").read_text()):
         assert not re.search(r"(?<![\w.])/\w", text) and "http" not in text

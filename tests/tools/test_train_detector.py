@@ -174,7 +174,7 @@ def test_the_bundled_detector_finds_blood_cells() -> None:
 
     folder = ROOT / "usr" / "models" / "blood-cells"
     facts = json.loads((folder / "card.json").read_text())
-    assert model_cards.described(folder, list(facts["files"])) == facts["files"]
+    assert model_cards.file_facts(folder, list(facts["files"])) == facts["files"]
     config = ROOT / "usr" / "object_detection.config"
     card = cards.load_card(config, "blood-cells", cards.DETECTION)
     with Files(BLOOD) as files:

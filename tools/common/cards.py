@@ -66,7 +66,7 @@ def versions() -> dict[str, str]:
     return numbers
 
 
-def shown(path: Path) -> str:
+def public_path(path: Path) -> str:
     """A path as a card may state it: relative as given, or else the bare name."""
     return path.name if path.is_absolute() else path.as_posix()
 
@@ -89,7 +89,7 @@ def flags(
             continue
         for one in value if isinstance(value, tuple) else (value,):
             path = isinstance(one, Path) or str(one).startswith("/")
-            words += [option.opts[0], shown(Path(one)) if path else str(one)]
+            words += [option.opts[0], public_path(Path(one)) if path else str(one)]
     return shlex.join(words)
 
 
@@ -100,12 +100,12 @@ def commands(command: str, runs: Sequence[str]) -> str:
     )
 
 
-def counted(counts: Mapping[str, int]) -> str:
+def count_text(counts: Mapping[str, int]) -> str:
     """Numbers in words, as in "80 train, 10 validation, 10 test"."""
     return ", ".join(f"{count} {name}" for name, count in counts.items())
 
 
-def described(directory: Path, names: Sequence[str]) -> dict[str, dict[str, object]]:
+def file_facts(directory: Path, names: Sequence[str]) -> dict[str, dict[str, object]]:
     """Size and SHA-256 of each file, for `Card.files`."""
     facts = {}
     for name in names:

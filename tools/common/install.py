@@ -58,7 +58,7 @@ def check_section(config: Path, name: str, force: bool) -> None:
         raise UserError(f"{config}: there is a section [{name}] already; --force replaces it.")
 
 
-def listed(folder: Path, installed: bool) -> list[str]:
+def card_files(folder: Path, installed: bool) -> list[str]:
     """The files below `folder` for a card to list; if it is installed, only those that go along."""
     names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
     return [n for n in names if not installed or ("/" not in n and _goes_along(n))]

@@ -54,7 +54,7 @@ def loss(logits: tf.Tensor, batch: tuple[tf.Tensor, ...]) -> tf.Tensor:
     )
 
 
-def served(model: tf.keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
+def serving_function(model: tf.keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     """The exported function: RGB (b, 48, 48, 3), (x - MEAN) / STD -> (b, classes) scores."""
 
     def probabilities(rgb: tf.Tensor) -> tf.Tensor:

@@ -9,7 +9,7 @@ from tools.digits.ink import camera, paper_and_ink, rewrite, smooth_field, turn
 
 INPUT_SIDE = 48  # pixels: the classifier's input is square
 PLAIN = 0.4  # share of pictures much as MNIST has them; the others are photos
-_SHAKEN = 0.8  # share of those that are bent a little
+_DISTORTED = 0.8  # share of those that are bent a little
 
 
 def plain(glyph: np.ndarray) -> np.ndarray:
@@ -17,7 +17,7 @@ def plain(glyph: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.resize(glyph, (INPUT_SIDE, INPUT_SIDE), interpolation=cv2.INTER_LINEAR))
 
 
-def shaken(rng: np.random.Generator, glyph: np.ndarray) -> np.ndarray:
+def distort(rng: np.random.Generator, glyph: np.ndarray) -> np.ndarray:
     """A digit (28, 28) uint8 as MNIST might have had it too: (48, 48) uint8, half of them inverted.
 
     Turned, slanted, scaled and shifted a little, and bent as by an unsteady hand (P. Simard et al.,
@@ -91,15 +91,15 @@ def batch(
     rng: np.random.Generator, images: np.ndarray, labels: np.ndarray, size: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Random digits -> (size, 48, 48, 1) float32 0..255 and (size,) int64."""
-    chosen = rng.integers(0, len(images), size)
-    pictures = [_any(rng, images[i]) for i in chosen]
-    return np.stack(pictures)[..., None].astype(np.float32), labels[chosen]
+    indices = rng.integers(0, len(images), size)
+    pictures = [_any(rng, images[i]) for i in indices]
+    return np.stack(pictures)[..., None].astype(np.float32), labels[indices]
 
 
 def _any(rng: np.random.Generator, glyph: np.ndarray) -> np.ndarray:
     if rng.random() >= PLAIN:
         return photo(rng, glyph)
-    return shaken(rng, glyph) if rng.random() < _SHAKEN else plain(glyph)
+    return distort(rng, glyph) if rng.random() < _DISTORTED else plain(glyph)
 
 
 def robust_set(images: np.ndarray, seed: int) -> np.ndarray:

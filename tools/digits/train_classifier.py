@@ -74,7 +74,7 @@ def main(
     exact.set_weights(model.get_weights())
     export(exact, out)
     plots.classifier(out, "digits", data, state.curve)
-    card = describe(out, test_set, cards.shown(data), state.runs)
+    card = describe(out, test_set, cards.public_path(data), state.runs)
     cards.write(card, out)
     click.echo(f"{out}: {dict(card.metrics)}")
 
@@ -89,7 +89,7 @@ def accuracy(model: tf.keras.Model, digits: mnist.DigitSet) -> float:
 def export(model: tf.keras.Model, out: Path) -> None:
     """Write the model's files and its labels; each appears whole or not at all."""
     side = photos.INPUT_SIDE
-    function = classifier.served(model)
+    function = classifier.serving_function(model)
     frozen = network_export.frozen_graph(
         function, (None, side, side, 3), tf.float32, "input", ["final_result"]
     )
@@ -103,7 +103,7 @@ def export(model: tf.keras.Model, out: Path) -> None:
 
 def describe(out: Path, test_set: mnist.DigitSet, data: str, runs: list[str]) -> cards.Card:
     """The card of the exported model, measured on its files."""
-    side, where = photos.INPUT_SIDE, cards.shown(out)
+    side, where = photos.INPUT_SIDE, cards.public_path(out)
     return cards.Card(
         name="digits",
         task="image_classification",
@@ -138,7 +138,9 @@ def describe(out: Path, test_set: mnist.DigitSet, data: str, runs: list[str]) ->
             "The writing is that of MNIST: American digits, ones mostly without a foot, "
             "sevens mostly without a bar.",
         ),
-        files=cards.described(out, ["digits.tflite", "digits.pb", "labels.txt", *plots.CLASSIFIER]),
+        files=cards.file_facts(
+            out, ["digits.tflite", "digits.pb", "labels.txt", *plots.CLASSIFIER]
+        ),
     )
 
 

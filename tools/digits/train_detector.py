@@ -81,12 +81,12 @@ def main(
 
     length = f"--minutes {minutes:g}" if minutes else f"--steps {steps}"
     flags = f"{length} --seed {seed}" + " --bfloat16" * bfloat16
-    flags += f" --start {cards.shown(start)}" if start else ""
+    flags += f" --start {cards.public_path(start)}" if start else ""
     learner = KerasLearner(model, network.loss, adam())
     state = Training(learner, make, schedule, path=checkpoint, options=flags, resume=resume).run()
     export(model_files.as_float32(model, len(mnist.DIGITS)), out)
     plots.detector(out, state.curve)
-    card = describe(out, test_set, cards.shown(data), state.runs)
+    card = describe(out, test_set, cards.public_path(data), state.runs)
     cards.write(card, out)
     click.echo(f"{out}: {dict(card.metrics)}")
 
@@ -99,14 +99,14 @@ def export(model: tf.keras.Model, out: Path) -> None:
 
 def describe(out: Path, test_set: mnist.DigitSet, data: str, runs: list[str]) -> cards.Card:
     """The card of the exported model, measured on its files."""
-    side, where = scenes.NETWORK_SIDE, cards.shown(out)
+    side, where = scenes.NETWORK_SIDE, cards.public_path(out)
     return cards.Card(
         name="digit-detector",
         task="object_detection",
         summary="Finds and reads handwritten digits anywhere on a page or photo: one box a digit.",
         classes=mnist.DIGITS,
-        input=model_files.described_input(LITE, side),
-        output=model_files.described_output(LITE, graph.Suppression()),
+        input=model_files.input_facts(LITE, side),
+        output=model_files.output_facts(LITE, graph.Suppression()),
         metrics=measure.detector(out, test_set, out),
         measured_with=f"python -m tools.digits.measure {where} --data {data}",
         trained_with=cards.commands(
@@ -119,7 +119,7 @@ def describe(out: Path, test_set: mnist.DigitSet, data: str, runs: list[str]) ->
             "Handwritten letters were not among what it learned to leave alone.",
             "Digits that touch or cross each other are often taken for one.",
         ),
-        files=cards.described(
+        files=cards.file_facts(
             out,
             [model_files.FROZEN, LITE, "label_map.pbtxt", "labels.txt", *plots.DETECTOR],
         ),

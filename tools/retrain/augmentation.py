@@ -22,20 +22,20 @@ def batches(
     def make(rng: np.random.Generator, step: int) -> Batch:
         epoch, place = divmod(step, per_epoch)
         order = np.random.default_rng((seed, 1, epoch)).permutation(len(images))
-        chosen = order[place * size : (place + 1) * size]
-        batch = images[chosen]
+        indices = order[place * size : (place + 1) * size]
+        batch = images[indices]
         if augment:
             pad = max(1, side // 8)
             batch = np.pad(batch, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode="reflect")
-            corner = rng.integers(0, 2 * pad + 1, (2, len(chosen), 1))
+            corner = rng.integers(0, 2 * pad + 1, (2, len(indices), 1))
             rows, columns = corner[0] + offsets, corner[1] + offsets
             # Each picture is mirrored every other epoch.
-            mirrored = (first_flip[chosen] + epoch) % 2 == 1
+            mirrored = (first_flip[indices] + epoch) % 2 == 1
             columns[mirrored] = columns[mirrored, ::-1]
-            every = np.arange(len(chosen))[:, None, None]
+            every = np.arange(len(indices))[:, None, None]
             batch = batch[every, rows[:, :, None], columns[:, None]]
             _cut_out(batch, rng)
-        return batch.astype(np.float32) / 127.5 - 1, labels[chosen]
+        return batch.astype(np.float32) / 127.5 - 1, labels[indices]
 
     return make
 

@@ -35,16 +35,17 @@ def describe(
         metrics=metrics,
         measured_with=f"the {split} pictures, {name}.tflite, by the command below",
         trained_with=cards.commands(
-            f"scai retrain --image_dir {cards.shown(options.image_dir)} "
-            f"--out {cards.shown(options.out)}",
+            f"scai retrain --image_dir {cards.public_path(options.image_dir)} "
+            f"--out {cards.public_path(options.out)}",
             classifier.runs,
         ),
         limits=(
             "It always answers with one of its classes, whatever the picture shows.",
             "It was measured on pictures of the same collection that it was trained on.",
         ),
-        data=f"{cards.shown(options.image_dir)}: {cards.counted(pictures.counts())} pictures, "
-        f"{len(pictures.broken)} left out because they cannot be read",
+        data=f"{cards.public_path(options.image_dir)}: "
+        f"{cards.count_text(pictures.counts())} pictures, {len(pictures.broken)} left out because "
+        "they cannot be read",
         licence="that of the pictures, and of the base if there is one",
         files=files,
     )

@@ -127,7 +127,7 @@ def retrain(options: RetrainOptions, flags: str) -> None:
     pictures = class_folders.find(
         options.image_dir, options.validation_percentage, options.testing_percentage
     )
-    counts = cards.counted(pictures.counts())
+    counts = cards.count_text(pictures.counts())
     click.echo(f"{len(pictures.classes)} classes: {counts} pictures")
     # TensorFlow takes seconds to load, so bad options are refused before.
     from tools.retrain import from_scratch, output_folder, with_base

@@ -96,9 +96,9 @@ def train(
     learner = _HeadLearner(scaled[0].shape[1], len(weights), settings)
 
     def make(rng: np.random.Generator, _: int) -> Batch:
-        chosen = rng.integers(0, len(labels), min(settings.batch, len(labels)))
-        x = scaled[int(rng.integers(len(scaled)))][chosen]
-        return x, labels[chosen], weights[labels[chosen]]
+        indices = rng.integers(0, len(labels), min(settings.batch, len(labels)))
+        x = scaled[int(rng.integers(len(scaled)))][indices]
+        return x, labels[indices], weights[labels[indices]]
 
     validation = Validation(
         lambda: _losses(learner.head, (scaled[0], labels), (checked, check[1])),
@@ -118,7 +118,7 @@ def train(
     return head, state.curve
 
 
-def calibrated(head: Head, features: np.ndarray, labels: np.ndarray) -> Head:
+def calibrate(head: Head, features: np.ndarray, labels: np.ndarray) -> Head:
     """The same answers, with scores as sure as `features` (m, d) of `labels` (m,) int allow."""
     best = temperature(features @ head.weights + head.bias, labels)
     return Head((head.weights / best).astype(np.float32), (head.bias / best).astype(np.float32))

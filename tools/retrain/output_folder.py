@@ -36,8 +36,8 @@ def write(options: RetrainOptions, pictures: Pictures, classifier: Classifier) -
         pictures.report_broken()
         plots.draw(folder, name, result, classifier.curves)
         metrics = result.metrics(items[0].split)
-        files = install.listed(folder, bool(options.install_as))
-        facts = cards.described(folder, files)
+        files = install.card_files(folder, bool(options.install_as))
+        facts = cards.file_facts(folder, files)
         cards.write(
             card.describe(options, pictures, classifier, metrics, items[0].split, facts), folder
         )

@@ -46,7 +46,7 @@ def train(options: RetrainOptions, pictures: Pictures, flags: str) -> Classifier
     last, curve, used = _better_head(
         base, features, labels, (check[0], check_labels), weights, settings
     )
-    calibrated = head.calibrated(last, check[0][:, :used], check_labels)
+    calibrated = head.calibrate(last, check[0][:, :used], check_labels)
     function, model = assembly.join(base, calibrated)
     before = " and of the stages before it" if used > base.last > 0 else ""
     summary = (

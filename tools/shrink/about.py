@@ -29,7 +29,7 @@ def section(name: str, kind: str, keys: Mapping[str, str], graph: Path, labels: 
 
 def command() -> str:
     """Return the command line for the card, without absolute paths."""
-    words = [cards.shown(Path(w)) if w.startswith("/") else w for w in sys.argv[1:]]
+    words = [cards.public_path(Path(w)) if w.startswith("/") else w for w in sys.argv[1:]]
     return shlex.join(["scai", "quantize", *[w for w in words if w != "quantize"]])
 
 

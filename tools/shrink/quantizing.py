@@ -182,12 +182,12 @@ def _describe(options: QuantizeOptions, inputs: Inputs, rows: list[Row], folder:
     digest = f" (sha256 {sha256_of(path)})" if path.is_file() else ""
     facts = [f"made from {path.name}{digest}"]
     if inputs.ranges and options.calibration and "int8" in options.modes_to_make:
-        source = cards.shown(options.calibration)
+        source = cards.public_path(options.calibration)
         facts.append(f"calibrated with {len(inputs.ranges.inputs)} pictures of {source}")
     if inputs.data and inputs.labelled and options.data:
         part = f", part {inputs.data.part}" if inputs.data.part else ""
         facts.append(
-            f"evaluated on {len(inputs.data)} pictures of {cards.shown(options.data)}{part}"
+            f"evaluated on {len(inputs.data)} pictures of {cards.public_path(options.data)}{part}"
         )
     name = options.install_as or (inputs.subject.card.name if options.is_file else options.out.name)
     listed = sorted(file.name for file in folder.iterdir())
@@ -199,7 +199,7 @@ def _describe(options: QuantizeOptions, inputs: Inputs, rows: list[Row], folder:
         options.io,
         rows,
         "; ".join(facts),
-        cards.described(folder, listed),
+        cards.file_facts(folder, listed),
     )
     cards.write(card, folder)
 

@@ -48,8 +48,8 @@ def batches(cache: SceneCache, size: int, augment: Augmentation, seed: int) -> M
     def make(rng: np.random.Generator, step: int) -> Batch:
         epoch, place = divmod(step, per_epoch)
         order = np.random.default_rng((seed, 1, epoch)).permutation(len(cache))
-        chosen = np.resize(order[place * size : (place + 1) * size], size)
-        scenes = [scene(cache, int(i), rng, augment) for i in chosen]
+        indices = np.resize(order[place * size : (place + 1) * size], size)
+        scenes = [scene(cache, int(i), rng, augment) for i in indices]
         return targets.batch(scenes, cache.side)
 
     return make
@@ -147,8 +147,8 @@ def _visible(
     sides = clipped[:, 2:] - clipped[:, :2]
     share = sides.prod(1) / np.maximum((whole[:, 2:] - whole[:, :2]).prod(1), 1e-6)
     counted = (share >= _MIN_VISIBLE) & (sides.min(1, initial=np.inf) >= _MIN_SIDE)
-    kept = share > _INVISIBLE
-    return clipped[kept], np.where(counted, classes, UNSURE)[kept].astype(np.int32)
+    visible = share > _INVISIBLE
+    return clipped[visible], np.where(counted, classes, UNSURE)[visible].astype(np.int32)
 
 
 def _relit(image: np.ndarray, rng: np.random.Generator, augment: Augmentation) -> np.ndarray:

@@ -27,20 +27,20 @@ def describe(
 ) -> cards.Card:
     """The card of the exported model, measured as `result`."""
     assert isinstance(result.scores, DetectorScores)
-    lite, data = f"{options.name}.tflite", cards.shown(options.data)
+    lite, data = f"{options.name}.tflite", cards.public_path(options.data)
     counts, suppression = labelled.counts(), detector.suppression
     return cards.Card(
         name=options.name,
         task="object_detection",
-        summary=f"Finds {_listed(labelled.classes)}: one box for each.",
+        summary=f"Finds {_class_list(labelled.classes)}: one box for each.",
         classes=labelled.classes,
-        input=model_files.described_input(lite, options.image_size),
-        output=model_files.described_output(lite, suppression)
-        | {"suppression": _described(suppression)},
+        input=model_files.input_facts(lite, options.image_size),
+        output=model_files.output_facts(lite, suppression)
+        | {"suppression": _suppression_text(suppression)},
         metrics=_metrics(result.scores) | {"pictures measured": len(result.answers.samples)},
         measured_with=_measured_with(options, labelled),
         trained_with=cards.commands(
-            f"scai train-detector --data {data} --out {cards.shown(options.out)}",
+            f"scai train-detector --data {data} --out {cards.public_path(options.out)}",
             detector.state.runs,
         ),
         limits=_limits(options, labelled),
@@ -59,7 +59,7 @@ def _metrics(scores: DetectorScores) -> dict[str, float]:
     return {name: round(value, 4) for name, value in numbers.items()}
 
 
-def _described(suppression: Suppression) -> str:
+def _suppression_text(suppression: Suppression) -> str:
     classes = "whatever their classes" if suppression.across else "if they are of one class"
     return (
         f"boxes that overlap by more than {suppression.overlap:g} (intersection over union) or "
@@ -71,13 +71,13 @@ def _boxes(labelled: LabelledBoxes) -> str:
     """The number of boxes of each class that the detector was trained on."""
     truths = [sample.truth for sample in labelled.splits[TRAIN].samples]
     boxes = Counter(name for t in truths if isinstance(t, Boxes) for name in t.names)
-    return cards.counted({name: boxes[name] for name in labelled.classes})
+    return cards.count_text({name: boxes[name] for name in labelled.classes})
 
 
 def _measured_with(options: TrainingOptions, labelled: LabelledBoxes) -> str:
     part = labelled.named.get(labelled.evaluation_split)
     if part and options.install_as:
-        return f"scai evaluate {options.name} {cards.shown(options.data)} --part {part}"
+        return f"scai evaluate {options.name} {cards.public_path(options.data)} --part {part}"
     return f"the {labelled.evaluation_split} pictures, {options.name}.tflite, by the command below"
 
 
@@ -103,6 +103,6 @@ def _limits(options: TrainingOptions, labelled: LabelledBoxes) -> tuple[str, ...
     )
 
 
-def _listed(names: tuple[str, ...]) -> str:
+def _class_list(names: tuple[str, ...]) -> str:
     more = f" and {len(names) - _MAX_NAMES} more classes" if len(names) > _MAX_NAMES else ""
     return ", ".join(names[:_MAX_NAMES]) + more

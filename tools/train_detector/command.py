@@ -155,7 +155,7 @@ def train(options: TrainingOptions, flags: str) -> None:
             options.label_map,
             options.learn_from_validation,
         )
-        counts = cards.counted(labelled.counts())
+        counts = cards.count_text(labelled.counts())
         click.echo(f"{len(labelled.classes)} classes: {counts} pictures")
         # TensorFlow takes seconds to load, so bad data is refused before.
         from tools.train_detector import output_folder, training

@@ -14,7 +14,7 @@ from tools.evaluate.coco import Scene
 from tools.train_detector import graph, targets
 from tools.train_detector import model as detector
 from tools.train_detector.graph import Suppression
-from tools.train_detector.scene_cache import SceneCache, letterboxed
+from tools.train_detector.scene_cache import SceneCache, letterbox_scenes
 from tools.train_detector.targets import UNSURE
 
 MEAN_AVERAGE_PRECISION = "mAP@0.5"
@@ -31,7 +31,7 @@ class Evaluator:
 
     def __init__(self, model: tf.keras.Model, cache: SceneCache, classes: int) -> None:
         places = np.unique(np.linspace(0, len(cache) - 1, MAX_PICTURES).astype(int))
-        self._scenes = letterboxed(cache, places.tolist())
+        self._scenes = letterbox_scenes(cache, places.tolist())
         self._model, self._side, self._classes = model, cache.side, classes
         self._run = tf.function(lambda x: model(x, training=False))
 
@@ -106,7 +106,7 @@ def _scene(
 def _best_threshold(scenes: Sequence[Scene]) -> float:
     """The score with the best balance of precision and recall (F1), 0.05..0.95."""
     steps = np.arange(0.05, 0.96, 0.05)
-    right, shown, true = np.zeros(len(steps)), np.zeros(len(steps)), 0
+    right, detected, true = np.zeros(len(steps)), np.zeros(len(steps)), 0
     for scene in scenes:
         table = coco.overlaps(scene.found_boxes, scene.boxes)
         agree = (scene.found_classes[:, None] == scene.classes[None]) & (table >= 0.5)
@@ -114,5 +114,5 @@ def _best_threshold(scenes: Sequence[Scene]) -> float:
         for i, step in enumerate(steps):
             above = scene.found_scores >= step
             right[i] += agree[above].any(axis=0).sum()
-            shown[i] += above.sum()
-    return round(float(steps[np.argmax(2 * right / np.maximum(shown + true, 1))]), 2)
+            detected[i] += above.sum()
+    return round(float(steps[np.argmax(2 * right / np.maximum(detected + true, 1))]), 2)

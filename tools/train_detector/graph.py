@@ -163,8 +163,8 @@ def _fit(rgb: tf.Tensor, side: int, channels: int) -> tuple[tf.Tensor, tf.Tensor
     for axis in (0, 1):
         count = tf.minimum(size[axis], fine[axis])
         # Integers, because engines round floats differently and would choose other rows.
-        chosen = (2 * tf.range(count) + 1) * size[axis] // (2 * count)
-        rgb = tf.gather(rgb, chosen, axis=axis + 1)
+        rows = (2 * tf.range(count) + 1) * size[axis] // (2 * count)
+        rgb = tf.gather(rgb, rows, axis=axis + 1)
     shades = _channels(rgb, channels)
     shades = tf.compat.v1.image.resize_bilinear(shades, fine, half_pixel_centers=True)
     rest = side * factor - fine

@@ -83,7 +83,7 @@ def label_map(classes: Sequence[str]) -> str:
     return "".join(items)
 
 
-def described_input(lite_name: str, side: int) -> dict[str, object]:
+def input_facts(lite_name: str, side: int) -> dict[str, object]:
     """The inputs, for the card."""
     return {
         FROZEN: f"{INPUT}:0, (b, h, w, 3) uint8 red green blue, any size; fitted into "
@@ -97,7 +97,7 @@ def described_input(lite_name: str, side: int) -> dict[str, object]:
     }
 
 
-def described_output(lite_name: str, rule: Suppression) -> dict[str, object]:
+def output_facts(lite_name: str, rule: Suppression) -> dict[str, object]:
     """The outputs, for the card."""
     rows = rule.limit
     return {

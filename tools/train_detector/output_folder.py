@@ -43,7 +43,7 @@ def write(options: TrainingOptions, labelled: LabelledBoxes, detector: Detector)
         data = labelled.splits[labelled.evaluation_split]
         curve = detector.state.curve
         plots.draw(folder, options.name, curve, result.scores, data, result.answers, threshold)
-        files = cards.described(folder, install.listed(folder, bool(options.install_as)))
+        files = cards.file_facts(folder, install.card_files(folder, bool(options.install_as)))
         facts = card.describe(options, labelled, detector, result, files)
         cards.write(facts, folder)
     click.echo(f"{options.out}, measured as the server answers:\n{figures(facts.metrics)}")

@@ -120,7 +120,7 @@ def _checked(
     return np.array(boxes, np.float32).reshape(-1, 4), np.array(classes, np.int32), sentences
 
 
-def letterboxed(cache: SceneCache, places: Sequence[int]) -> list[Scene]:
+def letterbox_scenes(cache: SceneCache, places: Sequence[int]) -> list[Scene]:
     """Pictures letterboxed as the worker does it: (side, side, 3), in the top left corner."""
     scenes = []
     for place in places:
