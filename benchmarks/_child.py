@@ -91,11 +91,11 @@ def serve(answer: Answer) -> None:
     os.dup2(2, 1)
     for line in sys.stdin:
         try:
-            found = answer(json.loads(line))
+            reply = answer(json.loads(line))
         except Exception as error:
-            found = {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}
+            reply = {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}
         try:
-            out.write(json.dumps(found) + "\n")
+            out.write(json.dumps(reply) + "\n")
             out.flush()
         except BrokenPipeError:
             return

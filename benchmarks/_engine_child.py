@@ -87,8 +87,8 @@ def _plain(graph: Path) -> tuple[Call, TensorSpec, bool, str]:
         [(name, tensor)] = function.structured_input_signature[1].items()
 
         def call(batch: NDArray[np.generic]) -> object:
-            found = function(**{name: tf.constant(batch)})
-            return loaded, [value.numpy() for value in found.values()]
+            outputs = function(**{name: tf.constant(batch)})
+            return loaded, [value.numpy() for value in outputs.values()]
     else:
         tensor, run = _frozen(tf, graph)
 

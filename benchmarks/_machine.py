@@ -60,13 +60,13 @@ def versions() -> dict[str, str]:
     """Return the versions of Python, SCAI and the libraries that affect figures."""
     from scai import __version__
 
-    found = {"python": platform.python_version(), "scai": __version__}
+    numbers = {"python": platform.python_version(), "scai": __version__}
     for name in LIBRARIES:
         try:
-            found[name] = metadata.version(name)
+            numbers[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return numbers
 
 
 def command_line() -> str:

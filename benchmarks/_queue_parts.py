@@ -37,7 +37,7 @@ THREADS = (1, 4, 16)
 PROCESSES = (1, 2, 4)
 _CHILD = "benchmarks._queue_child"
 # In one figure; each is a photo on the disk until the end.
-_MOST_UPLOADS = 800
+_MAX_UPLOADS = 800
 # What a session takes on the disk: bytes, files and folders.
 _SESSION_BYTES, _SESSION_FILES = 16_384, 4
 
@@ -56,7 +56,7 @@ def uploads(report: Report, rounds: int, work: Path, seconds: float) -> None:
 
         def client() -> int:
             count = 0
-            while time.perf_counter() < end and count * threads < _MOST_UPLOADS:
+            while time.perf_counter() < end and count * threads < _MAX_UPLOADS:
                 _upload(root, queue, data, disk)
                 count += 1
             return count
@@ -71,8 +71,8 @@ def uploads(report: Report, rounds: int, work: Path, seconds: float) -> None:
         for policy in POLICIES
         for threads in THREADS
     }
-    found = interleaved(rounds, contenders)
-    _add(report, found, "uploads/s")
+    values_by_name = interleaved(rounds, contenders)
+    _add(report, values_by_name, "uploads/s")
     for policy in POLICIES:
         names = [f"uploads, durability {policy}: {_count(t, 'thread')}" for t in THREADS]
         report.series[f"durability {policy}"] = {
@@ -103,7 +103,7 @@ def claims(report: Report, rounds: int, work: Path, tickets: int) -> None:
         return count / seconds
 
     try:
-        found = interleaved(
+        values_by_name = interleaved(
             rounds,
             {
                 f"claims: {_count(processes, 'process')}": partial(rate, processes)
@@ -113,7 +113,7 @@ def claims(report: Report, rounds: int, work: Path, tickets: int) -> None:
     finally:
         for child in children:
             child.close()
-    _add(report, found, "jobs/s")
+    _add(report, values_by_name, "jobs/s")
 
 
 def pick_up(report: Report, rounds: int, work: Path, tickets: int) -> None:
@@ -148,10 +148,12 @@ def pick_up(report: Report, rounds: int, work: Path, tickets: int) -> None:
     child = Child(_CHILD, {})
     try:
         ways = {"ticket created": created, "ticket renamed": renamed}
-        found = interleaved(rounds, {n: partial(delays, child, put) for n, put in ways.items()})
+        values_by_name = interleaved(
+            rounds, {n: partial(delays, child, put) for n, put in ways.items()}
+        )
     finally:
         child.close()
-    for name, values in found.items():
+    for name, values in values_by_name.items():
         for share in (0.5, 0.99):
             _add(
                 report,
@@ -174,16 +176,16 @@ def pick_up(report: Report, rounds: int, work: Path, tickets: int) -> None:
 
 def depth(report: Report, rounds: int, work: Path, depths: list[int], seconds: float) -> None:
     """Measure depth: the cost of a claim while many tickets wait."""
-    shown = {count: f"{count:,}" for count in depths}
+    texts = {count: f"{count:,}" for count in depths}
     for count in depths:
         _sessions.tickets(work / str(count), count)
     child = Child(_CHILD, {})
     asked: dict[str, Any] = {"do": "depth", "seconds": seconds}
     try:
-        found = interleaved(
+        values_by_name = interleaved(
             rounds,
             {
-                shown[count]: partial(child.ask, {**asked, "pool": str(work / str(count))})
+                texts[count]: partial(child.ask, {**asked, "pool": str(work / str(count))})
                 for count in depths
             },
         )
@@ -196,17 +198,17 @@ def depth(report: Report, rounds: int, work: Path, depths: list[int], seconds: f
         "longest": f"claim of {BATCH}, longest after the first",
     }
     for key, text in costs.items():
-        for name, answers in found.items():
+        for name, answers in values_by_name.items():
             _add(report, {f"{text}: {name} wait": [a[key] for a in answers]}, "ms")
         report.series[text] = {
             "x": depths,
-            "y": [report.row(f"{text}: {shown[count]} wait").median for count in depths],
+            "y": [report.row(f"{text}: {texts[count]} wait").median for count in depths],
             "xlabel": "waiting tickets",
             "ylabel": "ms a claim",
             "xscale": "log",
             "yscale": "log",
         }
-    least, most = shown[depths[0]], shown[depths[-1]]
+    least, most = texts[depths[0]], texts[depths[-1]]
     bar, aim = (2.0, 1.2) if depths[-1] >= 1_000_000 else (None, None)
     for text in (costs["mean"], costs["median"]):
         value = report.row(f"{text}: {most} wait").median
@@ -246,8 +248,8 @@ def start_up(report: Report, rounds: int, work: Path, tickets: int) -> None:
     names = {
         f"worker's start to first verdict: {c:,} wait": partial(begin, c) for c in (0, tickets)
     }
-    found = interleaved(rounds, names)
-    _add(report, found, "s")
+    values_by_name = interleaved(rounds, names)
+    _add(report, values_by_name, "s")
     name = list(names)[1]
     report.ratio(f"{name}, in s", report.row(name).median, 5, None, at_most=True)
 
@@ -279,9 +281,11 @@ def purges(report: Report, rounds: int, work: Path, sessions: int) -> None:
         return time.perf_counter() - started
 
     ways = {"purge": partial(timed, ours), "rmtree of the same": partial(timed, shutil.rmtree)}
-    found = interleaved(rounds, {f"{sessions:,} sessions: {n}": way for n, way in ways.items()})
-    _add(report, found, "s")
-    purged, plain = (report.row(name).median for name in found)
+    values_by_name = interleaved(
+        rounds, {f"{sessions:,} sessions: {n}": way for n, way in ways.items()}
+    )
+    _add(report, values_by_name, "s")
+    purged, plain = (report.row(name).median for name in values_by_name)
     report.ratio(f"{sessions:,} sessions: purge / rmtree", purged / plain, at_most=True)
 
 
@@ -308,8 +312,8 @@ def _until_final(
     return time.perf_counter() - started
 
 
-def _add(report: Report, found: dict[str, list[Any]], unit: str) -> None:
-    for name, values in found.items():
+def _add(report: Report, values_by_name: dict[str, list[Any]], unit: str) -> None:
+    for name, values in values_by_name.items():
         for value in values:
             report.add(name, unit, value)
 

@@ -72,8 +72,8 @@ def measure(name: str, rounds: int, quick: bool, out: Path, **options: Any) -> b
         return False
     report.print()
     for file in write(report, out):
-        shown = file.relative_to(ROOT) if file.is_relative_to(ROOT) else file
-        click.echo(f"written: {shown}", err=True)
+        path = file.relative_to(ROOT) if file.is_relative_to(ROOT) else file
+        click.echo(f"written: {path}", err=True)
     return True
 
 

@@ -80,8 +80,8 @@ def _measure(
             started = Child("benchmarks._decisions_child", question)
             open_children.callback(started.close)
             calls[undo] = partial(started.ask, {"count": jobs})
-        found = interleaved(rounds, calls)
-    for undo, values in found.items():
+        results = interleaved(rounds, calls)
+    for undo, values in results.items():
         for value in values:
             report.add(f"{place}: {undo}", "jobs/s", value["per_second"])
             report.add(f"{place}: {undo}", "ms of processor a job", value["cpu_ms"])

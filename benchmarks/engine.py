@@ -78,19 +78,19 @@ def _mobilenet(quick: bool) -> Model:
     saved, lite = mobilenet()
     files = {"SavedModel": saved, ".tflite": lite}
     contenders: dict[str, dict[str, Any]] = {PLAIN: {"engine": "plain", "graph": str(saved)}}
-    for shown, graph in files.items():
+    for file, graph in files.items():
         if quick and graph is lite:
             continue
         names = [AUTO] if quick else [AUTO, *_engines(graph)]
         for name in names:
-            contenders[f"{name} on {shown}"] = {"engine": name, "graph": str(graph)}
+            contenders[f"{name} on {file}"] = {"engine": name, "graph": str(graph)}
     return Model("MobileNetV2 224", contenders, PROMISED)
 
 
 def _bundled(chosen: Collection[str]) -> list[Model]:
     """Models that come with SCAI: as configured, each engine on that file, and on the graph
     beside it `auto` and plain TensorFlow."""
-    found = []
+    models = []
     for kind, sections in _BUNDLED.items():
         for section in (each for each in sections if each in chosen):
             card = load_card(_CONFIGS[kind], section, kind)
@@ -103,8 +103,8 @@ def _bundled(chosen: Collection[str]) -> list[Model]:
                 contenders[f"{AUTO} on .pb"] = {"engine": AUTO, "graph": str(graph)}
             for name in (AUTO, *_engines(card.graph)):
                 contenders[f"{name} on {card.graph.suffix}"] = {**_configured(card), "engine": name}
-            found.append(Model(section, contenders))
-    return found
+            models.append(Model(section, contenders))
+    return models
 
 
 def _configured(card: ModelCard) -> dict[str, Any]:
@@ -113,12 +113,12 @@ def _configured(card: ModelCard) -> dict[str, Any]:
 
 def _engines(graph: Path) -> list[str]:
     """List the installed engines that read this format."""
-    found = []
+    names = []
     for name in plugins.names("engines"):
         module = plugins.load("engines", name)
         if name != _FAKE and file_kind(graph) in module.SUFFIXES and module.available():
-            found.append(name)
-    return found
+            names.append(name)
+    return names
 
 
 def _measure(report: Report, model: Model, rounds: int, seconds: float, records: str) -> None:

@@ -18,14 +18,14 @@ def interleaved(rounds: int, contenders: Mapping[str, Callable[[], Any]]) -> dic
     one. Values stand in the order of the rounds.
     """
     names = list(contenders)
-    found: dict[str, list[Any]] = {name: [] for name in names}
+    results: dict[str, list[Any]] = {name: [] for name in names}
     for number in range(rounds):
         turn = number % len(names) if names else 0
         for name in names[turn:] + names[:turn]:
             progress(f"round {number + 1} of {rounds}: {name}")
-            found[name].append(contenders[name]())
+            results[name].append(contenders[name]())
     progress("")
-    return found
+    return results
 
 
 def progress(text: str) -> None:

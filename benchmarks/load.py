@@ -19,7 +19,7 @@ from benchmarks.load_loop import Client, Loop, Outcome
 from benchmarks.load_talks import Talk
 
 # Maximum number of connections of an open loop; further talks wait.
-MOST_CONNECTIONS = 256
+MAX_CONNECTIONS = 256
 
 Address = tuple[str, int]
 
@@ -78,7 +78,7 @@ def open_loop(
 
     def due(moment: float) -> None:
         nonlocal busy
-        if busy >= MOST_CONNECTIONS:
+        if busy >= MAX_CONNECTIONS:
             waiting.append(moment)
             return
         busy += 1

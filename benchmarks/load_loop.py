@@ -84,8 +84,8 @@ class Client:
 class Loop:
     """An event loop that runs talks until none is left.
 
-    `free(client)` is told who has ended a talk; `arrivals` are moments (of perf_counter) and
-    `due(moment)` is told when each has come.
+    `free(client)` is called when a client has ended a talk. `arrivals` are moments of perf_counter;
+    `due(moment)` is called when each has come.
     """
 
     def __init__(
@@ -259,8 +259,8 @@ def read_reply(received: bytes, closed: bool = False) -> Reply | None:
 
     `closed`: the server will send no more.
     """
-    head, found, body = received.partition(b"\r\n\r\n")
-    if not found:
+    head, separator, body = received.partition(b"\r\n\r\n")
+    if not separator:
         return None
     status = int(head[9:12])
     length = CONTENT_LENGTH.search(head)

@@ -67,14 +67,14 @@ def scai_talk(kind: str, photo: bytes, check: Check | None = None) -> Callable[[
         path = f"{routes.result}?task={taken['sessname']}&key={taken['sesskey']}&wait={_WAIT}"
         ask = get(path)
         while True:
-            found = _reply((yield ask)).json()
-            if found.get("state") in _FINAL:
+            verdict = _reply((yield ask)).json()
+            if verdict.get("state") in _FINAL:
                 break
             yield _PAUSE
-        if found["state"] != "complete":
+        if verdict["state"] != "complete":
             raise Wrong("failure")
         if check is not None:
-            check(found)
+            check(verdict)
 
     return talk
 
@@ -93,11 +93,11 @@ def has_predictions(count: int) -> Check:
     """Make a check that the list `predictions` has exactly that many entries."""
 
     def check(answer: dict[str, Any]) -> None:
-        found = answer.get("predictions")
-        if not isinstance(found, list):
+        predictions = answer.get("predictions")
+        if not isinstance(predictions, list):
             raise Wrong("no result in the answer")
-        if len(found) != count:
-            raise Wrong(f"{len(found)} results in place of {count}")
+        if len(predictions) != count:
+            raise Wrong(f"{len(predictions)} results in place of {count}")
 
     return check
 

@@ -28,8 +28,8 @@ class _Protocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if not self._left:
             self._head += data
-            head, found, body = self._head.partition(b"\r\n\r\n")
-            if not found:
+            head, separator, body = self._head.partition(b"\r\n\r\n")
+            if not separator:
                 return
             length = CONTENT_LENGTH.search(head)
             self._left = int(length[1]) if length else 0

@@ -110,7 +110,7 @@ class _Measured:
         began = time.perf_counter()
         self._sites += 1
         folder = self._work / f"site-{self._sites}"
-        with site(self._subject, folder, kept=True) as running:
+        with site(self._subject, folder, keep=True) as running:
             self._measure(SCAI, (running.address, running.process.pid), self._scai_talk, began)
 
     def peer(self, peer: Peer, setting: str) -> None:
@@ -136,8 +136,8 @@ class _Measured:
                     address, self._peer_talk, CLIENTS, seconds=_TRIAL_SECONDS, warm=1.0
                 )
                 rates[name] = outcome.per_second
-        shown = ", ".join(f"{name}: {rate:.0f} images/s" for name, rate in rates.items())
-        self._report.notes.append(f"{peer.title}, settings tried: {shown}")
+        rates_text = ", ".join(f"{name}: {rate:.0f} images/s" for name, rate in rates.items())
+        self._report.notes.append(f"{peer.title}, settings tried: {rates_text}")
         return max(rates, key=lambda name: rates[name])
 
     def _measure(self, name: str, running: Running, talk: Callable[[], Talk], began: float) -> None:

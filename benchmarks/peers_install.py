@@ -52,8 +52,8 @@ class Peer:
         marker = self.home / "versions.txt"
         lines = marker.read_text().splitlines() if marker.exists() else []
         wanted = {package.lower().replace("_", "-") for package in self.packages}
-        found = [line for line in lines if line.split("==")[0].lower().replace("_", "-") in wanted]
-        return ", ".join(found)
+        pinned = [line for line in lines if line.split("==")[0].lower().replace("_", "-") in wanted]
+        return ", ".join(pinned)
 
 
 def _openvino_settings(precision: str) -> dict[str, dict[str, str]]:

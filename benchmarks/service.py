@@ -129,18 +129,18 @@ class _Measured:
     def _contenders(self, label: str, site: Site, bare: Child) -> dict[str, Callable[[], object]]:
         """The measurements of each round, by name."""
         name = f"{self._subject.name}{label}"
-        found: dict[str, Callable[[], object]] = {
+        calls: dict[str, Callable[[], object]] = {
             f"{name}, {_MAIN} clients beside the bare loop": lambda: self._beside(name, site, bare),
             f"{name}, one idle client": lambda: self._idle(name, site, bare),
         }
         if self._quick:
-            return found
+            return calls
         for clients in CLIENTS:
             if clients not in (1, _MAIN):
-                found[f"{name}, {clients} clients"] = partial(self._closed, name, site, clients)
+                calls[f"{name}, {clients} clients"] = partial(self._closed, name, site, clients)
         for share in _SHARES:
-            found[f"{name}, {share:.0%} of the rate"] = partial(self._open, name, site, share)
-        return found
+            calls[f"{name}, {share:.0%} of the rate"] = partial(self._open, name, site, share)
+        return calls
 
     def _beside(self, name: str, site: Site, bare: Child) -> None:
         """Measure the service with `_MAIN` clients, between two runs of the bare loop."""

@@ -67,7 +67,7 @@ def detection(folder: Path, own_photo: Path | None, detector: Path | None) -> Su
     if chosen is None:
         config = ROOT / "usr" / "object_detection.config"
         return Subject(DETECTION, config, _photo(folder, own_photo), "digit-detector")
-    names = [found for pattern in _LABELS for found in chosen.parent.glob(pattern)]
+    names = [file for pattern in _LABELS for file in chosen.parent.glob(pattern)]
     if not chosen.is_file() or not names:
         raise click.ClickException(
             f"--detector {chosen}: expected a model with a labels.txt or *labelmap*.txt beside it"

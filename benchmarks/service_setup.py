@@ -67,12 +67,12 @@ def site(
     subject: Subject,
     folder: Path,
     tree: Path = ROOT,
-    kept: bool = False,
+    keep: bool = False,
     more: Mapping[str, str] | None = None,
 ) -> Iterator[Site]:
     """Serve a subject from an installation in a folder of its own, which goes at the end.
 
-    `kept`: the folder stays, for some file systems make files slowly after many were removed.
+    `keep`: the folder stays, for some file systems make files slowly after many were removed.
     `more`: environment variables of the installation.
     """
     shutil.rmtree(folder, ignore_errors=True)
@@ -81,7 +81,7 @@ def site(
         yield running
     finally:
         running.stop()
-        if not kept:
+        if not keep:
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -79,13 +79,13 @@ class Site:
 
     def usage(self) -> dict[str, Usage]:
         """Measure the usage of each role, its descendants included."""
-        found = {SUPERVISOR: usage([self.process.pid])}
+        usages = {SUPERVISOR: usage([self.process.pid])}
         for child in children(self.process.pid):
             line = command_line(child)
             for role, word in ROLES.items():
                 if word in line:
-                    found[role] = usage([child, *descendants(child)])
-        return found
+                    usages[role] = usage([child, *descendants(child)])
+        return usages
 
     def said(self, word: str) -> str:
         """Return the first line of the log with that word, or ""."""
@@ -203,7 +203,7 @@ def children(pid: int) -> list[int]:
 
 def descendants(pid: int) -> list[int]:
     """List all descendants of a process."""
-    return [found for child in children(pid) for found in [child, *descendants(child)]]
+    return [process for child in children(pid) for process in [child, *descendants(child)]]
 
 
 def command_line(pid: int) -> str:

@@ -35,6 +35,6 @@ class Classifier:
         answers = []
         for scores in self.scores(batch.astype(np.float32)):
             best = np.argsort(-scores)[:5]
-            found = [{"index": int(i), "score": float(scores[i])} for i in best]
-            answers.append({"predictions": found})
+            top = [{"index": int(i), "score": float(scores[i])} for i in best]
+            answers.append({"predictions": top})
         return answers
