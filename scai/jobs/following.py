@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from scai.errors import NotFound, ScaiError
-from scai.jobs.places import Places
+from scai.jobs.queue_view import QueueView
 from scai.jobs.waiters import Waiters
 from scai.storage.disk import storage_error
 from scai.storage.session import FINAL, Session
@@ -68,19 +68,19 @@ class _Followed:
 
 
 class Follower:
-    """Follows sessions of the folder `sessions`; `places` are those of each kind's queue."""
+    """Follows sessions of the folder `sessions`; `views` has one of each kind's queue."""
 
     def __init__(
         self,
         sessions: Path,
         waiters: Waiters,
-        places: Mapping[str, Places],
+        views: Mapping[str, QueueView],
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sessions = sessions
         self._waiters = waiters
-        self._places = places
+        self._views = views
         self._clock = clock
 
     def events(self, asked: Iterable[tuple[str, str]], seconds: float) -> Iterator[Event]:
@@ -119,7 +119,7 @@ class Follower:
     def _opened(self, name: str, key: str) -> _Followed:
         session = Session(self._sessions, name)
         kind = str(session.record().get("job"))
-        if kind not in self._places or not session.opens_with(key, kind):
+        if kind not in self._views or not session.opens_with(key, kind):
             raise NotFound(_NO_SESSION)
         return _Followed(session, kind)
 
@@ -137,9 +137,9 @@ class Follower:
 
     def _news(self, one: _Followed, *, read: bool) -> Event | None:
         """What is new of one session; without `read`, one that waits is not looked at itself."""
-        places, name = self._places[one.kind], one.session.name
+        view, name = self._views[one.kind], one.session.name
         state = "initialization"
-        if read or not places.waits(name):
+        if read or not view.waits(name):
             try:
                 record = one.session.record()
                 state = str(record.get("state", state))
@@ -149,7 +149,7 @@ class Follower:
                 return _gone(name, error)
             except OSError:
                 return None  # the disk may be better at the next look
-        now = (state, places.place(name) if state == "initialization" else None)
+        now = (state, view.place(name) if state == "initialization" else None)
         if now == one.told:
             return None
         one.told = now

@@ -12,9 +12,8 @@ from typing import Any
 from scai import queues
 from scai.errors import Busy, InUse, NotFound
 from scai.jobs import inputs
-from scai.jobs.depth import Depth
 from scai.jobs.following import Follower, Stream
-from scai.jobs.places import Places
+from scai.jobs.queue_view import QueueView
 from scai.jobs.waiters import Waiters
 from scai.models.client_options import ClientOptions
 from scai.pictures.header import Limits
@@ -49,9 +48,8 @@ class JobService:
         self._limits = Limits(settings.max_upload_bytes, settings.max_pixels)
         self._waiters = Waiters(self._queues.values())
         self._waiting = threading.BoundedSemaphore(max(1, settings.threads * 3 // 4))
-        self._depths = {kind: Depth(queue) for kind, queue in self._queues.items()}
-        self._places = {kind: Places(queue) for kind, queue in self._queues.items()}
-        self._follower = Follower(settings.sessionpath, self._waiters, self._places)
+        self._views = {kind: QueueView(queue) for kind, queue in self._queues.items()}
+        self._follower = Follower(settings.sessionpath, self._waiters, self._views)
         self._options = ClientOptions(settings)
         settings.sessionpath.mkdir(parents=True, exist_ok=True)
         spread(settings.sessionpath)
@@ -108,7 +106,7 @@ class JobService:
         return self._options.parse(kind, params)
 
     def _refuse_when_full(self, kind: str) -> None:
-        if not self._depths[kind].room(self.settings.max_waiting):
+        if not self._views[kind].admit(self.settings.max_waiting):
             raise Busy("the queue is full; try again in a minute", retry_after=60)
 
     def _queue(self, kind: str) -> JobQueue:
@@ -144,7 +142,7 @@ class JobService:
 
     def place(self, kind: str, name: str) -> int | None:
         """How many jobs wait before that session's, which waits; None in a very long queue."""
-        return self._places[kind].place(name)
+        return self._views[kind].place(name)
 
     def remove(self, kind: str, name: str, key: str) -> None:
         """Remove a session, as `session` opens it, with all that it holds; it will never run.

@@ -13,20 +13,15 @@ from pathlib import Path
 import pytest
 import requests
 from support import streams
-from support.helpers import KIND, picture, wait_until
+from support.helpers import picture, wait_until
 from support.inprocess import Site
 from support.kinds import IC, OD
 from support.live import Live, digit
 from support.streams import Answer, Folder, asked, events, query, remove
 
 import scai.jobs.following
-import scai.jobs.places
 from scai.jobs.following import Event
-from scai.jobs.places import MOST, Places
 from scai.jobs.service import JobService
-from scai.queues.base import Job
-from scai.queues.directory import DirectoryQueue
-from scai.queues.memory import MemoryQueue
 
 folder = streams.folder
 
@@ -148,7 +143,6 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scai.jobs.following, "_LOOK", 0.05)
     monkeypatch.setattr(scai.jobs.following, "_LOOK_WITHOUT_EVENTS", 0.05)
     monkeypatch.setattr(scai.jobs.following, "_BEAT", 0.1)
-    monkeypatch.setattr(scai.jobs.places, "_GOOD_FOR", 0.05)
 
 
 def test_a_verdict_wakes_the_stream_by_its_event(
@@ -210,39 +204,6 @@ def test_a_waiting_session_is_not_looked_at_by_itself(folder: Folder, often: Non
     # Its ticket says that it waits; only that is read.
     assert next(stream).name == "beat"
     stream.close()
-
-
-def test_one_reading_of_the_queue_serves_all_and_not_more_often_than_each_second() -> None:
-    class Counting(MemoryQueue):
-        readings = 0
-
-        def order(self, most: int) -> list[str] | None:
-            self.readings += 1
-            return super().order(most)
-
-    queue, now = Counting(KIND), [0.0]
-    for name in ("a", "b", "c"):
-        queue.place(name)
-    places = Places(queue, lambda: now[0])
-    assert [places.place(name) for name in ("a", "b", "c", "d")] == [0, 1, 2, 3]
-    assert places.waits("b") and not places.waits("bb")
-    assert queue.readings == 1
-    queue.withdraw("a")
-    now[0] = 1.5
-    assert places.place("b") == 0
-    assert queue.readings == 2
-
-
-@pytest.mark.parametrize("kind", ["memory", "directory"])
-def test_a_very_long_queue_tells_no_places(kind: str, tmp_path: Path) -> None:
-    queue = MemoryQueue(KIND) if kind == "memory" else DirectoryQueue(tmp_path, KIND)
-    names = [f"d-20260101-{number:040x}" for number in range(4)]
-    for name in names:
-        queue.put(Job(name, KIND))
-    assert queue.order(4) == names
-    assert queue.order(3) is None
-    assert MOST >= 1000
-    queue.close()
 
 
 def open_stream(live: Live, answer: Answer) -> requests.Response:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from scai.jobs.following import Follower
-from scai.jobs.places import Places
+from scai.jobs.queue_view import QueueView
 from scai.jobs.waiters import Waiters
 from scai.kinds import Kind
 from scai.queues.directory import DirectoryQueue
@@ -56,8 +56,8 @@ class Folder:
         self.root = folder / "session"
         self.queue = DirectoryQueue(folder / "pool", KIND)
         self.now = 0.0
-        places = {KIND: Places(self.queue)}
-        self.follower = Follower(self.root, Waiters([self.queue]), places)
+        views = {KIND: QueueView(self.queue, least=0.05)}
+        self.follower = Follower(self.root, Waiters([self.queue]), views)
 
     def session(self) -> Session:
         return Session.create(

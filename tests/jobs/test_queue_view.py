@@ -1,0 +1,81 @@
+"""Room and order of a queue, read for all who ask."""
+
+from __future__ import annotations
+
+import pytest
+from support.helpers import KIND, Clock
+
+from scai.jobs import queue_view
+from scai.jobs.queue_view import QueueView
+from scai.queues.memory import MemoryQueue
+
+
+class Slow(MemoryQueue):
+    """A queue that takes a second of its own clock to be read."""
+
+    def __init__(self, *sessions: str) -> None:
+        super().__init__(KIND)
+        self.clock = Clock(0.0)
+        self.readings = 0
+        for session in sessions:
+            self.place(session)
+
+    def _read(self) -> None:
+        self.clock.now += 1
+        self.readings += 1
+
+    def __len__(self) -> int:
+        self._read()
+        return super().__len__()
+
+    def order(self, limit: int) -> list[str] | None:
+        self._read()
+        return super().order(limit)
+
+
+def test_a_count_is_good_for_longer_the_longer_it_took() -> None:
+    queue = Slow()
+    view = QueueView(queue, queue.clock)
+    for _ in range(50):
+        assert view.admit(1000)
+        queue.clock.now += 1
+    assert queue.readings == 1
+    queue.clock.now += 60
+    assert view.admit(1000)
+    assert queue.readings == 2
+
+
+def test_those_who_were_admitted_since_the_count_are_counted() -> None:
+    view = QueueView(Slow(), lambda: 0.0)
+    assert [view.admit(3) for _ in range(5)] == [True, True, True, False, False]
+
+
+def test_a_queue_that_seemed_full_is_counted_again_after_a_second() -> None:
+    queue = Slow("a")
+    view = QueueView(queue, queue.clock)
+    assert not view.admit(1)
+    assert not view.admit(1)
+    assert queue.readings == 1
+    [claim] = queue.claim(1, 0)
+    claim.done()
+    queue.clock.now += 1.1
+    assert view.admit(1)
+
+
+def test_one_reading_of_the_order_serves_all() -> None:
+    queue = Slow("a", "b", "c")
+    view = QueueView(queue, queue.clock)
+    assert [view.place(name) for name in ("a", "b", "c", "d")] == [0, 1, 2, 3]
+    assert view.waits("b") and not view.waits("bb")
+    assert queue.readings == 1
+    queue.withdraw("a")
+    queue.clock.now += 100
+    assert view.place("b") == 0
+    assert queue.readings == 2
+
+
+def test_a_very_long_queue_tells_no_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_view, "MAX_ORDER", 2)
+    view = QueueView(Slow("a", "b", "c"))
+    assert view.place("b") is None and not view.waits("b")
+    assert view.admit(4)
