@@ -19,13 +19,13 @@ import errno
 import fcntl
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 from scai.errors import ConfigError, ScaiError, StorageFull
-from scai.storage.overlap import at_once
+from scai.storage._flushes import GroupCommit, at_once, fsync_folder
 
 POLICIES = ("always", "group", "off")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
@@ -41,8 +41,7 @@ class Disk:
         if policy not in POLICIES:
             raise ConfigError(f"durability must be one of {', '.join(POLICIES)}, not {policy!r}")
         self.policy = policy
-        self._shared: dict[str, _SharedSync] = {}
-        self._lock = threading.Lock()
+        self._group = GroupCommit()
 
     def publish(self, path: Path, data: bytes, *, durable: bool = True) -> None:
         """Let `path` appear, or be replaced, with exactly `data`; never seen half-written.
@@ -55,31 +54,25 @@ class Disk:
 
     def place(self, path: Path, data: bytes, *, durable: bool = True) -> None:
         """As `publish`, but the new name itself is durable only after `sync_directory`."""
-        with self.drafts(path.parent, {path.name: data}, durable=durable) as place:
-            place(path.name)
+        with self.drafts(path.parent, {path.name: data}, durable=durable) as drafts:
+            drafts.place(path.name)
 
     @contextmanager
     def drafts(
         self, folder: Path, files: Mapping[str, bytes], *, durable: bool = True
-    ) -> Iterator[Callable[[str], None]]:
+    ) -> Iterator[Drafts]:
         """Write files of `folder` under temporary names and flush them, all at the same time.
 
-        The block is given a function that lets the file of a name appear; what it did not name
-        is removed at the end. The names are durable only after `sync_directory`.
+        The block lets them appear one by one; those that it did not place are removed at its end.
+        The names are durable only after `sync_directory`.
         """
-        mark = f"{os.getpid()}-{threading.get_ident()}"
-        left = {name: os.path.join(folder, f".{name}.{mark}") for name in files}
-
-        def place(name: str) -> None:
-            os.replace(left[name], os.path.join(folder, name))
-            del left[name]
-
+        drafts = Drafts(folder, files)
         try:
-            self.write_all({left[name]: data for name, data in files.items()}, durable=durable)
-            yield place
+            contents = {drafts.paths[name]: data for name, data in files.items()}
+            self.write_all(contents, durable=durable)
+            yield drafts
         finally:
-            for temporary in left.values():
-                _remove(temporary)
+            drafts.remove()
 
     def append(self, path: Path, data: bytes) -> None:
         """Write `data` behind what the file holds, and flush it; the caller alone writes there.
@@ -132,71 +125,30 @@ class Disk:
 
     def sync_directory(self, path: Path) -> None:
         """Return when every name that stood in the directory before the call is on the disk."""
-        if self.policy == "off":
-            return
         if self.policy == "always":
-            _fsync_directory(path)
-            return
-        key = os.fspath(path)
-        with self._lock:
-            shared = self._shared.get(key)
-            if shared is None:
-                shared = self._shared[key] = _SharedSync(partial(_fsync_directory, path))
-            shared.users += 1
-        try:
-            shared.sync()
-        finally:
-            with self._lock:
-                shared.users -= 1
-                if shared.users == 0:
-                    self._shared.pop(key, None)
+            fsync_folder(path)
+        elif self.policy == "group":
+            self._group.flush(path)
 
 
-class _SharedSync:
-    """One flush that serves all who asked before it began (group commit)."""
+class Drafts:
+    """Files of a folder that are written under temporary names and not yet in their places."""
 
-    def __init__(self, flush: Callable[[], None]) -> None:
-        self.users = 0
-        self._flush = flush
-        self._turn = threading.Condition()
-        self._started = 0
-        self._finished = 0
-        self._running = False
-        self._failed: dict[int, OSError] = {}
+    def __init__(self, folder: Path, names: Iterable[str]) -> None:
+        mark = f"{os.getpid()}-{threading.get_ident()}"
+        self._folder = folder
+        self.paths = {name: os.path.join(folder, f".{name}.{mark}") for name in names}
 
-    def sync(self) -> None:
-        """Return after a flush that began after this call; raise what that flush raised."""
-        with self._turn:
-            wanted = self._started + 1
-            while self._finished < wanted and self._running:
-                self._turn.wait()
-            if self._finished >= wanted:
-                if wanted in self._failed:
-                    raise self._failed[wanted]
-                return
-            self._running = True
-            self._started = mine = wanted
-        failure: OSError | None = None
-        try:
-            self._flush()
-        except OSError as error:
-            failure = error
-        with self._turn:
-            self._running = False
-            self._finished = mine
-            if failure is not None:
-                self._failed[mine] = failure
-            self._turn.notify_all()
-        if failure is not None:
-            raise failure
+    def place(self, name: str) -> None:
+        """Let the file of that name appear, or replace the one that is there."""
+        os.replace(self.paths[name], os.path.join(self._folder, name))
+        del self.paths[name]
 
-
-def _fsync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    def remove(self) -> None:
+        """Remove those that were not placed."""
+        for path in self.paths.values():
+            with suppress(FileNotFoundError):
+                os.unlink(path)
 
 
 def spread(folder: Path) -> None:
@@ -218,13 +170,6 @@ def spread(folder: Path) -> None:
         pass
     finally:
         os.close(descriptor)
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass
 
 
 def storage_error(error: OSError) -> ScaiError:

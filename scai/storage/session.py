@@ -296,13 +296,13 @@ class Session:
         if picture is not None:
             files[_PICTURE] = picture
         try:
-            with self._disk.drafts(self.path, files) as place:
+            with self._disk.drafts(self.path, files) as drafts:
                 # Before the record says so: a power cut must not leave it without a result.
                 for name in (_PICTURE, _RESULT):
                     if name in files:
-                        place(name)
+                        drafts.place(name)
                 self._disk.sync_directory(self.path)
-                place(_RECORD)
+                drafts.place(_RECORD)
                 self._disk.sync_directory(self.path)
         except FileNotFoundError:
             if self.path.is_dir():

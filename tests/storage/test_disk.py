@@ -60,11 +60,11 @@ def test_drafts_are_all_flushed_before_the_first_appears_and_the_rest_is_removed
     tmp_path: Path, flushes: list[str]
 ) -> None:
     files = {"a": b"1", "b": b"2", "c": b"3"}
-    with Disk("group").drafts(tmp_path, files) as place:
+    with Disk("group").drafts(tmp_path, files) as drafts:
         assert sorted(Path(path).name[:3] for path in flushes) == [".a.", ".b.", ".c."]
-        place("b")
+        drafts.place("b")
         assert (tmp_path / "b").read_bytes() == b"2"
-        place("a")
+        drafts.place("a")
     assert sorted(f.name for f in tmp_path.iterdir()) == ["a", "b"]
 
 
@@ -81,9 +81,9 @@ def test_one_flush_that_fails_lets_no_draft_appear(
     monkeypatch.setattr(os, "fsync", refuse_b)
     with (
         pytest.raises(OSError),
-        Disk("group").drafts(tmp_path, {"a": b"1", "b": b"2", "c": b"3"}) as place,
+        Disk("group").drafts(tmp_path, {"a": b"1", "b": b"2", "c": b"3"}) as drafts,
     ):
-        place("a")
+        drafts.place("a")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -106,69 +106,6 @@ def test_a_reader_never_sees_a_file_half_written(tmp_path: Path) -> None:
     finally:
         stop.set()
         writer.join()
-
-
-def test_concurrent_flushes_of_one_directory_share_and_each_begins_after_its_request(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Given a slow disk on which the first flush is held up
-    began, may_end, count = threading.Event(), threading.Event(), []
-    real = os.fsync
-
-    def slow(descriptor: int) -> None:
-        count.append(1)
-        began.set()
-        may_end.wait(10)
-        real(descriptor)
-
-    monkeypatch.setattr(os, "fsync", slow)
-    disk = Disk("group")
-    first = threading.Thread(target=disk.sync_directory, args=(tmp_path,))
-    first.start()
-    assert began.wait(10)
-    # When twenty more ask while it runs
-    others = [threading.Thread(target=disk.sync_directory, args=(tmp_path,)) for _ in range(20)]
-    for thread in others:
-        thread.start()
-    deadline = threading.Event()
-    for _ in range(500):
-        if disk._shared[str(tmp_path)].users == 21:
-            break
-        deadline.wait(0.01)
-    may_end.set()
-    for thread in [first, *others]:
-        thread.join(10)
-    # Then one more flush served them all: not the running one, which began too early
-    assert len(count) == 2
-
-
-def test_everybody_who_shared_a_failed_flush_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    began, may_end, told = threading.Event(), threading.Event(), []
-
-    def failing(descriptor: int) -> None:
-        began.set()
-        may_end.wait(10)
-        raise OSError(5, "Input/output error")
-
-    monkeypatch.setattr(os, "fsync", failing)
-    disk = Disk("group")
-
-    def ask() -> None:
-        try:
-            disk.sync_directory(tmp_path)
-        except OSError as error:
-            told.append(error.errno)
-
-    threads = [threading.Thread(target=ask) for _ in range(5)]
-    for thread in threads:
-        thread.start()
-    assert began.wait(10)
-    may_end.set()
-    for thread in threads:
-        thread.join(10)
-    assert told == [5] * 5
 
 
 def test_a_full_disk_is_a_storage_error_and_a_wrong_policy_a_sentence() -> None:
