@@ -175,7 +175,7 @@ class Batch:
         """Whether none of its sessions is left."""
         lines, _ = self.lines(0)
         return not any(
-            os.path.lexists(self.root / line["task"]) for line in lines if is_taken(line)
+            os.path.lexists(self.root / line["task"]) for line in lines if is_photo(line)
         )
 
     def remove(self) -> None:
@@ -185,8 +185,8 @@ class Batch:
         shutil.rmtree(going)
 
 
-def is_taken(line: Mapping[str, Any]) -> bool:
-    """Whether a line is of a photo that has a session."""
+def is_photo(line: Mapping[str, Any]) -> bool:
+    """Whether a line is that of a photo with a session, not of a refusal or of the end."""
     return "task" in line
 
 

@@ -17,8 +17,8 @@ from flask import Request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from scai.errors import ArchiveTooLarge, BadArchive, BadRequest, ScaiError
-from scai.jobs.batches.adding import Given
-from scai.jobs.batches.unzip import Entry, Unpacking
+from scai.jobs.batches.portion import PortionPhoto
+from scai.jobs.batches.unzip import Unpacking, ZipEntry
 from scai.settings import FORM_ROOM, Settings
 from scai.storage.upload_spool import Spool
 from scai.web.forms import BROKEN_UPLOAD, Form, Photo, body_of, fields_of, form_of, too_large
@@ -35,7 +35,7 @@ class BatchUpload:
     """A request: its fields, where those of the address come first, and its photos in order."""
 
     fields: dict[str, str] = field(default_factory=dict)
-    photos: list[Given] = field(default_factory=list)
+    photos: list[PortionPhoto] = field(default_factory=list)
 
     def number(self, name: str, most: int) -> int:
         """A field as a whole number from 0 to `most`, 0 if it is absent. Raises BadRequest."""
@@ -70,7 +70,7 @@ def read_upload(request: Request, settings: Settings) -> Iterator[BatchUpload]:
         photos = list(filter(_is_present, form.photos))
         for at, photo in enumerate(photos):
             upload.photos.append(
-                Given(photo.name or f"photo {at + 1}", at, partial(_sent, photo, settings))
+                PortionPhoto(photo.name or f"photo {at + 1}", at, partial(_sent, photo, settings))
             )
         archive = form.others.get(ARCHIVE)
         if archive and _is_present(archive):
@@ -79,7 +79,7 @@ def read_upload(request: Request, settings: Settings) -> Iterator[BatchUpload]:
                 raise BadArchive("there is no file in this ZIP")
             for at, entry in enumerate(unpacking.entries, len(photos)):
                 unpacked = partial(_unpacked, unpacking, entry, settings)
-                upload.photos.append(Given(entry.name, at, unpacked))
+                upload.photos.append(PortionPhoto(entry.name, at, unpacked))
         yield upload
 
 
@@ -118,9 +118,9 @@ def _sent(photo: Photo, settings: Settings) -> Iterator[bytes | Path]:
 
 
 @contextmanager
-def _unpacked(unpacking: Unpacking, entry: Entry, settings: Settings) -> Iterator[bytes | Path]:
+def _unpacked(unpacking: Unpacking, entry: ZipEntry, settings: Settings) -> Iterator[bytes | Path]:
     limit = settings.max_upload_bytes
-    if not entry.refused and entry.size > limit:
+    if not entry.refusal and entry.size > limit:
         raise too_large(settings)
     with Spool(settings.sessionpath, limit) as spool:
         for piece in unpacking.read(entry):

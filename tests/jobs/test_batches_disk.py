@@ -14,8 +14,8 @@ from support.helpers import picture
 from support.inprocess import Site
 
 from scai.errors import Busy, NotFound, ScaiError, StorageFull
-from scai.jobs.batches.adding import Given
-from scai.jobs.batches.service import Batches
+from scai.jobs.batches.portion import PortionPhoto
+from scai.jobs.batches.service import BatchService
 from scai.jobs.retention import purge
 from scai.jobs.service import JobService
 from scai.queues.directory import DirectoryQueue
@@ -32,18 +32,18 @@ class PowerCut(BaseException):
     """The process is gone: nothing behind this runs."""
 
 
-def photos(*names: str) -> list[Given]:
-    return [Given(name, at, lambda: nullcontext(WHITE)) for at, name in enumerate(names)]
+def photos(*names: str) -> list[PortionPhoto]:
+    return [PortionPhoto(name, at, lambda: nullcontext(WHITE)) for at, name in enumerate(names)]
 
 
 @pytest.fixture
-def batches(site: Site) -> Batches:
-    return Batches(JobService(site.settings, site.queues), site.settings, Disk("group"))
+def batches(site: Site) -> BatchService:
+    return BatchService(JobService(site.settings, site.queues), site.settings, Disk("group"))
 
 
-def again(site: Site) -> Batches:
+def again(site: Site) -> BatchService:
     """As a portal sees it that has just started."""
-    return Batches(JobService(site.settings, site.queues), site.settings, Disk("group"))
+    return BatchService(JobService(site.settings, site.queues), site.settings, Disk("group"))
 
 
 def sessions(site: Site) -> list[str]:
@@ -70,7 +70,7 @@ def failing(
 
 
 def test_a_power_cut_between_session_and_line_doubles_nothing(
-    site: Site, batches: Batches, monkeypatch: pytest.MonkeyPatch
+    site: Site, batches: BatchService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     progress = batches.create(KIND, {})
     name, key = progress.batch.name, progress.head["key"]
@@ -89,7 +89,7 @@ def test_a_power_cut_between_session_and_line_doubles_nothing(
     assert len(sessions(site)) == 2
     # The client had no answer and sends the portion again.
     added = started.add(progress, photos("a", "b"), "p", last=True)
-    assert len(added.taken) == 2
+    assert len(added.items) == 2
     while len(site.queues[KIND]):
         site.workers[KIND].step()
     told = started.document(progress, "", 0, 10)
@@ -100,7 +100,7 @@ def test_a_power_cut_between_session_and_line_doubles_nothing(
 
 
 def test_what_was_answered_is_on_the_disk_before_the_answer(
-    site: Site, batches: Batches, monkeypatch: pytest.MonkeyPatch
+    site: Site, batches: BatchService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     progress = batches.create(KIND, {})
     flushed: list[str] = []
@@ -114,13 +114,13 @@ def test_what_was_answered_is_on_the_disk_before_the_answer(
     monkeypatch.setattr(os, "fsync", fsync)
     added = batches.add(progress, photos("a", "b"), "p", last=True)
     on_the_disk = max(flushed, key=len)
-    for item in added.taken:
+    for item in added.items:
         assert item.line["task"] in on_the_disk
     assert '"closed"' in on_the_disk
 
 
 def test_a_batch_is_on_the_disk_before_it_appears(
-    site: Site, batches: Batches, monkeypatch: pytest.MonkeyPatch
+    site: Site, batches: BatchService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[str] = []
     fsync, rename = os.fsync, os.rename
@@ -142,22 +142,22 @@ def test_a_batch_is_on_the_disk_before_it_appears(
 
 
 def test_a_disk_that_refuses_the_list_takes_nothing_and_keeps_nothing(
-    site: Site, batches: Batches, monkeypatch: pytest.MonkeyPatch
+    site: Site, batches: BatchService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     progress = batches.create(KIND, {})
     heal = failing(monkeypatch, "items.jsonl", OSError(28, "No space left on device"))
     added = batches.add(progress, photos("a", "b"), "p", last=True)
-    assert added.taken == [] and isinstance(added.stopped, StorageFull)
-    assert [name for name, _ in added.refused] == ["a", "b"]
+    assert added.items == [] and isinstance(added.stop, StorageFull)
+    assert [name for name, _ in added.refusals] == ["a", "b"]
     assert sessions(site) == [] and len(site.queues[KIND]) == 0
     assert progress.batch.lines(0) == ([], 0)
     heal()
-    assert len(batches.add(progress, photos("a", "b"), "p", last=True).taken) == 2
+    assert len(batches.add(progress, photos("a", "b"), "p", last=True).items) == 2
     assert items(again(site).open(progress.batch.name, progress.head["key"]).batch) == ["a", "b"]
 
 
 def test_a_disk_that_fills_in_the_middle_keeps_what_it_has(
-    site: Site, batches: Batches, monkeypatch: pytest.MonkeyPatch
+    site: Site, batches: BatchService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     progress = batches.create(KIND, {})
     calls = 0
@@ -170,16 +170,16 @@ def test_a_disk_that_fills_in_the_middle_keeps_what_it_has(
             raise OSError(28, "No space left on device")
         real(self, path, data)
 
-    monkeypatch.setattr("scai.jobs.batches.adding._TOGETHER", 2)
+    monkeypatch.setattr("scai.jobs.batches.portion._LINES", 2)
     monkeypatch.setattr(Disk, "append", append)
     added = batches.add(progress, photos("a", "b", "c", "d", "e"), "p", last=True)
-    assert [item.line["name"] for item in added.taken] == ["a", "b"]
-    assert sorted(name for name, _ in added.refused) == ["c", "d", "e"]
+    assert [item.line["name"] for item in added.items] == ["a", "b"]
+    assert sorted(name for name, _ in added.refusals) == ["c", "d", "e"]
     assert progress.state == "open" and len(sessions(site)) == 2
 
 
 def test_a_disk_that_refuses_a_new_batch_leaves_nothing(
-    site: Site, batches: Batches, monkeypatch: pytest.MonkeyPatch
+    site: Site, batches: BatchService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failing(monkeypatch, "batch.json", OSError(5, "Input/output error"))
     with pytest.raises(ScaiError):
@@ -188,7 +188,7 @@ def test_a_disk_that_refuses_a_new_batch_leaves_nothing(
 
 
 def test_a_line_that_was_cut_short_is_skipped_and_the_next_begins_anew(
-    site: Site, batches: Batches
+    site: Site, batches: BatchService
 ) -> None:
     progress = batches.create(KIND, {})
     batches.add(progress, photos("a"), "p")
@@ -208,14 +208,14 @@ def test_a_line_that_was_cut_short_is_skipped_and_the_next_begins_anew(
     ["null", "[]", "{}", "5", "\x00", '{"task": "../../etc", "name": "x", "key": "k"}',
      '{"task": 5, "name": "x", "key": "k"}', '{"name": "x"}', '{"name": 1, "error": "x"}'],
 )  # fmt: skip
-def test_lines_of_strangers_are_skipped(site: Site, batches: Batches, line: str) -> None:
+def test_lines_of_strangers_are_skipped(site: Site, batches: BatchService, line: str) -> None:
     progress = batches.create(KIND, {})
     with (progress.batch.path / "items.jsonl").open("a") as stream:
         stream.write(line + "\n")
     assert batches.document(progress, "", 0, 10)["items"] == []
 
 
-def test_a_list_that_became_shorter_is_read_anew(site: Site, batches: Batches) -> None:
+def test_a_list_that_became_shorter_is_read_anew(site: Site, batches: BatchService) -> None:
     progress = batches.create(KIND, {})
     batches.add(progress, photos("a", "b"), "p")
     file = progress.batch.path / "items.jsonl"
@@ -225,7 +225,7 @@ def test_a_list_that_became_shorter_is_read_anew(site: Site, batches: Batches) -
 
 
 def test_a_portion_beside_another_is_told_to_come_back(
-    site: Site, batches: Batches, monkeypatch: pytest.MonkeyPatch
+    site: Site, batches: BatchService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     progress = batches.create(KIND, {})
     monkeypatch.setattr("scai.storage.batch._PATIENCE", 0.0)
@@ -242,12 +242,12 @@ def aged(path: Path, days: float) -> None:
 
 
 def test_a_batch_goes_with_the_last_of_its_sessions(
-    site: Site, batches: Batches, queue: DirectoryQueue
+    site: Site, batches: BatchService, queue: DirectoryQueue
 ) -> None:
     root = site.settings.sessionpath
     progress = batches.create(KIND, {})
     added = batches.add(progress, photos("a", "b"), last=True)
-    first, second = (root / item.line["task"] for item in added.taken)
+    first, second = (root / item.line["task"] for item in added.items)
     aged(progress.batch.path, 30)
     aged(first, 30)
     assert purge(root, [queue], DAY).removed == [first.name]
@@ -262,11 +262,11 @@ def test_a_batch_goes_with_the_last_of_its_sessions(
 
 
 def test_a_batch_whose_session_waits_stays_however_old(
-    site: Site, batches: Batches, queue: DirectoryQueue
+    site: Site, batches: BatchService, queue: DirectoryQueue
 ) -> None:
     root = site.settings.sessionpath
     progress = batches.create(KIND, {})
-    [item] = batches.add(progress, photos("a")).taken
+    [item] = batches.add(progress, photos("a")).items
     for path in (progress.batch.path, root / item.line["task"]):
         aged(path, 30)
     site.queues[KIND].has = lambda name: name == item.line["task"]  # type: ignore[attr-defined]
@@ -275,7 +275,7 @@ def test_a_batch_whose_session_waits_stays_however_old(
 
 
 def test_an_empty_batch_goes_by_its_age_and_a_link_stays(
-    site: Site, batches: Batches, queue: DirectoryQueue, tmp_path: Path
+    site: Site, batches: BatchService, queue: DirectoryQueue, tmp_path: Path
 ) -> None:
     root = site.settings.sessionpath
     old, young, busy, linked = (batches.create(KIND, {}).batch for _ in range(4))
@@ -291,7 +291,7 @@ def test_an_empty_batch_goes_by_its_age_and_a_link_stays(
 
 
 def test_a_batch_to_which_photos_are_added_is_not_old(
-    site: Site, batches: Batches, queue: DirectoryQueue
+    site: Site, batches: BatchService, queue: DirectoryQueue
 ) -> None:
     progress = batches.create(KIND, {})
     aged(progress.batch.path, 30)
@@ -303,12 +303,12 @@ def test_a_batch_to_which_photos_are_added_is_not_old(
 
 
 def test_what_a_batch_keeps_in_memory_is_bounded(
-    site: Site, batches: Batches, monkeypatch: pytest.MonkeyPatch
+    site: Site,
 ) -> None:
-    monkeypatch.setattr("scai.jobs.batches.service._MOST_BATCHES", 3)
+    batches = BatchService(JobService(site.settings, site.queues), site.settings, max_batches=3)
     made = [batches.create(KIND, {}) for _ in range(6)]
-    assert len(batches._known) == 3
+    assert len(batches) == 3
     for progress in made:
         head = json.loads((progress.batch.path / "batch.json").read_text())
         assert batches.open(progress.batch.name, head["key"]).head["kind"] == KIND
-    assert len(batches._known) == 3
+    assert len(batches) == 3

@@ -113,14 +113,14 @@ def test_a_name_that_leads_out_is_refused(name: str) -> None:
     data = packed({plain: b"1"}).replace(plain.encode(), name.encode())
     unpacking = opened(data)
     [entry] = unpacking.entries
-    assert "leads out" in entry.refused
+    assert "leads out" in entry.refusal
     with pytest.raises(BadArchive, match="leads out"):
         list(unpacking.read(entry))
 
 
 def refused(change: Callable[[zipfile.ZipInfo], None]) -> str:
     [entry] = opened(with_info(change)).entries
-    return entry.refused
+    return entry.refusal
 
 
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFSOCK])
@@ -146,17 +146,17 @@ def test_an_encrypted_file_is_refused_wherever_it_says_so() -> None:
     for at in (local, listed):
         changed = bytearray(data)
         changed[at] |= 1
-        assert "encrypted" in opened(bytes(changed)).entries[0].refused
+        assert "encrypted" in opened(bytes(changed)).entries[0].refusal
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_odd_ways_of_packing_are_refused(method: int) -> None:
-    assert "deflate" in opened(packed({"a.jpg": b"1"}, method)).entries[0].refused
+    assert "deflate" in opened(packed({"a.jpg": b"1"}, method)).entries[0].refusal
 
 
 @pytest.mark.parametrize("name", ["b.zip", "x/b.ZIP", "b.tar.gz", "b.7z"])
 def test_an_archive_in_the_archive_is_not_opened(name: str) -> None:
-    assert "archive in an archive" in opened(packed({name: b"1"})).entries[0].refused
+    assert "archive in an archive" in opened(packed({name: b"1"})).entries[0].refusal
 
 
 def test_a_bomb_is_stopped_where_it_begins_to_be_one() -> None:

@@ -101,7 +101,7 @@ def test_a_mistake_is_a_page_here_and_json_there(
         raise RuntimeError("secret")
 
     place = submit(site, ("a.jpg", WHITE)).headers["Location"]
-    monkeypatch.setattr("scai.jobs.batches.service.Batches.document", mistake)
+    monkeypatch.setattr("scai.jobs.batches.service.BatchService.document", mistake)
     page = site.http.get(place)
     assert (page.status_code, page.mimetype) == (500, "text/html")
     query = {name: value[0] for name, value in parse_qs(urlsplit(place).query).items()}

@@ -109,7 +109,7 @@ def test_long_names_in_a_zip_are_cut(site: Site) -> None:
     assert len(entry.name) <= 1000 and entry.name.endswith("photos/cat.jpg")
     assert b"".join(unpacking.read(entry)) == WHITE
     far = zipped(("../" + name, WHITE))
-    assert Unpacking(io.BytesIO(far), 10, 10_000_000).entries[0].refused
+    assert Unpacking(io.BytesIO(far), 10, 10_000_000).entries[0].refusal
 
 
 class Sliced(bytes):

@@ -1,9 +1,9 @@
 """A batch as it stands now: its lines, and how far the session of each is.
 
-It is kept in memory, for a client that watches a thousand photos asks every second. A final verdict
-is read once. Of those that wait, the oldest are looked at, because workers take the oldest first;
-all of them only now and then. Each change of an item gets the next number, so that a client which
-names the last number it saw is told what changed since, and nothing else.
+It is kept in memory, because a client that watches a thousand photos asks every second. A final
+verdict is read once. Of the waiting items, the oldest are looked at often, because workers claim
+the oldest first; all of them only now and then. Each change of an item gets the next number, so a
+client that names the last number it saw gets what changed since, and nothing else.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from scai.errors import BadSession, NotFound
-from scai.storage.batch import Batch, is_taken
+from scai.storage.batch import Batch, is_photo
 from scai.storage.json_files import finite
 from scai.storage.session import FINAL, Session
 
@@ -26,7 +26,7 @@ _PAUSE_ALL = 5.0
 # With so many that still wait one after the other, those behind them surely wait too.
 _SURE = 64
 # Most labels of one item: a picture has a few, a page full of digits has ten.
-_MOST_LABELS = 20
+_MAX_LABELS = 20
 # No number of a change has so many digits.
 _LONG = 20
 
@@ -42,14 +42,14 @@ class Item:
     def __init__(self, number: int, line: Mapping[str, Any], changed: int) -> None:
         self.line = line
         self.number = number
-        self.state = WAITING if is_taken(line) else REFUSED
+        self.state = WAITING if is_photo(line) else REFUSED
         self.changed = changed
         self.short: dict[str, Any] = {}
 
-    def told(self) -> dict[str, Any]:
-        """As clients see it."""
+    def to_dict(self) -> dict[str, Any]:
+        """The item as clients see it."""
         line = self.line
-        if not is_taken(line):
+        if not is_photo(line):
             keys = ("name", "error", "code")
             return {"n": self.number, "state": self.state, **{k: line.get(k, "") for k in keys}}
         keys = ("name", "task", "key")
@@ -57,7 +57,7 @@ class Item:
 
 
 class Progress:
-    """What is known of one batch. Safe between threads."""
+    """The items of one batch and their states. Safe between threads."""
 
     def __init__(
         self, batch: Batch, head: Mapping[str, Any], clock: Callable[[], float] = time.monotonic
@@ -109,12 +109,15 @@ class Progress:
         self._changes += 1
         return self._changes
 
-    def known(self, part: str, at: int) -> Item | None:
-        """The photo at place `at` of the portion `part`, when it was dealt with already."""
+    def item_at(self, part: str, at: int) -> Item | None:
+        """The photo at place `at` of the portion `part`, if it was sent before."""
         return self._by_part.get((part, at))
 
     def look(self, *, at_once: bool = False) -> None:
-        """Read what was added and how far the sessions are, unless that was done just now."""
+        """Read what was added and how far the sessions are, unless that was done just now.
+
+        With `at_once`, it is done whenever that was.
+        """
         self.read()
         with self._lock:
             now = self._clock()
@@ -124,7 +127,7 @@ class Progress:
             self._looked = now
             if everything:
                 self._looked_all = now
-                self._miss_removed()
+                self._mark_removed()
             waiting = 0
             for item in self._unfinished:
                 self._look_at(item)
@@ -133,8 +136,8 @@ class Progress:
                     break
             self._unfinished = [i for i in self._unfinished if i.state in (WAITING, PROCESSING)]
 
-    def _miss_removed(self) -> None:
-        """Forget the verdicts of sessions that are gone, by their clients' wish or by their age."""
+    def _mark_removed(self) -> None:
+        """Mark items whose sessions are gone, removed by their clients or by the cleaner."""
         for item in self.items:
             if item.state in FINAL and not (self.batch.root / item.line["task"]).exists():
                 self._change(item, REMOVED)
@@ -162,18 +165,18 @@ class Progress:
 
     @property
     def state(self) -> str:
-        """Its state: open while photos may be added, running while any has no verdict, complete."""
+        """Open while photos may be added, running while any has no verdict, then complete."""
         if not self.closed:
             return "open"
         return "running" if self._unfinished else "complete"
 
     def oldest_unfinished(self) -> Item | None:
-        """Whose verdict is likely to be the next; None when all have theirs."""
+        """The item whose verdict is likely to be the next; None when all have theirs."""
         with self._lock:
             return self._unfinished[0] if self._unfinished else None
 
-    def since(self, cursor: str, most: int) -> dict[str, Any]:
-        """The document with what changed since `cursor` ("": everything), `most` items of it.
+    def since(self, cursor: str, limit: int) -> dict[str, Any]:
+        """The document with what changed since `cursor` ("": everything), `limit` items of it.
 
         With `more`, there is more to be had at once with the new `cursor`.
         """
@@ -183,8 +186,8 @@ class Progress:
             seen = int(number) if ours else 0
             changed = [item for item in self.items if item.changed > seen]
             changed.sort(key=lambda item: item.changed)
-            shown = changed[:most]
-            last = shown[-1].changed if shown else seen
+            items = changed[:limit]
+            last = items[-1].changed if items else seen
             states = Counter(item.state for item in self.items)
             return {
                 "id": self.batch.name,
@@ -192,8 +195,8 @@ class Progress:
                 **{key: value for key, value in self.head.items() if key != "key"},
                 "counts": {"all": len(self.items), **{state: states[state] for state in STATES}},
                 "cursor": f"{self._epoch}-{last}",
-                "more": len(changed) > most,
-                "items": [item.told() for item in shown],
+                "more": len(changed) > limit,
+                "items": [item.to_dict() for item in items],
             }
 
 
@@ -203,16 +206,16 @@ def _short(result: Mapping[str, Any]) -> dict[str, Any]:
         keys = ("error", "code")
         return {"model": str(result.get("model", "")), **{k: result.get(k, "") for k in keys}}
     labels: dict[str, dict[str, Any]] = {}
-    found = result.get("predictions")
-    found = [p for p in found if isinstance(p, dict)] if isinstance(found, list) else []
-    for prediction in found:
+    rows = result.get("predictions")
+    predictions = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    for prediction in predictions:
         name, score = str(prediction.get("label", "")), _score(prediction)
-        known = labels.setdefault(name, {"label": name, "score": score, "count": 0})
-        known["count"] += 1
+        entry = labels.setdefault(name, {"label": name, "score": score, "count": 0})
+        entry["count"] += 1
     return {
         "model": str(result.get("model", "")),
-        "objects": len(found),
-        "labels": list(labels.values())[:_MOST_LABELS],
+        "objects": len(predictions),
+        "labels": list(labels.values())[:_MAX_LABELS],
         "ms": _work(result),
     }
 

@@ -6,10 +6,11 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from scai.errors import Busy, InUse, NotFound, ScaiError
-from scai.jobs.batches.adding import Added, Adding, Given
+from scai.jobs.batches.portion import Portion, PortionPhoto, PortionResult
 from scai.jobs.batches.progress import REFUSED, REMOVED, Item, Progress
 from scai.jobs.service import JobService
 from scai.settings import Settings
@@ -20,22 +21,30 @@ from scai.storage.session import FINAL, Session
 log = logging.getLogger(__name__)
 
 # Items kept in memory, of all batches, some kilobyte each; the batch asked for last always is.
-_MOST_ITEMS = 20_000
-_MOST_BATCHES = 200
+_MAX_ITEMS = 20_000
+_MAX_BATCHES = 200
 # Longest pause of a client that waits for its batch, in seconds, before it is looked at again.
 _TURN = 1.0
 
 
-class Batches:
-    """The batches of one service."""
+class BatchService:
+    """The only door of batches for the routes. It keeps the batches asked for lately in memory."""
 
-    def __init__(self, service: JobService, settings: Settings, disk: Disk | None = None) -> None:
+    def __init__(
+        self,
+        service: JobService,
+        settings: Settings,
+        disk: Disk | None = None,
+        *,
+        max_batches: int = _MAX_BATCHES,
+    ) -> None:
         self._service = service
         self._settings = settings
         self._root = settings.sessionpath
         self._disk = disk or Disk(settings.durability)
+        self._max_batches = max_batches
         self._lock = threading.Lock()
-        self._known: OrderedDict[str, Progress] = OrderedDict()
+        self._recent: OrderedDict[str, Progress] = OrderedDict()
 
     def create(self, kind: str, params: Mapping[str, str], expected: int = 0) -> Progress:
         """A new batch, open and empty. Raises as JobService.submit does for these parameters."""
@@ -63,43 +72,52 @@ class Batches:
 
     def _progress(self, batch: Batch, head: Mapping[str, Any]) -> Progress:
         with self._lock:
-            known = self._known.pop(batch.name, None) or Progress(batch, head)
-            self._known[batch.name] = known
-            while len(self._known) > 1 and (
-                len(self._known) > _MOST_BATCHES
-                or sum(map(len, self._known.values())) > _MOST_ITEMS
+            progress = self._recent.pop(batch.name, None) or Progress(batch, head)
+            self._recent[batch.name] = progress
+            while len(self._recent) > 1 and (
+                len(self._recent) > self._max_batches
+                or sum(map(len, self._recent.values())) > _MAX_ITEMS
             ):
-                self._known.popitem(last=False)
-            return known
+                self._recent.popitem(last=False)
+            return progress
+
+    def __len__(self) -> int:
+        """How many batches are kept in memory."""
+        return len(self._recent)
 
     def _forget(self, name: str) -> None:
         with self._lock:
-            self._known.pop(name, None)
+            self._recent.pop(name, None)
 
     def add(
-        self, progress: Progress, photos: Iterable[Given], part: str = "", *, last: bool = False
-    ) -> Added:
-        """Take photos into a batch; what is taken when this returns will get its verdict.
+        self,
+        progress: Progress,
+        photos: Iterable[PortionPhoto],
+        portion: str = "",
+        *,
+        last: bool = False,
+    ) -> PortionResult:
+        """Add photos to a batch; those that are in it when this returns will get their verdicts.
 
-        `part` is the client's name for this portion. With `last`, the batch is closed, unless some
-        of the photos may be sent again. Raises Busy while another portion is being added.
+        `portion` is the client's name for these photos. With `last`, the batch is closed, unless
+        some of the photos may be sent again. Raises Busy while another portion is being added.
         """
-        with progress.batch.lock() as ours:
-            if not ours:
-                raise Busy("photos are being added to this batch; try again soon", retry_after=2)
-            progress.read()
-            adding = Adding(self._service, self._settings, progress, part)
+        with _alone(progress):
+            adding = Portion(self._service, self._settings, progress, portion)
             for photo in photos:
-                adding.take(photo)
-            adding.write([{"closed": True}] if last and not adding.added.stopped else [])
-            return adding.added
+                adding.add(photo)
+            adding.write(close=last and adding.result.stop is None)
+            return adding.result
 
-    def document(self, progress: Progress, cursor: str, wait: float, most: int) -> dict[str, Any]:
-        """What changed since `cursor`, as soon as anything did, or after `wait` seconds."""
+    def document(self, progress: Progress, cursor: str, wait: float, limit: int) -> dict[str, Any]:
+        """What changed since `cursor`, as soon as anything did, or after `wait` seconds.
+
+        As Progress.since, with at most `limit` items.
+        """
         progress.look()
-        told = progress.since(cursor, most)
+        document = progress.since(cursor, limit)
         left = min(wait, self._settings.max_wait)
-        while left > 0 and not told["items"] and told["state"] == "running":
+        while left > 0 and not document["items"] and document["state"] == "running":
             item = progress.oldest_unfinished()
             if item is None:
                 break
@@ -107,8 +125,8 @@ class Batches:
             self._wait_for(item, turn)
             left -= turn
             progress.look(at_once=True)
-            told = progress.since(cursor, most)
-        return told
+            document = progress.since(cursor, limit)
+        return document
 
     def _wait_for(self, item: Item, seconds: float) -> None:
         try:
@@ -133,10 +151,7 @@ class Batches:
 
         With any that stay, the batch stays too, closed; it can be removed when they are done.
         """
-        with progress.batch.lock() as ours:
-            if not ours:
-                raise Busy("photos are being added to this batch; try again soon", retry_after=2)
-            progress.read()
+        with _alone(progress):
             removed, in_work = 0, []
             for item in progress.items:
                 if item.state in (REFUSED, REMOVED):
@@ -155,3 +170,13 @@ class Batches:
             elif not progress.closed:
                 progress.batch.append([{"closed": True}])
             return {"removed": removed, "in_work": in_work}
+
+
+@contextmanager
+def _alone(progress: Progress) -> Iterator[None]:
+    """Hold the batch's lock and read what others added. Raises Busy while they do."""
+    with progress.batch.lock() as ours:
+        if not ours:
+            raise Busy("photos are being added to this batch; try again soon", retry_after=2)
+        progress.read()
+        yield

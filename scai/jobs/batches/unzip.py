@@ -38,11 +38,11 @@ _ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst"
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One file of a ZIP. `refused` says in a sentence why it must not be unpacked, if so."""
+class ZipEntry:
+    """One file of a ZIP. `refusal` says in a sentence why it must not be unpacked, "" if it may."""
 
     name: str
-    refused: str = ""
+    refusal: str = ""
     packed: int = 0
     size: int = 0
     crc: int = 0
@@ -62,7 +62,7 @@ class Unpacking:
         self._file = file
         self._limit = limit
         self._unpacked = 0
-        self.entries: list[Entry] = []
+        self.entries: list[ZipEntry] = []
         spans: list[tuple[int, int]] = []
         place = zip_list.place_of(file)
         for record in zip_list.records(file, place):
@@ -74,17 +74,17 @@ class Unpacking:
             if len(self.entries) > most:
                 raise _too_many(most)
         _check_apart(spans, place.start)
-        if sum(entry.size for entry in self.entries if not entry.refused) > limit:
+        if sum(entry.size for entry in self.entries if not entry.refusal) > limit:
             raise self._too_large()
 
-    def read(self, entry: Entry) -> Iterator[bytes]:
+    def read(self, entry: ZipEntry) -> Iterator[bytes]:
         """What the entry holds, piece by piece.
 
         Raises BadArchive when it is refused, damaged, or not what its header claims, and
         ArchiveTooLarge when the ZIP has given more bytes than it may. What came until then is void.
         """
-        if entry.refused:
-            raise BadArchive(entry.refused)
+        if entry.refusal:
+            raise BadArchive(entry.refusal)
         size, crc = 0, 0
         for piece in self._pieces(entry):
             size += len(piece)
@@ -100,7 +100,7 @@ class Unpacking:
         if size != entry.size or crc != entry.crc:
             raise BadArchive("this file is damaged in the ZIP")
 
-    def _pieces(self, entry: Entry) -> Iterator[bytes]:
+    def _pieces(self, entry: ZipEntry) -> Iterator[bytes]:
         inflate = zlib.decompressobj(-zlib.MAX_WBITS) if entry.method == _DEFLATED else None
         at, end = entry.start, entry.start + entry.packed
         try:
@@ -132,10 +132,10 @@ def _too_many(most: int) -> ArchiveTooLarge:
     )
 
 
-def _entry(record: Record) -> Entry:
+def _entry(record: Record) -> ZipEntry:
     refused = _refused(record.name, record.flags, record.method, record.mode)
     sizes = (record.packed, record.size, record.crc, record.start, record.method)
-    return Entry(record.name[-_LONGEST_NAME:], refused, *sizes)
+    return ZipEntry(record.name[-_LONGEST_NAME:], refused, *sizes)
 
 
 def _check_apart(spans: list[tuple[int, int]], end: int) -> None:

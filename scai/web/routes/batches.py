@@ -11,9 +11,9 @@ from flask.wrappers import Response
 from werkzeug.exceptions import HTTPException
 
 from scai.errors import BadRequest, NotFound, ScaiError
-from scai.jobs.batches.adding import Added
+from scai.jobs.batches.portion import PortionResult
 from scai.jobs.batches.progress import Item, Progress
-from scai.jobs.batches.service import Batches
+from scai.jobs.batches.service import BatchService
 from scai.jobs.batches.table import table
 from scai.jobs.service import JobService
 from scai.models import client_options
@@ -32,7 +32,7 @@ _ROWS, _LABELS = 100, 20
 def blueprint(service: JobService, settings: Settings) -> Blueprint:
     """The routes over one service."""
     routes = Blueprint("batches", __name__)
-    batches = Batches(service, settings)
+    batches = BatchService(service, settings)
     api, pages = _Api(service, settings, batches), _Pages(service, settings, batches)
     routes.add_url_rule("/batches", "create", api.create, methods=["POST"])
     routes.add_url_rule("/batches/<id>", "document", api.document)
@@ -61,13 +61,13 @@ class _Views:
 
     service: JobService
     settings: Settings
-    batches: Batches
+    batches: BatchService
 
     def open(self, name: str) -> Progress:
         """The batch of that name, if the request has its key. Raises NotFound."""
         return self.batches.open(name, request.args.get("key", ""))
 
-    def make(self, upload: BatchUpload) -> tuple[Progress, Added]:
+    def make(self, upload: BatchUpload) -> tuple[Progress, PortionResult]:
         """Make a batch of the photos of a request. Raises BadRequest."""
         kind = upload.fields.get("kind", "")
         if kind not in self.service.kinds:
@@ -105,7 +105,7 @@ class _Api(_Views):
     def as_table(self, id: str) -> Response:
         """All results of a batch as a CSV file."""
         progress = self.open(id)
-        rows = ((item.told(), result) for item, result in self.batches.results(progress))
+        rows = ((item.to_dict(), result) for item, result in self.batches.results(progress))
         answer = Response(table(rows), mimetype="text/csv")
         answer.headers["Content-Disposition"] = f'attachment; filename="{id[:19]}.csv"'
         return answers.no_store(answer)
@@ -145,8 +145,8 @@ class _Pages(_Views):
                 progress, added = self.make(upload)
         except ScaiError as error:
             return self._form(error.status, error=error.message)
-        if not added.taken:
-            name, why = added.refused[0]
+        if not added.items:
+            name, why = added.refusals[0]
             return self._form(why.status, error=f"{name}: {why.message}")
         address = addresses.batch_page(progress.batch.name, progress.head["key"])
         return make_response(redirect(address, 303))
@@ -195,7 +195,7 @@ def _whole(text: str | None, default: int) -> int:
     return int(text) if text and text.isdecimal() and len(text) < 10 else default
 
 
-def _send_added(progress: Progress, added: Added, *, made: bool = False) -> Response:
+def _send_added(progress: Progress, added: PortionResult, *, made: bool = False) -> Response:
     """What came of the photos of a request, as JSON; `made`: of the request that made the batch."""
     progress.look()
     document = progress.since("", 0)
@@ -205,16 +205,16 @@ def _send_added(progress: Progress, added: Added, *, made: bool = False) -> Resp
         "key": progress.head["key"],
         "state": document["state"],
         "counts": document["counts"],
-        "taken": [_photo(item) for item in added.taken],
-        "refused": [{"name": name, **error.to_dict()} for name, error in added.refused],
+        "taken": [_photo(item) for item in added.items],
+        "refused": [{"name": name, **error.to_dict()} for name, error in added.refusals],
     }
     status = 201 if made else 200
-    if added.refused and not added.taken:
-        first = added.refused[0][1]
+    if added.refusals and not added.items:
+        first = added.refusals[0][1]
         status = first.status
         answer |= {"status": "error", "error": first.message, "code": first.code}
-    if added.stopped:
-        answer["retry_after"] = added.stopped.details.get("retry_after", 60)
+    if added.stop:
+        answer["retry_after"] = added.stop.details.get("retry_after", 60)
     return answers.send(answer, status)
 
 
