@@ -113,7 +113,7 @@ def _forget(batch: Batch, keep: float, now: float) -> None:
     """Remove a batch to which nothing was added for so long, and which has no session left."""
     try:
         with batch.lock(patience=0) as ours:
-            if ours and batch.age(now) > keep and batch.deserted():
+            if ours and batch.age(now) > keep and batch.is_deserted():
                 batch.remove()
                 log.info("batch %s removed", batch.name)
     except (NotFound, FileNotFoundError):

@@ -1,1 +1,1 @@
-"""How the server is doing: the journal of verdicts, the state of queues, and findings."""
+"""Monitoring: the journal of verdicts, the state of queues and workers, and findings."""

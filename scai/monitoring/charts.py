@@ -1,4 +1,4 @@
-"""Where things stand in a chart: round numbers for its scale, bars and lines as SVG paths.
+"""Charts of the status page: round numbers for a scale, bars and lines as SVG paths.
 
 Charts are drawn in their own units, x from 0 to the number of points, y from 0 (top) to HEIGHT,
 and stretched by the page; words and numbers beside them are the page's.
@@ -13,14 +13,14 @@ HEIGHT = 100
 _BAR = 0.72
 
 
-def top_of_scale(most: float, least: float = 1.0) -> float:
+def top_of_scale(highest: float, least: float = 1.0) -> float:
     """The smallest of 1, 2, 4, 6, 8, 10, 20 … that is no less than both; its half is round too."""
-    wanted = max(most, least)
-    if not math.isfinite(wanted) or wanted <= 0:
+    value = max(highest, least)
+    if not math.isfinite(value) or value <= 0:
         return 1.0
-    unit = 10.0 ** math.floor(math.log10(wanted))
+    unit = 10.0 ** math.floor(math.log10(value))
     for factor in (1, 2, 4, 6, 8, 10):
-        if factor * unit >= wanted * (1 - 1e-9):
+        if factor * unit >= value * (1 - 1e-9):
             return factor * unit
     raise AssertionError("unreachable")
 

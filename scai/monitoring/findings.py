@@ -1,4 +1,4 @@
-"""What a person should know of the server's state, from its figures: in codes, worst first.
+"""Findings: what a person should know of the server's state, worst first. Their codes:
 
 disk_full     bad   uploads will soon be refused
 no_worker     bad   nobody works on a kind
@@ -7,7 +7,7 @@ stalled       bad   jobs wait, a worker is there, and nothing is finished
 disk_low      warn  the disk fills up
 starting      warn  a kind's workers still load their model
 behind        warn  the oldest job of a kind waits long
-failing       warn  jobs failed lately for reasons that are not the pictures'
+failing       warn  jobs failed lately, and not because of their pictures
 held          note  jobs were set aside for a person to look at
 """
 
@@ -19,27 +19,29 @@ from typing import Any
 LEVELS = ("good", "note", "warn", "bad")
 
 _GB = 1_000_000_000
-# Below this nothing is safe; below a share of the disk and some gigabytes it is time to act.
+# Free bytes below which uploads are in danger, and those below which it is time to act: a share of
+# the disk between two limits.
 _DISK_FULL = _GB // 2
-_DISK_LOW, _DISK_LOW_SHARE, _DISK_LOW_MOST = 2 * _GB, 0.05, 10 * _GB
-# Seconds that a job may wait before anybody needs to know, and without a verdict while jobs wait.
+_DISK_LOW, _DISK_LOW_SHARE, _DISK_LOW_MAX = 2 * _GB, 0.05, 10 * _GB
+# Seconds that a job may wait, that may pass without a verdict while jobs wait, and that failures
+# are reported for.
 _LONG_WAIT = 60
 _STALLED = 300
 _LATELY = 600
-# Failures that the picture is to blame for.
-_THE_PICTURES_OWN = ("bad_image", "unsupported_format", "image_too_large", "bad_request")
+# Codes of failures that are the picture's fault.
+_PICTURE_FAULTS = ("bad_image", "unsupported_format", "image_too_large", "bad_request")
 
 
 def findings(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What stands out in the document of scai/monitoring/overview.py; [] when all is well.
+    """The findings of a document of scai/monitoring/overview.py; [] when all is well.
 
     Each has `code`, `level` and, where they apply, `kind` and numbers.
     """
-    found = [*_of_the_disk(document)]
+    everything = [*_of_the_disk(document)]
     for queue in document["queues"]:
-        found += _of_a_queue(queue, document)
-    found += _of_failures(document)
-    return sorted(found, key=lambda finding: -LEVELS.index(finding["level"]))
+        everything += _of_a_queue(queue, document)
+    everything += _of_failures(document)
+    return sorted(everything, key=lambda finding: -LEVELS.index(finding["level"]))
 
 
 def _of_the_disk(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -47,7 +49,7 @@ def _of_the_disk(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     if disk is None:
         return
     free, total = disk["free_bytes"], disk["total_bytes"]
-    low = max(_DISK_LOW, min(_DISK_LOW_SHARE * total, _DISK_LOW_MOST))
+    low = max(_DISK_LOW, min(_DISK_LOW_SHARE * total, _DISK_LOW_MAX))
     if free < _DISK_FULL:
         yield {"code": "disk_full", "level": "bad", "free_bytes": free}
     elif free < low and free < total / 2:
@@ -78,7 +80,7 @@ def _of_a_queue(queue: Mapping[str, Any], document: Mapping[str, Any]) -> Iterat
 
 
 def _of_failures(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    groups = [each for each in document["failures"] if each["code"] not in _THE_PICTURES_OWN]
+    groups = [each for each in document["failures"] if each["code"] not in _PICTURE_FAULTS]
     if any(document["time"] - group["last"] < _LATELY for group in groups):
         count = sum(group["count"] for group in groups)
         yield {"code": "failing", "level": "warn", "count": count}

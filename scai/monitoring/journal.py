@@ -1,9 +1,9 @@
-"""What became of jobs lately: a line for each verdict, in a file for each minute.
+"""The journal of a queue: a line for each verdict, in a file for each minute.
 
-    pooling/<kind>/.journal/<minute>    named by when it began, in seconds since 1970
+    pooling/<kind>/.journal/<minute>    named by its begin, in seconds since 1970
 
-Workers and job mode's processes append, whoever wants figures of the last hour reads. Nothing is
-flushed to the disk, and whatever goes wrong here, the verdict stands: figures are worth less.
+Workers and the processes of job mode append; the status page reads the last hour. Nothing is
+flushed to the disk, and no failure here harms a verdict: figures are worth less.
 """
 
 from __future__ import annotations
@@ -23,27 +23,30 @@ from scai.errors import ScaiError
 
 FOLDER = ".journal"
 MINUTE = 60
-# How long a minute's file is kept, in seconds, and how many are removed at a time.
-KEPT = 70 * MINUTE
-_MOST_REMOVED = 500
-# One write below this many bytes is not mixed with those of other processes.
-LONGEST_LINE = 4096
-_LONGEST_REASON = 200
-_LONGEST_NAME = 80
+# The age in seconds at which a minute's file is removed, and how many are removed at a time.
+MAX_AGE = 70 * MINUTE
+_MAX_REMOVED = 500
+# A write of fewer bytes is not mixed with those of other processes.
+MAX_LINE = 4096
+# Characters of a reason, and of the name of a model, an engine or a stage.
+_MAX_REASON = 200
+_MAX_NAME = 80
 
 log = logging.getLogger(__name__)
 
-# What a reason may hold and figures must not: places on this machine, names and keys of sessions.
+# Parts of a reason that figures must not show: paths of this machine, names and keys of sessions.
 _PRIVATE = re.compile(r"(?:/[^\s/:'\"]+)+/|d-\d{8}-[0-9a-f]{40}|[0-9a-f]{40}")
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One verdict: when (epoch seconds), and how many milliseconds it took.
+class JournalEntry:
+    """One verdict at `time` (epoch seconds).
 
-    `took_ms` is from upload to verdict, `waited_ms` of it before the run, `infer_ms` of its whole
-    batch of `batch` pictures in the engine. After a failure, `code`, `stage` and `reason` say why.
+    took_ms: milliseconds from upload to verdict
+    waited_ms: those of them before the run
+    infer_ms: milliseconds of its whole inference batch, of `batch` pictures, in the engine
+    code, stage, reason: why it failed; "" for a result
     """
 
     time: float
@@ -61,9 +64,9 @@ class Entry:
     @classmethod
     def failure(
         cls, error: ScaiError, now: float, took_ms: float, waited_ms: float = 0.0, model: str = ""
-    ) -> Entry:
+    ) -> JournalEntry:
         """The entry of a job that failed with `error`; its reason is shortened."""
-        reason = _PRIVATE.sub("…", error.message)[:_LONGEST_REASON]
+        reason = _PRIVATE.sub("…", error.message)[:_MAX_REASON]
         stage = str(error.details.get("stage", ""))
         return cls(
             now, took_ms, waited_ms, state="failure", model=model, code=error.code, stage=stage,
@@ -71,28 +74,31 @@ class Entry:
         )  # fmt: skip
 
     @classmethod
-    def unstarted(cls, error: ScaiError, arrived: float | None) -> Entry:
-        """The entry of a job that failed just now, before it began; when it came, if known."""
+    def unstarted(cls, error: ScaiError, arrival: float | None) -> JournalEntry:
+        """The entry of a job that failed just now, before it began.
+
+        `arrival` is when it came, in epoch seconds; None if that is unknown.
+        """
         now = time.time()
-        took = max(0.0, now - (arrived or now)) * 1000
+        took = max(0.0, now - (arrival or now)) * 1000
         return cls.failure(error, now, took, took)
 
     def to_line(self) -> bytes:
-        """As one line of the journal, shorter than LONGEST_LINE."""
+        """The entry as one line, shorter than MAX_LINE."""
         values = [
             *(round(self.time, 3), round(self.took_ms, 1), round(self.waited_ms, 1)),
             *(round(self.infer_ms, 2), self.batch, self.state),
-            *(self.model[:_LONGEST_NAME], self.engine[:_LONGEST_NAME]),
+            *(self.model[:_MAX_NAME], self.engine[:_MAX_NAME]),
         ]
         if self.code:
-            values += [self.code, self.stage[:_LONGEST_NAME], self.reason[:_LONGEST_REASON]]
+            values += [self.code, self.stage[:_MAX_NAME], self.reason[:_MAX_REASON]]
         return _encode(values).encode("utf-8", "backslashreplace") + b"\n"
 
     @classmethod
-    def from_line(cls, line: bytes) -> Entry | None:
-        """What a line says; None for one that is broken or not ours."""
+    def from_line(cls, line: bytes) -> JournalEntry | None:
+        """Read a line; None for one that is broken or not ours."""
         try:
-            values = json.loads(line) if len(line) <= LONGEST_LINE else None
+            values = json.loads(line) if len(line) <= MAX_LINE else None
         except (ValueError, RecursionError):
             return None
         if not isinstance(values, list) or len(values) not in (8, 11):
@@ -110,34 +116,35 @@ def _is_number(value: object) -> bool:
 
 
 class Journal:
-    """Appends to the journal of one queue folder, from any thread. `lost` counts what it could not.
+    """Appends to the journal of one queue folder, from any thread.
 
-    It makes its own folder, but not the queue's.
+    `losses` counts the lines that could not be written. The journal makes its own folder, but not
+    the queue's.
     """
 
     def __init__(self, pool: Path, clock: Callable[[], float] = time.time) -> None:
-        self.lost = 0
+        self.losses = 0
         self._folder = os.path.join(pool, FOLDER)
         self._clock = clock
         self._writing = threading.Lock()
         self._minute = -1
         self._file = -1
 
-    def note(self, entry: Callable[[], Entry]) -> None:
-        """Append what `entry` makes. Never fails, not even where `entry` does."""
+    def note(self, entry: Callable[[], JournalEntry]) -> None:
+        """Append the entry that `entry` makes. Never fails, not even when `entry` does."""
         try:
             line = entry().to_line()
             with self._writing:
                 self._turn_to(int(self._clock() // MINUTE) * MINUTE)
                 if os.write(self._file, line) != len(line):
-                    self.lost += 1
+                    self.losses += 1
         except Exception as error:
-            # Of whatever kind: the verdict is out, and must not seem to have failed.
-            self.lost += 1
+            # Whatever the error is: the verdict is out, and must not seem to have failed.
+            self.losses += 1
             log.debug("a verdict is missing from the figures: %s", error)
 
     def close(self) -> None:
-        """Let go of the file; `note` opens one anew."""
+        """Close the file; `note` opens one anew."""
         with self._writing:
             if self._file >= 0:
                 os.close(self._file)
@@ -155,9 +162,9 @@ class Journal:
             self._remove_old(minute)
 
     def _open(self, path: str) -> tuple[int, bool]:
-        """The file, and whether nobody had begun it."""
+        """Open a minute's file; True if this process began it."""
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        # Not waiting for a reader, should it be a pipe.
+        # A pipe would wait for a reader.
         flags |= os.O_NONBLOCK
         try:
             return os.open(path, flags | os.O_EXCL, 0o640), True
@@ -168,9 +175,9 @@ class Journal:
             return os.open(path, flags, 0o640), True
 
     def _remove_old(self, now: int) -> None:
-        """Remove the files of minutes that nobody asks for any more, a bounded number of them."""
+        """Remove the files of minutes that nobody reads any more, a bounded number of them."""
         old = [name for name in os.listdir(self._folder) if name.isascii() and name.isdigit()]
-        for name in [name for name in old if abs(now - int(name)) > KEPT][:_MOST_REMOVED]:
+        for name in [name for name in old if abs(now - int(name)) > MAX_AGE][:_MAX_REMOVED]:
             try:
                 os.unlink(os.path.join(self._folder, name))
             except OSError:

@@ -1,4 +1,4 @@
-"""The whole state of the server in one document: what /status.json tells and the page shows.
+"""The state of the server in one document, for /status.json and the status page.
 
 However many people look, the folders are read once a second at most, and a long queue more seldom.
 """
@@ -26,9 +26,9 @@ from scai.storage.pace import Pace
 _DOCUMENT_AGE = 1.0
 # Seconds between two readings of the memory of processes: the kernel looks at every page of each.
 _MEMORY_AGE = 10.0
-# Sessions are counted one by one, up to here, where the file system does not keep the number.
-_MOST_SESSIONS = 10_000
-_MOST_FAILURES = 30
+# Sessions that are counted one by one where the file system does not keep their number.
+_MAX_SESSIONS = 10_000
+_MAX_FAILURES = 30
 _SETTINGS = ("runningmode", "durability", "keeptimeperiod", "max_waiting", "batch", "max_jobs")
 
 
@@ -52,8 +52,8 @@ class Overview:
         self._queues = [_Queue(settings, kind, clock, ticks) for kind in settings.kinds]
 
     def read(self) -> dict[str, Any]:
-        """The document of docs/api.md, at most a second old. Not to be changed by the caller."""
-        # Those who come while somebody reads get the last one; the very first ones wait for it.
+        """The document of docs/api.md, at most a second old. The caller must not change it."""
+        # Callers who come while another reads get the last document; the first ones wait for it.
         if self._reading.acquire(blocking=self._document is None):
             try:
                 if self._pace.due:
@@ -84,17 +84,17 @@ class Overview:
             "per_minute": round(sum(queue["per_minute"] for queue in states), 1),
             "hour": summary(minutes),
             "queues": states,
-            "failures": failures[:_MOST_FAILURES],
+            "failures": failures[:_MAX_FAILURES],
             "portal": {"pid": os.getpid(), "memory_bytes": self._memory.of(os.getpid())},
             "disk": _disk(self._settings),
         }
-        found = findings(document)
-        level = found[0]["level"] if found else "good"
-        return {"level": level, "findings": found, **document}
+        news = findings(document)
+        level = news[0]["level"] if news else "good"
+        return {"level": level, "findings": news, **document}
 
 
 class _Queue:
-    """One queue: its last hour, and its folder, which is read more seldom the longer that takes."""
+    """One queue: its last hour, and its state, which is read more seldom the longer that takes."""
 
     def __init__(
         self,
@@ -147,14 +147,14 @@ class _Queue:
 
 
 class _Memory:
-    """The memory of processes, looked at now and then."""
+    """The memory of processes, read now and then."""
 
     def __init__(self, ticks: Callable[[], float]) -> None:
         self._pace = Pace(_MEMORY_AGE, ticks, times=0)
         self._bytes: dict[int, int | None] = {}
 
     def of(self, pid: int) -> int | None:
-        """Bytes; None when it cannot be told."""
+        """Bytes in use by a process; None when that cannot be read."""
         if self._pace.due:
             with self._pace.reading():
                 self._bytes.clear()
@@ -164,7 +164,7 @@ class _Memory:
 
 
 def _worker(facts: Mapping[str, Any], in_hand: int, now: float, memory: _Memory) -> dict[str, Any]:
-    """What a living worker told of itself, in known types, and what is seen of it from here."""
+    """The facts that a living worker announced, in safe types, and what the portal sees of it."""
     identity, pid = str(facts.get("id", "")), _number(facts, "pid")
     here = identity.startswith(f"{socket.gethostname().split('.')[0]}-{pid}-")
     state = "loading" if not facts.get("warm") else "busy" if in_hand else "idle"
@@ -198,21 +198,21 @@ def _counts(value: object) -> dict[str, int]:
 
 
 def _disk(settings: Settings) -> dict[str, Any] | None:
-    """Room on the disk of the sessions, and how many they are; None when that cannot be told."""
+    """Room on the disk of the sessions, and their number; None when that cannot be read."""
     folder = settings.sessionpath
     try:
-        found = os.statvfs(folder)
+        space = os.statvfs(folder)
         # A directory has a link for each one in it, on most file systems.
         links = os.stat(folder).st_nlink
         sessions = links - 2
         if links < 3:
             with os.scandir(folder) as entries:
-                sessions = sum(1 for _ in islice(entries, _MOST_SESSIONS))
+                sessions = sum(1 for _ in islice(entries, _MAX_SESSIONS))
     except OSError:
         return None
     return {
-        "free_bytes": found.f_bavail * found.f_frsize,
-        "total_bytes": found.f_blocks * found.f_frsize,
+        "free_bytes": space.f_bavail * space.f_frsize,
+        "total_bytes": space.f_blocks * space.f_frsize,
         "sessions": sessions,
-        "sessions_capped": links < 3 and sessions >= _MOST_SESSIONS,
+        "sessions_capped": links < 3 and sessions >= _MAX_SESSIONS,
     }

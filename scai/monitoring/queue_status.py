@@ -1,4 +1,4 @@
-"""How the queues stand, read from their folders: works whether or not anything runs."""
+"""The state of the queues, whether or not the server runs."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Any
 from scai import queues
 from scai.queues.base import JobQueue
 from scai.settings import Settings
-from scai.storage.session import arrived
+from scai.storage.session import arrival_time
 
-# Waiting jobs are counted by age, in seconds: up to each of these, and above the last.
+# Limits in seconds by which waiting jobs are counted: up to each of these, and above the last.
 AGES = (1, 2, 5, 10, 20, 40, 80, 160, 320, 640, 1280)
 # Reasons of held jobs that are read, and their longest, in characters.
 _MAX_HELD = 200
@@ -26,8 +26,8 @@ _MAX_REASON = 300
 class QueueStatus:
     """One queue: numbers of jobs, age in seconds of the oldest waiting one, living workers.
 
-    `ages` counts the waiting jobs by age, a number for each of AGES and one for all above; jobs of
-    foreign clients whose names do not tell when they came are in `waiting` only.
+    `ages` counts the waiting jobs by age: a number for each of AGES, and one for all above. Jobs
+    whose names do not say when they came, as those of foreign clients, are in `waiting` only.
     """
 
     kind: str
@@ -44,14 +44,14 @@ class QueueStatus:
 
 
 def by_age(ages: Iterable[int]) -> list[dict[str, int | None]]:
-    """The counts with their limits: jobs of at most `up_to` seconds; None: of any age above."""
+    """The counts with their limits in seconds; `up_to` is None for all ages above."""
     return [
         {"up_to": limit, "count": count} for limit, count in zip((*AGES, None), ages, strict=True)
     ]
 
 
 def status(settings: Settings, now: float | None = None) -> list[QueueStatus]:
-    """The state of every queue of the installation."""
+    """Read the state of every queue of the installation."""
     states = []
     for kind in settings.kinds:
         # Looking makes no folders: where there is none, nothing waits.
@@ -61,12 +61,12 @@ def status(settings: Settings, now: float | None = None) -> list[QueueStatus]:
 
 
 def queue_status(queue: JobQueue, now: float | None = None) -> QueueStatus:
-    """The state of one queue; a large one takes a while: 0.3 s for 100,000 waiting jobs."""
+    """Read the state of one queue, which takes 0.3 s for 100,000 waiting jobs."""
     moment = time.time() if now is None else now
     waiting, oldest, ages = 0, None, [0] * (len(AGES) + 1)
     for name in queue.waiting():
         waiting += 1
-        at = arrived(name)
+        at = arrival_time(name)
         if at is not None:
             age = max(0.0, moment - at)
             oldest = age if oldest is None else max(oldest, age)

@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 
 from scai import queues
 from scai.errors import ScaiError, WorkerDied
-from scai.monitoring.journal import Entry, Journal
+from scai.monitoring.journal import Journal, JournalEntry
 from scai.processes import Process, describe_exit, end_children, start_child
 from scai.programs.start_order import FIRST_PAUSE, StartOrder
 from scai.settings import Settings
-from scai.storage.session import Session, arrived
+from scai.storage.session import Session, arrival_time
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ class JobRunner:
                 died = WorkerDied(reason)
                 session.fail(died)
                 claim.hold(reason)
-                self._journals[kind].note(lambda: Entry.unstarted(died, arrived(name)))
+                self._journals[kind].note(lambda: JournalEntry.unstarted(died, arrival_time(name)))
         except (OSError, ScaiError) as error:
             log.error("session %s: %s", name, error)
             claim.give_back()

@@ -1,9 +1,9 @@
-"""A doorbell on a folder: somebody came or went. The listing of the folder stays the truth.
+"""A doorbell on a folder: it rings when files arrive or are removed. The listing stays the truth.
 
 Watchdog's reader of inotify is used without its observer. The observer asks for both halves of a
-move and holds later events back for half a second to pair them, and a claim is an unpaired half;
-it also hands each event through three threads, which costs more than claiming a job. Where
-inotify is missing or exhausted there is no bell, and the callers' own sweeps still find everything.
+move and holds later events back for half a second to pair them, and a claim is an unpaired half. It
+also hands each event through three threads, which costs more than claiming a job. Where inotify is
+missing or exhausted, there is no bell, and the callers' own sweeps still find everything.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ class Doorbell:
     """Calls `ring(name)` from a thread of its own for each file that arrives or is removed.
 
     `missed()` is called when there were more events than the kernel keeps. Both must be short and
-    thread-safe. `working` says whether there is a bell at all, `lost` whether there was one until
-    the folder was removed: then a new one must be made.
+    thread-safe.
     """
 
     def __init__(
@@ -51,7 +50,7 @@ class Doorbell:
 
     @property
     def lost(self) -> bool:
-        """Whether the folder that was watched is no more."""
+        """Whether the folder was removed: then a new bell must be made."""
         return self._ringer.lost
 
     def close(self) -> None:
@@ -63,7 +62,7 @@ class Doorbell:
 
 
 class _Ringer:
-    """What watchdog calls, from its thread."""
+    """The callbacks of watchdog, which come from its thread."""
 
     def __init__(self, ring: Callable[[str], None], missed: Callable[[], None]) -> None:
         self._ring = ring
@@ -84,14 +83,14 @@ class _Ringer:
 
 
 def _reader(folder: Path, events: Events, ringer: _Ringer) -> InotifyFD:
-    """A started thread that reads the events of one folder. Raises OSError or ImportError."""
+    """Start a thread that reads the events of one folder. Raises OSError or ImportError."""
     # Imported here because the module exists on Linux only.
     from watchdog.observers.inotify_c import CallbackId, InotifyConstants, InotifyFD, Mask
 
-    wanted = InotifyConstants.IN_DELETE
+    changes = InotifyConstants.IN_DELETE
     if events == "arrivals":
-        wanted = Mask(InotifyConstants.IN_CREATE | InotifyConstants.IN_MOVED_TO)
-    mask = Mask(wanted | InotifyConstants.IN_DELETE_SELF)
+        changes = Mask(InotifyConstants.IN_CREATE | InotifyConstants.IN_MOVED_TO)
+    mask = Mask(changes | InotifyConstants.IN_DELETE_SELF)
     reader = InotifyFD()
     try:
         reader.add_callback(os.fsencode(folder), mask, ringer, CallbackId(id(ringer)))

@@ -11,10 +11,10 @@ from scai.storage.session import NAME
 
 
 class Listing:
-    """Tickets that were read from the folder or arrived by event, to be taken once each.
+    """Tickets that were read from the folder or reported by an event; each can be taken once.
 
-    The folder is read again when all of them are taken, when events were missed, and every `sweep`
-    seconds, or more seldom where reading takes long. What a caller takes may be gone by then.
+    The folder is read again when all are taken, when events were missed, and every `sweep` seconds,
+    or more seldom where reading takes long. A ticket that is taken may be gone from the folder.
     """
 
     def __init__(self, folders: QueueFolders, sweep: float) -> None:
@@ -29,9 +29,9 @@ class Listing:
         """Whether the last reading was `sweep` seconds ago."""
         return self._pace.age >= self._sweep
 
-    def arrived(self, name: str) -> None:
-        """Add a name that an event reported. Safe to call from any thread."""
-        self._backlog.tell(name)
+    def add(self, name: str) -> None:
+        """Add the name of an arrival. Safe to call from any thread."""
+        self._backlog.add(name)
 
     def mark_incomplete(self) -> None:
         """Read the folder at the next `refresh`: something may have arrived without an event."""
@@ -47,6 +47,6 @@ class Listing:
             return True
 
     def take(self) -> str | None:
-        """The oldest ticket at hand, which is not returned again before the next reading."""
+        """Remove and return the oldest ticket in memory; None when there is none."""
         with self._turn:
             return self._backlog.take()

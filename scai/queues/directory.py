@@ -89,7 +89,7 @@ class DirectoryQueue(JobQueue):
 
     @property
     def owner(self) -> _owners.Owner:
-        """This process as a claimer; comes into being at its first use."""
+        """This process as a claimer; made at the first use."""
         with self._owning:
             if self._owner is None:
                 self._owner = _owners.Owner(self._folders.owners)
@@ -138,7 +138,7 @@ class DirectoryQueue(JobQueue):
         fresh = self._listing.refresh()
         claims = self._pick(limit)
         if not claims and not fresh:
-            # Others have taken all that was at hand.
+            # Others have claimed all tickets in memory; the folder may have more.
             self._listing.refresh()
             claims = self._pick(limit)
         return claims
@@ -217,7 +217,7 @@ class DirectoryQueue(JobQueue):
 
     def listen_for_arrivals(self, ring: Callable[[], None]) -> None:
         def arrived(name: str) -> None:
-            self._listing.arrived(name)
+            self._listing.add(name)
             ring()
 
         def missed() -> None:

@@ -1,1 +1,1 @@
-"""How bytes stay: durable writes, sessions, batches, JSON files, and what keeps them safe."""
+"""Storage: durable writes, sessions, batches, locks, JSON files, and uploads on their way in."""

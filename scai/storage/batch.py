@@ -2,12 +2,12 @@
 
     session/b-YYYYMMDD-<40 hex>/
         batch.json      kind, parameters and key; never changes
-        items.jsonl     a line for each photo taken or refused, and one that says "closed"
+        items.jsonl     a line for each photo, also for refused ones, and one that says "closed"
 
-A photo's session is made first and its line written after, both on stable storage before anybody
-is told. A crash between the two leaves a session that nobody was told of: it gets its verdict and
-goes by its age, as any other. Whoever writes lines holds the directory's flock, and so does the
-cleaner. A line that a crash cut short is skipped, and the next one begins anew.
+A photo's session is made first and its line written after; both are on stable storage before the
+client gets an answer. A crash between the two leaves a session that no client knows: it gets its
+verdict and is removed at its age, as any other. Whoever writes lines holds the directory's lock,
+and so does the cleaner. A line that a crash cut short is skipped, and the next one begins anew.
 Nobody but this file knows these names.
 """
 
@@ -20,8 +20,8 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Any
 
@@ -69,9 +69,9 @@ class Batch:
         now: float | None = None,
         disk: Disk | None = None,
     ) -> Batch:
-        """A new batch on stable storage, open and empty; errors of the disk leave nothing.
+        """Make a batch on stable storage, open and empty; on OSError nothing is left.
 
-        `expected` is how many photos its client means to add; 0: it does not say.
+        `expected` is how many photos its client means to add; 0 if it does not say.
         """
         moment = time.time() if now is None else now
         batch = cls(root, f"b{new_name(moment)[1:]}", disk=disk)
@@ -92,13 +92,13 @@ class Batch:
             os.rename(making, batch.path)
             batch._disk.sync_directory(root)
         except OSError:
-            for left in (making, batch.path):
-                shutil.rmtree(left, ignore_errors=True)
+            for path in (making, batch.path):
+                shutil.rmtree(path, ignore_errors=True)
             raise
         return batch
 
     def head(self) -> dict[str, Any]:
-        """What batch.json says. Raises NotFound when there is no such batch."""
+        """The content of batch.json. Raises NotFound when there is no such batch."""
         if os.path.islink(self.path):
             raise NotFound(_NO_BATCH)
         try:
@@ -106,8 +106,8 @@ class Batch:
         except NotFound:
             raise NotFound(_NO_BATCH) from None
 
-    def opened_with(self, key: str) -> dict[str, Any]:
-        """Its head, if `key` is its key. Raises NotFound."""
+    def head_for(self, key: str) -> dict[str, Any]:
+        """The head, if `key` is the key of this batch; else NotFound is raised."""
         head = self.head()
         own = head.get("key")
         if not isinstance(own, str) or not own:
@@ -116,32 +116,30 @@ class Batch:
             raise NotFound(_NO_BATCH)
         return head
 
-    @contextmanager
-    def lock(self, patience: float | None = None) -> Iterator[bool]:
-        """True while this batch is ours to change, False when somebody else has it.
+    def lock(self, patience: float = _PATIENCE) -> AbstractContextManager[bool]:
+        """Hold the batch's lock during the block: True, or False when another process has it.
 
-        `patience` is how long, in seconds, it waits for somebody else to be done.
+        `patience` is how many seconds to wait for the other. Raises NotFound.
         """
-        with folder_lock(self.path, _PATIENCE if patience is None else patience, _NO_BATCH) as ours:
-            yield ours
+        return folder_lock(self.path, patience, _NO_BATCH)
 
     def append(self, lines: Iterable[Mapping[str, Any]]) -> None:
-        """Write lines behind the others; on return they are on stable storage.
+        """Append lines; on return they are on stable storage.
 
-        The caller holds the lock. OSError leaves the file as it was.
+        The caller holds the lock. On OSError the file is as before.
         """
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         path = self.path / _ITEMS
-        with self._listed() as file:
+        with self._open_list() as file:
             cut_short = file.seek(0, 2) > 0 and file.seek(-1, 2) >= 0 and file.read(1) != b"\n"
         self._disk.append(path, to_bytes(f"\n{text}" if cut_short else text))
 
     def lines(self, start: int) -> tuple[list[dict[str, Any]], int]:
-        """The whole lines from byte `start` on, and where the next one will begin.
+        """The whole lines from byte `start` on, and the byte where the next one will begin.
 
-        A file that is shorter than `start` gives a place before it. Raises NotFound.
+        For a file that is shorter than `start`, that byte lies before `start`. Raises NotFound.
         """
-        with self._listed() as file:
+        with self._open_list() as file:
             size = file.seek(0, 2)
             if size < start:
                 return [], size
@@ -152,8 +150,8 @@ class Batch:
         data = data[: data.rfind(b"\n") + 1]
         return [line for line in map(_line, data.split(b"\n")) if line], start + len(data)
 
-    def _listed(self) -> IO[bytes]:
-        """The open list. Raises NotFound where there is none, or no plain file."""
+    def _open_list(self) -> IO[bytes]:
+        """Open items.jsonl. Raises NotFound where there is none, or no plain file."""
         try:
             return open_plain(self.path / _ITEMS)
         except NotPlain:
@@ -171,7 +169,7 @@ class Batch:
             raise NotFound(_NO_BATCH) from None
         return now - changed
 
-    def deserted(self) -> bool:
+    def is_deserted(self) -> bool:
         """Whether none of its sessions is left."""
         lines, _ = self.lines(0)
         return not any(
@@ -191,7 +189,7 @@ def is_photo(line: Mapping[str, Any]) -> bool:
 
 
 def _line(data: bytes) -> dict[str, Any] | None:
-    """A line as an object; None for one that is none of ours."""
+    """The object of a line; None for a line that is not of our form."""
     try:
         line = decode(data.decode())
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Text from strangers in a CSV file: spreadsheets run what begins like a formula.
+"""Cells of CSV files with text from strangers: spreadsheets run a text that begins like a formula.
 
 Such a text gets a quote in front (OWASP, CSV Injection).
 """

@@ -1,15 +1,15 @@
-"""How a file comes to be: whole, at once, and still there after a power cut.
+"""Writing files that are never seen half-written and are still there after a power cut.
 
 Every file that another process reads is written under a temporary name, flushed, and renamed;
 then its directory is flushed, because a rename is atomic for readers but not durable by itself
-(ALICE, OSDI '14). The policy says how much flushing is done:
+(ALICE, OSDI '14). The policy says how much is flushed:
 
     always  every file and every directory, each by its own fsync
     group   the same promise, but concurrent flushes of one directory share one fsync
     off     none: a crash of the machine may lose what was answered; a crash of a process may not
 
-What needs no order among itself is flushed at the same time, for a flush is mostly waiting. An
-error from fsync is never retried: the kernel may report it once and forget the pages.
+Files that need no order among themselves are flushed at the same time, for a flush is mostly
+waiting. An error from fsync is never retried: the kernel may report it once and forget the pages.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Disk:
         self._group = GroupCommit()
 
     def publish(self, path: Path, data: bytes, *, durable: bool = True) -> None:
-        """Let `path` appear, or be replaced, with exactly `data`; never seen half-written.
+        """Make or replace the file `path` with exactly `data`; nobody sees it half-written.
 
         With `durable` false, the file is whole for every reader but not flushed.
         """
@@ -75,9 +75,9 @@ class Disk:
             drafts.remove()
 
     def append(self, path: Path, data: bytes) -> None:
-        """Write `data` behind what the file holds, and flush it; the caller alone writes there.
+        """Append `data` to a file that only the caller writes to, and flush it.
 
-        When that fails with OSError, the file is as it was, as far as the disk lets it be.
+        On OSError the file is cut back to what it was, as far as the disk allows.
         """
         file = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
@@ -95,13 +95,13 @@ class Disk:
             os.close(file)
 
     def write(self, path: Path, data: bytes, *, durable: bool = True) -> None:
-        """Write a file that nobody looks for yet, such as one in a directory not yet renamed."""
+        """Write a file that nobody reads yet, such as one in a directory that is renamed later."""
         self.write_all({os.fspath(path): data}, durable=durable)
 
     def write_all(
         self, files: Mapping[str, bytes], *, durable: bool = True, also: Sequence[int] = ()
     ) -> None:
-        """As `write` for several paths; the open files `also` are flushed at the same time."""
+        """Write several files as `write` does, and flush the open files `also` with them."""
         opened: list[int] = []
         try:
             for path, data in files.items():
@@ -116,7 +116,7 @@ class Disk:
                 os.close(file)
 
     def together(self, *acts: Callable[[], None]) -> None:
-        """Do what waits for the disk, all at the same time; without flushing, nothing waits."""
+        """Do all of these at the same time if anything is flushed, else one after the other."""
         if self.policy != "off":
             at_once(*acts)
             return
@@ -154,8 +154,8 @@ class Drafts:
 def spread(folder: Path) -> None:
     """Let ext4 put the directories in `folder` into different parts of the disk (`chattr +T`).
 
-    It looks for the place of a new file beside its directory, and where many files were removed
-    lately that search costs more than writing the file. Other file systems are left as they are.
+    It looks for the place of a new file beside its directory. Where many files were removed lately,
+    that search costs more than writing the file. On other file systems this does nothing.
     """
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -173,7 +173,7 @@ def spread(folder: Path) -> None:
 
 
 def storage_error(error: OSError) -> ScaiError:
-    """The error a caller should see when the disk refused."""
+    """The error for clients in place of an error of the disk."""
     if error.errno in _NO_ROOM:
         return StorageFull("the server has no room to keep the upload; try again later")
     return ScaiError("the server's disk is out of order; try again later")

@@ -1,7 +1,4 @@
-"""JSON objects in files: written for people and programs, read with distrust.
-
-Anybody who may write into the session folder may write these.
-"""
+"""JSON objects in files, which anybody may have written who may write into the session folder."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ def _refuse_constant(name: str) -> float:
 
 
 def _finite(text: str) -> float:
-    """1e999 is JSON, but what Python makes of it is not."""
+    """Refuse 1e999, which is JSON while the infinity that Python reads is not."""
     number = float(text)
     if not math.isfinite(number):
         raise ValueError(f"{text[:20]} is too large a number")
@@ -35,20 +32,20 @@ decode = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite).
 
 
 def to_json(value: Mapping[str, Any]) -> bytes:
-    """The object as JSON in UTF-8, a line for each key."""
+    """Encode an object as JSON in UTF-8, with a line for each key."""
     # The encoder's own indentation is several times as slow.
     lines = ",\n ".join(f"{_encode(key)}: {_encode(item)}" for key, item in value.items())
     return to_bytes(f"{{\n {lines}\n}}")
 
 
 def to_bytes(text: str) -> bytes:
-    """The text in UTF-8, whatever it is."""
+    """Encode any text in UTF-8."""
     # Half a surrogate pair, which JSON allows and UTF-8 does not, goes out as it came: \\udxxx.
     return text.encode("utf-8", "backslashreplace")
 
 
 def finite(value: object) -> float:
-    """`value`, a number or a text of one, as a number that JSON can hold. Raises ValueError."""
+    """Convert a number, or a text of one, to a number that JSON can hold. Raises ValueError."""
     if not isinstance(value, int | float | str):
         raise ValueError("expected a number")
     try:
@@ -61,7 +58,7 @@ def finite(value: object) -> float:
 
 
 def read_object(path: str) -> dict[str, Any]:
-    """The JSON object in a file that anybody may have written.
+    """Read the JSON object in a file that anybody may have written.
 
     Raises NotFound when there is none, BadSession for anything that is not a plain file of
     sensible size with one JSON object.

@@ -1,4 +1,4 @@
-"""One upload and everything that came of it: a directory.
+"""One upload and all that belongs to it: a directory.
 
     session/d-YYYYMMDD-<40 hex>/
         input.<ext>     the picture as it was sent
@@ -7,8 +7,9 @@
         output.png      the annotated picture, for kinds that draw one
 
 States go initialization -> processing -> complete | failure, and a final state never changes.
-Whoever changes a session holds its flock, so a session is never processed by two at once and
-the cleaner never removes one that is being worked on; the kernel lets go when a process dies.
+Whoever changes a session holds its lock, so two workers never process the same session at once,
+and the cleaner never removes one that is being worked on. The kernel releases the lock when a
+process dies.
 Nobody but this file knows these names.
 """
 
@@ -21,8 +22,8 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -41,20 +42,20 @@ FINAL = ("complete", "failure")
 _RECORD = "process.json"
 _RESULT = "result.json"
 _PICTURE = "output.png"
-# How long a lock is waited for, in seconds.
+# Seconds to wait for a lock that somebody else holds.
 _PATIENCE = 0.02
 # Kept from clients: the key is a secret, the rest is of no use outside.
 _PRIVATE = ("key", "input_image", "attempts")
 
 
 def new_name(now: float) -> str:
-    """A session name for the time `now` (epoch seconds); names sort by arrival."""
+    """A new session name for the time `now` (epoch seconds); names sort by arrival."""
     day = time.strftime("%Y%m%d", time.localtime(now))
     return f"d-{day}-{int(now * 1000):012x}{secrets.token_hex(14)}"
 
 
-def arrived(name: str) -> float | None:
-    """When the session of that name began, in epoch seconds; None for a foreign client's name."""
+def arrival_time(name: str) -> float | None:
+    """Epoch seconds when the session of that name was made; None for a foreign client's name."""
     at = int(name[11:23], 16) / 1000
     day = name[2:10]
     return at if at < 1e10 and time.strftime("%Y%m%d", time.localtime(at)) == day else None
@@ -62,7 +63,7 @@ def arrived(name: str) -> float | None:
 
 @dataclass(frozen=True)
 class Upload:
-    """What a client sent: the picture, its stored suffix such as ".jpg", the client's file name.
+    """A picture that a client sent, with its stored suffix such as ".jpg" and its file name.
 
     With `file`, the picture is that file and not `data`; it lies in the sessions' file system and
     is moved, not copied.
@@ -87,7 +88,7 @@ class Session:
         self.name = name
         self.path = root / name
         self._disk = disk or Disk()
-        # What `create` wrote; nobody has to read it again to answer the client.
+        # The record that `create` wrote; nobody has to read it again to answer the client.
         self.first_record: dict[str, Any] = {}
 
     def __repr__(self) -> str:
@@ -128,8 +129,8 @@ class Session:
                 flushes.append(partial(queue.flush, ticket))
             session._disk.together(*flushes)
         except OSError:
-            for left in (making, session.path):
-                shutil.rmtree(left, ignore_errors=True)
+            for path in (making, session.path):
+                shutil.rmtree(path, ignore_errors=True)
             if queue is not None:
                 with suppress(OSError):
                     queue.withdraw(session.name)
@@ -158,7 +159,7 @@ class Session:
         """The content of process.json.
 
         Raises NotFound when there is no such session, BadSession when the file is not a JSON
-        object; errors of the disk pass through, for they may be gone the next time.
+        object. Errors of the disk pass through: the next call may succeed.
         """
         folder = os.fspath(self.path)
         if os.path.islink(folder):
@@ -204,15 +205,15 @@ class Session:
         return path if path.is_file() and not path.is_symlink() else None
 
     def result(self, record: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """What clients may see: the record without its secrets, and the verdict if there is one.
+        """The session as clients may see it: the record without its secrets, and the verdict.
 
-        `record` is the session's, where the caller has just read it.
+        `record` is the session's, if the caller has just read it.
         """
         record = self.record() if record is None else record
-        shown = {key: value for key, value in record.items() if key not in _PRIVATE}
+        result = {key: value for key, value in record.items() if key not in _PRIVATE}
         if record.get("state") in FINAL:
-            shown.update(self._verdict())
-        return shown
+            result.update(self._verdict())
+        return result
 
     def _verdict(self) -> dict[str, Any]:
         try:
@@ -220,24 +221,22 @@ class Session:
         except (NotFound, BadSession):
             return {}
 
-    @contextmanager
-    def lock(self, patience: float = _PATIENCE) -> Iterator[bool]:
-        """True while this session is ours alone, False when somebody else has it.
+    def lock(self, patience: float = _PATIENCE) -> AbstractContextManager[bool]:
+        """Hold the session's lock during the block: True, or False when another process has it.
 
-        `patience` is how long, in seconds, it waits for somebody else to be done: the portal has
-        the session until just after its ticket is there. Raises NotFound when the directory does
-        not exist; errors of the disk pass through.
+        `patience` is how many seconds to wait for the other: the portal has the session until just
+        after its ticket is there. Raises NotFound when the directory does not exist; errors of the
+        disk pass through.
         """
-        with folder_lock(self.path, patience, "no such session") as ours:
-            yield ours
+        return folder_lock(self.path, patience, "no such session")
 
     def start(
         self, record: Mapping[str, Any] | None = None, now: float | None = None
     ) -> dict[str, Any]:
-        """Count an attempt and say so, before the run. The caller holds the lock.
+        """Count an attempt in the record before the run. The caller holds the lock.
 
-        `record` is the session's, where the caller has read it under that lock. Returns the new
-        one. Does nothing to a session that is final already.
+        `record` is the session's, if the caller has read it under that lock. Returns the new one.
+        A final session is not changed.
         """
         record = dict(self.record() if record is None else record)
         if record.get("state") not in FINAL:
@@ -261,8 +260,7 @@ class Session:
         """Publish the verdict: picture, result.json, then the record, whose rename is the commit.
 
         `text` is the seed's `result` string; `record` the session's as `start` returned it. The
-        caller holds the lock. Returns False, changing nothing, when there was a final state
-        already.
+        caller holds the lock. Returns False and changes nothing if the state was final already.
         """
         changes = {
             "result": text,
@@ -272,7 +270,7 @@ class Session:
         return self._finish("complete", verdict, changes, picture, record)
 
     def fail(self, error: ScaiError, *, now: float | None = None) -> bool:
-        """Publish that there will be no result, and why. As `complete` otherwise."""
+        """Publish the error in place of a result, as `complete` does."""
         message = f"failed on {_clock(now)}: {error.message}"
         return self._finish("failure", error.to_dict(), {"message": message})
 
@@ -319,11 +317,11 @@ class Session:
 
     def size(self) -> int:
         """Bytes in the directory's files; links count nothing."""
-        found = [entry.stat(follow_symlinks=False) for entry in os.scandir(self.path)]
-        return sum(each.st_size for each in found if not stat.S_ISLNK(each.st_mode))
+        files = [entry.stat(follow_symlinks=False) for entry in os.scandir(self.path)]
+        return sum(file.st_size for file in files if not stat.S_ISLNK(file.st_mode))
 
     def remove(self) -> int:
-        """Remove the directory; the bytes it held. Links are removed, never followed."""
+        """Remove the directory; return the bytes it held. Links are removed, never followed."""
         freed = self.size()
         # A rename first, so that nobody finds a session that is half there.
         going = os.path.join(self.path.parent, f".gone-{self.name}")
@@ -333,7 +331,7 @@ class Session:
                 os.unlink(f"{going}/{name}")
             os.rmdir(going)
         except OSError:
-            # It holds more than files. That way is safe and several times as slow.
+            # It holds more than files. rmtree is safe and several times as slow.
             shutil.rmtree(going)
         return freed
 
@@ -358,7 +356,7 @@ def _first_record(
 
 
 def attempts(record: Mapping[str, Any]) -> int:
-    """How often a run of this session was begun; 0 for a record of a foreign client."""
+    """How many runs of this session were begun; 0 for a record of a foreign client."""
     count = record.get("attempts", 0)
     return count if isinstance(count, int) and count > 0 else 0
 

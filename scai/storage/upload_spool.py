@@ -1,5 +1,7 @@
-"""Where the bytes of an upload go while they come: a small picture stays in memory, a large one is
-a file in the session folder, so that nothing has to be copied when its session is made.
+"""The bytes of an upload while they arrive.
+
+A small picture stays in memory. A large one is a file in the session folder, so it need not be
+copied when its session is made.
 """
 
 from __future__ import annotations
@@ -16,9 +18,9 @@ IN_MEMORY = 1_000_000
 
 
 class Spool(io.RawIOBase):
-    """One picture as it comes. What passes `limit` bytes is dropped, and `too_large` says so.
+    """One picture as it arrives; above `limit` bytes it is dropped, and `too_large` is set.
 
-    `folder` is where a large one lies. `close` removes its file, unless it was moved away.
+    The file of a large one lies in `folder`. `close` removes it, unless it was moved away.
     """
 
     def __init__(self, folder: Path, limit: int) -> None:
@@ -34,7 +36,7 @@ class Spool(io.RawIOBase):
         return True
 
     def write(self, data: bytes) -> int:  # type: ignore[override]
-        """Take the next bytes, all of them. Errors of the disk pass through."""
+        """Add the next bytes, all of them. Errors of the disk pass through."""
         self._size += len(data)
         if self._size > self._limit:
             self.too_large = True
@@ -46,12 +48,12 @@ class Spool(io.RawIOBase):
         return len(data)
 
     def seek(self, position: int, whence: int = 0) -> int:
-        """Nothing: whoever parses a form goes back to the start of a file that was written."""
+        """Do nothing: parsers of forms go back to the start of a file that they wrote."""
         return 0
 
     @property
     def picture(self) -> bytes | Path:
-        """What came: its bytes, or the file that holds them."""
+        """The bytes that arrived, or the file that holds them."""
         return b"".join(self._parts) if self._path is None else self._path
 
     def close(self) -> None:

@@ -194,7 +194,7 @@ class Worker:
             batch_sizes={str(size): n for size, n in sorted(self._ready.sizes.items())},
             batches_closed=dict(self._ready.closed),
             loaded=self._models.engines(),
-            unrecorded=self._journal.lost if self._journal is not None else 0,
+            unrecorded=self._journal.losses if self._journal is not None else 0,
         )
 
     def _pause(self, seconds: float) -> bool:

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from typing import Any
 
 from scai.errors import MISTAKE, NotFound, ScaiError
-from scai.monitoring.journal import Entry
+from scai.monitoring.journal import JournalEntry
 from scai.pictures.pixels import Picture
 from scai.recognition.annotate import annotate
 from scai.recognition.recognizer import Recognizer
-from scai.storage.session import arrived
+from scai.storage.session import arrival_time
 from scai.worker.outcomes import (
     AlreadyFinal,
     Complete,
@@ -45,7 +45,7 @@ class Verdicts:
     def __init__(
         self,
         pause: Callable[[float], bool],
-        note: Callable[[Callable[[], Entry]], None] = lambda entry: None,
+        note: Callable[[Callable[[], JournalEntry]], None] = lambda entry: None,
         *,
         draws: bool = True,
     ) -> None:
@@ -75,7 +75,7 @@ class Verdicts:
             case Unreadable(error):
                 task.session.fail(error)
                 task.claim.hold(error.message)
-                self._note(lambda: Entry.unstarted(error, arrived(task.session.name)))
+                self._note(lambda: JournalEntry.unstarted(error, arrival_time(task.session.name)))
             case Missing(reason):
                 log.warning("ticket %s on hold: %s", task.session.name, reason)
                 task.claim.hold(reason)
@@ -144,7 +144,7 @@ class Verdicts:
         self,
         task: Task,
         write: Callable[[], bool],
-        entry: Callable[[], Entry],
+        entry: Callable[[], JournalEntry],
         *,
         hold: str = "",
     ) -> bool:
@@ -202,11 +202,11 @@ def _image(picture: Picture) -> dict[str, int]:
     }
 
 
-def _entry_of(task: Task, end: Recognizer | ScaiError) -> Entry:
+def _entry_of(task: Task, end: Recognizer | ScaiError) -> JournalEntry:
     """The journal entry of a task that ended by this recognizer's result or by an error."""
     now, waited = time.time(), task.times.get("waited_ms", 0.0)
     took = max(0.0, now - task.created) * 1000
     if isinstance(end, ScaiError):
-        return Entry.failure(end, now, took, waited, task.model)
+        return JournalEntry.failure(end, now, took, waited, task.model)
     infer, model = task.times.get("infer_ms", 0.0), end.card.name
-    return Entry(now, took, waited, infer, task.batch, "complete", model, end.engine.name)
+    return JournalEntry(now, took, waited, infer, task.batch, "complete", model, end.engine.name)

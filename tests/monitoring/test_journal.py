@@ -12,7 +12,7 @@ import pytest
 from support.helpers import Clock
 
 from scai.errors import BadImage, ScaiError, WorkerDied
-from scai.monitoring.journal import FOLDER, KEPT, LONGEST_LINE, MINUTE, Entry, Journal
+from scai.monitoring.journal import FOLDER, MAX_AGE, MAX_LINE, MINUTE, Journal, JournalEntry
 from scai.monitoring.last_hour import LastHour, per_minute, reasons, summary
 from scai.settings import ROOT
 
@@ -38,11 +38,12 @@ def hour(tmp_path: Path, clock: Clock) -> LastHour:
 
 def note(journal: Journal, clock: Clock, *took: float) -> None:
     for ms in took:
-        journal.note(lambda ms=ms: Entry(clock.now, ms, ms / 2, 3.25, 1, "complete", "m", "fake"))
+        entry = JournalEntry(clock.now, ms, ms / 2, 3.25, 1, "complete", "m", "fake")
+        journal.note(lambda entry=entry: entry)
 
 
-def failed(clock: Clock, message: str = "cut off", **details: str) -> Callable[[], Entry]:
-    return lambda: Entry.failure(BadImage(message, **details), clock.now, 20.0)
+def failed(clock: Clock, message: str = "cut off", **details: str) -> Callable[[], JournalEntry]:
+    return lambda: JournalEntry.failure(BadImage(message, **details), clock.now, 20.0)
 
 
 def file_of(tmp_path: Path, moment: float) -> Path:
@@ -70,9 +71,9 @@ def test_there_are_always_sixty_minutes_and_without_verdicts_no_latency(hour: La
 
 
 def test_an_entry_is_the_same_on_both_sides() -> None:
-    entry = Entry(NOW, 12.5, 1.5, 2.25, 8, "complete", "数字\ud800\n", "fake")
+    entry = JournalEntry(NOW, 12.5, 1.5, 2.25, 8, "complete", "数字\ud800\n", "fake")
     line = entry.to_line()
-    assert Entry.from_line(line) == entry
+    assert JournalEntry.from_line(line) == entry
     assert line.count(b"\n") == 1
 
 
@@ -80,15 +81,15 @@ def test_the_longest_line_is_written_in_one_piece() -> None:
     for character in ("\x00", "𝄞", "\ud800", '"'):
         long = character * 100_000
         error = ScaiError(long, stage=long)
-        line = Entry.failure(error, NOW, 1e11, 1e11, model=long).to_line()
-        assert len(line) < LONGEST_LINE
-        assert Entry.from_line(line) is not None
+        line = JournalEntry.failure(error, NOW, 1e11, 1e11, model=long).to_line()
+        assert len(line) < MAX_LINE
+        assert JournalEntry.from_line(line) is not None
 
 
 def test_no_path_and_no_name_or_key_of_a_session_gets_into_a_reason() -> None:
     key = "0123456789" * 4
     message = f"/srv/scai/usr/digits.tflite: session d-20261121-{key}, key {key}, is bad"
-    reason = Entry.failure(WorkerDied(message), NOW, 1).reason
+    reason = JournalEntry.failure(WorkerDied(message), NOW, 1).reason
     assert "/srv" not in reason and key not in reason
     assert "digits.tflite" in reason and "is bad" in reason
 
@@ -126,7 +127,7 @@ def test_half_a_line_counts_when_its_end_has_come(
     journal: Journal, hour: LastHour, clock: Clock, tmp_path: Path
 ) -> None:
     note(journal, clock, 10)
-    line = Entry(NOW, 10.0).to_line()
+    line = JournalEntry(NOW, 10.0).to_line()
     with file_of(tmp_path, NOW).open("ab", buffering=0) as file:
         file.write(line[:9])
         assert hour.minutes()[-1].count == 1
@@ -139,7 +140,7 @@ def test_a_file_of_rubbish_without_line_ends_does_not_hide_what_follows(
 ) -> None:
     file = file_of(tmp_path, NOW)
     file.parent.mkdir()
-    file.write_bytes(b"x" * 600_000 + b"\n" + Entry(NOW, 10.0).to_line())
+    file.write_bytes(b"x" * 600_000 + b"\n" + JournalEntry(NOW, 10.0).to_line())
     assert hour.minutes()[-1].count == 1
 
 
@@ -148,14 +149,14 @@ def test_what_is_no_plain_file_is_left_alone(
 ) -> None:
     (tmp_path / FOLDER).mkdir()
     os.mkfifo(file_of(tmp_path, NOW))
-    (tmp_path / "elsewhere").write_bytes(Entry(NOW, 10.0).to_line())
+    (tmp_path / "elsewhere").write_bytes(JournalEntry(NOW, 10.0).to_line())
     file_of(tmp_path, NOW - 60).symlink_to(tmp_path / "elsewhere")
     file_of(tmp_path, NOW - 120).mkdir()
     assert summary(hour.minutes())["count"] == 0
     note(journal, clock, 10)  # into the pipe that nobody reads
     clock.now -= 60
     note(journal, clock, 10)
-    assert journal.lost == 2
+    assert journal.losses == 2
     assert (tmp_path / "elsewhere").read_bytes().count(b"\n") == 1
 
 
@@ -167,7 +168,7 @@ def test_a_new_minute_gets_a_new_file_and_the_old_ones_go(
         clock.now += 60
     (tmp_path / FOLDER / "notes").touch()
     assert len(list((tmp_path / FOLDER).iterdir())) == 4
-    clock.now += KEPT
+    clock.now += MAX_AGE
     note(journal, clock, 10)
     left = {file.name for file in (tmp_path / FOLDER).iterdir()}
     assert left == {"notes", str(int(clock.now))}
@@ -176,7 +177,7 @@ def test_a_new_minute_gets_a_new_file_and_the_old_ones_go(
 def test_what_a_clock_gone_wrong_left_in_the_future_goes_too(
     journal: Journal, clock: Clock, tmp_path: Path
 ) -> None:
-    clock.now += 10 * KEPT
+    clock.now += 10 * MAX_AGE
     note(journal, clock, 10)
     clock.now = NOW
     note(journal, clock, 10)
@@ -204,7 +205,7 @@ def test_a_line_that_comes_just_after_its_minute_is_counted(
     clock.now += 62
     assert hour.minutes()[-2].count == 1
     with file_of(tmp_path, NOW).open("ab") as file:
-        file.write(Entry(NOW, 10.0).to_line())
+        file.write(JournalEntry(NOW, 10.0).to_line())
     clock.now += 4
     assert hour.minutes()[-2].count == 2
 
@@ -243,7 +244,7 @@ def test_a_turn_reads_a_bounded_part_the_latest_minutes_first(
     hour: LastHour, tmp_path: Path
 ) -> None:
     (tmp_path / FOLDER).mkdir()
-    line = Entry(NOW, 10.0, model="m" * 80).to_line()
+    line = JournalEntry(NOW, 10.0, model="m" * 80).to_line()
     for ago in (0, 60, 120):
         file_of(tmp_path, NOW - ago).write_bytes(line * 15_000)
     first = [minute.count for minute in hour.minutes()[-3:]]
@@ -256,11 +257,11 @@ def test_a_turn_reads_a_bounded_part_the_latest_minutes_first(
 WRITER = """
 import sys, time
 from pathlib import Path
-from scai.monitoring.journal import Entry, Journal
+from scai.monitoring.journal import JournalEntry, Journal
 journal = Journal(Path(sys.argv[1]), lambda: float(sys.argv[2]))
 for number in range(2000):
-    journal.note(lambda: Entry(float(sys.argv[2]), 10.0, model="m" * (number % 80)))
-assert journal.lost == 0
+    journal.note(lambda: JournalEntry(float(sys.argv[2]), 10.0, model="m" * (number % 80)))
+assert journal.losses == 0
 """
 
 
@@ -269,5 +270,5 @@ def test_many_processes_append_at_once_and_no_line_is_torn(hour: LastHour, tmp_p
     writers = [subprocess.Popen(command, cwd=ROOT) for _ in range(4)]
     assert [writer.wait(60) for writer in writers] == [0] * 4
     lines = file_of(tmp_path, NOW).read_bytes().splitlines()
-    assert len(lines) == 8000 and all(Entry.from_line(line) for line in lines)
+    assert len(lines) == 8000 and all(JournalEntry.from_line(line) for line in lines)
     assert hour.minutes()[-1].count == 8000

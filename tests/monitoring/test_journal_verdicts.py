@@ -14,7 +14,7 @@ from support.helpers import KIND, wait_until
 from support.live import IC, Live, digit
 
 from scai.models import cards
-from scai.monitoring.journal import FOLDER, Entry, Journal
+from scai.monitoring.journal import FOLDER, Journal, JournalEntry
 from scai.monitoring.last_hour import LastHour, reasons, summary
 from scai.queues.base import Job
 from scai.queues.directory import DirectoryQueue
@@ -53,7 +53,7 @@ def _full(journal: Journal, pool: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 def _bug(journal: Journal, pool: Path, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Entry, "to_line", lambda self: 1 / 0)
+    patch.setattr(JournalEntry, "to_line", lambda self: 1 / 0)
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_every_verdict_of_a_worker_stands_in_the_journal(
     assert codes == {"unsupported_format", "bad_session", "worker_died"}
     written = b"".join(file.read_bytes() for file in (queue.pool / FOLDER).iterdir())
     assert b"photo.jpg" not in written and b"d-2" not in written
-    entries = filter(None, map(Entry.from_line, written.splitlines()))
+    entries = filter(None, map(JournalEntry.from_line, written.splitlines()))
     assert {(e.model, e.engine, e.batch) for e in entries if e.state == "complete"} == {
         ("default", "fake", 2)
     }
@@ -120,15 +120,15 @@ def test_a_journal_that_fails_leaves_the_verdict_alone(
     worker.step()
     assert (good.state, bad.state) == ("complete", "failure")
     assert len(queue) == 0 and not queue.claims() and not queue.held()
-    assert noted.lost == 2
+    assert noted.losses == 2
 
 
 def test_the_journal_is_no_job_and_the_queue_does_not_mind_it(
     queue: DirectoryQueue, noted: Journal
 ) -> None:
-    noted.note(lambda: Entry(NOW, 1.0))
+    noted.note(lambda: JournalEntry(NOW, 1.0))
     noted.close()
-    assert noted.lost == 0
+    assert noted.losses == 0
     assert len(queue) == 0 and queue.claim(5, 0) == []
 
 

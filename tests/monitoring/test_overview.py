@@ -20,7 +20,7 @@ from support.svg import pieces
 from scai import processes
 from scai.errors import BadImage, ScaiError, WorkerDied
 from scai.jobs.service import JobService
-from scai.monitoring.journal import Entry, Journal
+from scai.monitoring.journal import Journal, JournalEntry
 from scai.monitoring.overview import Overview
 from scai.monitoring.queue_status import queue_status
 from scai.queues._owners import Owner
@@ -88,12 +88,12 @@ def wait_in(settings: Settings, kind: str, *ages: float, now: float = NOW) -> No
         queue.put(Job(new_name(now - age), kind))
 
 
-def note(settings: Settings, kind: str, *entries: Entry) -> None:
+def note(settings: Settings, kind: str, *entries: JournalEntry) -> None:
     for entry in entries:
         journal = Journal(settings.pool(kind), lambda at=entry.time: at)
         journal.note(lambda entry=entry: entry)
         journal.close()
-        assert journal.lost == 0
+        assert journal.losses == 0
 
 
 def of(document: dict[str, Any], kind: str) -> dict[str, Any]:
@@ -198,8 +198,14 @@ def test_nothing_that_a_worker_tells_breaks_the_page(
 
 
 def test_the_last_hour_is_told_minute_by_minute(settings: Settings, overview: Overview) -> None:
-    note(settings, IC, Entry(NOW - 7200, 1), Entry(NOW - 120, 200), Entry(NOW, 100))
-    note(settings, OD, Entry.failure(BadImage("cut off", stage="decode"), NOW - 60, 300.0))
+    note(
+        settings,
+        IC,
+        JournalEntry(NOW - 7200, 1),
+        JournalEntry(NOW - 120, 200),
+        JournalEntry(NOW, 100),
+    )
+    note(settings, OD, JournalEntry.failure(BadImage("cut off", stage="decode"), NOW - 60, 300.0))
     document = overview.read()
     counts = [minute["count"] for minute in of(document, IC)["minutes"]]
     assert len(counts) == 60 and counts[-3:] == [1, 0, 1] and sum(counts) == 2
@@ -233,7 +239,7 @@ def test_no_name_and_no_key_of_a_session_gets_out(
     (settings.sessionpath / name).mkdir()
     wait_in(settings, IC, 3)
     (settings.pool(IC) / ".hold" / name).write_text("no such session")
-    note(settings, IC, Entry.failure(ScaiError(f"{name} is bad"), NOW, 1.0))
+    note(settings, IC, JournalEntry.failure(ScaiError(f"{name} is bad"), NOW, 1.0))
     for text in (json.dumps(overview.read()), http.get("/status").text):
         assert "d-2026" not in text and name[11:] not in text
 
@@ -311,7 +317,7 @@ def test_the_page_says_that_a_queue_grows(
 ) -> None:
     now = time.time()
     wait_in(settings, OD, 200, 20, now=now)
-    note(settings, OD, Entry(now - 5, 1000.0))
+    note(settings, OD, JournalEntry(now - 5, 1000.0))
     text = words(http)
     assert "The queue for object detection grows: the oldest photo has waited 3 min" in text
 
@@ -322,7 +328,7 @@ def test_the_page_says_why_photos_failed_and_what_to_do(
     now = time.time()
     died = WorkerDied("the worker died 3 times while it was running this job")
     hostile = BadImage("<script>alert(1)</script>", stage="decode")
-    note(settings, IC, *[Entry.failure(error, now, 5.0) for error in (died, died, hostile)])
+    note(settings, IC, *[JournalEntry.failure(error, now, 5.0) for error in (died, died, hostile)])
     answer = http.get("/status").text
     assert "<script>alert" not in answer and "&lt;script&gt;alert" in answer
     assert "2 photos failed because of the server" in answer
@@ -350,7 +356,7 @@ def test_all_figures_are_there_without_scripts(
     http: FlaskClient, staffed: None, settings: Settings
 ) -> None:
     now = time.time()
-    note(settings, IC, *[Entry(now, 1000.0)] * 7)
+    note(settings, IC, *[JournalEntry(now, 1000.0)] * 7)
     text = words(http)
     assert "7 photos in the last hour" in text
     [bar] = [path for path in re.findall(r'class="bar running" d="([^"]+)"', text) if path]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from scai.errors import BadImage, NotFound, ScaiError
-from scai.storage.session import NAME, Session, Upload, arrived, new_name
+from scai.storage.session import NAME, Session, Upload, arrival_time, new_name
 
 Make = Callable[..., Session]
 SEED_KEYS = {"state", "job", "key", "input_image", "message", "result", "result_image"}
@@ -35,8 +35,8 @@ def test_names_sort_by_arrival_and_tell_their_time() -> None:
     names = [new_name(moment) for moment in moments]
     assert names == sorted(names)
     assert all(NAME.fullmatch(name) for name in names)
-    assert arrived(names[7]) == pytest.approx(moments[7], abs=0.001)
-    assert arrived("d-20180521-" + "ab" * 20) is None
+    assert arrival_time(names[7]) == pytest.approx(moments[7], abs=0.001)
+    assert arrival_time("d-20180521-" + "ab" * 20) is None
 
 
 @pytest.mark.parametrize(

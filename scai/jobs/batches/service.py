@@ -60,7 +60,7 @@ class BatchService:
         """The batch of that name, if `key` opens it, as it stands in its files. Raises NotFound."""
         batch = Batch(self._root, name, disk=self._disk)
         try:
-            head = batch.opened_with(key)
+            head = batch.head_for(key)
             if head.get("kind") not in self._service.kinds:
                 raise NotFound("no available batch or key")
             progress = self._progress(batch, head)
