@@ -1,1 +1,1 @@
-"""What anybody may ask of the server, without HTTP."""
+"""Jobs: all that a client may ask of the server, without HTTP."""

@@ -1,11 +1,11 @@
-"""Photos, pictures and results of many sessions as one ZIP that grows while it is being sent.
+"""An archive of many sessions: photos, pictures and results in a ZIP that is made while it is sent.
 
-    scai-history/summary.csv          a row for each photo, also for those that are gone
-    scai-history/photos/0001-cat.jpg  as it was sent
+    scai-history/summary.csv          a row for each photo, also for removed ones
+    scai-history/photos/0001-cat.jpg  the picture as it was sent
     scai-history/annotated/0001-cat.png
     scai-history/results/0001-cat.json
 
-Names are made here; of a client's file name, letters, digits and a few signs are left.
+Names are made here; of a client's file name only letters, digits and a few signs stay.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ COLUMNS = (
 ).split(",")
 
 _CHUNK = 256 * 1024
-_LONGEST_STEM = 60  # characters
+_MAX_STEM = 60  # characters
 _STRANGE = re.compile(r"[^\w.()+ -]+")
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,5}")
 _OLDEST = time.mktime((1980, 1, 2, 0, 0, 0, 0, 0, -1))  # a ZIP knows no earlier time
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A photo that somebody wants; `name` is theirs for it, told where the server has none."""
+class ExportItem:
+    """A photo to export. `name` is the client's for it, for the row of a session that is gone."""
 
     kind: str
     task: str
@@ -57,16 +57,16 @@ class Asked:
 Find = Callable[[str, str, str], Session]
 
 
-def archive(asked: Iterable[Asked], find: Find) -> Iterator[bytes]:
+def archive(items: Iterable[ExportItem], find: Find) -> Iterator[bytes]:
     """The ZIP in pieces of about 256 kB, so memory stays flat whatever it holds.
 
-    `find(kind, task, key)` gives the session or raises NotFound; one that is not found, whatever
-    the reason, is a row "gone" in the summary and nothing else. Pictures are stored as they are.
+    `find(kind, task, key)` gives the session or raises NotFound. A session that cannot be found is
+    only a row "gone" in the summary. Pictures are stored without compression.
     """
     sink = _Sink()
     rows: list[dict[str, object]] = []
     with ZipFile(sink, "w") as zipped:
-        for number, each in enumerate(asked, 1):
+        for number, each in enumerate(items, 1):
             row: dict[str, object] = {"number": number, "name": each.name}
             row |= {"kind": each.kind, "task": each.task, "state": "gone"}
             try:
@@ -84,19 +84,19 @@ def archive(asked: Iterable[Asked], find: Find) -> Iterator[bytes]:
 def _session(
     zipped: ZipFile, sink: _Sink, session: Session, row: dict[str, object]
 ) -> Iterator[bytes]:
-    """Write one session's files and fill its row in. Raises NotFound when it is gone."""
+    """Write the files of one session and complete its row. Raises NotFound when it is gone."""
     record = session.record()
     result = session.result(record)
     moment = _moment(record)
-    with _opened(session.input_of(record)) as photo:
+    with _open(session.input_of(record)) as photo:
         suffix = Path(photo.name).suffix
         stem = f"{row['number']:04d}-{clean(str(record.get('filename', '')))}".rstrip("-")
-        row |= _told(result, moment)
+        row |= _columns(result, moment)
         row["photo"] = f"photos/{stem}{suffix if _SUFFIX.fullmatch(suffix) else ''}"
         yield from _copy(zipped, sink, str(row["photo"]), moment, photo)
-    drawn = session.picture_path
-    if drawn is not None:
-        with _opened(drawn) as picture:
+    annotated = session.picture_path
+    if annotated is not None:
+        with _open(annotated) as picture:
             row["annotated"] = f"annotated/{stem}.png"
             yield from _copy(zipped, sink, str(row["annotated"]), moment, picture)
     row["result"] = f"results/{stem}.json"
@@ -116,7 +116,7 @@ def _copy(
             yield sink.take()
 
 
-def _opened(path: Path) -> IO[bytes]:
+def _open(path: Path) -> IO[bytes]:
     """The file, which stays readable when its session is removed. Raises NotFound."""
     try:
         return open_plain(path)
@@ -142,18 +142,18 @@ def clean(name: str) -> str:
     suffix = Path(stem).suffix
     stem = stem.removesuffix(suffix) if _SUFFIX.fullmatch(suffix) else stem
     stem = _STRANGE.sub("_", unicodedata.normalize("NFC", stem))
-    return stem[:_LONGEST_STEM].strip(" ._-")
+    return stem[:_MAX_STEM].strip(" ._-")
 
 
-def _told(result: Mapping[str, Any], moment: float) -> dict[str, object]:
+def _columns(result: Mapping[str, Any], moment: float) -> dict[str, object]:
     """The columns of the summary that come from a session's result."""
-    found = result.get("predictions")
-    found = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+    rows = result.get("predictions")
+    predictions = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     counts: dict[str, int] = {}
-    for each in found:
+    for each in predictions:
         label = str(each.get("label", ""))
         counts[label] = counts.get(label, 0) + 1
-    best = found[0] if found else {}
+    best = predictions[0] if predictions else {}
     return {
         "name": result.get("filename", ""),
         "submitted": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment)),
@@ -161,14 +161,14 @@ def _told(result: Mapping[str, Any], moment: float) -> dict[str, object]:
         "model": result.get("model", ""),
         "label": best.get("label", ""),
         "score": best.get("score", ""),
-        "found": len(found) if "predictions" in result else "",
+        "found": len(predictions) if "predictions" in result else "",
         "labels": "; ".join(f"{label} ×{n}" if n > 1 else label for label, n in counts.items()),
         "error": result.get("error", ""),
     }
 
 
 def summary(rows: Iterable[Mapping[str, object]]) -> bytes:
-    """The rows as CSV for spreadsheets: UTF-8 with its mark, and no text that is a formula."""
+    """The rows as CSV for spreadsheets: UTF-8 with its mark, and no text that runs as a formula."""
     text = io.StringIO()
     table = csv.writer(text)
     table.writerow(COLUMNS)
@@ -178,7 +178,7 @@ def summary(rows: Iterable[Mapping[str, object]]) -> bytes:
 
 
 class _Sink(io.RawIOBase):
-    """What ZipFile writes, until it is taken away; it cannot seek, as a connection cannot."""
+    """A file for ZipFile that hands on its bytes; like a connection, it cannot seek."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -191,7 +191,7 @@ class _Sink(io.RawIOBase):
         return len(data)
 
     def take(self) -> bytes:
-        """All that was written since the last time."""
-        taken = b"".join(self._pieces)
+        """Remove and return the bytes written since the last call."""
+        data = b"".join(self._pieces)
         self._pieces.clear()
-        return taken
+        return data

@@ -1,4 +1,4 @@
-"""Many sessions followed at once: what becomes of each, told as it happens."""
+"""Following many sessions at once: a stream of events that reports what happens to each."""
 
 from __future__ import annotations
 
@@ -15,22 +15,31 @@ from scai.storage.disk import storage_error
 from scai.storage.session import FINAL, Session
 
 _NO_SESSION = "no available task, key or job"
-# How often states and places are looked at, in seconds. Verdicts are told of by the queues.
-_LOOK = 1.0
-_LOOK_WITHOUT_EVENTS = 0.25
-# After so many seconds of silence a sign of life is given. Who has left is found out by it, and
-# pages leave often: each time photos come, they open another stream.
-_BEAT = 1.0
+
+
+@dataclass(frozen=True)
+class FollowTimes:
+    """Pauses of a stream, in seconds.
+
+    look: between two looks at states and places; the queues report verdicts at once
+    look_alone: the same where the queues report nothing
+    heartbeat: of silence before a heartbeat, which shows whether the follower is still there; pages
+        leave often, for they open another stream each time photos come
+    """
+
+    look: float = 1.0
+    look_alone: float = 0.25
+    heartbeat: float = 1.0
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened.
+    """One event of a stream, by its name:
 
     state   {"task", "state", "place"}: a session waits or is being recognised; `place` is how many
-            wait before it, None where that is not known or it does not wait
+            jobs wait before it, None if that is unknown or it does not wait
     result  the final result of a session, and "task"
-    gone    {"task", "code", "error"}: there is no such session for that key, or no more
+    gone    {"task", "code", "error"}: there is no session for that key, or it was removed
     beat    {}: nothing happened for a while
     end     {}: no session is left to follow
     """
@@ -40,7 +49,7 @@ class Event:
 
 
 class Stream:
-    """The events of one follower. Whoever takes it must `close` it, also when it was never read."""
+    """The events of one follower. The caller must `close` it, even if it was never read."""
 
     def __init__(self, events: Iterator[Event], release: Callable[[], None]) -> None:
         self._events = events
@@ -54,7 +63,7 @@ class Stream:
         return next(self._events)
 
     def close(self) -> None:
-        """Let go of what the stream holds. Harmless when called twice."""
+        """Free the thread that is counted for this stream. A second call does nothing."""
         if not self._closed:
             self._closed = True
             self._release()
@@ -64,7 +73,8 @@ class Stream:
 class _Followed:
     session: Session
     kind: str
-    told: tuple[str, int | None] = ("", None)
+    # State and place of the last event.
+    last: tuple[str, int | None] = ("", None)
 
 
 class Follower:
@@ -76,47 +86,50 @@ class Follower:
         waiters: Waiters,
         views: Mapping[str, QueueView],
         *,
+        times: FollowTimes = FollowTimes(),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._times = times
         self._sessions = sessions
         self._waiters = waiters
         self._views = views
         self._clock = clock
 
-    def events(self, asked: Iterable[tuple[str, str]], seconds: float) -> Iterator[Event]:
-        """What becomes of the sessions `asked` for by name and key, for `seconds` at most.
+    def events(self, sessions: Iterable[tuple[str, str]], seconds: float) -> Iterator[Event]:
+        """The events of sessions, given by name and key, for `seconds` at most.
 
-        Each one's present state comes first. After "end" nothing comes; without it, time was up.
+        The present state of each comes first. After "end" nothing comes; without it, time was up.
         """
         end = self._clock() + seconds
         followed: dict[str, _Followed] = {}
-        for name, key in dict(asked).items():
+        for name, key in dict(sessions).items():
             try:
-                followed[name] = self._opened(name, key)
+                followed[name] = self._open(name, key)
             except ScaiError as error:
                 yield _gone(name, error)
             except OSError as error:
                 yield _gone(name, storage_error(error))
         with self._waiters.waiting_for_any(followed) as bell:
             # Waiting began before the first look, so no verdict falls between the two.
-            rung, look_at, beat_at = set(followed), self._clock(), self._clock() + _BEAT
+            times = self._times
+            rung, look_at, beat_at = set(followed), self._clock(), self._clock() + times.heartbeat
             while followed:
                 for event in self._look(followed, rung, everywhere=self._clock() >= look_at):
-                    beat_at = self._clock() + _BEAT
+                    beat_at = self._clock() + times.heartbeat
                     yield event
                 now = self._clock()
                 if not followed or now >= end:
                     break
                 if now >= look_at:
-                    look_at = now + (_LOOK if self._waiters.informed else _LOOK_WITHOUT_EVENTS)
+                    look_at = now + (times.look if self._waiters.informed else times.look_alone)
                 if now >= beat_at:
-                    beat_at = now + _BEAT
+                    beat_at = now + times.heartbeat
                     yield Event("beat")
                 rung = bell.wait(max(0.0, min(end, look_at) - self._clock()))
         if not followed:
             yield Event("end")
 
-    def _opened(self, name: str, key: str) -> _Followed:
+    def _open(self, name: str, key: str) -> _Followed:
         session = Session(self._sessions, name)
         kind = str(session.record().get("job"))
         if kind not in self._views or not session.opens_with(key, kind):
@@ -126,7 +139,7 @@ class Follower:
     def _look(
         self, followed: dict[str, _Followed], rung: set[str], *, everywhere: bool
     ) -> Iterator[Event]:
-        """The news of those that the bell rang for, or of all; final ones are followed no more."""
+        """The news of those that the bell rang for, or of all; final ones are dropped."""
         for name in [name for name in followed if everywhere or name in rung]:
             event = self._news(followed[name], read=name in rung)
             if event is None:
@@ -136,7 +149,7 @@ class Follower:
             yield event
 
     def _news(self, one: _Followed, *, read: bool) -> Event | None:
-        """What is new of one session; without `read`, one that waits is not looked at itself."""
+        """The news of one session, if any; without `read`, a waiting one is not opened."""
         view, name = self._views[one.kind], one.session.name
         state = "initialization"
         if read or not view.waits(name):
@@ -150,13 +163,13 @@ class Follower:
             except OSError:
                 return None  # the disk may be better at the next look
         now = (state, view.place(name) if state == "initialization" else None)
-        if now == one.told:
+        if now == one.last:
             return None
-        one.told = now
+        one.last = now
         return Event("state", {"task": name, "state": state, "place": now[1]})
 
 
 def _gone(name: str, error: ScaiError) -> Event:
     if isinstance(error, NotFound):
-        error = NotFound(_NO_SESSION)  # a wrong key is not to be told from no session
+        error = NotFound(_NO_SESSION)  # a wrong key must look like no session
     return Event("gone", {"task": name, **error.to_dict()})

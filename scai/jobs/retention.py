@@ -1,6 +1,6 @@
-"""Which sessions may go: old enough, and neither waiting nor being worked on.
+"""Removing old sessions that neither wait nor are being worked on.
 
-A batch goes with the last of its sessions.
+A batch is removed with the last of its sessions.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ from scai.storage.session import NAME, Session
 log = logging.getLogger(__name__)
 _disk = Disk("off")
 
-# What a crash can leave behind in the session folder, and when it is surely nobody's, in seconds.
+# Names that a crash can leave in the session folder, and the age at which they are surely nobody's,
+# in seconds.
 _DEBRIS = (".new-", ".gone-", upload_spool.PREFIX)
 _DEBRIS_AGE = 3600.0
 
 
 @dataclass
 class Purge:
-    """What a purge did: names removed, bytes freed, names kept because they are alive."""
+    """The result of a purge: sessions removed, bytes freed, number of sessions that are alive."""
 
     removed: list[str]
     freed: int
@@ -53,11 +54,11 @@ def purge(
     """
     moment = time.time() if now is None else now
     done = Purge([], 0, 0)
-    known = list(queues)
+    all_queues = list(queues)
     names = sorted(_candidates(root, moment - keep))
     for name in names:
         if NAME.fullmatch(name):
-            _consider(Session(root, name, disk=_disk), known, keep, moment, dry_run, done)
+            _consider(Session(root, name, disk=_disk), all_queues, keep, moment, dry_run, done)
         elif not dry_run and not BATCH.fullmatch(name):
             _sweep(root / name, moment)
     if not dry_run:
@@ -67,12 +68,12 @@ def purge(
 
 
 def _candidates(root: Path, changed: float) -> Iterator[str]:
-    """Names of folders that last changed before that moment, and of debris."""
+    """The names of folders that last changed before that moment, and of debris."""
     with os.scandir(root) as entries:
         for entry in entries:
             if entry.name.startswith(_DEBRIS):
                 yield entry.name
-            elif _ours(entry.name) and entry.is_dir(follow_symlinks=False):
+            elif _is_ours(entry.name) and entry.is_dir(follow_symlinks=False):
                 try:
                     if entry.stat(follow_symlinks=False).st_mtime < changed:
                         yield entry.name
@@ -80,7 +81,7 @@ def _candidates(root: Path, changed: float) -> Iterator[str]:
                     pass  # another cleaner was faster
 
 
-def _ours(name: str) -> bool:
+def _is_ours(name: str) -> bool:
     return bool(NAME.fullmatch(name) or BATCH.fullmatch(name))
 
 
@@ -110,7 +111,7 @@ def _consider(
 
 
 def _forget(batch: Batch, keep: float, now: float) -> None:
-    """Remove a batch to which nothing was added for so long, and which has no session left."""
+    """Remove a batch that has no session and to which nothing was added for `keep` seconds."""
     try:
         with batch.lock(patience=0) as ours:
             if ours and batch.age(now) > keep and batch.is_deserted():
@@ -123,7 +124,7 @@ def _forget(batch: Batch, keep: float, now: float) -> None:
 
 
 def _sweep(debris: Path, now: float) -> None:
-    """Remove what a crash left: a folder, or the file of an upload that did not come to its end."""
+    """Remove debris of a crash: a folder, or the file of an unfinished upload."""
     try:
         if now - debris.lstat().st_mtime <= _DEBRIS_AGE:
             return

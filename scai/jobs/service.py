@@ -1,4 +1,4 @@
-"""What HTTP may ask for, without HTTP: submit a picture, look at a session, wait for a verdict."""
+"""The service behind the routes: submit a picture, read a session, wait for a verdict."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from scai.storage.session import FINAL, Session, Upload
 
 log = logging.getLogger(__name__)
 
-# A wait looks at the disk itself now and then, in seconds: events are only hints.
+# Seconds between two looks at the disk during a wait: events are only hints.
 _RECHECK = 1.0
 _RECHECK_WITHOUT_EVENTS = 0.1
-# How long a client waits that finds too many waiting, in seconds. It asks again at once, and again.
+# Seconds that a client waits when too many wait already. It asks again at once, and again.
 _SHORT_WAIT = 0.1
-# When a client that found no room to follow may try again, in seconds.
-_REST = 10
-_LONGEST_NAME = 255
+# Seconds after which a client that found no room to follow may try again.
+_RETRY_FOLLOW = 10
+_MAX_NAME = 255  # characters
 _NO_SESSION = "no available task, key or job"
 
 
 class JobService:
-    """The only door for the routes. Starts no thread before somebody waits."""
+    """The only door of jobs for the routes. Starts no thread before somebody waits."""
 
     def __init__(
         self, settings: Settings, queues: Mapping[str, JobQueue], *, disk: Disk | None = None
@@ -70,15 +70,18 @@ class JobService:
         filename: str,
         params: Mapping[str, str] | None = None,
     ) -> Session:
-        """Take a picture in; when this returns, it is on stable storage and will get a verdict.
+        """Accept a picture; when this returns, it is on stable storage and will get a verdict.
 
-        `picture` is its bytes, or a file in the session folder, which is moved away. `filename` is
-        the client's and is only shown, never used as a path. `params` may hold, as text, "model",
-        a section name; "threshold", the least score 0..1; "top_k", the most results. Raises
-        NotFound, BadRequest, BadImage, Busy or StorageFull.
+        kind: a kind of recognition
+        picture: its bytes, or a file in the session folder, which is moved away
+        filename: the client's name for it, which people see and which is never used as a path
+        params: text values of "model", a section name; "threshold", the confidence threshold
+            0..1; "top_k", the largest number of results
+
+        Raises NotFound, BadRequest, BadImage, Busy or StorageFull.
         """
         queue = self._queue(kind)
-        chosen = self._options.parse(kind, params or {})
+        values = self._options.parse(kind, params or {})
         input_type = self._input_types[kind]
         info = input_type.probe(picture, self._limits)
         self._refuse_when_full(kind)
@@ -90,7 +93,7 @@ class JobService:
                 self.settings.sessionpath,
                 kind,
                 upload,
-                params=chosen,
+                params=values,
                 queue=queue,
                 disk=self._disk,
             )
@@ -101,7 +104,7 @@ class JobService:
         return session
 
     def check(self, kind: str, params: Mapping[str, str]) -> dict[str, str | float]:
-        """The parameters as `submit` would take them; raises as it would, whatever the picture."""
+        """Check parameters as `submit` does, and raise as it does; return their values."""
         self._queue(kind)
         return self._options.parse(kind, params)
 
@@ -116,14 +119,14 @@ class JobService:
             raise NotFound(f"no kind of recognition named {kind!r}") from None
 
     def session(self, kind: str, name: str, key: str) -> Session:
-        """The session of that name if `key` opens it and it is of that kind; else NotFound."""
+        """The session of that name. Raises NotFound unless `key` is its key and `kind` its kind."""
         session = Session(self.settings.sessionpath, name, disk=self._disk)
         if not session.opens_with(key, kind):
             raise NotFound(_NO_SESSION)
         return session
 
     def result(self, kind: str, name: str, key: str, wait: float) -> dict[str, Any]:
-        """What clients may see of a session, as `session` opens it; waits as `wait` does."""
+        """The result of a session, found as `session` does, after a wait as `wait` does."""
         session = Session(self.settings.sessionpath, name, disk=self._disk)
         record = session.keyed_record(key, kind)
         if record is None:
@@ -133,7 +136,7 @@ class JobService:
         return self.wait(session, wait)
 
     def kind_of(self, name: str, key: str) -> str:
-        """The kind of the session of that name, if `key` opens it; else NotFound."""
+        """The kind of the session of that name. Raises NotFound unless `key` is its key."""
         session = Session(self.settings.sessionpath, name, disk=self._disk)
         kind = str(session.record().get("job"))
         if kind not in self._queues or not session.opens_with(key, kind):
@@ -141,11 +144,11 @@ class JobService:
         return kind
 
     def place(self, kind: str, name: str) -> int | None:
-        """How many jobs wait before that session's, which waits; None in a very long queue."""
+        """How many jobs wait before that of a waiting session; None in a very long queue."""
         return self._views[kind].place(name)
 
     def remove(self, kind: str, name: str, key: str) -> None:
-        """Remove a session, as `session` opens it, with all that it holds; it will never run.
+        """Remove a session, found as `session` does; its job will never run.
 
         Raises NotFound, and InUse while it is being recognised.
         """
@@ -164,11 +167,11 @@ class JobService:
     def wait(self, session: Session, timeout: float) -> dict[str, Any]:
         """The session's result as soon as it is final, or as it is after `timeout` seconds.
 
-        With three quarters of the portal's threads waiting already, a tenth of a second at most.
+        While three quarters of the portal's threads wait, this is a tenth of a second at most.
         """
         if not self._waiting.acquire(blocking=False):
-            # The threads that are left are for uploads and for those who do not wait. Answered at
-            # once, such a client would ask again and again, and take the processor from them.
+            # The other threads are for uploads and for clients who do not wait. Answered at once,
+            # this client would ask again and again, and take the processor from them.
             return self._wait(session, min(timeout, _SHORT_WAIT))
         try:
             return self._wait(session, min(timeout, self.settings.max_wait))
@@ -187,29 +190,30 @@ class JobService:
                 pause = _RECHECK if self._waiters.informed else _RECHECK_WITHOUT_EVENTS
                 event.wait(min(left, pause))
 
-    def follow(self, asked: Iterable[tuple[str, str]]) -> Stream:
-        """What becomes of the sessions with these names and keys, for `max_wait` seconds at most.
+    def follow(self, sessions: Iterable[tuple[str, str]]) -> Stream:
+        """Follow the sessions with these names and keys, for `max_wait` seconds at most.
 
-        Raises Busy with three quarters of the portal's threads waiting already. The stream must be
-        closed.
+        The caller closes the stream. Raises Busy while three quarters of the portal's threads wait.
         """
         if not self._waiting.acquire(blocking=False):
-            raise Busy("too many wait already; ask for each result instead", retry_after=_REST)
-        events = self._follower.events(asked, self.settings.max_wait)
+            raise Busy(
+                "too many wait already; ask for each result instead", retry_after=_RETRY_FOLLOW
+            )
+        events = self._follower.events(sessions, self.settings.max_wait)
         return Stream(events, self._waiting.release)
 
     def workers(self) -> dict[str, list[dict[str, Any]]]:
-        """What the living workers of each kind told of themselves."""
+        """The facts that the living workers of each kind announced."""
         return {kind: queue.workers() for kind, queue in self._queues.items()}
 
     def staffed(self) -> bool:
-        """Whether every upload would be taken up at once."""
+        """Whether a worker of every kind is ready, so that no upload waits for a model to load."""
         if self.settings.runningmode == "job":
             return True
-        return all(any(w.get("warm") for w in found) for found in self.workers().values())
+        return all(any(w.get("warm") for w in workers) for workers in self.workers().values())
 
     def writable(self) -> bool:
-        """Whether the disk takes a small file now."""
+        """Whether a small file can be written now."""
         trial = self.settings.sessionpath / f".ready-{threading.get_ident()}"
         try:
             trial.write_bytes(b"x" * 4096)
@@ -219,15 +223,15 @@ class JobService:
         return True
 
     def close(self) -> None:
-        """Stop listening and let go of the queues."""
+        """Stop listening and close the queues."""
         for queue in self._queues.values():
             queue.close()
 
 
 def _base_name(filename: str) -> str:
-    """The last part of a client's file name, of either system's form, printable characters only."""
+    """The last part of a client's path, of Unix or Windows, in printable characters."""
     last = PureWindowsPath(PurePosixPath(filename).name).name
-    return "".join(c for c in last if c.isprintable())[:_LONGEST_NAME]
+    return "".join(c for c in last if c.isprintable())[:_MAX_NAME]
 
 
 def _suffix(name: str, input_type: inputs.InputType, by_content: str) -> str:
@@ -237,6 +241,6 @@ def _suffix(name: str, input_type: inputs.InputType, by_content: str) -> str:
 
 
 def build(settings: Settings) -> JobService:
-    """The service over the queues of the settings."""
+    """Make the service over the queues of the settings."""
     disk = Disk(settings.durability)
     return JobService(settings, queues.open_all(settings, disk=disk), disk=disk)

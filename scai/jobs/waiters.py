@@ -1,4 +1,4 @@
-"""Who waits for which session: woken by the queues' events, without polling."""
+"""Threads that wait for sessions, woken by the queues' events without polling."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class _Ringable(Protocol):
 
 
 class Bell:
-    """Rung for any of several sessions; it remembers for which."""
+    """A bell for several sessions, which remembers for which of them it was rung."""
 
     def __init__(self) -> None:
         self._rung: set[str] = set()
@@ -24,13 +24,13 @@ class Bell:
         self._lock = threading.Lock()
 
     def ring(self, name: str) -> None:
-        """Wake whoever waits, for that session."""
+        """Ring for that session."""
         with self._lock:
             self._rung.add(name)
             self._event.set()
 
     def wait(self, timeout: float) -> set[str]:
-        """The sessions that it was rung for since the last wait; none after `timeout` seconds."""
+        """The sessions it was rung for since the last wait; none after `timeout` seconds."""
         self._event.wait(timeout)
         with self._lock:
             self._event.clear()
@@ -40,7 +40,7 @@ class Bell:
 
 @dataclass(eq=False)
 class _Named:
-    """What rings a bell for one session."""
+    """One session of a bell, with the interface of an event."""
 
     bell: Bell
     name: str
@@ -50,9 +50,9 @@ class _Named:
 
 
 class Waiters:
-    """Events by session name. Listens to the queues while somebody waits, from the first time on.
+    """Events by session name. Listens to the queues from the first wait on.
 
-    `informed` says whether every queue really tells of finished jobs.
+    `informed` says whether every queue reports the ends of claims.
     """
 
     def __init__(self, queues: Iterable[JobQueue]) -> None:
@@ -64,7 +64,7 @@ class Waiters:
 
     @contextmanager
     def waiting_for(self, name: str) -> Iterator[threading.Event]:
-        """An event that is set whenever the session's job left its queue."""
+        """An event that is set whenever a claim on the session's job ends."""
         event = threading.Event()
         self._listen()
         self._add(name, event)
@@ -75,7 +75,7 @@ class Waiters:
 
     @contextmanager
     def waiting_for_any(self, names: Iterable[str]) -> Iterator[Bell]:
-        """A bell that is rung for each of these sessions whose job left its queue."""
+        """A bell that is rung for each of these sessions when a claim on its job ends."""
         bell = Bell()
         self._listen()
         named = [_Named(bell, name) for name in names]

@@ -19,14 +19,13 @@ from support.kinds import IC, OD
 from support.live import Live, digit
 from support.streams import Answer, Folder, asked, events, query, remove
 
-import scai.jobs.following
-from scai.jobs.following import Event
+from scai.jobs.following import Event, FollowTimes
 from scai.jobs.service import JobService
 
 folder = streams.folder
 
 
-def test_the_states_come_first_then_each_result_then_the_end(site: Site, often: None) -> None:
+def test_the_states_come_first_then_each_result_then_the_end(site: Site) -> None:
     first, second = site.post(IC, picture()), site.post(OD, picture())
     third = site.post(IC, picture())
     stream = events(site, first, second, third)
@@ -137,20 +136,9 @@ def test_a_refused_stream_says_when_to_come_back(site: Site) -> None:
     assert refused.get_json()["code"] == "busy"
 
 
-@pytest.fixture
-def often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Streams look at states and give signs of life more often than real ones."""
-    monkeypatch.setattr(scai.jobs.following, "_LOOK", 0.05)
-    monkeypatch.setattr(scai.jobs.following, "_LOOK_WITHOUT_EVENTS", 0.05)
-    monkeypatch.setattr(scai.jobs.following, "_BEAT", 0.1)
-
-
-def test_a_verdict_wakes_the_stream_by_its_event(
-    folder: Folder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_verdict_wakes_the_stream_by_its_event(tmp_path: Path) -> None:
     # However long the verdict takes here, nothing else is told meanwhile.
-    monkeypatch.setattr(scai.jobs.following, "_LOOK", 60)
-    monkeypatch.setattr(scai.jobs.following, "_BEAT", 60)
+    folder = Folder(tmp_path, FollowTimes(look=60, look_alone=60, heartbeat=60))
     session, other = folder.session(), folder.session()
     stream = folder.follower.events(asked(session, other), 60)
     assert [next(stream).name for _ in range(2)] == ["state", "state"]
@@ -167,11 +155,10 @@ def test_a_verdict_wakes_the_stream_by_its_event(
         ("result", session.name)
     ]
     stream.close()
+    folder.queue.close()
 
 
-def test_a_stream_follows_the_step_to_processing_and_the_places(
-    folder: Folder, often: None
-) -> None:
+def test_a_stream_follows_the_step_to_processing_and_the_places(folder: Folder) -> None:
     first, second = folder.session(), folder.session()
     stream = folder.follower.events(asked(first, second), 60)
     assert [next(stream).data["place"] for _ in range(2)] == [0, 1]
@@ -196,7 +183,7 @@ def test_a_stream_that_is_left_waits_for_nothing_any_more(folder: Folder) -> Non
     assert waiters._events == {}
 
 
-def test_a_waiting_session_is_not_looked_at_by_itself(folder: Folder, often: None) -> None:
+def test_a_waiting_session_is_not_looked_at_by_itself(folder: Folder) -> None:
     session = folder.session()
     stream = folder.follower.events(asked(session), 60)
     assert next(stream).name == "state"

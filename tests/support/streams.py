@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from scai.jobs.following import Follower
+from scai.jobs.following import Follower, FollowTimes
 from scai.jobs.queue_view import QueueView
 from scai.jobs.waiters import Waiters
 from scai.kinds import Kind
@@ -49,15 +49,19 @@ def remove(site: Site, routes: Kind, answer: Answer, **other: str) -> tuple[int,
     return response.status_code, response.get_json()
 
 
+# Looks and heartbeats more often than real streams have them.
+OFTEN = FollowTimes(look=0.05, look_alone=0.05, heartbeat=0.1)
+
+
 class Folder:
     """Sessions in a directory queue with file events, followed without HTTP."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, times: FollowTimes = OFTEN) -> None:
         self.root = folder / "session"
         self.queue = DirectoryQueue(folder / "pool", KIND)
         self.now = 0.0
         views = {KIND: QueueView(self.queue, least=0.05)}
-        self.follower = Follower(self.root, Waiters([self.queue]), views)
+        self.follower = Follower(self.root, Waiters([self.queue]), views, times=times)
 
     def session(self) -> Session:
         return Session.create(

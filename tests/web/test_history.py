@@ -18,7 +18,7 @@ from support.kinds import IC, OD
 
 from scai.errors import NotFound
 from scai.jobs import export as archives
-from scai.jobs.export import Asked, archive, clean, summary
+from scai.jobs.export import ExportItem, archive, clean, summary
 from scai.kinds import Kind
 from scai.storage.session import Session, Upload
 
@@ -193,7 +193,7 @@ def test_hostile_labels_and_names_of_a_session_are_cells(sessions: Path) -> None
     session = Session.create(sessions, IC.name, upload)
     predictions = [{"label": '=HYPERLINK("x")', "index": 0, "score": 0.5}]
     session.complete({"predictions": predictions})
-    zipped = b"".join(archive([Asked(IC.name, session.name, "")], lambda *_: session))
+    zipped = b"".join(archive([ExportItem(IC.name, session.name, "")], lambda *_: session))
     with zipfile.ZipFile(io.BytesIO(zipped)) as found:
         text = found.read("scai-history/summary.csv").decode("utf-8-sig")
     [row] = csv.DictReader(io.StringIO(text, newline=""))
@@ -210,7 +210,7 @@ def test_a_session_that_goes_while_it_is_packed_breaks_nothing(sessions: Path) -
             (known[task].path / "input.jpg").unlink()
         return known[task]
 
-    zipped = b"".join(archive([Asked(IC.name, name, "") for name in known], find))
+    zipped = b"".join(archive([ExportItem(IC.name, name, "") for name in known], find))
     with zipfile.ZipFile(io.BytesIO(zipped)) as found:
         assert found.testzip() is None
         assert "scai-history/photos/0002-a.jpg" in found.namelist()
@@ -220,7 +220,7 @@ def test_a_session_that_goes_while_it_is_packed_breaks_nothing(sessions: Path) -
 
 def test_memory_stays_flat_while_much_is_packed(sessions: Path) -> None:
     session = Session.create(sessions, IC.name, Upload(picture() + bytes(8_000_000), ".jpg", "a"))
-    asked = [Asked(IC.name, session.name, str(n)) for n in range(12)]
+    asked = [ExportItem(IC.name, session.name, str(n)) for n in range(12)]
     tracemalloc.start()
     try:
         total = sum(len(piece) for piece in archive(asked, lambda *_: session))
@@ -234,7 +234,7 @@ def test_memory_stays_flat_while_much_is_packed(sessions: Path) -> None:
 def test_a_reader_that_goes_away_leaves_no_file_open(sessions: Path) -> None:
     session = Session.create(sessions, IC.name, Upload(picture() + bytes(900_000), ".jpg", "a"))
     before = len(list(Path("/proc/self/fd").iterdir()))
-    stream = archive([Asked(IC.name, session.name, "")], lambda *_: session)
+    stream = archive([ExportItem(IC.name, session.name, "")], lambda *_: session)
     next(stream)
     stream.close()
     assert len(list(Path("/proc/self/fd").iterdir())) == before
@@ -244,6 +244,6 @@ def test_nothing_found_at_all_is_an_archive_with_a_summary() -> None:
     def find(kind: str, task: str, key: str) -> Session:
         raise NotFound("no such session")
 
-    zipped = b"".join(archive([Asked("x", "y", "z")], find))
+    zipped = b"".join(archive([ExportItem("x", "y", "z")], find))
     with zipfile.ZipFile(io.BytesIO(zipped)) as found:
         assert found.namelist() == ["scai-history/summary.csv"]

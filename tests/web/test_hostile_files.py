@@ -19,7 +19,7 @@ from support.inprocess import Site
 from support.kinds import KINDS
 
 from scai.errors import BadSession
-from scai.jobs.export import Asked, archive
+from scai.jobs.export import ExportItem, archive
 from scai.jobs.retention import purge
 from scai.models import notes
 from scai.storage.json_files import read_object
@@ -92,7 +92,7 @@ def test_a_verdict_of_any_shape_breaks_no_batch(client: Client, kind: str) -> No
 
 def test_a_verdict_of_any_shape_breaks_no_archive(site: Site) -> None:
     answer, waits = [site.post(ROUTE[OD], picture()) for _ in range(2)]
-    asked = [Asked(OD, each["sessname"], each["sesskey"]) for each in (answer, waits)]
+    asked = [ExportItem(OD, each["sessname"], each["sesskey"]) for each in (answer, waits)]
     for found in STRANGE:
         written(site, answer["sessname"], predictions=found)
         data = b"".join(archive(asked, site.service.session))
@@ -109,7 +109,7 @@ def test_an_unreadable_record_is_one_row_and_not_the_end(site: Site) -> None:
     record = site.settings.sessionpath / answers[0]["sessname"] / "process.json"
     record.unlink()
     record.mkdir()
-    asked = [Asked(IC, answer["sessname"], answer["sesskey"]) for answer in answers]
+    asked = [ExportItem(IC, answer["sessname"], answer["sesskey"]) for answer in answers]
     data = b"".join(archive(asked, site.service.session))
     with zipfile.ZipFile(io.BytesIO(data)) as zipped:
         rows = zipped.read("scai-history/summary.csv").decode("utf-8-sig")

@@ -1,4 +1,4 @@
-"""What HTTP may ask of batches, without HTTP: make one, add photos, look at it, remove it."""
+"""The service behind the routes of batches: make one, add photos, read it, remove it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from scai.storage.session import FINAL, Session
 
 log = logging.getLogger(__name__)
 
-# Items kept in memory, of all batches, some kilobyte each; the batch asked for last always is.
+# Items kept in memory, of all batches, about a kilobyte each; the last batch always stays.
 _MAX_ITEMS = 20_000
 _MAX_BATCHES = 200
-# Longest pause of a client that waits for its batch, in seconds, before it is looked at again.
+# Seconds between two looks at a batch whose client waits.
 _TURN = 1.0
 
 
@@ -47,17 +47,17 @@ class BatchService:
         self._recent: OrderedDict[str, Progress] = OrderedDict()
 
     def create(self, kind: str, params: Mapping[str, str], expected: int = 0) -> Progress:
-        """A new batch, open and empty. Raises as JobService.submit does for these parameters."""
-        chosen = self._service.check(kind, params)
+        """Make a batch, open and empty. Raises as JobService.submit does for these parameters."""
+        values = self._service.check(kind, params)
         try:
-            batch = Batch.create(self._root, kind, chosen, expected=expected, disk=self._disk)
+            batch = Batch.create(self._root, kind, values, expected=expected, disk=self._disk)
         except OSError as error:
             raise storage_error(error) from error
         log.info("batch %s: %s", batch.name, kind)
         return self._progress(batch, batch.head())
 
     def open(self, name: str, key: str) -> Progress:
-        """The batch of that name, if `key` opens it, as it stands in its files. Raises NotFound."""
+        """The batch of that name, read from its files. Raises NotFound unless `key` is its key."""
         batch = Batch(self._root, name, disk=self._disk)
         try:
             head = batch.head_for(key)
@@ -132,10 +132,10 @@ class BatchService:
         try:
             self._service.wait(Session(self._root, item.line["task"]), seconds)
         except ScaiError:
-            pass  # it is gone or cannot be read, and the next look will say so
+            pass  # it is gone or cannot be read; the next look will show that
 
     def results(self, progress: Progress) -> Iterator[tuple[Item, dict[str, Any]]]:
-        """Each item with the whole verdict of its session; {} where there is none."""
+        """Each item with the whole result of its session; {} without one."""
         progress.look(at_once=True)
         for item in list(progress.items):
             verdict: dict[str, Any] = {}
@@ -147,9 +147,10 @@ class BatchService:
             yield item, verdict
 
     def remove(self, progress: Progress) -> dict[str, Any]:
-        """Remove the batch and its sessions: how many, and the tasks that are in work and stay.
+        """Remove the batch and its sessions; return their number and the tasks that stay.
 
-        With any that stay, the batch stays too, closed; it can be removed when they are done.
+        Sessions that are being recognised stay, and with them the batch, which is closed. It can be
+        removed when they are done.
         """
         with _alone(progress):
             removed, in_work = 0, []

@@ -1,7 +1,7 @@
-"""ZIP files from strangers: looked through before anything is unpacked, and doubted while it is.
+"""Unpacking ZIP files from strangers: checked before anything is unpacked, and while it is.
 
-Names are only shown and never become paths. What an entry holds is counted as it comes out; what
-the header says of it is a claim, and a wrong one is the end of that entry.
+Names are for people and never become paths. The bytes of an entry are counted as they come out;
+what its header says of them is not trusted, and an entry whose header is wrong is refused.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ _STORED, _DEFLATED = 0, 8
 # Bits of an entry's flags: encrypted, strongly encrypted, hidden names.
 _ENCRYPTED = 0x2041
 
-# The end of a name that is kept, in characters: a hostile list is nothing but names.
-_LONGEST_NAME = 1000
+# Characters at the end of a name that stay in memory: a hostile list is nothing but names.
+_MAX_NAME = 1000
 _CHUNK = 64 * 1024
-# What is smaller may be packed as tightly as it likes, in bytes.
+# Bytes below which an entry may be packed as tightly as it likes.
 _HARMLESS = 1_000_000
-# The most a picture of more than that may grow when unpacked. Real ones grow tenfold at most.
+# How many times its packed size a larger picture may have. Real ones have ten times at most.
 RATIO = 100
-# Folders, notes of operating systems: so many entries a picture may a ZIP have besides.
-_ENTRIES_A_PICTURE, _ENTRIES_BESIDES = 4, 100
+# Entries for each picture, and besides, that a ZIP may have: folders, notes of operating systems.
+_ENTRIES_PER_PICTURE, _ENTRIES_BESIDES = 4, 100
 
-_QUIET_FOLDERS = ("__macosx", ".git", "@eadir")
-_QUIET_FILES = (".ds_store", "thumbs.db", "desktop.ini")
+_IGNORED_FOLDERS = ("__macosx", ".git", "@eadir")
+_IGNORED_FILES = (".ds_store", "thumbs.db", "desktop.ini")
 _ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".jar", ".iso")
 
 
@@ -51,14 +51,13 @@ class ZipEntry:
 
 
 class Unpacking:
-    """A ZIP in the open, seekable `file`: at most `most` pictures, `limit` bytes in all.
+    """A ZIP in the open, seekable `file`: at most `max_pictures`, and `limit` bytes in all.
 
-    `entries` are its files, those that must be refused included; folders and what operating
-    systems put beside files are left out. Raises BadArchive or ArchiveTooLarge, having unpacked
-    nothing.
+    `entries` are its files, also those to be refused, but no folders and no files that operating
+    systems add. Raises BadArchive or ArchiveTooLarge before anything is unpacked.
     """
 
-    def __init__(self, file: BinaryIO, most: int, limit: int) -> None:
+    def __init__(self, file: BinaryIO, max_pictures: int, limit: int) -> None:
         self._file = file
         self._limit = limit
         self._unpacked = 0
@@ -66,22 +65,22 @@ class Unpacking:
         spans: list[tuple[int, int]] = []
         place = zip_list.place_of(file)
         for record in zip_list.records(file, place):
-            if len(spans) >= _ENTRIES_A_PICTURE * most + _ENTRIES_BESIDES:
-                raise _too_many(most)
+            if len(spans) >= _ENTRIES_PER_PICTURE * max_pictures + _ENTRIES_BESIDES:
+                raise _too_many(max_pictures)
             spans.append((record.offset, record.start + record.packed))
-            if not _quiet(record.name):
+            if not _is_ignored(record.name):
                 self.entries.append(_entry(record))
-            if len(self.entries) > most:
-                raise _too_many(most)
+            if len(self.entries) > max_pictures:
+                raise _too_many(max_pictures)
         _check_apart(spans, place.start)
         if sum(entry.size for entry in self.entries if not entry.refusal) > limit:
             raise self._too_large()
 
     def read(self, entry: ZipEntry) -> Iterator[bytes]:
-        """What the entry holds, piece by piece.
+        """The bytes of the entry, piece by piece.
 
-        Raises BadArchive when it is refused, damaged, or not what its header claims, and
-        ArchiveTooLarge when the ZIP has given more bytes than it may. What came until then is void.
+        Raises BadArchive when it is refused, damaged, or not as its header says, and
+        ArchiveTooLarge above the limit of the whole ZIP. The caller drops the pieces before that.
         """
         if entry.refusal:
             raise BadArchive(entry.refusal)
@@ -126,36 +125,36 @@ class Unpacking:
         )
 
 
-def _too_many(most: int) -> ArchiveTooLarge:
+def _too_many(limit: int) -> ArchiveTooLarge:
     return ArchiveTooLarge(
-        f"expected at most {most} pictures in a ZIP", limit=most, setting="max_batch_photos"
+        f"expected at most {limit} pictures in a ZIP", limit=limit, setting="max_batch_photos"
     )
 
 
 def _entry(record: Record) -> ZipEntry:
-    refused = _refused(record.name, record.flags, record.method, record.mode)
+    refusal = _refusal(record.name, record.flags, record.method, record.mode)
     sizes = (record.packed, record.size, record.crc, record.start, record.method)
-    return ZipEntry(record.name[-_LONGEST_NAME:], refused, *sizes)
+    return ZipEntry(record.name[-_MAX_NAME:], refusal, *sizes)
 
 
 def _check_apart(spans: list[tuple[int, int]], end: int) -> None:
-    """Two entries over the same bytes are a bomb; honest programs write none."""
+    """Refuse entries that share bytes: that is a bomb, and no honest program writes it."""
     for (_, before), (start, _) in pairwise(sorted([*spans, (end, end)])):
         if before > start:
             raise BadArchive("files of this ZIP lie over each other; no honest one does that")
 
 
-def _quiet(name: str) -> bool:
-    """Whether it is a folder or something that an operating system put there."""
+def _is_ignored(name: str) -> bool:
+    """Whether an entry is a folder or a file that an operating system added."""
     parts = re.split(r"[/\\]", name.lower())
     return (
-        parts[-1] in ("", *_QUIET_FILES)
+        parts[-1] in ("", *_IGNORED_FILES)
         or parts[-1].startswith("._")
-        or any(part in _QUIET_FOLDERS for part in parts)
+        or any(part in _IGNORED_FOLDERS for part in parts)
     )
 
 
-def _refused(name: str, flags: int, method: int, mode: int) -> str:
+def _refusal(name: str, flags: int, method: int, mode: int) -> str:
     """Why an entry must not be unpacked, as a sentence; "" if it may be."""
     parts = re.split(r"[/\\]", name)
     if not parts[0] or ".." in parts or "\0" in name or re.match(r"[A-Za-z]:", name):

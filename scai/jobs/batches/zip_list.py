@@ -1,4 +1,4 @@
-"""The list of a ZIP's entries, which stands at its end: read one by one, and nothing believed.
+"""The list of a ZIP's entries, which stands at its end, read one by one without trusting it.
 
 A list of millions costs no memory. Format: APPNOTE.TXT 6.3.
 """
@@ -19,8 +19,8 @@ _END64_PLACE = struct.Struct("<4sLQL")
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _ENTRY = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
-# The longest comment behind the end of the list.
-_LONGEST_COMMENT = 65535
+# Bytes of the longest comment behind the end of the list.
+_MAX_COMMENT = 65535
 _IN_EXTRA, _NO_16, _NO_32 = 1, 0xFFFF, 0xFFFFFFFF
 # Bit of an entry's flags: its name is UTF-8.
 _UTF8 = 0x0800
@@ -29,10 +29,10 @@ _NO_ZIP = "this is not a ZIP file, or it is damaged"
 
 @dataclass(frozen=True)
 class Record:
-    """What the list and the entry's own header claim of one entry; places and sizes in bytes.
+    """One entry as the list and its own header describe it; places and sizes in bytes.
 
-    `flags` has the bits of both; `mode` is that of a file on Unix, 0 where it is not told. The
-    entry begins at `offset`, what it holds at `start`.
+    `flags` has the bits of both; `mode` is that of a file on Unix, 0 if unknown. The entry begins
+    at `offset`, its packed bytes at `start`.
     """
 
     name: str
@@ -47,16 +47,16 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Place:
+class ListPlace:
     """Where the list of entries stands in the file, in bytes."""
 
     start: int
     size: int
 
 
-def records(file: BinaryIO, place: Place) -> Iterator[Record]:
+def records(file: BinaryIO, place: ListPlace) -> Iterator[Record]:
     """Each entry of the list. Raises BadArchive."""
-    for raw, name, extra in _listed(file, place):
+    for raw, name, extra in _raw_records(file, place):
         made, _, flags, method, _, _, crc, packed, size, *_, outside, offset = raw
         size, packed, offset = _with_extra(extra, size, packed, offset)
         head = read(file, offset, _LOCAL.size)
@@ -65,26 +65,26 @@ def records(file: BinaryIO, place: Place) -> Iterator[Record]:
             raise BadArchive(_NO_ZIP)
         start = offset + _LOCAL.size + name_size + extra_size
         mode = outside >> 16 if made >> 8 == 3 or stat.S_ISLNK(outside >> 16) else 0
-        shown = _decoded(name, flags)
-        yield Record(shown, flags | inside_flags, method, mode, crc, packed, size, offset, start)
+        text, bits = _decode(name, flags), flags | inside_flags
+        yield Record(text, bits, method, mode, crc, packed, size, offset, start)
 
 
-def place_of(file: BinaryIO) -> Place:
+def place_of(file: BinaryIO) -> ListPlace:
     """Where the list is, by the record at the end of the file. Raises BadArchive."""
     length = file.seek(0, 2)
-    tail_start = max(0, length - _END.size - _LONGEST_COMMENT)
+    tail_start = max(0, length - _END.size - _MAX_COMMENT)
     tail = read(file, tail_start, length - tail_start)
     at = tail.rfind(b"PK\x05\x06")
     while at >= 0:
         if at + _END.size <= len(tail):
             record = _END.unpack_from(tail, at)
             if at + _END.size + record[7] == len(tail):
-                return _checked(file, record, tail_start + at)
+                return _check_place(file, record, tail_start + at)
         at = tail.rfind(b"PK\x05\x06", 0, at)
     raise BadArchive(_NO_ZIP)
 
 
-def _checked(file: BinaryIO, record: tuple[int, ...], end: int) -> Place:
+def _check_place(file: BinaryIO, record: tuple[int, ...], end: int) -> ListPlace:
     _, disk, first_disk, _, count, size, start, _ = record
     if disk not in (0, _NO_16) or first_disk not in (0, _NO_16):
         raise BadArchive("a ZIP in several parts cannot be read; send it in one")
@@ -92,7 +92,7 @@ def _checked(file: BinaryIO, record: tuple[int, ...], end: int) -> Place:
         size, start, end = _place64(file, size, start, end)
     if start + size > end:
         raise BadArchive(_NO_ZIP)
-    return Place(start, size)
+    return ListPlace(start, size)
 
 
 def _place64(file: BinaryIO, size: int, start: int, end: int) -> tuple[int, int, int]:
@@ -108,7 +108,9 @@ def _place64(file: BinaryIO, size: int, start: int, end: int) -> tuple[int, int,
     return record[8], record[9], min(place, end)
 
 
-def _listed(file: BinaryIO, place: Place) -> Iterator[tuple[tuple[int, ...], bytes, bytes]]:
+def _raw_records(
+    file: BinaryIO, place: ListPlace
+) -> Iterator[tuple[tuple[int, ...], bytes, bytes]]:
     """The fixed part, the name and the extra part of each record of the list."""
     at, end = place.start, place.start + place.size
     while at < end:
@@ -125,7 +127,7 @@ def _listed(file: BinaryIO, place: Place) -> Iterator[tuple[tuple[int, ...], byt
 
 
 def _with_extra(extra: bytes, size: int, packed: int, offset: int) -> tuple[int, int, int]:
-    """Those of the three that did not fit into their fields stand in the extra part."""
+    """The three numbers, of which those too large for their fields are in the extra part."""
     numbers: Iterator[int] = iter(())
     at = 0
     while at + 4 <= len(extra):
@@ -145,7 +147,7 @@ def _with_extra(extra: bytes, size: int, packed: int, offset: int) -> tuple[int,
     return size, packed, offset
 
 
-def _decoded(name: bytes, flags: int) -> str:
+def _decode(name: bytes, flags: int) -> str:
     try:
         return name.decode("utf-8")  # many programs write it without saying so
     except UnicodeDecodeError:
@@ -153,7 +155,7 @@ def _decoded(name: bytes, flags: int) -> str:
 
 
 def read(file: BinaryIO, start: int, size: int) -> bytes:
-    """Exactly these bytes; raises BadArchive when the file has them not."""
+    """Exactly these bytes; raises BadArchive where the file does not have them."""
     try:
         file.seek(start)
         data = file.read(size)

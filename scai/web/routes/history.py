@@ -13,7 +13,7 @@ from flask import Blueprint, Response, current_app, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from scai.errors import BadRequest, ScaiError
-from scai.jobs.export import Asked, archive
+from scai.jobs.export import ExportItem, archive
 from scai.jobs.service import JobService
 from scai.settings import Settings
 from scai.web import answers, csrf, page
@@ -65,7 +65,7 @@ def _page(error: ScaiError | None = None) -> Response:
     )
 
 
-def _photos(text: str) -> list[Asked]:
+def _photos(text: str) -> list[ExportItem]:
     """The photos that a form names, each once. Raises BadRequest."""
     try:
         rows = json.loads(text)
@@ -79,11 +79,11 @@ def _photos(text: str) -> list[Asked]:
     return list({photo.task: photo for photo in photos}.values())
 
 
-def _photo(row: Any) -> Asked:
+def _photo(row: Any) -> ExportItem:
     fields = row if isinstance(row, dict) else {}
     texts = [fields.get(name, "") for name in ("kind", "task", "key", "name")]
     if not all(isinstance(text, str) and len(text) <= _MAX_CHARACTERS for text in texts):
         raise BadRequest("photos: expected short texts for kind, task, key and name of each")
     if not all(texts[:3]):
         raise BadRequest("photos: expected kind, task and key of each")
-    return Asked(*texts)
+    return ExportItem(*texts)
