@@ -123,11 +123,11 @@ def test_bad_data_gives_one_sentence_and_leaves_nothing(
 ) -> None:
     root = shapes(tmp_path / "data", 4)
     spoil(root)
-    with pytest.raises(click.ClickException) as told, open_files(root) as files:
+    with pytest.raises(click.ClickException) as error, open_files(root) as files:
         found = labelled_boxes.find(files, root, 0)
         scene_cache.fill(found.splits["train"], SIDE)
-    assert sentence in told.value.message and "\n" not in told.value.message
-    assert told.value.exit_code == 2
+    assert sentence in error.value.message and "\n" not in error.value.message
+    assert error.value.exit_code == 2
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_bad_data_gives_one_sentence_and_leaves_nothing(
         (["--images", "IS"], "--images goes with a COCO .json"),
     ],
 )
-def test_bad_wishes_give_one_sentence_and_exit_code_2(
+def test_bad_options_give_one_sentence_and_exit_code_2(
     tmp_path: Path, arguments: list[object], sentence: str
 ) -> None:
     root = shapes(tmp_path / "data", 3)
@@ -155,9 +155,9 @@ def test_bad_wishes_give_one_sentence_and_exit_code_2(
 
 def test_an_annotation_of_an_unknown_category_is_named(tmp_path: Path) -> None:
     notes = as_coco(shapes(tmp_path / "voc", 2), tmp_path / "voc" / "coco.json")
-    told = json.loads(notes.read_text())
-    told["annotations"][1] |= {"category_id": 99, "id": 5}
-    notes.write_text(json.dumps(told))
+    content = json.loads(notes.read_text())
+    content["annotations"][1] |= {"category_id": 99, "id": 5}
+    notes.write_text(json.dumps(content))
     code, text = run_command(
         "--data", notes, "--images", tmp_path / "voc", "--out", tmp_path / "out"
     )

@@ -166,9 +166,9 @@ def test_two_networks_answer_together(tmp_path: Path) -> None:
     whole = tf.keras.models.load_model(tmp_path / "both" / "both.keras", compile=False)
     some = np.random.default_rng(1).uniform(-1, 1, (1, 32, 32, 3)).astype(np.float32)
     members = [whole.get_layer(f"member_{n}") for n in range(2)]
-    told = np.mean([np.log(member(some)) for member in members], axis=0)
+    logits = np.mean([np.log(member(some)) for member in members], axis=0)
     answer = np.asarray(whole(some))
-    assert (answer.argmax(1) == told.argmax(1)).all()
+    assert (answer.argmax(1) == logits.argmax(1)).all()
     np.testing.assert_allclose(members[1](some), earlier(some), atol=1e-6)
     [got] = runners.litert(tmp_path / "both" / "both.tflite")(some)
     np.testing.assert_allclose(got, answer, atol=1e-4)

@@ -104,10 +104,10 @@ def test_what_is_no_base_is_one_sentence(flags, sentence: str, tmp_path: Path) -
     for name in ("labels.txt", "bad.pb", "bad.tflite", "bad.weights.h5"):
         (tmp_path / name).write_bytes(b"this is no model\n" * 9)
     (tmp_path / "empty").mkdir()
-    told = [word.format(here=tmp_path) for word in flags]
+    flags = [word.format(here=tmp_path) for word in flags]
     data = shapes(tmp_path / "data", count=4)
     done = CliRunner().invoke(
-        command.main, ["--image_dir", str(data), "--out", str(tmp_path / "out"), *told]
+        command.main, ["--image_dir", str(data), "--out", str(tmp_path / "out"), *flags]
     )
     assert done.exit_code == 2 and sentence in done.stderr, done.output
     assert done.stderr.startswith("Error: ") and len(done.stderr.splitlines()) == 1

@@ -34,14 +34,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_a_detector_finds_what_it_learned_and_says_so(trained: Path) -> None:
-    told = json.loads((trained / "out" / "card.json").read_text())
-    assert told["classes"] == ["disc", "square"] and told["metrics"]["mAP@0.5"] > 0.6
+    facts = json.loads((trained / "out" / "card.json").read_text())
+    assert facts["classes"] == ["disc", "square"] and facts["metrics"]["mAP@0.5"] > 0.6
     lines = (trained / "said.txt").read_text().splitlines()
-    assert ["mAP@0.5", str(told["metrics"]["mAP@0.5"])] in [line.split() for line in lines]
-    assert "--how_many_training_steps 120" in told["trained_with"]
-    assert "--images" not in told["trained_with"] and str(trained) not in told["trained_with"]
+    assert ["mAP@0.5", str(facts["metrics"]["mAP@0.5"])] in [line.split() for line in lines]
+    assert "--how_many_training_steps 120" in facts["trained_with"]
+    assert "--images" not in facts["trained_with"] and str(trained) not in facts["trained_with"]
     installed = trained / "usr" / "models" / "shapes"
-    assert {p.name for p in installed.iterdir()} == set(told["files"]) | {"card.json", "card.md"}
+    assert {p.name for p in installed.iterdir()} == set(facts["files"]) | {"card.json", "card.md"}
     for name in ("curves", "classes", "precision-recall", "examples"):
         assert (trained / "out" / f"{name}.png").stat().st_size > 1000
     assert not (installed / "examples.png").exists()  # it shows people's own pictures
