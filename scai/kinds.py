@@ -52,11 +52,11 @@ class Words:
 
     def to_dict(self, say: Callable[[str], str]) -> dict[str, str]:
         """The sentences by name; `say` translates one, of a singular and a plural the plural."""
-        found = {name: say(sentence) for name, sentence in asdict(self).items() if name not in _ONE}
+        words = {name: say(sentence) for name, sentence in asdict(self).items() if name not in _ONE}
         for one, many in _ONE.items():
             plural: str = getattr(self, many)
-            found[one] = getattr(self, one) if found[many] == plural else found[many]
-        return found
+            words[one] = getattr(self, one) if words[many] == plural else words[many]
+        return words
 
 
 @dataclass(frozen=True)
@@ -149,14 +149,14 @@ class Kind:
 
     def sentences(self) -> set[str]:
         """Every sentence of `to_dict`, in English: what a catalogue translates."""
-        found: set[str] = set()
+        sentences: set[str] = set()
 
         def note(sentence: str) -> str:
-            found.add(sentence)
+            sentences.add(sentence)
             return sentence
 
         self.to_dict(note)
-        return found - {""}
+        return sentences - {""}
 
 
 def _addresses(kind: Kind) -> tuple[str | None, ...]:
@@ -175,7 +175,7 @@ def load(further: str | Path = "") -> Mapping[str, Kind]:
 @cache
 def _load(further: Path | None) -> Mapping[str, Kind]:
     folders = [FOLDER] if further in (None, FOLDER) else [FOLDER, further]
-    found: dict[str, Kind] = {}
+    kinds: dict[str, Kind] = {}
     owners: dict[str, str] = {}
     for folder in folders:
         if not folder.is_dir():
@@ -186,8 +186,8 @@ def _load(further: Path | None) -> Mapping[str, Kind]:
                 other = owners.setdefault(key, str(file))
                 if other != str(file):
                     raise ConfigError(f"{file}: {key!r} belongs to the kind of {other} already")
-            found[kind.name] = kind
-    return found
+            kinds[kind.name] = kind
+    return kinds
 
 
 def read(file: Path) -> Kind:
@@ -204,14 +204,14 @@ def read(file: Path) -> Kind:
 
 
 class _Table:
-    """The content of a kind's file, taken out key by key; what is left over is unknown."""
+    """The content of a kind's file. Keys are removed as they are read; the rest are unknown."""
 
     def __init__(self, file: Path, table: dict[str, Any]) -> None:
         self._file = file
         self._table = table
 
     def kind(self) -> Kind:
-        """The kind, with what the file leaves out filled in."""
+        """The kind, with defaults for the keys that the file lacks."""
         name = self._file.stem
         title = self._text("title")
         shape = self._table.pop("shape", "")
@@ -249,16 +249,16 @@ class _Table:
 
     def _addresses(self, slug: str, draws: bool) -> dict[str, Any]:
         upload = f"/{slug}"
-        found = {"upload": upload, "result": f"{upload}/result", "input": f"{upload}/result/input"}
+        paths = {"upload": upload, "result": f"{upload}/result", "input": f"{upload}/result/input"}
         if draws:
-            found["output"] = f"{upload}/result/output"
-        given = self._table.pop("addresses", {})
-        self._check("addresses", isinstance(given, dict), "a table", given)
-        for key, address in given.items():
-            self._check(f"[addresses] {key}", key in found, " or ".join(found), key)
+            paths["output"] = f"{upload}/result/output"
+        own = self._table.pop("addresses", {})
+        self._check("addresses", isinstance(own, dict), "a table", own)
+        for key, address in own.items():
+            self._check(f"[addresses] {key}", key in paths, " or ".join(paths), key)
             sound = isinstance(address, str) and _ADDRESS.fullmatch(address)
             self._check(f"[addresses] {key}", bool(sound), "a path such as /toy/result", address)
-        return {"output": None, **found, **given}
+        return {"output": None, **paths, **own}
 
     def _samples(self) -> tuple[Sample, ...]:
         rows = self._table.pop("samples", [])
@@ -272,14 +272,14 @@ class _Table:
         self, key: str, table: object, target: Any, *, complete: bool = True
     ) -> dict[str, str]:
         """The texts of a table whose keys are fields of `target`: all of them, if `complete`."""
-        known = [each.name for each in fields(target)]
+        names = [each.name for each in fields(target)]
         self._check(key, isinstance(table, dict), "a table", table)
         assert isinstance(table, dict)
         for name, value in table.items():
-            self._check(f"[{key}] {name}", name in known, f"one of {', '.join(known)}", name)
+            self._check(f"[{key}] {name}", name in names, f"one of {', '.join(names)}", name)
             self._check(f"[{key}] {name}", isinstance(value, str), "a text", value)
         if complete:
-            self._check(key, set(table) == set(known), " and ".join(known), sorted(table))
+            self._check(key, set(table) == set(names), " and ".join(names), sorted(table))
         return table
 
     def _text(self, key: str, default: str = "") -> str:

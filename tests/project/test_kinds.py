@@ -10,6 +10,7 @@ from support.inprocess import Site
 from scai import kinds
 from scai.errors import ConfigError
 from scai.jobs import inputs
+from scai.settings import Settings
 from scai.worker import decoding
 
 SMALL = 'title = "Toy"\nshape = "labels"\n'
@@ -120,3 +121,28 @@ def test_pages_are_given_the_kinds_in_the_language_of_their_reader(site: Site) -
     chinese = told["zh-Hant"]["object_detection"]
     assert (chinese["one"], chinese["many"]) == ("{n} 個物件", "{n} 個物件")
     assert chinese["upload"] == detect["upload"] and chinese["title"] != detect["title"]
+
+
+OWN = [
+    ('pool = "ic_workers"', "expected a setting that is a path, got 'ic_workers'"),
+    ('models = "nothing"', "expected a setting that is a path, got 'nothing'"),
+    ('workers = "icconfig"', "expected a setting that is a whole number, got 'icconfig'"),
+    ('pool = "icpoolpath"', "image_classification and toy: expected two queue folders, got one"),
+]
+
+
+@pytest.mark.parametrize(("line", "sentence"), OWN)
+def test_a_kind_names_settings_that_fit_and_shares_no_queue(
+    tmp_path: Path, line: str, sentence: str
+) -> None:
+    describe(tmp_path, f"{SMALL}[settings]\n{line}\n")
+    with pytest.raises(ConfigError, match=sentence):
+        Settings(workerspath=str(tmp_path))
+
+
+def test_a_kind_may_take_its_values_from_settings(tmp_path: Path) -> None:
+    describe(tmp_path, f'{SMALL}[settings]\nmodels = "icconfig"\nworkers = "od_workers"\n')
+    settings = Settings(workerspath=str(tmp_path), od_workers=3)
+    assert settings.models_file("toy") == settings.icconfig
+    assert settings.worker_count("toy") == 3
+    assert settings.pool("toy") == settings.icpoolpath.parent / "toy"
