@@ -119,7 +119,7 @@ def test_a_dropped_folder_is_walked_to_its_end(page: Any) -> None:
     """The browser gives a folder's content in parts; here by an object of the same shape."""
     names = page.evaluate(
         """async () => {
-          const url = document.querySelector('link[href$="batch/sources.js"]').href;
+          const url = document.querySelector('link[href$="batch/files.js"]').href;
           const { fromDrop } = await import(url);
           const file = (path) => ({ isFile: true, fullPath: path,
             file: (done) => done(new File(["x"], path.split("/").pop())) });

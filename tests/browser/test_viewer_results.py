@@ -77,7 +77,7 @@ def test_older_answers_are_shown_from_what_they_have(bare: Any) -> None:
     old = {"state": "complete", "result": json.dumps({"daisy": "97.3%", "roses": "1.2%"})}
     show(bare, IC.name, old)
     expect(bare.locator(".view-bar .percent")).to_have_text(["97.3%", "1.2%"])
-    assert call(bare, "summaryOf", IC.name, old) == "daisy, 97.3%"
+    assert call(bare, "summaryOf", old) == "daisy, 97.3%"
     for broken in ("", "no JSON", None):
         show(bare, IC.name, {"state": "complete", "result": broken})
         expect(bare.get_by_role("heading", name="Nothing found")).to_be_visible()
@@ -102,33 +102,39 @@ def test_a_failure_says_why_and_what_to_do(
     expect(problem).to_contain_text(f"the reason {HOSTILE}")
     expect(problem.locator("p")).to_have_count(3)
     expect(bare.get_by_role("button", name="Table, CSV")).to_have_count(0)
-    assert call(bare, "summaryOf", OD.name, answer) == "Failed"
+    assert call(bare, "summaryOf", answer) == "Failed"
     accessible(bare)
 
 
 def test_summaries_are_one_line(bare: Any) -> None:
     def words(*labels: str) -> Any:
         rows = [found(label, 0.9, 0, 0, 9, 9) for label in labels]
-        return call(bare, "summaryOf", OD.name, detection(*rows))
+        return call(bare, "summaryOf", detection(*rows))
 
     assert words("7", "3", "7") == "3 objects: 7 ×2, 3"
     assert words("7") == "1 object: 7"
     assert words() == "Nothing found"
     assert words(*"abcde") == "5 objects: a, b, c, …"
     assert words(HOSTILE, "{next}") == f"2 objects: {HOSTILE}, {{next}}"
-    assert call(bare, "summaryOf", IC.name, {"state": "processing"}) == "Not finished yet"
-    assert call(
-        bare, "summaryOf", OD.name, {"state": "complete", "result_image": "output.png"}
-    ) == ("See the annotated picture")
+    assert call(bare, "summaryOf", {"state": "processing"}) == "Not finished yet"
+    unlisted = {"state": "complete", "result_image": "output.png"}
+    assert call(bare, "summaryOf", unlisted) == "See the annotated picture"
+
+
+def test_a_result_is_shown_by_what_it_holds_and_not_by_its_kind(bare: Any) -> None:
+    show(bare, OD.name, classification(("tabby", 0.9)))
+    expect(bare.locator(".view-bar")).to_have_count(1)
+    show(bare, IC.name, detection(*FOUR))
+    expect(bare.locator(".view-row")).to_have_count(4)
 
 
 def test_labels_are_counted(bare: Any) -> None:
-    assert call(bare, "labelsOf", OD.name, detection(*FOUR)) == [
+    assert call(bare, "labelsOf", detection(*FOUR)) == [
         {"label": "cat", "score": 0.9, "count": 2},
         {"label": "dog", "score": 0.8, "count": 1},
         {"label": "bird", "score": 0.45, "count": 1},
     ]
-    assert call(bare, "labelsOf", IC.name, {"state": "failure"}) == []
+    assert call(bare, "labelsOf", {"state": "failure"}) == []
 
 
 def test_tables_are_read_by_programs_and_run_by_none(bare: Any) -> None:
@@ -146,7 +152,7 @@ def test_tables_are_read_by_programs_and_run_by_none(bare: Any) -> None:
         "'q",
     ]
     rows = [found(label, 0.5, -3.5, 0, 10, 20) for label in labels]
-    given = {"kind": OD.name, "answer": detection(*rows), "name": "=cmd.png"}
+    given = {"answer": detection(*rows), "name": "=cmd.png"}
     text = call(bare, "csvOf", call(bare, "csvRows", given))
     table = list(csv.DictReader(io.StringIO(text, newline="")))
     assert [row["label"] for row in table] == [
@@ -162,9 +168,7 @@ def test_tables_are_read_by_programs_and_run_by_none(bare: Any) -> None:
         "10",
         "20",
     ]
-    named = call(
-        bare, "csvRows", {"kind": IC.name, "answer": classification(("a", 0.25)), "name": "b"}
-    )
+    named = call(bare, "csvRows", {"answer": classification(("a", 0.25)), "name": "b"})
     assert call(bare, "csvOf", named) == (
         "file,label,score,x_min,y_min,x_max,y_max\r\nb,a,0.25,,,,\r\n"
     )

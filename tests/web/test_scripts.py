@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.inprocess import Site
 
+from scai import kinds
 from scai.settings import ROOT
 from scai.web import scripts
 
@@ -62,7 +63,7 @@ def test_a_page_preloads_what_its_script_imports_and_nothing_else(site: Site, pa
 
 def test_the_large_parts_of_the_home_page_are_loaded_on_demand() -> None:
     first = scripts.modules_of(STATIC, "js/pages/home.js")
-    late = {f"js/pages/home/{name}.js" for name in ("workspace", "desk", "camera", "pad")}
+    late = {f"js/pages/home/{name}.js" for name in ("workspace", "upload", "camera", "pad")}
     assert late | {"js/viewer/viewer.js"} <= MODULES
     assert not (late | {"js/viewer/viewer.js"}) & set(first)
 
@@ -96,3 +97,12 @@ def test_imports_go_from_pages_to_the_viewer_to_what_all_share() -> None:
         others += [(folder / path).resolve().relative_to(STATIC).as_posix() for path in lazy]
         wrong += [f"{name} -> {other}" for other in others if not other.startswith(tuple(allowed))]
     assert wrong == []
+
+
+def test_no_script_and_no_template_spells_out_a_kind_or_its_addresses() -> None:
+    words = set()
+    for kind in kinds.load().values():
+        words |= {kind.name, *filter(None, (kind.upload, kind.result, kind.input, kind.output))}
+    files = [*(STATIC / "js").rglob("*.js"), *(ROOT / "templates").rglob("*.html")]
+    texts = {file.relative_to(ROOT).as_posix(): file.read_text() for file in files}
+    assert [(name, word) for name, text in texts.items() for word in words if word in text] == []

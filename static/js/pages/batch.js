@@ -1,50 +1,61 @@
-// The page of batches: a form that starts one, the list of those there were, and one on display.
+// The page of batches: a form that starts one, the list of this browser's batches, and one to see.
 
-import { el, withQuery } from "../shared/dom.js";
+/** @import { Selection } from "./batch/files.js" */
+/** @import { OwnBatch } from "./batch/own_batches.js" */
+
+import { el, find, withQuery } from "../shared/dom.js";
 import { moment, number, t, tn } from "../shared/i18n.js";
-import { Problem, showProblem } from "../shared/problem.js";
+import { asProblem, showProblem } from "../shared/problem.js";
+import { confirmDelete } from "./batch/confirm.js";
 import { Intake, nameOf } from "./batch/intake.js";
-import { create } from "./batch/sending.js";
-import { sure } from "./batch/sure.js";
-import { removeBatch, View } from "./batch/view.js";
-import * as yours from "./batch/yours.js";
+import * as ownBatches from "./batch/own_batches.js";
+import { removeBatch } from "./batch/removal.js";
+import { create } from "./batch/upload.js";
+import { View } from "./batch/view.js";
 
-const page = document.getElementById("page");
-const limits = JSON.parse(page.dataset.limits);
+const page = find("#page");
+const { address = "", api = "", viewer = "" } = page.dataset;
+const limits = JSON.parse(page.dataset.limits ?? "{}");
 document.documentElement.classList.add("js");
 
+/** @param {{ id: string, key: string, name?: string }} batch */
 function open(batch) {
   const view = new View(batch, page);
   view.start();
   return view;
 }
 
-async function begin(chosen, fields) {
-  intake.busy(true);
+/**
+ * @param {Selection} selection
+ * @param {Record<string, string>} fields
+ */
+async function begin(selection, fields) {
+  intake.setBusy(true);
   try {
-    const { id, key } = await create(page.dataset.api, fields, new AbortController().signal);
-    const name = nameOf(chosen);
-    const counts = { all: chosen.photos.length };
-    yours.add({ id, key, name, kind: fields.kind, time: Date.now(), counts, state: "open" });
-    history.pushState(null, "", withQuery(page.dataset.address, { id, key }));
-    if (!document.querySelector(`link[href="${page.dataset.viewer}"]`)) {
-      document.head.append(el("link", { rel: "stylesheet", href: page.dataset.viewer }));
+    const { id, key } = await create(api, fields, new AbortController().signal);
+    const name = nameOf(selection);
+    const counts = { all: selection.photos.length };
+    ownBatches.add({ id, key, name, kind: fields.kind, time: Date.now(), counts, state: "open" });
+    history.pushState(null, "", withQuery(address, { id, key }));
+    if (!document.querySelector(`link[href="${viewer}"]`)) {
+      document.head.append(el("link", { rel: "stylesheet", href: viewer }));
     }
     const view = open({ id, key, name });
-    document.getElementById("batch-title").focus();
+    find("#batch-title").focus();
     window.scrollTo(0, 0);
-    view.send(chosen);
+    view.send(selection);
   } catch (error) {
-    if (!(error instanceof Problem)) console.error(error);
-    const problem = error instanceof Problem ? error : new Problem("unknown");
-    showProblem(document.getElementById("intake-problem"), problem, limits);
+    showProblem(find("#intake-problem"), asProblem(error), limits);
   } finally {
-    intake.busy(false);
+    intake.setBusy(false);
   }
 }
 
-function line({ id, key, name, time, counts = {}, state }) {
-  const link = el("a", { href: withQuery(page.dataset.address, { id, key }), className: "yours-name" }, name || t("Batch"));
+/** @param {OwnBatch} batch */
+function row({ id, key, name, time, counts = {}, state }) {
+  const title = name || t("Batch");
+  const href = withQuery(address, { id, key });
+  const link = el("a", { href, className: "yours-name" }, title);
   const { all = 0, complete = 0 } = counts;
   const words = [
     moment(time),
@@ -52,22 +63,23 @@ function line({ id, key, name, time, counts = {}, state }) {
       ? tn(all, "{n} photo", "{n} photos")
       : t("{done} of {all} when last seen", { done: number(complete), all: number(all) }),
   ];
-  const away = el("button", { type: "button", className: "button" }, t("Delete"));
-  away.setAttribute("aria-label", t("Delete {name}", { name: name || t("Batch") }));
+  const button = el("button", { type: "button", className: "button" }, t("Delete"));
+  button.setAttribute("aria-label", t("Delete {name}", { name: title }));
   const trouble = el("span", { className: "small yours-trouble", role: "status" });
-  away.addEventListener("click", async () => {
-    const answer = await sure(name || t("Batch"), { fromList: true });
-    if (answer === "list") yours.remove(id);
-    else if (answer === "delete") trouble.textContent = await removeBatch(page.dataset.api, { id, key });
+  button.addEventListener("click", async () => {
+    const answer = await confirmDelete(title, { fromList: true });
+    if (answer === "list") ownBatches.remove(id);
+    else if (answer === "delete") trouble.textContent = await removeBatch(api, { id, key });
     if (answer && !trouble.textContent) list();
   });
-  return el("li", {}, el("div", {}, link, el("p", { className: "small quiet" }, words.join(" · ")), trouble), away);
+  const facts = el("p", { className: "small quiet" }, words.join(" · "));
+  return el("li", {}, el("div", {}, link, facts, trouble), button);
 }
 
 function list() {
-  const batches = yours.all();
-  document.getElementById("yours").replaceChildren(...batches.map(line));
-  document.getElementById("yours-empty").hidden = batches.length > 0;
+  const batches = ownBatches.all();
+  find("#yours").replaceChildren(...batches.map(row));
+  find("#yours-empty").hidden = batches.length > 0;
 }
 
 const intake = new Intake(limits, begin);
@@ -75,8 +87,8 @@ list();
 window.addEventListener("popstate", () => location.reload());
 window.addEventListener("storage", list);
 
-if (page.dataset.batch) {
-  const id = page.dataset.batch;
+const id = page.dataset.batch;
+if (id) {
   const key = new URLSearchParams(location.search).get("key") ?? "";
-  open({ id, key, name: yours.find(id)?.name ?? "" });
+  open({ id, key, name: ownBatches.get(id)?.name ?? "" });
 }

@@ -1,17 +1,17 @@
 // The home page: its cards, what a reload left behind, and what belongs to no card alone.
 
+import { find, findAll } from "../shared/dom.js";
 import { Card } from "./home/card.js";
-import { kept } from "./home/kept.js";
+import { read } from "./home/tab_state.js";
 
-const { maxBytes, maxMb, maxMegapixels, formats } = document.querySelector(".cards").dataset;
+const { maxBytes, maxMb, maxMegapixels, formats } = find(".cards").dataset;
 const limits = { bytes: Number(maxBytes), mb: maxMb, megapixels: maxMegapixels, formats };
 
-const before = kept();
+const before = read();
+/** @type {Card[]} */
 const cards = [];
-const all = () => cards.flatMap(({ photos }) => photos);
-for (const section of document.querySelectorAll(".card")) {
-  cards.push(new Card(section, limits, all));
-}
+const allPhotos = () => cards.flatMap(({ photos }) => photos);
+for (const section of findAll(".card")) cards.push(new Card(section, limits, allPhotos));
 document.documentElement.classList.add("js");
 
 for (const card of cards) {
@@ -28,7 +28,7 @@ for (const card of cards) {
   }
 }
 window.addEventListener("paste", (event) => {
-  const files = event.clipboardData?.files ?? [];
+  const files = [...(event.clipboardData?.files ?? [])];
   if (files.length === 0) return;
   event.preventDefault();
   latest.take(files, { now: true });
@@ -36,10 +36,7 @@ window.addEventListener("paste", (event) => {
 });
 
 // A photo dropped beside a card must not replace the page.
-for (const event of ["dragover", "drop"]) {
-  window.addEventListener(event, (dropped) => dropped.preventDefault());
-}
+window.addEventListener("dragover", (event) => event.preventDefault());
+window.addEventListener("drop", (event) => event.preventDefault());
 
-for (const origin of document.querySelectorAll("[data-origin]")) {
-  origin.textContent = location.origin;
-}
+for (const origin of findAll("[data-origin]")) origin.textContent = location.origin;

@@ -1,5 +1,6 @@
 // A photo that was removed by its page's form leaves this browser's list, too.
 
+import { find } from "../shared/dom.js";
 import { remove } from "../shared/store.js";
 
-remove(document.querySelector("#removed").dataset.task);
+remove(find("#removed").dataset.task ?? "");

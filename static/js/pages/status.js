@@ -1,24 +1,27 @@
-// The status page: what the server has rendered is kept up to date, minute by minute readable.
+// The status page: what the server has rendered is updated in place, readable minute by minute.
 
+import { find, findAll } from "../shared/dom.js";
 import { lang, t } from "../shared/i18n.js";
-import { keepFresh } from "./status/live.js";
 import { morph } from "./status/morph.js";
 import { Plots } from "./status/plots.js";
+import { keepFresh } from "./status/refresh.js";
 
-const figures = document.getElementById("figures");
-const asOf = document.getElementById("as-of");
-const away = document.getElementById("away");
-const pause = document.getElementById("pause");
+const figures = find("#figures");
+const asOf = find("#as-of", document, HTMLTimeElement);
+const away = find("#away");
+const pause = find("#pause");
 const root = document.documentElement;
+/** @type {Map<HTMLElement, Plots>} */
 const plots = new Map();
 
 /** Give every chart that is new its cursor, and show the time of the figures. */
 function dress() {
-  const shown = new Set(figures.querySelectorAll(".plots"));
-  for (const node of plots.keys()) if (!shown.has(node)) plots.delete(node);
-  for (const node of shown) {
-    if (!plots.has(node)) plots.set(node, new Plots(node));
-    plots.get(node).say();
+  const nodes = new Set(findAll(".plots", figures));
+  for (const node of plots.keys()) if (!nodes.has(node)) plots.delete(node);
+  for (const node of nodes) {
+    const chart = plots.get(node) ?? new Plots(node);
+    plots.set(node, chart);
+    chart.showSentence();
   }
   const moment = new Date(1000 * Number(figures.dataset.time));
   asOf.dateTime = moment.toISOString();
@@ -27,11 +30,11 @@ function dress() {
 
 const live = keepFresh(location.href.split("#")[0], {
   onFresh(text) {
-    const fresh = new DOMParser().parseFromString(text, "text/html");
-    const figuresNow = fresh.getElementById("figures");
-    if (figuresNow === null) return false;
-    morph(figures, figuresNow);
-    document.title = fresh.title;
+    const page = new DOMParser().parseFromString(text, "text/html");
+    const fresh = page.getElementById("figures");
+    if (fresh === null) return false;
+    morph(figures, fresh);
+    document.title = page.title;
     away.textContent = "";
     root.dataset.live = root.dataset.live === "fresh" ? "on" : "fresh";
     dress();

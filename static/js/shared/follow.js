@@ -1,33 +1,53 @@
-// What becomes of photos: one stream of the server's events for all that are in hand.
+// The way of photos to their results: one stream of the server's events for all of a page.
 //
 // Where streams are refused or held back (a proxy, a busy server), each photo is asked for by
 // itself instead, and a stream is tried again later. Nothing is lost between two streams: each one
-// begins with how things are. A page that nobody sees only glances now and then, for a browser has
+// begins with how things are. A page in the background only looks now and then, for a browser has
 // six connections to a server, and many tabs may be open.
 
-import { follow as ask } from "./api.js";
+/** @import { Answer, Listeners } from "./api.js" */
+
+import { backoff, poll } from "./api.js";
 import { address } from "./kinds.js";
 import { problemOf } from "./problem.js";
 
-const MOST = 48; // photos in one stream; the server takes 64
-const OLDEST = 32; // of them, those in hand for longest; the others take turns
+const MAX_STREAMED = 48; // photos in one stream; the server takes 64
+const OLDEST = 32; // of them, those followed for longest; the others take turns
 const TURN = 3000; // ms of such a turn
-const TOGETHER = 300; // ms between two streams, while photos come and go
+const GATHER = 300; // ms between two streams, while photos come and go
 const SILENCE = 10000; // ms without a word, though the server gives a sign of life every second
 const REFUSAL = 20000; // ms until a stream is tried again after one was refused
-const GLANCE = 1000; // ms of a stream of a page that nobody sees
+const GLANCE = 1000; // ms of a stream of a page in the background
 const REST = 5000; // ms between two of them
-const LONGEST_PAUSE = 15000; // ms between two attempts while the connection is lost
 
-const inHand = new Set();
+/**
+ * One photo that is followed. `seenAt` is when a stream last carried it, `polling` stops the
+ * requests that stand in for a stream.
+ *
+ * @typedef {object} Follower
+ * @property {string} kind
+ * @property {string} task
+ * @property {string} key
+ * @property {Listeners["onState"]} onState
+ * @property {Listeners["onTrouble"]} onTrouble
+ * @property {number} seenAt
+ * @property {AbortController | null} polling
+ * @property {(answer: Answer) => void} done
+ * @property {(problem: unknown) => void} fail
+ */
+
+/** @type {Set<Follower>} */
+const followers = new Set();
+/** @type {EventSource | null} */
 let source = null;
-let carried = new Set(); // the tasks in the open stream
+let streamed = new Set(); // the tasks in the open stream
 let openedAt = -Infinity;
 let heardAt = 0; // 0: the open stream has not said anything yet
 let refusedUntil = 0;
 let restingUntil = 0;
 let failures = 0;
-let timer = null;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let timer;
 let timerAt = Infinity;
 
 const nothing = () => {};
@@ -35,13 +55,25 @@ const nothing = () => {};
 /**
  * Follow one photo until its recognition is over.
  *
- * Resolves to the result, a document of state "complete"; rejects with a Problem. `onState(state,
- * place)` follows the server: "initialization" with how many wait before it (null: not known), then
- * "processing". `onTrouble()` is told of each lost connection; an `onState` says that it is back.
+ * Resolves to the result, a document of state "complete"; rejects with a Problem. `onState` gets
+ * "initialization" with the number of photos before this one (null: not known), then "processing".
+ * After an `onTrouble` the next `onState` says that the connection is back.
+ *
+ * @param {{ kind: string, task: string, key: string }} photo
+ * @param {Partial<Listeners> & { signal?: AbortSignal }} [options]
+ * @returns {Promise<Answer>}
  */
 export function follow({ kind, task, key }, { signal, onState = nothing, onTrouble = nothing } = {}) {
   return new Promise((resolve, reject) => {
-    const stop = () => one.end(reject, signal.reason);
+    const end = (/** @type {() => void} */ settle) => {
+      if (!followers.delete(one)) return;
+      signal?.removeEventListener("abort", stop);
+      one.polling?.abort();
+      settle();
+      plan(GATHER);
+    };
+    const stop = () => end(() => reject(signal?.reason));
+    /** @type {Follower} */
     const one = {
       kind,
       task,
@@ -50,30 +82,25 @@ export function follow({ kind, task, key }, { signal, onState = nothing, onTroub
       onTrouble,
       seenAt: 0,
       polling: null,
-      end(settle, value) {
-        if (!inHand.delete(one)) return;
-        signal?.removeEventListener("abort", stop);
-        one.polling?.abort();
-        settle(value);
-        plan(TOGETHER);
-      },
       done: (answer) =>
-        answer.state === "complete"
-          ? one.end(resolve, answer)
-          : one.end(reject, problemOf(500, answer)),
-      fail: (problem) => one.end(reject, problem),
+        end(() => (answer.state === "complete" ? resolve(answer) : reject(problemOf(500, answer)))),
+      fail: (problem) => end(() => reject(problem)),
     };
     if (signal?.aborted) {
       reject(signal.reason);
       return;
     }
     signal?.addEventListener("abort", stop);
-    inHand.add(one);
-    plan(Math.max(20, openedAt + TOGETHER - performance.now()));
+    followers.add(one);
+    plan(Math.max(20, openedAt + GATHER - performance.now()));
   });
 }
 
-/** Look in `ms` at what is to be done, or earlier if that was planned. */
+/**
+ * Look at what is to be done in `ms`, or earlier if that was planned.
+ *
+ * @param {number} ms
+ */
 function plan(ms) {
   const at = performance.now() + ms;
   if (at >= timerAt) return;
@@ -84,19 +111,19 @@ function plan(ms) {
 
 function act() {
   timerAt = Infinity;
-  if (inHand.size === 0) {
+  if (followers.size === 0) {
     close();
     return;
   }
   const now = performance.now();
   if (now < refusedUntil) {
-    for (const one of inHand) poll(one);
+    for (const one of followers) pollFor(one);
     plan(refusedUntil - now);
     return;
   }
   if (source && now - Math.max(heardAt, openedAt) > SILENCE) {
-    if (heardAt) lost();
-    else refused();
+    if (heardAt) onLost();
+    else onRefused();
     return;
   }
   if (document.hidden) {
@@ -107,7 +134,11 @@ function act() {
   plan(TURN);
 }
 
-/** In a page that nobody sees: one look at how things are, then a rest without a connection. */
+/**
+ * In a page in the background: look once at how things are, then rest without a connection.
+ *
+ * @param {number} now
+ */
 function glance(now) {
   if (source && heardAt && now - openedAt >= GLANCE) {
     close();
@@ -118,97 +149,114 @@ function glance(now) {
   plan(source ? GLANCE : restingUntil - now);
 }
 
-/** Whether the open stream should make room for photos that it does not carry. */
+/**
+ * Whether the open stream should make room for photos that it does not carry.
+ *
+ * @param {number} now
+ */
 function isStale(now) {
-  const all = [...inHand];
-  if (all.every((one) => carried.has(one.task))) return false;
-  if (carried.size < MOST) return true;
-  const left = all.filter((one) => carried.has(one.task)).length;
-  return left <= MOST / 2 || now - openedAt >= TURN;
+  const all = [...followers];
+  if (all.every((one) => streamed.has(one.task))) return false;
+  if (streamed.size < MAX_STREAMED) return true;
+  const left = all.filter((one) => streamed.has(one.task)).length;
+  return left <= MAX_STREAMED / 2 || now - openedAt >= TURN;
 }
 
-/** The photos of the next stream: the oldest, and of the others those not seen for longest. */
-function chosen() {
-  const all = [...inHand];
-  if (all.length <= MOST) return all;
+/** The photos of the next stream: the oldest, and of the others those seen longest ago. */
+function nextPhotos() {
+  const all = [...followers];
+  if (all.length <= MAX_STREAMED) return all;
   const others = all.slice(OLDEST).sort((a, b) => a.seenAt - b.seenAt);
-  return [...all.slice(0, OLDEST), ...others.slice(0, MOST - OLDEST)];
+  return [...all.slice(0, OLDEST), ...others.slice(0, MAX_STREAMED - OLDEST)];
 }
 
+/** @param {number} now */
 function open(now) {
   close();
-  const ones = chosen();
-  const pairs = ones.flatMap(({ task, key }) => [["task", task], ["key", key]]);
-  for (const one of ones) one.seenAt = now;
-  carried = new Set(ones.map((one) => one.task));
+  const photos = nextPhotos();
+  const query = new URLSearchParams();
+  for (const one of photos) {
+    one.seenAt = now;
+    query.append("task", one.task);
+    query.append("key", one.key);
+  }
+  streamed = new Set(photos.map((one) => one.task));
   openedAt = now;
   heardAt = 0;
-  source = new EventSource(`/events?${new URLSearchParams(pairs)}`);
-  const tellers = {
-    state: ({ task, state, place }) => each(task, (one) => one.onState(state, place)),
-    result: ({ task, ...answer }) => each(task, (one) => one.done(answer)),
-    gone: ({ task, ...error }) => each(task, (one) => one.fail(problemOf(404, error))),
-    beat: nothing,
-    end: close,
-  };
-  for (const [name, tell] of Object.entries(tellers)) {
-    source.addEventListener(name, (event) => {
-      if (event.target !== source) return;
-      heard();
-      tell(JSON.parse(event.data));
+  const stream = new EventSource(`/events?${query}`);
+  source = stream;
+  for (const [name, react] of Object.entries(ON_EVENT)) {
+    stream.addEventListener(name, (event) => {
+      if (stream !== source) return;
+      onHeard();
+      react(JSON.parse(event.data));
     });
   }
-  source.onerror = (event) => {
-    if (event.target !== source) return;
-    if (source.readyState === EventSource.CLOSED) refused();
-    else lost();
+  stream.onerror = () => {
+    if (stream !== source) return;
+    if (stream.readyState === EventSource.CLOSED) onRefused();
+    else onLost();
   };
 }
+
+/** @type {Record<string, (data: any) => void>} */
+const ON_EVENT = {
+  state: ({ task, state, place }) => each(task, (one) => one.onState(state, place)),
+  result: ({ task, ...answer }) => each(task, (one) => one.done(answer)),
+  gone: ({ task, ...error }) => each(task, (one) => one.fail(problemOf(404, error))),
+  beat: nothing,
+  end: close,
+};
 
 function close() {
   source?.close();
   source = null;
-  carried = new Set();
+  streamed = new Set();
 }
 
-function each(task, tell) {
-  for (const one of [...inHand].filter((one) => one.task === task)) tell(one);
+/**
+ * @param {string} task
+ * @param {(one: Follower) => void} react
+ */
+function each(task, react) {
+  // A copy, for a photo that is done leaves the set.
+  for (const one of [...followers]) if (one.task === task) react(one);
 }
 
-/** A stream works: no need to ask for each photo that it carries. */
-function heard() {
+/** The stream works: no need to ask for each photo that it carries. */
+function onHeard() {
   heardAt = performance.now();
-  for (const one of inHand) {
+  for (const one of followers) {
     one.polling?.abort();
     one.polling = null;
   }
 }
 
 /** The connection ended: the server's time for one stream is over, or it is away. */
-function lost() {
+function onLost() {
   const now = performance.now();
   const wasGood = heardAt > 0 && now - openedAt > 2000;
   const silent = heardAt === 0;
   close();
   failures = wasGood ? 0 : failures + 1;
-  if (silent) for (const one of inHand) one.onTrouble();
-  const rest = failures ? Math.min(LONGEST_PAUSE, 500 * 2 ** failures) : 200;
-  plan(rest * (0.75 + Math.random() / 4));
+  if (silent) for (const one of followers) one.onTrouble();
+  plan(failures ? backoff(failures) : 200);
 }
 
-/** The server, or something on the way to it, wants no stream. */
-function refused() {
+/** The server, or something on the way to it, accepts no stream. */
+function onRefused() {
   close();
   refusedUntil = performance.now() + REFUSAL;
   plan(0);
 }
 
-async function poll(one) {
+/** @param {Follower} one */
+async function pollFor(one) {
   if (one.polling) return;
   const { signal } = (one.polling = new AbortController());
   const { onState, onTrouble } = one;
   try {
-    one.done(await ask(address(one.kind, "result", one), { signal, onState, onTrouble }));
+    one.done(await poll(address(one.kind, "result", one), { signal, onState, onTrouble }));
   } catch (problem) {
     if (!signal.aborted) one.fail(problem);
   }

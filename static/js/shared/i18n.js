@@ -1,6 +1,9 @@
-// The sentences of the page in the reader's language; the English words are the key.
+// The sentences of the page in the reader's language; the English sentence is the key.
 
-const said = {};
+/** @typedef {Record<string, string | number>} Values */
+
+/** @type {Record<string, string>} */
+const catalogue = {};
 const { catalogues = "" } = document.documentElement.dataset;
 
 await Promise.all(
@@ -9,46 +12,95 @@ await Promise.all(
     .filter(Boolean)
     .map(async (url) => {
       try {
-        Object.assign(said, await (await fetch(url)).json());
+        Object.assign(catalogue, await (await fetch(url)).json());
       } catch {
-        // English words are better than none.
+        // English sentences are better than none.
       }
     }),
 );
 
 export const lang = document.documentElement.lang;
 
-const fill = (words, values) =>
-  words.replace(/\{(\w+)\}/g, (place, name) => (name in values ? String(values[name]) : place));
+/**
+ * @param {string} sentence
+ * @param {Values} values
+ */
+const fill = (sentence, values) =>
+  sentence.replace(/\{(\w+)\}/g, (place, name) => (name in values ? String(values[name]) : place));
 
-/** `sentence` in the reader's language, with `values` in the places of their {names}. */
+/**
+ * Translate `sentence`, with `values` in the places of their {names}.
+ *
+ * @param {string} sentence
+ * @param {Values} [values]
+ */
 export function t(sentence, values = {}) {
-  return fill(said[sentence] ?? sentence, values);
+  return fill(catalogue[sentence] ?? sentence, values);
 }
 
-/** `one` when `n` is 1, else `many`, with "{n}" in it; catalogues translate `many`. */
+/**
+ * Translate `one` if `n` is 1, else `many`, with "{n}" in it; catalogues translate `many`.
+ *
+ * @param {number} n
+ * @param {string} one
+ * @param {string} many
+ * @param {Values} [values]
+ */
 export function tn(n, one, many, values = {}) {
-  const counted = { n: number(n), ...values };
-  return fill(said[many] ?? (n === 1 ? one : many), counted);
+  return fill(catalogue[many] ?? (n === 1 ? one : many), { n: number(n), ...values });
 }
 
-/** A number as the reader writes it. `digits` after the point, at most. */
+/**
+ * Join `names` as the reader's language lists things.
+ *
+ * @param {string[]} names
+ */
+export function listOf(names) {
+  return names.length ? names.reduce((all, next) => t("{all}, {next}", { all, next })) : "";
+}
+
+/**
+ * Write a number as the reader does, with at most `digits` after the point.
+ *
+ * @param {number} value
+ */
 export function number(value, digits = 1) {
   return new Intl.NumberFormat(lang, { maximumFractionDigits: digits }).format(value);
 }
 
-/** A score 0..1 as "97.3%". */
+/**
+ * Write a score 0..1 as "97.3%".
+ *
+ * @param {number} score
+ */
 export function percent(score) {
   return `${(100 * score).toFixed(1)}%`;
 }
 
-/** A number of bytes as "312 kB" or "1.4 MB". */
+/**
+ * Write a score 0..1 as "97%".
+ *
+ * @param {number} score
+ */
+export function wholePercent(score) {
+  return `${Math.round(100 * score)}%`;
+}
+
+/**
+ * Write a number of bytes as "312 kB" or "1.4 MB".
+ *
+ * @param {number} bytes
+ */
 export function size(bytes) {
   if (bytes < 1e5) return `${Math.max(1, Math.round(bytes / 1e3))} kB`;
   return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
 }
 
-/** A moment (a Date or milliseconds since 1970) as date and time of the reader. */
-export function moment(when) {
-  return new Intl.DateTimeFormat(lang, { dateStyle: "medium", timeStyle: "short" }).format(when);
+/**
+ * Write a time (a Date, or milliseconds since 1970) as the reader's date and time.
+ *
+ * @param {Date | number} time
+ */
+export function moment(time) {
+  return new Intl.DateTimeFormat(lang, { dateStyle: "medium", timeStyle: "short" }).format(time);
 }

@@ -1,30 +1,44 @@
 // Entries on their way into the database: a page may be left before they have arrived there.
 
-const MARK = "scai-photo:"; // before the task, in the browser's storage of words
+/** @import { Row } from "./store.js" */
 
-/** Note an entry (without its small picture) before this turn is over. */
+const PREFIX = "scai-photo:"; // before the task, in the browser's local storage
+
+/**
+ * Note an entry (without its thumbnail) before this turn is over.
+ *
+ * @param {Row} entry
+ */
 export function note(entry) {
   try {
-    localStorage.setItem(MARK + entry.task, JSON.stringify({ ...entry, thumb: null }));
+    localStorage.setItem(PREFIX + entry.task, JSON.stringify({ ...entry, thumb: null }));
   } catch {
     // Full, or not allowed: the entry is safe once the database has it.
   }
 }
 
-/** The entry of `task` has arrived, or is not wanted any more. */
+/**
+ * Remove the note of `task`: the database has the entry, or it was deleted.
+ *
+ * @param {string} task
+ */
 export function strike(task) {
   try {
-    localStorage.removeItem(MARK + task);
+    localStorage.removeItem(PREFIX + task);
   } catch {
     // Not allowed: then there is no note either.
   }
 }
 
-/** The entries noted and not struck, of this page or one before. */
-export function noted() {
+/**
+ * Read the notes that are left, of this page or one before.
+ *
+ * @returns {Row[]}
+ */
+export function notes() {
   try {
-    const marks = Object.keys(localStorage).filter((mark) => mark.startsWith(MARK));
-    return marks.map((mark) => JSON.parse(localStorage.getItem(mark))).filter(Boolean);
+    const keys = Object.keys(localStorage).filter((key) => key.startsWith(PREFIX));
+    return keys.map((key) => JSON.parse(localStorage.getItem(key) ?? "null")).filter(Boolean);
   } catch {
     return [];
   }

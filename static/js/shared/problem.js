@@ -1,8 +1,15 @@
-// What went wrong, as a value and as words with a way out.
+// What went wrong, as a value and in words with a way out.
 
 import { el } from "./dom.js";
 import { t, tn } from "./i18n.js";
 
+/**
+ * The limits of the server: bytes of one photo, the same in MB, megapixels, and formats in words.
+ *
+ * @typedef {{ bytes: number, mb?: string | number, megapixels?: string | number, formats?: string }} Limits
+ */
+
+/** @type {Record<number, string>} */
 const BY_STATUS = {
   400: "bad_request",
   404: "not_found",
@@ -14,21 +21,20 @@ const BY_STATUS = {
   504: "network",
   507: "storage_full",
 };
+/** @type {Record<string, string>} */
 const FOR_THE_OPERATOR = {
   unsupported_model: "engine",
   worker_died: "engine",
   config: "engine",
 };
-const NO_USE_TRYING = [
-  "no_photo",
-  "image_too_large",
-  "unsupported_format",
-  "bad_image",
-  "unreadable",
-];
+const FINAL = ["no_photo", "image_too_large", "unsupported_format", "bad_image", "unreadable"];
 
-/** An answer that is a no: `code` says which, `message` is the server's own sentence. */
+/** A refusal: `code` says which, `message` is the server's own sentence. */
 export class Problem extends Error {
+  /**
+   * @param {string} code
+   * @param {{ message?: string, retryAfter?: number }} [more] `retryAfter` in seconds
+   */
   constructor(code, { message = "", retryAfter = 0 } = {}) {
     super(message);
     this.code = code;
@@ -37,11 +43,17 @@ export class Problem extends Error {
 
   /** Whether the same photo may do better another time. */
   get mayPass() {
-    return !NO_USE_TRYING.includes(this.code);
+    return !FINAL.includes(this.code);
   }
 }
 
-/** The Problem an answer stands for; `answer` is null when the body was not JSON. */
+/**
+ * Make the Problem that an answer stands for; `answer` is null when the body was not JSON.
+ *
+ * @param {number} status
+ * @param {any} answer
+ * @param {string | number | null} [retryAfter] seconds
+ */
 export function problemOf(status, answer, retryAfter = 0) {
   const code = answer?.code ?? BY_STATUS[status] ?? "unknown";
   return new Problem(FOR_THE_OPERATOR[code] ?? code, {
@@ -50,7 +62,22 @@ export function problemOf(status, answer, retryAfter = 0) {
   });
 }
 
-// By code: what happened, and what to do next. `limits` are the server's: mb, megapixels, formats.
+/**
+ * Take an error as a Problem. One that is not is a mistake of ours, so it goes to the console.
+ *
+ * @param {unknown} error
+ */
+export function asProblem(error) {
+  if (error instanceof Problem) return error;
+  console.error(error);
+  return new Problem("unknown");
+}
+
+/**
+ * What happened, and what to do next, by code.
+ *
+ * @type {Record<string, (limits: Limits, problem: Problem) => [string, string]>}
+ */
 const WORDS = {
   no_photo: () => [t("No photo chosen yet."), t("Choose one, or drop one on this card.")],
   image_too_large: (limits) => [
@@ -73,7 +100,7 @@ const WORDS = {
     t("The server did not understand this upload."),
     t("Try another photo or another model."),
   ],
-  busy: (limits, { retryAfter }) => [
+  busy: (_, { retryAfter }) => [
     t("The server has too much to do right now."),
     retryAfter
       ? tn(Math.ceil(retryAfter), "Try again in {n} second.", "Try again in {n} seconds.")
@@ -102,21 +129,33 @@ const WORDS = {
   ],
 };
 
-/** [what happened, what to do next], in words. */
+/**
+ * Say what happened and what to do next.
+ *
+ * @param {Problem} problem
+ * @param {Limits} limits
+ */
 export function wordsOf(problem, limits) {
   return (WORDS[problem.code] ?? WORDS.unknown)(limits, problem);
 }
 
-/** Fill `box` (a live region) with the problem; `again` is offered where it may help. */
-export function showProblem(box, problem, limits, again) {
+/**
+ * Fill `box` (a live region) with the problem; `retry` is offered where it may help.
+ *
+ * @param {Element} box
+ * @param {Problem} problem
+ * @param {Limits} limits
+ * @param {(() => void) | null} [retry]
+ */
+export function showProblem(box, problem, limits, retry = null) {
   const [title, help] = wordsOf(problem, limits);
   box.replaceChildren(el("p", { className: "problem-title" }, title), el("p", {}, help));
   // The sentence of this refusal is the original server's, and names fewer formats than there are.
   const detail = problem.code === "unsupported_format" ? "" : problem.message;
   if (detail) box.append(el("p", { className: "problem-detail" }, detail));
-  if (again && problem.mayPass) {
+  if (retry && problem.mayPass) {
     const button = el("button", { type: "button", className: "plain" }, t("Try again"));
-    button.addEventListener("click", again);
+    button.addEventListener("click", retry);
     box.append(button);
   }
 }

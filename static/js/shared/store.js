@@ -1,29 +1,53 @@
-// What this browser submitted: names and keys, kept here and nowhere else.
+// The photos that this browser submitted: names and keys, stored here and nowhere else.
 //
-// An entry: kind, task, key, name (of the file), time (ms since 1970), thumb (Blob or null), state
-// (the server's), model, labels ([{label, score, count}]), error (after a failure, the server's
-// sentence), gone (true once the server is known to have the photo no more).
 // Nothing here throws: without a database, as in some private windows, entries last as long as the
 // page.
 
-import { note, noted, strike } from "./journal.js";
+/** @import { Answer } from "./api.js" */
+
+import { answerOf, dropOldThumbs, transact, trim } from "./database.js";
+import { note, notes, strike } from "./journal.js";
 
 export { thumbFirst, thumbOf } from "./thumb.js";
 
-const MOST = 2000; // entries; the oldest make room
-const MOST_LABELS = 20; // of one entry
-const LARGEST_THUMB = 65536; // bytes
-const MADE_ROOM = 100; // thumbnails that go at once when the disk is full
+/**
+ * A photo in this browser's list. `name` is that of its file, `time` in ms since 1970, `state` the
+ * server's; `error` is the server's sentence after a failure, and `gone` is true once the server
+ * has deleted the photo.
+ *
+ * @typedef {object} Facts
+ * @property {string} kind
+ * @property {string} task
+ * @property {string} key
+ * @property {string} name
+ * @property {number} time
+ * @property {string} state
+ * @property {string} model
+ * @property {{ label: string, score: number, count: number }[]} labels
+ * @property {string} error
+ * @property {boolean} gone
+ *
+ * @typedef {Facts & { thumb: Blob | null }} Entry
+ * @typedef {Facts & { thumb: { type: string, bytes: ArrayBuffer } | null }} Row as the database has it
+ * @typedef {{ what: "add" | "update" | "remove" | "clear", task?: string }} Change
+ */
 
+const MAX_ENTRIES = 2000; // the oldest make room
+const MAX_LABELS = 20; // of one entry
+const MAX_THUMB = 65536; // bytes
+const THUMBS_DROPPED = 100; // at once when the disk is full
+
+/** @type {Pick<Entry, "thumb" | "state" | "model" | "labels" | "error" | "gone">} */
 const BLANK = { thumb: null, state: "initialization", model: "", labels: [], error: "", gone: false };
+/** @type {Map<string, Row>} */
 const memory = new Map();
+/** @type {Set<(change: Change) => void>} */
 const listeners = new Set();
 const channel = "BroadcastChannel" in window ? new BroadcastChannel("scai-photos") : null;
-if (channel) channel.onmessage = ({ data }) => tell(data);
+if (channel) channel.onmessage = ({ data }) => notify(data);
 
-let opening = null;
-
-function tell(change) {
+/** @param {Change} change */
+function notify(change) {
   for (const listener of listeners) {
     try {
       listener(change);
@@ -33,238 +57,220 @@ function tell(change) {
   }
 }
 
+/** @param {Change} change */
 function announce(change) {
-  tell(change);
+  notify(change);
   channel?.postMessage(change);
 }
 
 /**
- * Call `listener({what, task})` after each change, in this tab or another; `what` is "add",
- * "update", "remove" or "clear" (no task). Returns a function that ends it.
+ * Call `listener` after each change, in this tab or another. Returns a function that ends it.
+ *
+ * @param {(change: Change) => void} listener
  */
 export function onChange(listener) {
   listeners.add(listener);
   return () => listeners.delete(listener);
 }
 
+/** @type {Promise<unknown>} */
 let writes = Promise.resolve();
 
-/** Write after what was begun before: an entry may change before its small picture is read. */
+/**
+ * Write in the order of the calls: an entry may change before its thumbnail is read.
+ *
+ * @param {() => Promise<void>} work
+ * @returns {Promise<unknown>}
+ */
 function inTurn(work) {
   writes = writes.then(work).catch(() => {});
   return writes;
 }
 
-const settled = (request) =>
-  new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
-
-function database() {
-  opening ??= new Promise((resolve, reject) => {
-    const request = indexedDB.open("scai", 1);
-    request.onupgradeneeded = () => {
-      request.result.createObjectStore("photos", { keyPath: "task" }).createIndex("time", "time");
-    };
-    request.onerror = () => {
-      opening = null;
-      reject(request.error);
-    };
-    request.onsuccess = () => {
-      const db = request.result;
-      db.onclose = () => (opening = null);
-      db.onversionchange = () => {
-        opening = null;
-        db.close();
-      };
-      resolve(db);
-    };
-  });
-  return opening;
-}
-
-async function begun(mode) {
+/**
+ * @template T
+ * @param {IDBTransactionMode} mode
+ * @param {(photos: IDBObjectStore) => Promise<T>} work
+ * @param {T} otherwise what to answer without a database
+ */
+async function attempt(mode, work, otherwise) {
   try {
-    return (await database()).transaction("photos", mode);
-  } catch {
-    opening = null; // the browser may have closed it
-    return (await database()).transaction("photos", mode);
-  }
-}
-
-// One transaction: `work(photos)` makes its requests at once or after other requests of it. What
-// it wrote is on the disk when this resolves, so two tabs never overwrite each other's entries.
-async function within(mode, work) {
-  const transaction = await begun(mode);
-  const over = new Promise((resolve, reject) => {
-    transaction.oncomplete = resolve;
-    transaction.onabort = () => reject(transaction.error ?? new Error("aborted"));
-  });
-  const [value] = await Promise.all([work(transaction.objectStore("photos")), over]);
-  return value;
-}
-
-async function tried(mode, work, otherwise) {
-  try {
-    return await within(mode, work);
+    return await transact(mode, work);
   } catch {
     return otherwise;
   }
 }
 
-// Bytes, for some browsers keep no Blob in a private window's database.
-async function packed(thumb) {
+/**
+ * Turn a thumbnail into bytes, for some browsers store no Blob in a private window's database.
+ *
+ * @param {Blob | null | undefined} thumb
+ * @returns {Promise<Row["thumb"]>}
+ */
+async function pack(thumb) {
   try {
-    if (!(thumb instanceof Blob) || thumb.size > LARGEST_THUMB) return null;
+    if (!(thumb instanceof Blob) || thumb.size > MAX_THUMB) return null;
     return { type: thumb.type, bytes: await thumb.arrayBuffer() };
   } catch {
     return null;
   }
 }
 
-function unpacked(record) {
-  const { thumb } = record;
-  return { ...record, thumb: thumb && new Blob([thumb.bytes], { type: thumb.type }) };
+/**
+ * @param {Row} row
+ * @returns {Entry}
+ */
+function unpack(row) {
+  const { thumb } = row;
+  return { ...row, thumb: thumb && new Blob([thumb.bytes], { type: thumb.type }) };
 }
 
-const short = (changes) =>
-  changes.labels ? { ...changes, labels: changes.labels.slice(0, MOST_LABELS) } : changes;
+/**
+ * @template {Partial<Entry>} T
+ * @param {T} changes
+ * @returns {T}
+ */
+const shorten = (changes) =>
+  changes.labels ? { ...changes, labels: changes.labels.slice(0, MAX_LABELS) } : changes;
 
-async function trim(photos) {
-  const surplus = (await settled(photos.count())) - MOST;
-  if (surplus <= 0) return;
-  const oldest = await settled(photos.index("time").getAllKeys(null, surplus));
-  for (const task of oldest) photos.delete(task);
-}
-
-function dropOldThumbs() {
-  return within("readwrite", async (photos) => {
-    let left = MADE_ROOM;
-    const cursor = photos.index("time").openCursor();
-    await new Promise((resolve, reject) => {
-      cursor.onerror = () => reject(cursor.error);
-      cursor.onsuccess = () => {
-        const at = cursor.result;
-        if (!at || left === 0) {
-          resolve();
-          return;
-        }
-        if (at.value.thumb) {
-          left -= 1;
-          at.update({ ...at.value, thumb: null });
-        }
-        at.continue();
-      };
-    });
-  });
-}
-
-async function put(record) {
-  const write = (entry) =>
-    within("readwrite", async (photos) => {
-      const before = await settled(photos.get(entry.task));
-      const kept = { ...entry, ...before, key: entry.key, thumb: before?.thumb ?? entry.thumb };
-      await settled(photos.put(kept));
-      await trim(photos);
+/** @param {Row} row */
+async function put(row) {
+  const write = (/** @type {Row} */ entry) =>
+    transact("readwrite", async (photos) => {
+      const before = await answerOf(photos.get(entry.task));
+      const merged = { ...entry, ...before, key: entry.key, thumb: before?.thumb ?? entry.thumb };
+      await answerOf(photos.put(merged));
+      await trim(photos, MAX_ENTRIES);
     });
   try {
-    await write(record);
+    await write(row);
   } catch {
-    // Most likely the disk is full. Names and keys matter more than small pictures.
-    await dropOldThumbs();
-    await write({ ...record, thumb: null });
+    // Most likely the disk is full. Names and keys matter more than thumbnails.
+    await dropOldThumbs(THUMBS_DROPPED);
+    await write({ ...row, thumb: null });
   }
 }
 
-async function keep(record) {
-  const { task } = record;
+/** @param {Row} row */
+async function save(row) {
+  const { task } = row;
   try {
-    await put(record);
+    await put(row);
   } catch {
-    if (!memory.has(task)) memory.set(task, record);
+    if (!memory.has(task)) memory.set(task, row);
   }
   strike(task);
   announce({ what: "add", task });
 }
 
 /**
- * Keep one photo that was submitted; what is known of that task already stays as it is. It is kept
- * even if the page is left before this resolves.
+ * Store one photo that was submitted; what an earlier entry of that task says stays as it is. The
+ * entry survives even if the page is left before this resolves.
+ *
+ * @param {Pick<Entry, "kind" | "task" | "key"> & Partial<Entry>} entry
  */
-export function add({ kind, task, key, name = "", time = Date.now(), ...more }) {
-  const record = { ...BLANK, ...short(more), kind, task, key, name, time };
-  note(record);
-  return inTurn(async () => keep({ ...record, thumb: await packed(more.thumb) }));
+export function add({ kind, task, key, name = "", time = Date.now(), thumb = null, ...more }) {
+  /** @type {Row} */
+  const row = { ...BLANK, ...shorten(more), kind, task, key, name, time, thumb: null };
+  note(row);
+  return inTurn(async () => save({ ...row, thumb: await pack(thumb) }));
 }
 
-// What a page before this one noted, and was left too soon to keep.
-const arrears = Promise.all(noted().map((record) => inTurn(() => keep(record))));
+// What a page before this one noted, and was left too soon to store.
+const arrears = Promise.all(notes().map((row) => inTurn(() => save(row))));
 
-/** Change fields of an entry, if it is there. */
+/**
+ * Change fields of an entry, if it is there.
+ *
+ * @param {string} task
+ * @param {Partial<Entry>} changes
+ */
 export function update(task, changes) {
   return inTurn(async () => {
-    const news = { ...short(changes) };
-    if ("thumb" in news) news.thumb = await packed(news.thumb);
-    if (memory.has(task)) memory.set(task, { ...memory.get(task), ...news });
-    await tried("readwrite", async (photos) => {
-      const before = await settled(photos.get(task));
-      if (before) await settled(photos.put({ ...before, ...news, task }));
-    });
+    const { thumb, ...others } = shorten(changes);
+    /** @type {Partial<Row>} */
+    const news = others;
+    if ("thumb" in changes) news.thumb = await pack(thumb);
+    const row = memory.get(task);
+    if (row) memory.set(task, { ...row, ...news });
+    const write = async (/** @type {IDBObjectStore} */ photos) => {
+      const before = await answerOf(photos.get(task));
+      if (before) await answerOf(photos.put({ ...before, ...news, task }));
+    };
+    await attempt("readwrite", write, undefined);
     announce({ what: "update", task });
   });
 }
 
-/** Forget one photo here; the server is not told. */
+/**
+ * Forget one photo here; the server is not asked to delete it.
+ *
+ * @param {string} task
+ */
 export function remove(task) {
   strike(task);
   return inTurn(async () => {
     memory.delete(task);
-    await tried("readwrite", (photos) => settled(photos.delete(task)));
+    await attempt("readwrite", (photos) => answerOf(photos.delete(task)), undefined);
     announce({ what: "remove", task });
   });
 }
 
-/** The entry of a task, or null. */
+/**
+ * Read the entry of a task, or null.
+ *
+ * @param {string} task
+ * @returns {Promise<Entry | null>}
+ */
 export async function get(task) {
   await arrears;
-  const record = await tried("readonly", (photos) => settled(photos.get(task)), null);
-  const found = record ?? memory.get(task);
-  return found ? unpacked(found) : null;
+  const row = await attempt("readonly", (photos) => answerOf(photos.get(task)), null);
+  const latest = row ?? memory.get(task);
+  return latest ? unpack(latest) : null;
 }
 
-/** Every entry, newest first. */
+/**
+ * Read every entry, newest first.
+ *
+ * @returns {Promise<Entry[]>}
+ */
 export async function all() {
   await arrears;
-  const records = await tried("readonly", (photos) => settled(photos.getAll()), []);
-  const known = new Set(records.map(({ task }) => task));
-  const found = [...records, ...[...memory.values()].filter(({ task }) => !known.has(task))];
-  found.sort((a, b) => b.time - a.time || (a.task < b.task ? 1 : -1));
-  return found.map(unpacked);
+  /** @type {Row[]} */
+  const rows = await attempt("readonly", (photos) => answerOf(photos.getAll()), []);
+  const tasks = new Set(rows.map(({ task }) => task));
+  const every = [...rows, ...[...memory.values()].filter(({ task }) => !tasks.has(task))];
+  every.sort((a, b) => b.time - a.time || (a.task < b.task ? 1 : -1));
+  return every.map(unpack);
 }
 
-/** Forget everything here; the server is not told. */
+/** Forget everything here; the server is not asked to delete anything. */
 export function clear() {
-  for (const { task } of noted()) strike(task);
+  for (const { task } of notes()) strike(task);
   return inTurn(async () => {
     memory.clear();
-    await tried("readwrite", (photos) => settled(photos.clear()));
+    await attempt("readwrite", (photos) => answerOf(photos.clear()), undefined);
     announce({ what: "clear" });
   });
 }
 
-/** What `update` should keep of the server's answer to a task: state, model, labels. */
+/**
+ * What `update` should store of the server's answer to a task: state, model, labels, error.
+ *
+ * @param {Answer} answer
+ */
 export function verdictOf(answer) {
-  const found = new Map();
+  /** @type {Map<string, Entry["labels"][0]>} */
+  const labels = new Map();
   for (const { label, score } of answer.predictions ?? []) {
-    const same = found.get(label);
+    const same = labels.get(label);
     if (same) same.count += 1;
-    else found.set(label, { label, score, count: 1 });
+    else labels.set(label, { label, score, count: 1 });
   }
   return {
     state: String(answer.state ?? ""),
     model: String(answer.model ?? ""),
-    labels: [...found.values()].slice(0, MOST_LABELS),
+    labels: [...labels.values()].slice(0, MAX_LABELS),
     error: String(answer.error ?? ""),
   };
 }

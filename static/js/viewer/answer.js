@@ -1,85 +1,154 @@
-// The result document as data: what was found, its labels, and one line of words.
+// The result document as data: predictions, labels, and one line of words.
 
-import { percent, t, tn } from "../shared/i18n.js";
-import { KINDS } from "../shared/kinds.js";
+/** @import { Answer, ServerBox } from "../shared/api.js" */
 
-const MOST_NAMED = 3; // labels in one line
+import { listOf, percent, t, tn } from "../shared/i18n.js";
 
-/** Whether photos of this kind get boxes, and not one answer for the whole photo. */
-export function detects(kind) {
-  return Boolean(KINDS[kind]?.output);
+/**
+ * A box in pixels of the upright photo; x1 is left of x2, y1 above y2.
+ *
+ * @typedef {{ x1: number, y1: number, x2: number, y2: number }} Box
+ * @typedef {{ label: string, score: number, box?: Box }} Prediction score 0..1
+ * @typedef {{ label: string, score: number, box: Box }} Detection
+ * @typedef {{ label: string, score: number, count: number }} LabelCount with the best score
+ */
+
+const MAX_NAMED = 3; // labels in one line
+
+/**
+ * Whether an answer has boxes, and not one label for the whole photo. What the answer holds
+ * decides, whatever its kind is called.
+ *
+ * @param {Answer} answer
+ */
+export function hasBoxes(answer) {
+  const rows = Array.isArray(answer.predictions) ? answer.predictions : [];
+  return Boolean(answer.result_image) || rows.some(({ box }) => box);
 }
 
-/** A label as it is shown: models have labels without a letter, too. */
-export function shownLabel(label) {
+/**
+ * The text of a label: some models have labels without a letter.
+ *
+ * @param {unknown} label
+ */
+export function labelText(label) {
   return String(label ?? "").trim() || t("(no name)");
 }
 
 /**
- * What was found, best first: [{label, score 0..1}], for detections with `box` {x1, y1, x2, y2}
- * in pixels of the upright photo. Older answers hold percents in `result` and nothing else.
+ * Read the predictions, best first. Older documents hold percents in `result` and nothing else.
+ *
+ * @param {Answer} answer
+ * @returns {Prediction[]}
  */
-export function predictionsOf(kind, answer) {
-  const rows = Array.isArray(answer?.predictions) ? answer.predictions : oldRows(answer);
-  const found = rows.map(({ label, score, box }) => ({
+export function predictionsOf(answer) {
+  const rows = Array.isArray(answer.predictions) ? answer.predictions : oldRows(answer);
+  const predictions = rows.map(({ label, score, box }) => ({
     label: String(label ?? ""),
     score: Number(score) || 0,
     ...(box ? { box: edges(box) } : {}),
   }));
-  return detects(kind) ? found.filter(({ box }) => box && Object.values(box).every(isFinite)) : found;
+  return hasBoxes(answer) ? predictions.filter(isDetection) : predictions;
 }
 
+/**
+ * Read the predictions that have a box, best first.
+ *
+ * @param {Answer} answer
+ */
+export function detectionsOf(answer) {
+  return predictionsOf(answer).filter(isDetection);
+}
+
+/**
+ * @param {Prediction} prediction
+ * @returns {prediction is Detection}
+ */
+function isDetection(prediction) {
+  const { box } = prediction;
+  return box !== undefined && Object.values(box).every(Number.isFinite);
+}
+
+/**
+ * @param {Answer} answer
+ * @returns {{ label: string, score: number, box?: ServerBox }[]}
+ */
 function oldRows(answer) {
   try {
-    const rows = Object.entries(JSON.parse(answer?.result || "{}"));
-    return rows.map(([label, words]) => ({ label, score: parseFloat(words) / 100 }));
+    const rows = Object.entries(JSON.parse(answer.result || "{}"));
+    return rows.map(([label, words]) => ({ label, score: parseFloat(String(words)) / 100 }));
   } catch {
     return [];
   }
 }
 
-function edges({ x_min: x1, y_min: y1, x_max: x2, y_max: y2 }) {
-  const [left, right] = [Number(x1), Number(x2)].sort((a, b) => a - b);
-  const [top, bottom] = [Number(y1), Number(y2)].sort((a, b) => a - b);
-  return { x1: left, y1: top, x2: right, y2: bottom };
+/**
+ * @param {ServerBox} box
+ * @returns {Box}
+ */
+function edges({ x_min, y_min, x_max, y_max }) {
+  const [x1, x2] = [Number(x_min), Number(x_max)].sort((a, b) => a - b);
+  const [y1, y2] = [Number(y_min), Number(y_max)].sort((a, b) => a - b);
+  return { x1, y1, x2, y2 };
 }
 
-/** The labels of an answer, [{label, score of the best, count}], most frequent and best first. */
-export function labelsOf(kind, answer) {
+/**
+ * Count the labels of an answer, most frequent and best first.
+ *
+ * @param {Answer} answer
+ */
+export function labelsOf(answer) {
+  /** @type {Map<string, LabelCount>} */
   const labels = new Map();
-  for (const { label, score } of predictionsOf(kind, answer)) {
-    const known = labels.get(label) ?? { label, score, count: 0 };
-    known.score = Math.max(known.score, score);
-    known.count += 1;
-    labels.set(label, known);
+  for (const { label, score } of predictionsOf(answer)) {
+    const entry = labels.get(label) ?? { label, score, count: 0 };
+    entry.score = Math.max(entry.score, score);
+    entry.count += 1;
+    labels.set(label, entry);
   }
   return [...labels.values()].sort((a, b) => b.count - a.count || b.score - a.score);
 }
 
-/** One line: "tabby, 87.5%", "3 objects: 7 ×2, 3", or what there is instead. */
-export function summaryOf(kind, answer) {
-  if (answer?.state === "failure") return t("Failed");
-  if (answer?.state && answer.state !== "complete") return t("Not finished yet");
-  const found = predictionsOf(kind, answer);
-  if (found.length > 0) return detects(kind) ? objects(labelsOf(kind, answer)) : best(found[0]);
-  return isUnlisted(kind, answer) ? t("See the annotated picture") : t("Nothing found");
+/**
+ * Summarise an answer in one line: "tabby, 87.5%", "3 objects: 7 ×2, 3", or why there is nothing.
+ *
+ * @param {Answer} answer
+ */
+export function summaryOf(answer) {
+  if (answer.state === "failure") return t("Failed");
+  if (answer.state && answer.state !== "complete") return t("Not finished yet");
+  const [best] = predictionsOf(answer);
+  if (best && hasBoxes(answer)) return objectsLine(labelsOf(answer));
+  if (best) {
+    return t("{label}, {percent}", { label: labelText(best.label), percent: percent(best.score) });
+  }
+  return isUnlisted(answer) ? t("See the annotated picture") : t("Nothing found");
 }
 
-/** Whether this is an older answer, whose objects stand in the annotated picture alone. */
-export function isUnlisted(kind, answer) {
-  return detects(kind) && !Array.isArray(answer?.predictions) && Boolean(answer?.result_image);
+/**
+ * Whether this is an older document, whose objects are in the annotated picture alone.
+ *
+ * @param {Answer} answer
+ */
+export function isUnlisted(answer) {
+  return !Array.isArray(answer.predictions) && Boolean(answer.result_image);
 }
 
-function best({ label, score }) {
-  return t("{label}, {percent}", { label: shownLabel(label), percent: percent(score) });
+/**
+ * Name the first labels with their counts: "7 ×2, 3".
+ *
+ * @param {{ label: string, count: number }[]} labels
+ */
+export function namesLine(labels) {
+  const names = labels
+    .slice(0, MAX_NAMED)
+    .map(({ label, count }) => (count > 1 ? `${labelText(label)} ×${count}` : labelText(label)));
+  if (labels.length > MAX_NAMED) names.push("…");
+  return listOf(names);
 }
 
-function objects(labels) {
+/** @param {LabelCount[]} labels */
+function objectsLine(labels) {
   const n = labels.reduce((sum, { count }) => sum + count, 0);
-  const named = labels
-    .slice(0, MOST_NAMED)
-    .map(({ label, count }) => (count > 1 ? `${shownLabel(label)} ×${count}` : shownLabel(label)));
-  if (labels.length > MOST_NAMED) named.push("…");
-  const list = named.reduce((all, next) => t("{all}, {next}", { all, next }));
-  return tn(n, "{n} object: {list}", "{n} objects: {list}", { list });
+  return tn(n, "{n} object: {list}", "{n} objects: {list}", { list: namesLine(labels) });
 }

@@ -1,13 +1,21 @@
-// A classification: the photo, the best answer large, the others as bars below it.
+// A classification: the photo, the best label large, the others as bars below it.
 
-import { el } from "../shared/dom.js";
+/** @import { Answer } from "../shared/api.js" */
+/** @import { Prediction } from "./answer.js" */
+
+import { el, heading } from "../shared/dom.js";
 import { percent, t, tn } from "../shared/i18n.js";
-import { predictionsOf, shownLabel } from "./answer.js";
+import { labelText, predictionsOf } from "./answer.js";
 
 const UNSURE = 0.3; // a best score below this is a guess
-const FIRST = 10; // bars shown at once
+const FIRST = 10; // bars visible at first
 
-/** The photo in its frame; it takes itself away when it cannot be shown. */
+/**
+ * Show the photo in a frame; a sentence takes its place when it cannot be shown.
+ *
+ * @param {string} picture address
+ * @param {string} name of the file, or ""
+ */
 export function photo(picture, name) {
   const alt = name ? t("The photo {name}", { name }) : t("The photo");
   const image = el("img", { className: "view-photo", alt });
@@ -24,32 +32,37 @@ export function photo(picture, name) {
   return frame;
 }
 
-/** What the model says the photo is, best first. */
-export function classes({ kind, answer, level }) {
-  const rows = predictionsOf(kind, answer);
-  if (rows.length === 0) {
+/**
+ * Show the labels of the whole photo, best first.
+ *
+ * @param {{ answer: Answer, level: number }} options `level` of the heading
+ */
+export function classes({ answer, level }) {
+  const [best, ...others] = predictionsOf(answer);
+  if (!best) {
     const help = t("No answer was certain enough. Try a sharper, brighter or closer photo.");
     return el(
       "div",
       { className: "view-sieve" },
-      el(`h${level}`, { className: "view-title" }, t("Nothing found")),
+      heading(level, { className: "view-title" }, t("Nothing found")),
       el("p", { className: "quiet" }, help),
     );
   }
-  const [best, ...others] = rows;
   const bars = others.map((row) => bar(row));
-  bars.slice(FIRST - 1).forEach((node) => (node.hidden = true));
+  const later = bars.slice(FIRST - 1);
+  for (const node of later) node.hidden = true;
   return el(
     "div",
     { className: "view-classes" },
-    el(`h${level}`, { className: "unseen" }, t("Most likely")),
-    unsure(best),
+    heading(level, { className: "unseen" }, t("Most likely")),
+    unsureNote(best),
     el("ol", { className: "view-bars" }, bar(best), ...bars),
-    ...more(bars.slice(FIRST - 1)),
+    moreButton(later),
   );
 }
 
-function unsure({ score }) {
+/** @param {Prediction} best */
+function unsureNote({ score }) {
   if (score >= UNSURE) return "";
   return el(
     "p",
@@ -58,25 +71,27 @@ function unsure({ score }) {
   );
 }
 
+/** @param {Prediction} prediction */
 function bar({ label, score }) {
   const fill = el("span", { className: "view-fill" });
   fill.style.width = `${Math.min(100, Math.max(0, 100 * score))}%`;
   return el(
     "li",
     { className: "view-bar" },
-    el("span", { className: "label", dir: "auto", title: label }, shownLabel(label)),
+    el("span", { className: "label", dir: "auto", title: label }, labelText(label)),
     el("span", { className: "percent" }, percent(score)),
     el("span", { className: "view-track", "aria-hidden": "true" }, fill),
   );
 }
 
-function more(bars) {
-  if (bars.length === 0) return [];
+/** @param {HTMLElement[]} bars */
+function moreButton(bars) {
+  if (bars.length === 0) return "";
   const words = tn(bars.length, "Show {n} more", "Show {n} more");
   const button = el("button", { type: "button", className: "view-all" }, words);
   button.addEventListener("click", () => {
     for (const node of bars) node.hidden = false;
     button.remove();
   });
-  return [button];
+  return button;
 }

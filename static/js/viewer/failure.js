@@ -1,10 +1,16 @@
 // A recognition without a result: why, and what to do about it.
 
+/** @import { Answer } from "../shared/api.js" */
+
 import { el } from "../shared/dom.js";
 import { t } from "../shared/i18n.js";
 
 const OPERATOR = ["engine", "config", "unsupported_model", "worker_died"];
 
+/**
+ * @param {string} code
+ * @returns {[string, string]}
+ */
 function wordsOf(code) {
   if (OPERATOR.includes(code)) {
     return [
@@ -35,15 +41,23 @@ function wordsOf(code) {
   }
 }
 
-/** What happened, in a line; "" for a code that has no words of its own. */
+/**
+ * Say what happened in a line; "" for a code that has no words of its own.
+ *
+ * @param {string} code
+ */
 export function titleOf(code) {
   const [title] = wordsOf(code);
   return title === wordsOf("")[0] ? "" : title;
 }
 
-/** What happened, what to do, and the server's own sentence for whoever wants to know. */
+/**
+ * Say what happened and what to do, with the server's own sentence below.
+ *
+ * @param {Answer} answer
+ */
 export function failure(answer) {
-  const [title, help] = wordsOf(answer.code);
+  const [title, help] = wordsOf(answer.code ?? "");
   const words = String(answer.error || answer.message || "");
   const node = el(
     "div",

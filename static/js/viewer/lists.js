@@ -1,19 +1,26 @@
-// What was found in words: a legend that filters by label, and a row for each object.
+// The objects in words: a legend that filters by label, and a row for each object.
+
+/** @import { Box, Detection } from "./answer.js" */
+/** @import { Scene } from "./scene.js" */
 
 import { el } from "../shared/dom.js";
 import { number, percent, t } from "../shared/i18n.js";
-import { shownLabel } from "./answer.js";
+import { labelText } from "./answer.js";
 import { colorOf } from "./color.js";
-import { reachable } from "./reach.js";
+import { listbox } from "./listbox.js";
 
-const words = (label) => el("span", { className: "label", dir: "auto", title: label }, shownLabel(label));
+/** @param {string} label */
+const words = (label) =>
+  el("span", { className: "label", dir: "auto", title: label }, labelText(label));
 
+/** @param {string} label */
 function dot(label) {
   const node = el("span", { className: "view-dot", "aria-hidden": "true" });
   node.style.setProperty("--label", colorOf(label).ground);
   return node;
 }
 
+/** @param {Box} box */
 function position({ x1, y1, x2, y2 }) {
   return t("left {left}, top {top}, {width} × {height} px", {
     left: number(x1, 0),
@@ -23,18 +30,26 @@ function position({ x1, y1, x2, y2 }) {
   });
 }
 
-/** An object in one sentence: label, score, place in the photo. */
+/**
+ * Describe an object in one sentence: label, score, place in the photo.
+ *
+ * @param {Detection} object
+ */
 export function describe({ label, score, box }) {
-  return `${shownLabel(label)}, ${percent(score)}, ${position(box)}`;
+  return `${labelText(label)}, ${percent(score)}, ${position(box)}`;
 }
 
-/** A row for each object; `onReach(index)` is called when the reader gets to one. */
+/** A row for each object. */
 export class Rows {
+  /**
+   * @param {Scene} scene
+   * @param {(index: number) => void} onReach called when the reader gets to an object
+   */
   constructor(scene, onReach) {
     this.scene = scene;
     this.rows = scene.objects.map((object) => row(object));
     this.node = el("ul", { className: "view-rows", "aria-label": t("Objects") }, ...this.rows);
-    reachable(this.node, this.rows, scene, (index) => {
+    listbox(this.node, this.rows, scene, (index) => {
       this.reveal(index);
       onReach(index);
     });
@@ -52,7 +67,11 @@ export class Rows {
     this.rows.forEach((node, index) => node.classList.toggle("lit", index === this.scene.lit));
   }
 
-  /** Scroll the list, and never the page, to row `index`. */
+  /**
+   * Scroll the list, and never the page, to row `index`.
+   *
+   * @param {number} index
+   */
   reveal(index) {
     const { offsetTop, offsetHeight } = this.rows[index];
     const { scrollTop, clientHeight } = this.node;
@@ -62,6 +81,7 @@ export class Rows {
   }
 }
 
+/** @param {Detection} object */
 function row({ label, score, box }) {
   return el(
     "li",
@@ -74,16 +94,19 @@ function row({ label, score, box }) {
 }
 
 /**
- * A button for each label: its colour, how many are certain enough, and whether it is shown.
- * `used()` is called when the reader presses one.
+ * Make a button for each label: its colour, how many reach the threshold, and whether it is visible.
+ *
+ * @param {Scene} scene
+ * @param {{ label: string }[]} labels
+ * @param {() => void} onUse called when the reader presses a button
  */
-export function legend(scene, labels, used) {
+export function legend(scene, labels, onUse) {
   const chips = labels.map(({ label }) => {
     const amount = el("b", { className: "number" });
     const node = el("button", { type: "button", className: "view-chip" }, dot(label), words(label), amount);
     node.addEventListener("click", () => {
       scene.toggle(label);
-      used();
+      onUse();
     });
     for (const event of ["pointerenter", "focus"]) node.addEventListener(event, () => scene.hint(label));
     for (const event of ["pointerleave", "blur"]) node.addEventListener(event, () => scene.hint(null));
@@ -92,7 +115,7 @@ export function legend(scene, labels, used) {
   const all = el("button", { type: "button", className: "view-all" });
   all.addEventListener("click", () => {
     scene.setAll(scene.muted.size > 0);
-    used();
+    onUse();
   });
   const update = () => {
     const counts = new Map();

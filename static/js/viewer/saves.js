@@ -1,12 +1,18 @@
-// Ways to keep a result, and the quiet facts about how it came about.
+// Ways to save a result, and the quiet facts about how it came about.
+
+/** @import { Answer } from "../shared/api.js" */
+/** @import { View } from "./viewer.js" */
 
 import { el } from "../shared/dom.js";
 import { number, t } from "../shared/i18n.js";
-import { address } from "../shared/kinds.js";
-import { detects } from "./answer.js";
 import { csvFile, csvRows } from "./csv.js";
 
-/** Let the reader keep `blob` as a file called `name`. */
+/**
+ * Let the reader save `blob` as a file called `name`.
+ *
+ * @param {Blob} blob
+ * @param {string} name
+ */
 export function save(blob, name) {
   const href = URL.createObjectURL(blob);
   el("a", { href, download: name }).click();
@@ -14,63 +20,102 @@ export function save(blob, name) {
   setTimeout(() => URL.revokeObjectURL(href), 10_000);
 }
 
-async function fetched(event, href, name) {
+/**
+ * @param {Event} event
+ * @param {string} href
+ * @param {string} name
+ */
+async function download(event, href, name) {
   event.preventDefault();
   try {
     const response = await fetch(href);
     if (!response.ok) throw new Error(response.statusText);
     save(await response.blob(), name);
   } catch {
-    location.assign(href); // what the server has to say about it
+    location.assign(href); // the server's own page says what is wrong
   }
 }
 
-/** Buttons for the annotated picture, the data as JSON and CSV, and the photo itself. */
-export function saves({ kind, answer, picture, task, key, name }) {
+/**
+ * @param {string} href
+ * @param {string} file
+ * @param {string} words
+ * @param {string} title
+ */
+function saveLink(href, file, words, title) {
+  const props = { className: "button", href, download: file, "aria-label": title, title };
+  const node = el("a", props, words);
+  // The server's own name for the file would win over this one.
+  if (href.startsWith("/")) node.addEventListener("click", (event) => download(event, href, file));
+  return node;
+}
+
+/**
+ * @param {() => Blob} make
+ * @param {string} file
+ * @param {string} words
+ * @param {string} title
+ */
+function saveButton(make, file, words, title) {
+  const props = { type: "button", className: "button", "aria-label": title, title };
+  const node = el("button", props, words);
+  node.addEventListener("click", () => save(make(), file));
+  return node;
+}
+
+/**
+ * Make buttons for the annotated picture, the data as JSON and CSV, and the photo itself.
+ *
+ * @param {View & { annotated: string }} view `annotated`: address of the annotated picture, or ""
+ */
+export function saves({ answer, picture, annotated, name }) {
   const file = name || answer.filename || "photo";
   const stem = file.replace(/\.[^.]*$/, "") || "photo";
-  const link = (href, download, words, title) => {
-    const node = el("a", { className: "button", href, download, "aria-label": title, title }, words);
-    // The server's own name for the file would win over this one.
-    if (href.startsWith("/")) node.addEventListener("click", (event) => fetched(event, href, download));
-    return node;
-  };
-  const button = (words, title, make, download) => {
-    const node = el("button", { type: "button", className: "button", "aria-label": title, title }, words);
-    node.addEventListener("click", () => save(make(), download));
-    return node;
-  };
   const json = () => new Blob([JSON.stringify(answer, null, 2)], { type: "application/json" });
-  const csv = () => csvFile(csvRows({ kind, answer, name: file }));
-  const drawn = detects(kind) && answer.result_image && task && address(kind, "output", { task, key });
-  const nodes = [
-    drawn && link(drawn, `${stem}-boxes.png`, "PNG", t("Annotated picture, PNG")),
-    button("JSON", t("Data, JSON"), json, `${stem}.json`),
-    answer.state !== "failure" && button("CSV", t("Table, CSV"), csv, `${stem}.csv`),
-    picture && link(picture, file, t("Photo"), t("Photo as it was sent")),
-  ];
+  const csv = () => csvFile(csvRows({ answer, name: file }));
+  /** @type {HTMLElement[]} */
+  const nodes = [saveButton(json, `${stem}.json`, "JSON", t("Data, JSON"))];
+  if (annotated) {
+    nodes.unshift(saveLink(annotated, `${stem}-boxes.png`, "PNG", t("Annotated picture, PNG")));
+  }
+  if (answer.state !== "failure") {
+    nodes.push(saveButton(csv, `${stem}.csv`, "CSV", t("Table, CSV")));
+  }
+  if (picture) nodes.push(saveLink(picture, file, t("Photo"), t("Photo as it was sent")));
   return el(
     "div",
     { className: "view-saves", role: "group", "aria-label": t("Download") },
     el("span", { className: "quiet small", "aria-hidden": "true" }, t("Download")),
-    ...nodes.filter(Boolean),
+    ...nodes,
   );
 }
 
-/** Model, engine, pixels, times, batch: what is known of them, in one line. */
+/**
+ * List model, engine, pixels, times and inference batch in one line, as far as the answer has them.
+ *
+ * @param {Answer} answer
+ */
 export function facts(answer) {
   const { width, height } = answer.image ?? {};
   const { infer_ms: infer, waited_ms: waited } = answer.timing ?? {};
-  const known = (value) => typeof value === "number" && Number.isFinite(value);
+  const { batch = 0 } = answer;
   const parts = [
     answer.model && t("model {name}", { name: answer.model }),
     answer.engine,
     width && height && t("{width} × {height} px", { width: number(width), height: number(height) }),
-    known(infer) && t("{ms} ms in the model", { ms: number(infer) }),
-    known(waited) && t("{ms} ms in the queue", { ms: number(waited, 0) }),
-    answer.batch > 1 && t("batch of {n}", { n: number(answer.batch) }),
+    isNumber(infer) && t("{ms} ms in the model", { ms: number(infer) }),
+    isNumber(waited) && t("{ms} ms in the queue", { ms: number(waited, 0) }),
+    batch > 1 && t("batch of {n}", { n: number(batch) }),
   ];
   const items = parts.filter(Boolean).map((part) => el("li", {}, String(part)));
   const label = t("How it was recognised");
   return el("ul", { className: "view-facts quiet small", "aria-label": label }, ...items);
+}
+
+/**
+ * @param {unknown} value
+ * @returns {value is number}
+ */
+function isNumber(value) {
+  return typeof value === "number" && Number.isFinite(value);
 }

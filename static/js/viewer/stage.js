@@ -1,19 +1,34 @@
 // The photo on its stage: live boxes, the annotated picture or the photo alone, near or far.
 
+/** @import { Overlay } from "./overlay.js" */
+/** @import { Size } from "./tags.js" */
+
+/** @typedef {"boxes" | "drawn" | "photo"} Mode */
+
 import { el } from "../shared/dom.js";
 import { t } from "../shared/i18n.js";
 import { Zoom } from "./zoom.js";
 
 export class Stage {
   /**
-   * `picture`, `drawn`: addresses of the photo and of its annotated picture, or "". `size`: width
-   * and height of the upright photo, if known. `boxes`: whether there are any to be carried.
+   * @param {object} options
+   * @param {string} options.picture address of the photo, or ""
+   * @param {string} options.annotated address of the annotated picture, or ""
+   * @param {string} options.name file name, or ""
+   * @param {boolean} options.boxes whether an overlay with boxes will be carried
+   * @param {Size} [options.size] of the upright photo in pixels
    */
-  constructor({ picture, drawn, name, boxes, size }) {
-    this.size = size?.width > 0 && size?.height > 0 ? size : null;
-    this.drawn = drawn;
+  constructor({ picture, annotated, name, boxes, size }) {
+    /** @type {Size | null} */
+    this.size = size && size.width > 0 && size.height > 0 ? size : null;
+    this.annotated = annotated;
+    /** @type {Overlay | null} */
     this.overlay = null;
-    this.sized = [];
+    /** @type {HTMLImageElement | null} */
+    this.annotatedImage = null;
+    /** @type {((size: Size) => void)[]} */
+    this.onSize = [];
+    /** @type {(index: number) => void} */
     this.onReach = () => {};
     this.photo = el("img", {
       className: "view-photo",
@@ -53,26 +68,39 @@ export class Stage {
     this.zoomed();
   }
 
-  /** Call `then(size)` as soon as the photo's size in pixels is known. */
+  /**
+   * Call `then(size)` as soon as the photo's size in pixels is known.
+   *
+   * @param {(size: Size) => void} then
+   */
   whenSized(then) {
     if (this.size) then(this.size);
-    else this.sized.push(then);
+    else this.onSize.push(then);
   }
 
+  /** @param {Overlay} overlay */
   carry(overlay) {
     this.overlay = overlay;
     this.canvas.append(overlay.svg, overlay.layer);
   }
 
-  /** Bring object `index` into sight where the photo is larger than its window. */
+  /**
+   * Scroll object `index` into the window where the photo is larger than it.
+   *
+   * @param {number} index
+   */
   reveal(index) {
     if (this.overlay) this.zoom.reveal(this.overlay.part(index));
   }
 
-  /** Show `mode`: "boxes", "drawn" (the annotated picture) or "photo". */
+  /**
+   * Show the boxes, the annotated picture ("drawn") or the photo alone.
+   *
+   * @param {Mode} mode
+   */
   show(mode) {
     if (mode === this.view.dataset.mode) return;
-    if (mode === "drawn") this.loadDrawn();
+    if (mode === "drawn") this.loadAnnotated();
     this.view.dataset.mode = mode;
     for (const [name, button] of this.modes.buttons) {
       button.setAttribute("aria-pressed", String(name === mode));
@@ -81,17 +109,18 @@ export class Stage {
     this.overlay?.arrange();
   }
 
-  loadDrawn() {
-    if (this.result) return;
-    this.result = el("img", {
+  loadAnnotated() {
+    if (this.annotatedImage) return;
+    const image = el("img", {
       className: "view-drawn",
       alt: t("The photo with its boxes drawn on it"),
       draggable: false,
     });
-    this.result.addEventListener("load", () => this.isOther(this.result) && this.blank(this.result));
-    this.result.addEventListener("error", () => this.blank(this.result));
-    this.result.src = this.drawn;
-    this.photo.after(this.result);
+    image.addEventListener("load", () => this.isOther(image) && this.blank(image));
+    image.addEventListener("error", () => this.blank(image));
+    image.src = this.annotated;
+    this.photo.after(image);
+    this.annotatedImage = image;
   }
 
   loaded() {
@@ -100,42 +129,48 @@ export class Stage {
     if (!this.size && width && height) {
       this.size = { width, height };
       this.fit();
-      for (const then of this.sized) then(this.size);
+      for (const then of this.onSize) then(this.size);
     }
     this.zoomed();
   }
 
-  /** Whether `image` is not what was looked at, but such as the picture for "not there". */
+  /**
+   * Whether `image` is another picture than the photo, such as the one for "not there".
+   *
+   * @param {HTMLImageElement} image
+   */
   isOther({ naturalWidth: width, naturalHeight: height }) {
-    return this.size && Math.abs(width / height - this.size.width / this.size.height) > 0.02;
+    return this.size !== null && Math.abs(width / height - this.size.width / this.size.height) > 0.02;
   }
 
+  /** @param {HTMLImageElement} image */
   blank(image) {
     image.hidden = true;
     this.note.hidden = false;
   }
 
   fit() {
+    if (!this.size) return;
     this.frame.style.setProperty("--ratio", String(this.size.width / this.size.height));
   }
 
   zoomed() {
-    const { level, most } = this.zoom;
+    const { level, max } = this.zoom;
     this.tools.level.textContent = `${Math.round(100 * level)}%`;
-    this.tools.nearer.disabled = level >= most;
+    this.tools.nearer.disabled = level >= max;
     this.tools.farther.disabled = this.tools.fit.disabled = level === 1;
     // From here on single pixels can be told apart, so none should be made up.
-    const shown = this.size ? (this.view.clientWidth * level) / this.size.width : 0;
-    this.photo.classList.toggle("pixels", level > 1 && shown > 3);
+    const scale = this.size ? (this.view.clientWidth * level) / this.size.width : 0;
+    this.photo.classList.toggle("pixels", level > 1 && scale > 3);
     this.overlay?.arrange();
   }
 
+  /** @param {boolean} boxes */
   modeButtons(boxes) {
-    const modes = [
-      boxes && ["boxes", t("Boxes")],
-      this.drawn && ["drawn", t("Annotated")],
-      ["photo", t("Photo")],
-    ].filter(Boolean);
+    /** @type {[Mode, string][]} */
+    const modes = [["photo", t("Photo")]];
+    if (this.annotated) modes.unshift(["drawn", t("Annotated")]);
+    if (boxes) modes.unshift(["boxes", t("Boxes")]);
     const buttons = new Map(
       modes.map(([mode, words]) => [mode, tool(words, () => this.show(mode), false)]),
     );
@@ -160,7 +195,11 @@ export class Stage {
   }
 
   zoomButtons() {
-    const button = (words, label, act) => {
+    const button = (
+      /** @type {string} */ words,
+      /** @type {string} */ label,
+      /** @type {() => void} */ act,
+    ) => {
       const node = tool(words, act);
       node.setAttribute("aria-label", label);
       node.title = label;
@@ -182,6 +221,11 @@ export class Stage {
   }
 }
 
+/**
+ * @param {string} words
+ * @param {() => void} act
+ * @param {boolean} [pressed]
+ */
 function tool(words, act, pressed) {
   const node = el("button", { type: "button", className: "view-tool" }, words);
   if (pressed !== undefined) node.setAttribute("aria-pressed", String(pressed));

@@ -1,16 +1,29 @@
-// Where tags stand: on their box, in it, or below it, and never on each other.
+// The places of tags: on their box, in it, or below it, and never on each other.
 
-const MANY = 30; // objects shown, from which on a tag must not reach beyond its box
+/** @import { Scene } from "./scene.js" */
+
+/**
+ * @typedef {{ width: number, height: number }} Size
+ * @typedef {{ left: number, top: number, right: number, bottom: number }} Spot
+ */
+
+const MANY = 30; // visible objects, from which on a tag must not reach beyond its box
 
 /**
  * Place `tags` of the scene's objects on a canvas of `room` {width, height} screen pixels that
  * shows a photo of `size`. A tag without a free place gets the class "crowded"; there is more
  * room when the photo is seen larger. The best come first, so that a less certain one that comes
  * or goes moves no other.
+ *
+ * @param {HTMLElement[]} tags
+ * @param {Scene} scene
+ * @param {Size} size
+ * @param {Size} room
  */
 export function place(tags, scene, size, room) {
   const measures = tags.map(({ offsetWidth: width, offsetHeight: height }) => ({ width, height }));
   const dense = scene.shownCount > MANY;
+  /** @type {Spot[]} */
   const taken = [];
   scene.objects.forEach(({ box }, index) => {
     if (!scene.shown[index]) return;
@@ -32,6 +45,12 @@ export function place(tags, scene, size, room) {
   });
 }
 
+/**
+ * @param {{ left: number, top: number, bottom: number }} box
+ * @param {Size} tag
+ * @param {Size} room
+ * @returns {Spot[]}
+ */
 function candidates(box, { width, height }, room) {
   const left = Math.min(Math.max(0, box.left), Math.max(0, room.width - width));
   const lowest = Math.max(0, room.height - height);
@@ -40,6 +59,10 @@ function candidates(box, { width, height }, room) {
   return tops.map((top) => ({ left, top, right: left + width, bottom: top + height }));
 }
 
+/**
+ * @param {Spot} a
+ * @param {Spot} b
+ */
 function overlap(a, b) {
   return a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
 }

@@ -1,18 +1,26 @@
 // Looking closer: a canvas that grows inside a window that scrolls, so that fingers, wheels and
 // keys move it as they move any page.
 
-const MOST = 8;
+/** @typedef {{ x: number, y: number }} Point in pixels of the browser's window */
+
+const MAX = 8;
 const STEP = 1.5;
 const DRAG = 4; // pixels a mouse moves before a click becomes a drag
 const FASTEST = 50; // wheel units of one turn that count
 
 export class Zoom {
-  /** `canvas` fills `view` at zoom 1; `onZoom()` follows every change of `level`, 1 to 8. */
+  /**
+   * @param {HTMLElement} view
+   * @param {HTMLElement} canvas fills `view` at zoom 1
+   * @param {() => void} onZoom called after each change of `level`, 1 to 8
+   */
   constructor(view, canvas, onZoom) {
     this.view = view;
     this.canvas = canvas;
     this.onZoom = onZoom;
     this.level = 1;
+    /** @type {{ width: number, height: number, x: number, y: number } | null} */
+    this.seen = null;
     view.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     view.addEventListener("keydown", (event) => this.key(event));
     view.addEventListener("scroll", () => this.remember(), { passive: true });
@@ -21,14 +29,16 @@ export class Zoom {
     this.listenToMouse();
   }
 
-  get most() {
-    return MOST;
+  get max() {
+    return MAX;
   }
 
+  /** @param {Point} [point] */
   nearer(point) {
     this.to(this.level * STEP, point);
   }
 
+  /** @param {Point} [point] */
   farther(point) {
     this.to(this.level / STEP, point);
   }
@@ -37,9 +47,14 @@ export class Zoom {
     this.to(1);
   }
 
-  /** Zoom to `level` and keep `point`, {x, y} of the window, where it is; the middle if absent. */
+  /**
+   * Zoom to `level` and keep `point` where it is; the middle if absent.
+   *
+   * @param {number} level
+   * @param {Point} [point]
+   */
   to(level, point = this.middle()) {
-    const next = Math.min(MOST, Math.max(1, level));
+    const next = Math.min(MAX, Math.max(1, level));
     const { left, top } = this.view.getBoundingClientRect();
     const [x, y] = [point.x - left - this.view.clientLeft, point.y - top - this.view.clientTop];
     const growth = next / this.level;
@@ -52,10 +67,20 @@ export class Zoom {
     this.onZoom();
   }
 
-  /** Bring the part {x1, y1, x2, y2} of the canvas, each 0..1, into sight. */
+  /**
+   * Scroll a part of the canvas into the window.
+   *
+   * @param {{ x1: number, y1: number, x2: number, y2: number }} part each edge 0..1
+   */
   reveal({ x1, y1, x2, y2 }) {
     const { clientWidth, clientHeight, scrollLeft, scrollTop } = this.view;
-    const into = (from, to, whole, seen, now) => {
+    const into = (
+      /** @type {number} */ from,
+      /** @type {number} */ to,
+      /** @type {number} */ whole,
+      /** @type {number} */ seen,
+      /** @type {number} */ now,
+    ) => {
       const [start, end] = [from * whole, to * whole];
       return start >= now && end <= now + seen ? now : (start + end - seen) / 2;
     };
@@ -65,11 +90,12 @@ export class Zoom {
     );
   }
 
-  /** What part of the canvas is in the middle, as long as the window has kept its size. */
+  /** Note which part of the canvas is in the middle, as long as the window has the same size. */
   remember() {
     const { clientWidth: width, clientHeight: height, scrollLeft, scrollTop } = this.view;
     if (this.seen && (width !== this.seen.width || height !== this.seen.height)) return;
-    const part = (start, seen) => (start + seen / 2) / (seen * this.level || 1);
+    const part = (/** @type {number} */ start, /** @type {number} */ seen) =>
+      (start + seen / 2) / (seen * this.level || 1);
     this.seen = { width, height, x: part(scrollLeft, width), y: part(scrollTop, height) };
   }
 
@@ -84,6 +110,10 @@ export class Zoom {
     this.onZoom();
   }
 
+  /**
+   * @param {number} left
+   * @param {number} top
+   */
   scroll(left, top) {
     this.view.scrollTo({ left, top, behavior: "instant" });
   }
@@ -93,6 +123,7 @@ export class Zoom {
     return { x: left + width / 2, y: top + height / 2 };
   }
 
+  /** @param {WheelEvent} event */
   wheel(event) {
     if (!event.ctrlKey) return; // a trackpad's pinch says so, too
     event.preventDefault();
@@ -100,6 +131,7 @@ export class Zoom {
     this.to(this.level * Math.exp(-turn / 100), { x: event.clientX, y: event.clientY });
   }
 
+  /** @param {KeyboardEvent} event */
   key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "+" || event.key === "=") this.nearer();
@@ -111,13 +143,14 @@ export class Zoom {
 
   /** Two fingers pinch; one scrolls, which the browser does by itself. */
   listenToFingers() {
+    /** @type {(Point & { apart: number }) | null} */
     let last = null;
-    const spread = ([a, b]) => ({
+    const spread = (/** @type {TouchList} */ [a, b]) => ({
       x: (a.clientX + b.clientX) / 2,
       y: (a.clientY + b.clientY) / 2,
       apart: Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY) || 1,
     });
-    const touch = (event) => {
+    const touch = (/** @type {TouchEvent} */ event) => {
       if (event.touches.length !== 2) {
         last = null;
         return;
@@ -130,14 +163,15 @@ export class Zoom {
       }
       last = now;
     };
-    for (const event of ["touchstart", "touchmove"]) {
-      this.view.addEventListener(event, touch, { passive: false });
-    }
-    for (const event of ["touchend", "touchcancel"]) this.view.addEventListener(event, touch);
+    this.view.addEventListener("touchstart", touch, { passive: false });
+    this.view.addEventListener("touchmove", touch, { passive: false });
+    this.view.addEventListener("touchend", touch);
+    this.view.addEventListener("touchcancel", touch);
   }
 
   listenToMouse() {
     const { view } = this;
+    /** @type {(Point & { left: number, top: number }) | null} */
     let start = null;
     let dragged = false;
     view.addEventListener("pointerdown", (event) => {

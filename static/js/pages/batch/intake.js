@@ -1,59 +1,65 @@
-// The form: what is chosen is listed with its count and size before anything is sent.
+// The form: what a person selects is listed with its count and size before anything is sent.
 
-import { el } from "../../shared/dom.js";
-import { number, size, t, tn } from "../../shared/i18n.js";
-import { fromDrop, fromInput, sorted } from "./sources.js";
+/** @import { BatchLimits, LeftOut, NamedFile, Selection, SizedFile } from "./files.js" */
 
-const LISTED = 500; // names; nobody reads more
-const LEFT_NAMED = 3;
+import { el, find, findAll } from "../../shared/dom.js";
+import { listOf, number, size, t, tn } from "../../shared/i18n.js";
+import { fromDrop, fromInput, sort } from "./files.js";
 
-const part = (id) => document.getElementById(id);
+const MAX_LISTED = 500; // names; nobody reads more
+const MAX_LEFT_NAMED = 3;
+
+const form = find("#intake", document, HTMLFormElement);
+const box = find("#chosen");
+const submit = find("#go", form, HTMLButtonElement);
+const unselect = find("#unchoose");
+const inputs = ["#folder", "#photos", "#archive"].map((id) => find(id, form, HTMLInputElement));
 
 export class Intake {
-  /** `onStart(chosen, fields)` is called with what to send and how. */
+  /**
+   * @param {BatchLimits} limits
+   * @param {(selection: Selection, fields: Record<string, string>) => void} onStart
+   */
   constructor(limits, onStart) {
     this.limits = limits;
-    this.form = part("intake");
-    this.box = part("chosen");
-    this.chosen = null;
-    this.taking = null; // promise of what was chosen, while it is looked at
     this.onStart = onStart;
-    for (const input of this.inputs) {
+    /** @type {Selection | null} */
+    this.selection = null;
+    /** @type {Promise<Selection> | null} */
+    this.sorting = null; // while the files are looked at
+    for (const input of inputs) {
       input.addEventListener("change", () => this.take(fromInput(input)));
     }
-    part("unchoose").addEventListener("click", () => this.clear());
-    this.form.addEventListener("submit", (event) => {
+    unselect.addEventListener("click", () => this.clear());
+    form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.start();
     });
-    for (const radio of this.form.querySelectorAll("[name=kind]")) {
+    for (const radio of findAll("[name=kind]", form)) {
       radio.addEventListener("change", () => this.offerModels());
     }
     this.offerModels();
     this.acceptDrops();
   }
 
-  get inputs() {
-    return [part("folder"), part("photos"), part("archive")];
-  }
-
   get kind() {
-    return this.form.querySelector("[name=kind]:checked");
+    return find("[name=kind]:checked", form, HTMLInputElement);
   }
 
-  /** Only the models of the chosen kind; the first one is the default. */
+  /** Offer the models of the kind in the form; the first one is the default. */
   offerModels() {
-    const select = this.form.elements.model;
-    const models = JSON.parse(this.kind.dataset.models);
-    select.replaceChildren(...models.map((name) => el("option", { value: name }, name)));
-    if (models.length === 0) select.append(el("option", { value: "" }, t("the default one")));
+    /** @type {string[]} */
+    const models = JSON.parse(this.kind.dataset.models ?? "[]");
+    const options = models.map((name) => el("option", { value: name }, name));
+    if (models.length === 0) options.push(el("option", { value: "" }, t("the default one")));
+    find("[name=model]", form).replaceChildren(...options);
   }
 
   acceptDrops() {
-    const target = part("drop");
+    const target = find("#drop");
     let depth = 0; // dragenter and dragleave also come from every child
-    const hover = (inside) => {
-      depth = inside === 0 ? 0 : Math.max(0, depth + inside);
+    const hover = (/** @type {number} */ change) => {
+      depth = change === 0 ? 0 : Math.max(0, depth + change);
       target.classList.toggle("dropping", depth > 0);
     };
     target.addEventListener("dragenter", () => hover(1));
@@ -63,85 +69,112 @@ export class Intake {
     window.addEventListener("drop", async (event) => {
       event.preventDefault();
       hover(0);
-      if (part("start").hidden || !event.dataTransfer?.types.includes("Files")) return;
+      const transfer = event.dataTransfer;
+      if (find("#start").hidden || !transfer?.types.includes("Files")) return;
       try {
-        this.take(await fromDrop(event.dataTransfer));
+        this.take(await fromDrop(transfer));
       } catch {
-        this.complain(t("What was dropped could not be read."), t("Choose it with a button instead."));
+        const help = t("Choose it with a button instead.");
+        this.complain(t("What was dropped could not be read."), help);
       }
     });
   }
 
+  /** @param {NamedFile[]} files */
   async take(files) {
     if (files.length === 0) return;
     this.complain("");
-    const taking = (this.taking = sorted(files, this.limits));
-    const chosen = await taking;
-    if (this.taking !== taking) return; // something else was chosen meanwhile
-    const { photos, archive, left } = chosen;
-    this.chosen = photos.length || archive ? chosen : null;
-    this.box.hidden = part("unchoose").hidden = false;
-    const sum = this.box.querySelector(".chosen-sum");
-    sum.textContent = this.chosen ? this.sumOf(chosen) : t("Nothing here can be sent.");
-    this.box.querySelector(".chosen-left").textContent = left.length ? leftWords(left) : "";
+    const sorting = (this.sorting = sort(files, this.limits));
+    const selection = await sorting;
+    if (this.sorting !== sorting) return; // something else was selected meanwhile
+    const { photos, archive, left } = selection;
+    this.selection = photos.length || archive ? selection : null;
+    box.hidden = unselect.hidden = false;
+    const sum = find(".chosen-sum", box);
+    sum.textContent = this.selection ? sumOf(selection) : t("Nothing here can be sent.");
+    find(".chosen-left", box).textContent = left.length ? leftOutWords(left) : "";
     this.list([...(archive ? [archive] : []), ...photos], left);
     sum.scrollIntoView({ block: "nearest" });
   }
 
-  sumOf({ photos, archive, bytes }) {
-    const parts = [];
-    if (archive) parts.push(archive.name);
-    if (photos.length) parts.push(tn(photos.length, "{n} photo", "{n} photos"));
-    const list = parts.reduce((all, next) => t("{all}, {next}", { all, next }));
-    return t("{list}: {size}", { list, size: size(bytes) });
-  }
-
+  /**
+   * @param {SizedFile[]} files
+   * @param {LeftOut[]} left
+   */
   list(files, left) {
-    const rows = files.slice(0, LISTED).map(({ name, size: bytes }) =>
-      el("li", {}, el("span", { className: "label" }, name), " ", el("span", { className: "number quiet" }, size(bytes))),
-    );
-    const out = left.slice(0, LISTED).map(({ name, why }) =>
-      el("li", { className: "left" }, el("span", { className: "label" }, name), " ", el("span", { className: "quiet" }, why)),
-    );
+    const name = (/** @type {string} */ words) => el("span", { className: "label" }, words);
+    const rows = files.slice(0, MAX_LISTED).map((file) => {
+      const bytes = el("span", { className: "number quiet" }, size(file.size));
+      return el("li", {}, name(file.name), " ", bytes);
+    });
     const more = files.length - rows.length;
-    if (more > 0) rows.push(el("li", { className: "quiet" }, t("and {n} more", { n: number(more) })));
-    this.box.querySelector(".names").replaceChildren(...rows, ...out);
+    if (more > 0) {
+      rows.push(el("li", { className: "quiet" }, t("and {n} more", { n: number(more) })));
+    }
+    for (const file of left.slice(0, MAX_LISTED)) {
+      const why = el("span", { className: "quiet" }, file.why);
+      rows.push(el("li", { className: "left" }, name(file.name), " ", why));
+    }
+    find(".names", box).replaceChildren(...rows);
   }
 
   clear() {
-    this.chosen = this.taking = null;
-    for (const input of this.inputs) input.value = "";
-    this.box.hidden = part("unchoose").hidden = true;
+    this.selection = this.sorting = null;
+    for (const input of inputs) input.value = "";
+    box.hidden = unselect.hidden = true;
     this.complain("");
-    this.inputs[0].focus();
+    inputs[0].focus();
   }
 
   async start() {
-    await this.taking;
-    if (part("go").disabled) return; // pressed twice meanwhile
-    if (!this.chosen) {
-      this.complain(t("Nothing is chosen yet."), t("Choose a folder, photos or a ZIP first, or drop them."));
+    await this.sorting;
+    if (submit.disabled) return; // pressed twice meanwhile
+    const { selection } = this;
+    if (!selection) {
+      const help = t("Choose a folder, photos or a ZIP first, or drop them.");
+      this.complain(t("Nothing is chosen yet."), help);
       return;
     }
-    const { model, threshold, top_k } = this.form.elements;
-    const expected = this.chosen.archive ? "" : this.chosen.photos.length;
-    const fields = { kind: this.kind.value, model: model.value, threshold: threshold.value, top_k: top_k.value, expected };
-    this.onStart(this.chosen, fields);
+    /** @type {Record<string, string>} */
+    const fields = { kind: this.kind.value };
+    for (const name of ["threshold", "top_k"]) {
+      fields[name] = find(`[name=${name}]`, form, HTMLInputElement).value;
+    }
+    fields.model = find("[name=model]", form, HTMLSelectElement).value;
+    fields.expected = selection.archive ? "" : String(selection.photos.length);
+    this.onStart(selection, fields);
   }
 
-  busy(yes) {
-    part("go").disabled = yes;
+  /** @param {boolean} busy */
+  setBusy(busy) {
+    submit.disabled = busy;
   }
 
-  complain(title, words = "") {
-    const box = part("intake-problem");
-    box.replaceChildren(
-      ...(title ? [el("p", { className: "problem-title" }, title), el("p", {}, words)] : []),
-    );
+  /**
+   * Say what is wrong with the form; "" takes it back.
+   *
+   * @param {string} title
+   * @param {string} help
+   */
+  complain(title, help = "") {
+    const nodes = title ? [el("p", { className: "problem-title" }, title), el("p", {}, help)] : [];
+    find("#intake-problem").replaceChildren(...nodes);
   }
 }
 
-/** A name for the batch by what was chosen: the folder, the ZIP, or how many photos. */
+/** @param {Selection} selection */
+function sumOf({ photos, archive, bytes }) {
+  const parts = [];
+  if (archive) parts.push(archive.name);
+  if (photos.length) parts.push(tn(photos.length, "{n} photo", "{n} photos"));
+  return t("{list}: {size}", { list: listOf(parts), size: size(bytes) });
+}
+
+/**
+ * Name a batch after the folder or the ZIP, or by how many photos it has.
+ *
+ * @param {Selection} selection
+ */
 export function nameOf({ photos, archive }) {
   if (archive) return archive.name;
   const folders = new Set(photos.map(({ name }) => (name.includes("/") ? name.split("/")[0] : "")));
@@ -149,9 +182,12 @@ export function nameOf({ photos, archive }) {
   return folders.size === 1 && folder ? folder : tn(photos.length, "{n} photo", "{n} photos");
 }
 
-function leftWords(left) {
-  const named = left.slice(0, LEFT_NAMED).map(({ name, why }) => t("{name} ({why})", { name, why }));
-  if (left.length > LEFT_NAMED) named.push("…");
-  const list = named.reduce((all, next) => t("{all}, {next}", { all, next }));
+/** @param {LeftOut[]} left */
+function leftOutWords(left) {
+  const names = left
+    .slice(0, MAX_LEFT_NAMED)
+    .map(({ name, why }) => t("{name} ({why})", { name, why }));
+  if (left.length > MAX_LEFT_NAMED) names.push("…");
+  const list = listOf(names);
   return tn(left.length, "{n} file is left out: {list}", "{n} files are left out: {list}", { list });
 }

@@ -1,46 +1,76 @@
-// A batch on display: what is under way, the drawings, the table, and what can be done with it.
+// One batch on the page: its progress, the drawings, the table, and what can be done with it.
 
-import { withQuery } from "../../shared/dom.js";
+/** @import { Selection, BatchLimits } from "./files.js" */
+/** @import { Sending } from "./progress.js" */
+/** @import { Item } from "./rows.js" */
+/** @import { BatchDocument } from "./watch.js" */
+
+import { el, find, setText, withQuery } from "../../shared/dom.js";
 import { moment, number, t, tn } from "../../shared/i18n.js";
-import { Problem, showProblem } from "../../shared/problem.js";
+import { titleOf } from "../../shared/kinds.js";
+import { asProblem, Problem, showProblem } from "../../shared/problem.js";
+import { confirmDelete } from "./confirm.js";
+import { fromInput, sort } from "./files.js";
+import * as ownBatches from "./own_batches.js";
 import { Plots } from "./plots.js";
-import { fromInput, sorted } from "./sources.js";
-import { close, photosOf, send } from "./sending.js";
-import { sure } from "./sure.js";
+import { showProgress } from "./progress.js";
+import { removeBatch } from "./removal.js";
 import { Table } from "./table.js";
-import { hurry, watch } from "./watching.js";
-import * as yours from "./yours.js";
+import { close, photosUrl, send } from "./upload.js";
+import { askNow, watch } from "./watch.js";
 
 const SHOW_EVERY = 250; // ms between two drawings of what changed
-const SILENT = 6000; // ms without a new photo, after which nobody seems to send any more
+const SILENCE = 6000; // ms without a new photo, after which nobody seems to send any more
 
-const part = (id) => document.getElementById(id);
-const KIND_WORDS = { image_classification: t("Image classification"), object_detection: t("Object detection") };
+/** @type {Record<import("./upload.js").Trouble, string>} */
 const TROUBLE = {
+  "": "",
   lost: t("Connection lost, retrying"),
   full: t("The server is busy, waiting for it"),
   disk: t("The server has no room, waiting for it"),
 };
 
 export class View {
-  /** The batch {id, key, name}; `page` holds the addresses and the server's limits. */
+  /**
+   * @param {{ id: string, key: string, name?: string }} batch
+   * @param {HTMLElement} page holds the addresses and the server's limits
+   */
   constructor({ id, key, name = "" }, page) {
-    Object.assign(this, { id, key, name, page });
-    this.limits = JSON.parse(page.dataset.limits);
-    this.url = `${page.dataset.api}/${id}`;
+    this.id = id;
+    this.key = key;
+    this.name = name;
+    const { api = "", address = "", limits = "{}" } = page.dataset;
+    this.api = api;
+    this.address = address;
+    /** @type {BatchLimits} */
+    this.limits = JSON.parse(limits);
+    this.url = `${api}/${id}`;
+    this.kind = "";
+    /** @type {Map<number, Item>} */
     this.items = new Map();
+    /** @type {Map<string, File>} */
     this.files = new Map();
-    this.told = null; // the last document
-    this.sending = null; // {bytes, total} while this page sends
-    this.grown = performance.now(); // when the last photo came in
+    /** @type {BatchDocument | null} */
+    this.latest = null; // the last document
+    /** @type {{ table: Table, plots: Plots } | null} */
+    this.parts = null;
+    /** @type {Sending | null} */
+    this.sending = null;
+    this.grownAt = performance.now(); // when the last photo came in
     this.run = new AbortController();
-    this.timer = 0;
-    part("csv").href = withQuery(`${this.url}.csv`, { key });
-    part("copy").addEventListener("click", () => this.copy());
-    part("delete").addEventListener("click", () => this.remove());
-    part("close").addEventListener("click", () => this.leave());
-    for (const input of [part("again-folder"), part("again-photos")]) {
-      input.addEventListener("change", () => this.goOn(input));
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.timer = undefined;
+    this.listen();
+  }
+
+  listen() {
+    find("#csv", document, HTMLAnchorElement).href = withQuery(`${this.url}.csv`, { key: this.key });
+    find("#copy").addEventListener("click", () => this.copy());
+    find("#delete").addEventListener("click", () => this.remove());
+    find("#close").addEventListener("click", () => this.leave());
+    for (const id of ["#again-folder", "#again-photos"]) {
+      const input = find(id, document, HTMLInputElement);
+      input.addEventListener("change", () => this.resume(input));
     }
     window.addEventListener("beforeunload", (event) => {
       if (this.sending) event.preventDefault();
@@ -50,186 +80,177 @@ export class View {
   /** Show the batch and follow it to its end. */
   async start() {
     document.body.dataset.view = "batch";
-    part("start").hidden = true;
-    part("batch").hidden = false;
+    find("#start").hidden = true;
+    find("#batch").hidden = false;
     const { signal } = this.run;
     try {
       await watch(this.url, this.key, {
         signal,
-        onDocument: (told) => this.take(told),
-        onTrouble: (lost) => this.trouble(lost ? TROUBLE.lost : ""),
+        onDocument: (batch) => this.take(batch),
+        onTrouble: (lost) => this.showTrouble(lost ? TROUBLE.lost : ""),
       });
     } catch (error) {
-      if (signal.aborted) return;
-      this.fail(error);
+      if (!signal.aborted) this.fail(error);
     }
   }
 
-  /** Send what was chosen into this batch, and close it. */
-  async send(chosen) {
-    for (const { file, name } of chosen.photos) this.files.set(name, file);
-    this.sending = { bytes: 0, total: Math.max(1, chosen.bytes) };
+  /**
+   * Send photos or a ZIP into this batch, and close it.
+   *
+   * @param {Selection} selection
+   */
+  async send(selection) {
+    for (const { file, name } of selection.photos) this.files.set(name, file);
+    const sending = (this.sending = { bytes: 0, total: Math.max(1, selection.bytes) });
     this.show();
     const { signal } = this.run;
     try {
-      const lost = await send(photosOf(this.page.dataset.api, this), chosen, {
+      const unreadable = await send(photosUrl(this.api, this), selection, {
         signal,
         onProgress: (bytes) => {
-          this.sending.bytes = bytes;
-          this.later();
+          sending.bytes = bytes;
+          this.showSoon();
         },
         onAnswer: ({ state, counts }) => {
-          // That all is done is for the document to say, which has the answers for the table.
-          if (this.told && state !== "complete") Object.assign(this.told, { state, counts });
-          hurry();
+          // That all is done is for the document to say, which has the results for the table.
+          if (this.latest && state !== "complete") Object.assign(this.latest, { state, counts });
+          askNow();
         },
-        onTrouble: (code) => this.trouble(TROUBLE[code] ?? ""),
+        onTrouble: (code) => this.showTrouble(TROUBLE[code]),
       });
-      if (lost.length) this.fail(new Problem("unreadable", { message: lost.join(", ") }));
+      if (unreadable.length) {
+        this.fail(new Problem("unreadable", { message: unreadable.join(", ") }));
+      }
     } catch (error) {
       if (!signal.aborted) this.fail(error);
     } finally {
       this.sending = null;
-      this.grown = performance.now();
-      this.later();
+      this.grownAt = performance.now();
+      this.showSoon();
     }
   }
 
-  take(told) {
-    if (this.told === null) this.dress(told);
-    if (told.counts.all !== this.told?.counts.all) this.grown = performance.now();
-    this.told = told;
-    for (const item of told.items) this.items.set(item.n, item);
-    this.later();
+  /** @param {BatchDocument} batch */
+  take(batch) {
+    this.parts ??= this.build(batch);
+    if (batch.counts.all !== this.latest?.counts.all) this.grownAt = performance.now();
+    this.latest = batch;
+    for (const item of batch.items) this.items.set(item.n, item);
+    this.showSoon();
   }
 
-  /** Once the first document is there, it is known what the batch is about. */
-  dress(told) {
-    const { kind, created } = told;
+  /**
+   * Build what depends on the kind, which the first document says.
+   *
+   * @param {BatchDocument} batch
+   */
+  build({ kind, created, model, threshold }) {
     this.kind = kind;
     const { items, files } = this;
-    const onOpen = async (item, list) => (await import("./opened.js")).open(kind, item, list);
-    this.table = new Table({ kind, items, files, onOpen });
-    this.plots = new Plots(part("plots"), kind);
-    part("batch-kind").textContent = KIND_WORDS[kind] ?? kind;
+    const onOpen = async (/** @type {Item} */ item, /** @type {Item[]} */ list) =>
+      (await import("./detail.js")).open(kind, item, list);
+    find("#batch-kind").textContent = titleOf(kind);
     const facts = [moment(1000 * created)];
-    if (told.model) facts.push(t("model {name}", { name: told.model }));
-    if (told.threshold !== undefined) facts.push(t("at least {score}", { score: told.threshold }));
-    part("batch-facts").textContent = facts.join(" · ");
+    if (model) facts.push(t("model {name}", { name: model }));
+    if (threshold !== undefined) facts.push(t("at least {score}", { score: threshold }));
+    find("#batch-facts").textContent = facts.join(" · ");
+    const table = new Table({ kind, items, files, onOpen });
+    return { table, plots: new Plots(find("#plots"), kind) };
   }
 
   /** Draw soon, and once for all that changes until then. */
-  later() {
-    this.timer ||= setTimeout(() => {
-      this.timer = 0;
+  showSoon() {
+    this.timer ??= setTimeout(() => {
+      this.timer = undefined;
       this.show();
     }, SHOW_EVERY);
   }
 
   show() {
-    this.showProgress();
-    if (!this.told) return;
-    const { counts } = this.told;
-    part("batch-title").textContent = this.name || tn(counts.all, "{n} photo", "{n} photos");
-    part("results").hidden = counts.all === 0;
-    this.table.show();
-    this.plots.show([...this.items.values()]);
-    this.showResume();
-    yours.update(this.id, { counts, state: this.told.state, kind: this.kind });
+    showProgress(this.name, this.latest, this.sending);
+    if (!this.latest || !this.parts) return;
+    const { counts, state } = this.latest;
+    find("#batch-title").textContent = this.name || tn(counts.all, "{n} photo", "{n} photos");
+    find("#results").hidden = counts.all === 0;
+    this.parts.table.show();
+    this.parts.plots.show([...this.items.values()]);
+    this.showResume(this.latest);
+    ownBatches.update(this.id, { counts, state, kind: this.kind });
   }
 
-  showProgress() {
-    const { counts, state, expected = 0 } = this.told ?? { counts: null, state: "open" };
-    part("sent").hidden = !this.sending;
-    if (this.sending) bar("sent", this.sending.bytes / this.sending.total, percentOf(this.sending));
-    const settled = counts ? counts.all - counts.waiting - counts.processing : 0;
-    const all = Math.max(expected && state === "open" ? expected : 0, counts?.all ?? 0);
-    const words = t("{done} of {all}", { done: number(settled), all: number(all) });
-    bar("done", all ? settled / all : 0, all ? words : "");
-    say(part("state-words"), this.sentence());
-    const done = all ? `${Math.floor((100 * settled) / all)}% · ` : "";
-    document.title = `${state === "complete" ? "" : done}${this.name || t("Batch")} · SCAI`;
+  /**
+   * Offer to go on with an open batch to which nobody adds, or to leave it as it is.
+   *
+   * @param {BatchDocument} batch
+   */
+  showResume({ state, counts, expected = 0 }) {
+    const waiting = state === "open" && !this.sending;
+    const silent = performance.now() - this.grownAt > SILENCE;
+    find("#resume").hidden = !waiting || !silent;
+    if (waiting && !silent) setTimeout(() => this.showSoon(), SILENCE);
+    if (!waiting || !silent) return;
+    const values = { here: number(counts.all), all: number(expected) };
+    const words = expected
+      ? t("{here} of {all} photos have arrived. Was the sending page closed? Choose the same again: what is here already is not sent twice.", values)
+      : t("The sending page seems to be closed. Choose the same again: what is here already is not sent twice.");
+    setText(find("#resume-words"), words);
   }
 
-  sentence() {
-    if (!this.told) return this.sending ? t("Sending the photos") : t("Asking the server");
-    const { state, counts } = this.told;
-    if (this.sending) return t("Sending the photos; the first answers come meanwhile");
-    if (state === "open") return counts.all ? t("More photos may come") : t("No photo has arrived yet");
-    if (state === "running") return t("Recognising");
-    const bad = counts.failure + counts.refused;
-    if (counts.all === 0) return t("This batch is empty");
-    if (bad) return tn(bad, "Done. {n} file has no answer; the table says why", "Done. {n} files have no answer; the table says why");
-    return t("Done. All photos have their answer");
-  }
-
-  /** An open batch to which nobody adds: offer to go on, or to leave it at what is there. */
-  showResume() {
-    const { state, counts, expected = 0 } = this.told;
-    const silent = performance.now() - this.grown > SILENT;
-    const wanted = state === "open" && !this.sending && silent;
-    part("resume").hidden = !wanted;
-    if (state === "open" && !this.sending && !silent) setTimeout(() => this.later(), SILENT);
-    if (!wanted) return;
-    say(
-      part("resume-words"),
-      expected
-        ? t("{here} of {all} photos have arrived. Was the sending page closed? Choose the same again: what is here already is not sent twice.", { here: number(counts.all), all: number(expected) })
-        : t("The sending page seems to be closed. Choose the same again: what is here already is not sent twice."),
-    );
-  }
-
-  /** Send those of the newly chosen files that are not here yet. */
-  async goOn(input) {
+  /**
+   * Send those of the newly selected files that are not here yet.
+   *
+   * @param {HTMLInputElement} input
+   */
+  async resume(input) {
     const files = fromInput(input);
     input.value = "";
-    const chosen = await sorted(files, this.limits);
+    const selection = await sort(files, this.limits);
     const here = new Set([...this.items.values()].map(({ name }) => name));
-    chosen.photos = chosen.photos.filter(({ name }) => !here.has(name));
-    if (chosen.photos.length || chosen.archive) this.send(chosen);
+    selection.photos = selection.photos.filter(({ name }) => !here.has(name));
+    if (selection.photos.length || selection.archive) this.send(selection);
     else this.leave();
   }
 
   async leave() {
     try {
-      await close(photosOf(this.page.dataset.api, this), this.run.signal);
-      hurry();
+      await close(photosUrl(this.api, this), this.run.signal);
+      askNow();
     } catch (error) {
       if (!this.run.signal.aborted) this.fail(error);
     }
   }
 
-  trouble(words) {
-    const mark = part("trouble");
+  /** @param {string} words */
+  showTrouble(words) {
+    const mark = find("#trouble");
     mark.hidden = !words;
     mark.textContent = words;
   }
 
+  /** @param {unknown} error */
   fail(error) {
-    if (!(error instanceof Problem)) console.error(error);
-    const problem = error instanceof Problem ? error : new Problem("unknown");
-    this.trouble("");
-    if (problem.code === "not_found") this.gone();
-    else showProblem(part("batch-problem"), problem, this.limits);
+    const problem = asProblem(error);
+    this.showTrouble("");
+    if (problem.code === "not_found") this.showGone();
+    else showProblem(find("#batch-problem"), problem, this.limits);
   }
 
-  gone() {
+  showGone() {
     this.run.abort();
-    yours.remove(this.id);
-    const box = part("batch-problem");
-    const [title, words] = [document.createElement("p"), document.createElement("p")];
-    title.className = "problem-title";
-    title.textContent = t("This batch is not there.");
-    words.textContent = t("It was deleted, cleaned up after its time, or its link is not complete.");
-    box.replaceChildren(title, words);
-    say(part("state-words"), "");
-    for (const id of ["csv", "copy", "delete"]) part(id).hidden = true;
+    ownBatches.remove(this.id);
+    find("#batch-problem").replaceChildren(
+      el("p", { className: "problem-title" }, t("This batch is not there.")),
+      el("p", {}, t("It was deleted, cleaned up after its time, or its link is not complete.")),
+    );
+    setText(find("#state-words"), "");
+    for (const id of ["#csv", "#copy", "#delete"]) find(id).hidden = true;
   }
 
   async copy() {
-    const button = part("copy");
+    const button = find("#copy");
     const words = button.textContent;
-    const link = new URL(withQuery(this.page.dataset.address, this.link()), location.href).href;
+    const { id, key } = this;
+    const link = new URL(withQuery(this.address, { id, key }), location.href).href;
     try {
       await navigator.clipboard.writeText(link);
       button.textContent = t("Copied");
@@ -239,47 +260,15 @@ export class View {
     setTimeout(() => (button.textContent = words), 2000);
   }
 
-  link() {
-    return { id: this.id, key: this.key };
-  }
-
   async remove() {
-    if ((await sure(this.name || t("Batch"))) !== "delete") return;
+    if ((await confirmDelete(this.name || t("Batch"))) !== "delete") return;
     this.sending = null;
     this.run.abort();
-    const words = await removeBatch(this.page.dataset.api, this);
+    const words = await removeBatch(this.api, this);
     if (words) {
-      say(part("state-words"), words);
+      setText(find("#state-words"), words);
       this.run = new AbortController();
       this.start();
-    } else location.assign(this.page.dataset.address);
+    } else location.assign(this.address);
   }
-}
-
-/** Remove a batch from the server and from this browser: "", or why it is still there. */
-export async function removeBatch(api, { id, key }) {
-  try {
-    const response = await fetch(withQuery(`${api}/${id}`, { key }), { method: "DELETE" });
-    if (response.status === 409) return t("Some photos are being recognised just now. Try again in a moment.");
-    if (!response.ok && response.status !== 404) return t("The server could not delete it. Try again later.");
-  } catch {
-    return t("The server could not be reached.");
-  }
-  yours.remove(id);
-  return "";
-}
-
-const percentOf = ({ bytes, total }) => `${Math.floor((100 * bytes) / total)}%`;
-
-function bar(id, fraction, words) {
-  const box = part(id);
-  const track = box.querySelector(".track");
-  const percent = Math.round(100 * Math.min(1, fraction));
-  track.setAttribute("aria-valuenow", String(percent));
-  track.firstElementChild.style.width = `${percent}%`;
-  say(box.querySelector(".bar-number"), words);
-}
-
-function say(node, words) {
-  if (node.textContent !== words) node.textContent = words;
 }

@@ -1,4 +1,4 @@
-// An answer of the server, shown as what it is: JSON and text as text, pictures as pictures.
+// An answer of the server on the page: JSON and text as text, pictures as pictures.
 
 import { el } from "../../shared/dom.js";
 import { number, size, t } from "../../shared/i18n.js";
@@ -13,15 +13,21 @@ const OF_NOTE = [
   "ETag",
   "Cache-Control",
 ];
-const LONGEST = 100_000; // characters shown
-const MOST_LINES = 500; // of an event stream
+const MAX_LENGTH = 100_000; // characters
+const MAX_LINES = 500; // of an event stream
 
-/** What is left of the answer in one line. */
+/**
+ * Summarise the answer in one line.
+ *
+ * @param {Response} response
+ * @param {number} ms
+ */
 export function firstLine(response, ms) {
   const name = response.statusText ? `${response.status} ${response.statusText}` : response.status;
   return t("Answered {status} after {ms} ms", { status: name, ms: number(Math.round(ms), 0) });
 }
 
+/** @param {Response} response */
 function headersOf(response) {
   const list = el("dl", { className: "headers" });
   for (const name of OF_NOTE) {
@@ -31,14 +37,16 @@ function headersOf(response) {
   return list;
 }
 
+/** @param {string} text */
 function block(text) {
-  const cut = text.length > LONGEST;
-  const pre = el("pre", { tabIndex: 0 }, el("code", {}, cut ? text.slice(0, LONGEST) : text));
+  const cut = text.length > MAX_LENGTH;
+  const pre = el("pre", { tabIndex: 0 }, el("code", {}, cut ? text.slice(0, MAX_LENGTH) : text));
   pre.setAttribute("aria-label", t("The body of the answer"));
   pre.setAttribute("role", "region");
   return pre;
 }
 
+/** @param {string} text */
 function pretty(text) {
   try {
     return JSON.stringify(JSON.parse(text), null, 2);
@@ -47,28 +55,42 @@ function pretty(text) {
   }
 }
 
+/**
+ * @param {Blob} blob
+ * @param {string} name
+ * @param {(url: string) => string} keep
+ */
 function fileOf(blob, name, keep) {
   const url = keep(URL.createObjectURL(blob));
   return el("a", { href: url, download: name, className: "button" }, t("Save {name}", { name }));
 }
 
+/**
+ * @param {Response} response
+ * @param {Element} box
+ */
 async function streamOf(response, box) {
   const code = el("code");
   const pre = block("");
   pre.replaceChildren(code);
   box.append(pre);
-  let shown = 0;
+  let lines = 0;
   await eachLine(response, (line) => {
-    shown += 1;
-    if (shown > MOST_LINES) code.firstChild.remove();
+    lines += 1;
+    if (lines > MAX_LINES) code.firstChild?.remove();
     code.append(`${line}\n`);
     pre.scrollTop = pre.scrollHeight;
   });
 }
 
 /**
- * Fill `box` with the answer. Resolves to what JSON it holds, or null. `keep(url)` remembers an
- * object URL that has to be let go, and returns it; `save` is the name of a file to save.
+ * Fill `box` with the answer. Resolves to its JSON, or null.
+ *
+ * @param {Element} box
+ * @param {Response} response
+ * @param {object} options
+ * @param {string} [options.save] name of a file to save
+ * @param {(url: string) => string} options.keep remembers an object URL until it is released
  */
 export async function showAnswer(box, response, { save, keep }) {
   box.replaceChildren(headersOf(response));
@@ -84,8 +106,8 @@ export async function showAnswer(box, response, { save, keep }) {
     if (response.ok) box.append(fileOf(blob, save || "picture", keep));
     return null;
   }
-  const known = /^(application\/json|text\/)/.test(type);
-  if (!known) {
+  const isText = /^(application\/json|text\/)/.test(type);
+  if (!isText) {
     if (blob.size) box.append(fileOf(blob, save || "answer", keep));
     return null;
   }

@@ -1,94 +1,143 @@
-// One photo as a card, and the days they stand under.
+// One photo as a card, and the days the cards are under.
 
-import { el } from "../../shared/dom.js";
+/** @import { Answer } from "../../shared/api.js" */
+/** @import { Entry } from "../../shared/store.js" */
+
+import { el, find } from "../../shared/dom.js";
 import { lang, t, tn } from "../../shared/i18n.js";
+import { draws, titleOf } from "../../shared/kinds.js";
 import { summaryOf } from "../../viewer/viewer.js";
-import { dayOf } from "./sieve.js";
+import { dayOf } from "./filter.js";
 
-const template = document.getElementById("card");
+const template = find("#card", document, HTMLTemplateElement);
 const clock = new Intl.DateTimeFormat(lang, { timeStyle: "short" }); // making one takes long
 const DAY = 24 * 3600 * 1000;
-const pictures = new Map(); // task -> [Blob, its URL]
+/** @type {Map<string, { thumb: Blob, url: string }>} */
+const thumbs = new Map(); // by task
 
-/** A photo's name, or words for one that has none. */
+/**
+ * A photo's name, or words for one without.
+ *
+ * @param {Entry} entry
+ */
 export function nameOf(entry) {
   return entry.name || t("Photo without a name");
 }
 
-/** Whether the server will say nothing new of an entry. */
+/**
+ * Whether the server will say nothing new of an entry.
+ *
+ * @param {{ state?: string }} entry
+ */
 export function isFinal({ state }) {
   return state === "complete" || state === "failure";
 }
 
-/** The verdict of an entry in one line, as far as this browser has seen it. */
+/**
+ * Summarise the result of an entry in one line, as far as this browser has seen it.
+ *
+ * @param {Entry} entry
+ */
 export function lineOf(entry) {
-  if (isFinal(entry)) return summaryOf(entry.kind, keptAnswer(entry));
+  if (isFinal(entry)) return summaryOf(storedAnswer(entry));
   if (entry.gone) return t("Removed before its result was seen");
   return entry.state === "processing" ? t("Being recognised") : t("Waiting in the queue");
 }
 
-/** An answer like the server's, made of the labels that were kept; its boxes stand nowhere. */
-export function keptAnswer({ state, model, labels }) {
-  const box = { x_min: 0, y_min: 0, x_max: 1, y_max: 1 };
-  const repeated = ({ label, score, count }) => Array.from({ length: count }, () => ({ label, score, box }));
-  return { state, model, predictions: labels.flatMap(repeated) };
+/**
+ * Rebuild an answer like the server's from the labels in the store. For kinds with objects each
+ * gets a box, whose place is not stored.
+ *
+ * @param {Entry} entry
+ * @returns {Answer}
+ */
+export function storedAnswer({ kind, state, model, labels }) {
+  const box = draws(kind) ? { x_min: 0, y_min: 0, x_max: 1, y_max: 1 } : undefined;
+  const predictions = labels.flatMap(({ label, score, count }) =>
+    Array.from({ length: count }, () => ({ label, score, box })),
+  );
+  return { state, model, predictions };
 }
 
-function kindWords(kind) {
-  if (kind === "image_classification") return t("Image classification");
-  return kind === "object_detection" ? t("Object detection") : kind;
-}
-
-/** Kind and model of an entry, and `when` it was sent, in words. */
+/**
+ * Say kind and model of an entry, and `when` it was sent.
+ *
+ * @param {Entry} entry
+ * @param {string} when
+ */
 export function metaOf(entry, when) {
-  const words = [kindWords(entry.kind), entry.model].filter(Boolean).join(" · ");
+  const words = [titleOf(entry.kind), entry.model].filter(Boolean).join(" · ");
   return [`${words} · `, el("span", { className: "number" }, when)];
 }
 
-function urlOf({ task, thumb }) {
-  const [known, url] = pictures.get(task) ?? [];
-  // A database gives a new Blob each time; an entry's picture changes only from none to one.
-  if (known?.size === thumb.size) return url;
-  forgetPicture(task);
-  const made = URL.createObjectURL(thumb);
-  pictures.set(task, [thumb, made]);
-  return made;
+/**
+ * @param {string} task
+ * @param {Blob} thumb
+ */
+function urlOf(task, thumb) {
+  const before = thumbs.get(task);
+  // The database gives a new Blob each time; an entry's thumbnail changes only from none to one.
+  if (before?.thumb.size === thumb.size) return before.url;
+  releaseThumb(task);
+  const url = URL.createObjectURL(thumb);
+  thumbs.set(task, { thumb, url });
+  return url;
 }
 
-/** Let go of a photo's small picture. */
-export function forgetPicture(task) {
-  const known = pictures.get(task);
-  if (known) URL.revokeObjectURL(known[1]);
-  pictures.delete(task);
+/**
+ * Release the memory of a photo's thumbnail.
+ *
+ * @param {string} task
+ */
+export function releaseThumb(task) {
+  const before = thumbs.get(task);
+  if (before) URL.revokeObjectURL(before.url);
+  thumbs.delete(task);
 }
 
-/** The small picture of an entry, or a blank in its place. */
-export function smallPicture(entry) {
-  if (!entry.thumb) return el("span", { className: "blank" });
-  return el("img", { loading: "lazy", decoding: "async", alt: "", src: urlOf(entry) });
+/**
+ * Show the thumbnail of an entry, or a blank in its place.
+ *
+ * @param {Entry} entry
+ */
+export function thumbImage({ task, thumb }) {
+  if (!thumb) return el("span", { className: "blank" });
+  return el("img", { loading: "lazy", decoding: "async", alt: "", src: urlOf(task, thumb) });
 }
 
-/** Fill the card `node` from its entry. */
+/**
+ * Fill the card `node` from its entry.
+ *
+ * @param {HTMLElement} node
+ * @param {Entry} entry
+ * @param {boolean} selected
+ */
 export function fillCard(node, entry, selected) {
   const name = nameOf(entry);
   const pending = !entry.gone && !isFinal(entry);
   node.dataset.task = entry.task;
   node.dataset.state = entry.gone ? "gone" : entry.state;
-  node.querySelector(".thumb").replaceChildren(smallPicture(entry));
-  const check = node.querySelector("input");
+  find(".thumb", node).replaceChildren(thumbImage(entry));
+  const check = find("input", node, HTMLInputElement);
   check.checked = selected;
   node.classList.toggle("picked", selected);
   check.setAttribute("aria-label", t("Select {name}", { name }));
-  node.querySelector(".name").textContent = name;
-  const verdict = node.querySelector(".verdict");
+  find(".name", node).textContent = name;
+  const verdict = find(".verdict", node);
   verdict.textContent = lineOf(entry);
   verdict.classList.toggle("pending", pending);
-  const meta = node.querySelector(".meta");
+  const meta = find(".meta", node);
   meta.replaceChildren(...metaOf(entry, clock.format(entry.time)));
-  if (entry.gone) meta.append(" ", el("span", { className: "badge warn" }, t("No longer on the server")));
-  node.querySelector(".drop").setAttribute("aria-label", t("Delete {name}", { name }));
+  if (entry.gone) {
+    meta.append(" ", el("span", { className: "badge warn" }, t("No longer on the server")));
+  }
+  find(".drop", node).setAttribute("aria-label", t("Delete {name}", { name }));
 }
 
+/**
+ * @param {string} day
+ * @param {number} time
+ */
 function dayWords(day, time) {
   if (day === dayOf(Date.now())) return t("Today");
   if (day === dayOf(Date.now() - DAY)) return t("Yesterday");
@@ -97,20 +146,28 @@ function dayWords(day, time) {
 
 /**
  * Add cards of `entries`, newest first, below those in `box`, each under its day; returns them.
- * `counts` is day -> how many in all.
+ *
+ * @param {HTMLElement} box
+ * @param {Entry[]} entries
+ * @param {Map<string, number>} counts day -> how many in all
+ * @param {Set<string>} selected tasks
  */
 export function layOut(box, entries, counts, selected) {
   return entries.map((entry) => {
     const day = dayOf(entry.time);
-    if (box.lastElementChild?.dataset.day !== day) {
-      const count = el("span", { className: "quiet" }, tn(counts.get(day), "{n} photo", "{n} photos"));
+    let section = box.lastElementChild;
+    if (!(section instanceof HTMLElement) || section.dataset.day !== day) {
+      const n = counts.get(day) ?? 0;
+      const count = el("span", { className: "quiet" }, tn(n, "{n} photo", "{n} photos"));
       const title = el("h2", {}, dayWords(day, entry.time), " ", count);
       const list = el("ul", { className: "photos" });
-      box.append(el("section", { className: "day", "data-day": day }, title, list));
+      section = el("section", { className: "day", "data-day": day }, title, list);
+      box.append(section);
     }
-    const card = template.content.firstElementChild.cloneNode(true);
+    const content = /** @type {DocumentFragment} */ (template.content.cloneNode(true));
+    const card = find("li", content);
     fillCard(card, entry, selected.has(entry.task));
-    box.lastElementChild.lastElementChild.append(card);
+    find("ul", section).append(card);
     return card;
   });
 }

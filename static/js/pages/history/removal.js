@@ -1,21 +1,34 @@
-// Taking photos away, from the server and from this list, after asking once.
+// The removal of photos, from the server and from this list, after one question.
 
+/** @import { Entry } from "../../shared/store.js" */
+
+import { find } from "../../shared/dom.js";
 import { t, tn } from "../../shared/i18n.js";
 import { address } from "../../shared/kinds.js";
 import { remove } from "../../shared/store.js";
 import { nameOf } from "./cards.js";
 
+/**
+ * @typedef {"removed" | "busy" | "failed"} Outcome busy: it is being recognised
+ * @typedef {Record<Outcome, number>} Counts
+ * @typedef {[words: string, bad: boolean]} Sentence
+ */
+
 const LANES = 4;
 
-const dialog = document.getElementById("ask");
+const dialog = find("#ask", document, HTMLDialogElement);
 
-/** Asks what to do with `entries`; resolves to "delete", "list" or "". */
-export function sure(entries) {
+/**
+ * Ask what to do with `entries`.
+ *
+ * @param {Entry[]} entries
+ * @returns {Promise<string>} "delete", "list" or ""
+ */
+export function confirmDelete(entries) {
   const n = entries.length;
-  const [title, text] = [document.getElementById("ask-title"), document.getElementById("ask-text")];
-  title.textContent =
+  find("#ask-title").textContent =
     n === 1 ? t("Delete {name}?", { name: nameOf(entries[0]) }) : t("Delete {n} photos?", { n });
-  text.textContent =
+  find("#ask-text").textContent =
     n === 1
       ? t("The server removes the photo and its result for good. Taken off this list only, it stays on the server until that cleans up, and its key is forgotten.")
       : t("The server removes the photos and their results for good. Taken off this list only, they stay on the server until that cleans up, and their keys are forgotten.");
@@ -26,7 +39,11 @@ export function sure(entries) {
   });
 }
 
-// "removed", "busy" while it is being recognised, or "failed".
+/**
+ * @param {Entry} entry
+ * @param {boolean} fromServer
+ * @returns {Promise<Outcome>}
+ */
 async function removeOne(entry, fromServer) {
   if (fromServer && !entry.gone) {
     try {
@@ -43,47 +60,55 @@ async function removeOne(entry, fromServer) {
 }
 
 /**
- * Remove `entries`, four at a time. `onProgress(done)` counts them. Resolves to how many were
- * removed, are busy, or failed; those two stay.
+ * Remove `entries`, four at a time. Those that are busy or failed stay.
+ *
+ * @param {Entry[]} entries
+ * @param {{ fromServer: boolean, onProgress: (done: number) => void }} options
  */
 export async function removeAll(entries, { fromServer, onProgress }) {
+  /** @type {Counts} */
   const counts = { removed: 0, busy: 0, failed: 0 };
   const left = [...entries];
   let done = 0;
-  async function lane() {
+  async function runLane() {
     for (let entry = left.shift(); entry; entry = left.shift()) {
       counts[await removeOne(entry, fromServer)] += 1;
       done += 1;
       onProgress(done);
     }
   }
-  await Promise.all(Array.from({ length: LANES }, lane));
+  await Promise.all(Array.from({ length: LANES }, runLane));
   return counts;
 }
 
-/** What came of it, as sentences: [words, whether it is a problem]. */
-export function outcome({ removed, busy, failed }, fromServer) {
-  const told = [];
-  if (removed && fromServer) told.push([tn(removed, "{n} photo deleted.", "{n} photos deleted."), false]);
-  if (removed && !fromServer)
-    told.push([tn(removed, "{n} photo taken off this list.", "{n} photos taken off this list."), false]);
-  if (busy)
-    told.push([
-      tn(
-        busy,
-        "{n} photo is being recognised right now and stays. Delete it once its result is there.",
-        "{n} photos are being recognised right now and stay. Delete them once their results are there.",
-      ),
-      true,
-    ]);
-  if (failed)
-    told.push([
-      tn(
-        failed,
-        "{n} photo could not be deleted and stays. Check your connection, then try again.",
-        "{n} photos could not be deleted and stay. Check your connection, then try again.",
-      ),
-      true,
-    ]);
-  return told;
+/**
+ * Report a removal in sentences.
+ *
+ * @param {Counts} counts
+ * @param {boolean} fromServer
+ */
+export function reportOf({ removed: n, busy, failed }, fromServer) {
+  /** @type {Sentence[]} */
+  const sentences = [];
+  if (n && fromServer) sentences.push([tn(n, "{n} photo deleted.", "{n} photos deleted."), false]);
+  if (n && !fromServer) {
+    sentences.push([tn(n, "{n} photo taken off this list.", "{n} photos taken off this list."), false]);
+  }
+  if (busy) {
+    const words = tn(
+      busy,
+      "{n} photo is being recognised right now and stays. Delete it once its result is there.",
+      "{n} photos are being recognised right now and stay. Delete them once their results are there.",
+    );
+    sentences.push([words, true]);
+  }
+  if (failed) {
+    const words = tn(
+      failed,
+      "{n} photo could not be deleted and stays. Check your connection, then try again.",
+      "{n} photos could not be deleted and stay. Check your connection, then try again.",
+    );
+    sentences.push([words, true]);
+  }
+  return sentences;
 }

@@ -1,15 +1,19 @@
 // The camera of this machine: a picture of what it sees, and a shutter.
 
+/** @import { Workspace } from "./workspace.js" */
+
 import { el } from "../../shared/dom.js";
 import { t } from "../../shared/i18n.js";
 
-const WISHED = { video: { width: { ideal: 1280 }, height: { ideal: 960 } } };
+const CONSTRAINTS = { video: { width: { ideal: 1280 }, height: { ideal: 960 } } };
 
 export class Camera {
-  /** Each photo taken goes to `workspace`. */
+  /** @param {Workspace} workspace gets each photo */
   constructor(workspace) {
     this.workspace = workspace;
+    /** @type {MediaStream | null} */
     this.stream = null;
+    this.isOpen = false;
     this.video = el("video", { muted: true, playsInline: true, autoplay: true });
     this.video.setAttribute("aria-label", t("What the camera sees"));
     this.shutter = el("button", { type: "button", className: "primary shutter", disabled: true });
@@ -17,10 +21,10 @@ export class Camera {
     this.words = el("p", { className: "tool-words", role: "status" });
     this.box = el("div", { className: "camera" }, this.video, this.shutter, this.words);
     this.shutter.addEventListener("click", () => this.shoot());
-    // A camera that nobody sees should not run.
+    // A camera in the background should not run.
     document.addEventListener("visibilitychange", () => {
       if (document.hidden) this.stop();
-      else if (this.wanted) this.open();
+      else if (this.isOpen) this.open();
     });
   }
 
@@ -29,13 +33,13 @@ export class Camera {
   }
 
   async open() {
-    this.wanted = true;
+    this.isOpen = true;
     if (this.stream) return;
     this.words.textContent = t("Waiting for the camera");
     try {
-      const stream = await navigator.mediaDevices.getUserMedia(WISHED);
-      if (!this.wanted || document.hidden) {
-        stop(stream);
+      const stream = await navigator.mediaDevices.getUserMedia(CONSTRAINTS);
+      if (!this.isOpen || document.hidden) {
+        stopTracks(stream);
         return;
       }
       this.stream = stream;
@@ -50,12 +54,12 @@ export class Camera {
   }
 
   close() {
-    this.wanted = false;
+    this.isOpen = false;
     this.stop();
   }
 
   stop() {
-    if (this.stream) stop(this.stream);
+    if (this.stream) stopTracks(this.stream);
     this.stream = null;
     this.video.srcObject = null;
     this.shutter.disabled = true;
@@ -65,18 +69,23 @@ export class Camera {
     const { videoWidth: width, videoHeight: height } = this.video;
     if (!width || !height) return;
     const canvas = el("canvas", { width, height });
-    canvas.getContext("2d").drawImage(this.video, 0, 0);
+    canvas.getContext("2d")?.drawImage(this.video, 0, 0);
+    /** @type {Blob | null} */
     const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.92));
-    const name = this.workspace.unused("camera", "jpg");
+    const name = this.workspace.unusedName("camera", "jpg");
+    if (!blob) return;
     this.workspace.take([new File([blob], name, { type: "image/jpeg" })], { now: true });
   }
 }
 
-function stop(stream) {
+/** @param {MediaStream} stream */
+function stopTracks(stream) {
   for (const track of stream.getTracks()) track.stop();
 }
 
-function reasonOf({ name }) {
+/** @param {unknown} error */
+function reasonOf(error) {
+  const name = error instanceof Error || error instanceof DOMException ? error.name : "";
   if (name === "NotAllowedError") {
     return t(
       "The browser was not allowed to use the camera. Allow it in the address bar, then try again.",

@@ -1,12 +1,17 @@
 // Strokes of a pen: on the pad as they are drawn, and as the picture that is recognised.
 
+/**
+ * @typedef {{ x: number, y: number }} Point
+ * @typedef {{ x: number, y: number, down: boolean }} Pen of the keyboard, in parts of the pad 0..1
+ */
+
 import { el } from "../../shared/dom.js";
 
 const INK = "#111";
 const PAPER = "#fff";
 const SINGLE = { width: 560, height: 560, pen: 36 }; // px of the canvas
 const PAGE = { width: 960, height: 600, pen: 18 };
-// One digit goes to its model in the middle of a square, as large as those it learned from.
+// One digit goes to its model in the middle of a square, as large as the digits of its training.
 const SIDE = 280;
 const FILLED = 196;
 const FINAL_PEN = 22;
@@ -14,14 +19,18 @@ const FINAL_PEN = 22;
 const LINE = 240;
 
 export class Ink {
-  /** `single`: for one digit, on a square; else a page. */
+  /** @param {boolean} single for one digit, on a square; else a page */
   constructor(single) {
     this.single = single;
     this.size = single ? SINGLE : PAGE;
     const { width, height } = this.size;
     this.canvas = el("canvas", { className: "pad-paper", width, height });
-    this.strokes = []; // each an array of {x, y} in pixels of the canvas
+    /** @type {Point[][]} */
+    this.strokes = []; // in pixels of the canvas
+    /** @type {Pen | null} */
     this.mark = null;
+    /** @type {number | null} */
+    this.frame = null;
   }
 
   /** Width over height. */
@@ -37,7 +46,12 @@ export class Ink {
     this.strokes.push([]);
   }
 
-  /** The next point of the stroke, in parts of the pad 0 to 1. */
+  /**
+   * Add the next point of the stroke.
+   *
+   * @param {number} x in parts of the pad, 0..1
+   * @param {number} y
+   */
   add(x, y) {
     this.strokes.at(-1)?.push({ x: x * this.size.width, y: y * this.size.height });
     this.draw();
@@ -53,7 +67,11 @@ export class Ink {
     this.draw();
   }
 
-  /** Show where the pen of the keyboard is; null hides it. */
+  /**
+   * Show where the pen of the keyboard is; null hides it.
+   *
+   * @param {Pen | null} mark
+   */
   cursor(mark) {
     this.mark = mark;
     this.draw();
@@ -68,7 +86,7 @@ export class Ink {
 
   paint() {
     const { width, height, pen } = this.size;
-    const draw = this.canvas.getContext("2d");
+    const draw = penOf(this.canvas);
     draw.fillStyle = PAPER;
     draw.fillRect(0, 0, width, height);
     trace(draw, this.strokes, pen);
@@ -81,28 +99,34 @@ export class Ink {
     draw.stroke();
   }
 
-  /** The drawing as a PNG. */
+  /**
+   * Make a PNG of the drawing.
+   *
+   * @returns {Promise<Blob>}
+   */
   picture() {
-    const canvas = this.single ? this.middled() : this.whole();
-    return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+    const canvas = this.single ? this.centeredDigit() : this.wholePage();
+    return new Promise((resolve, reject) =>
+      canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("no PNG"))), "image/png"),
+    );
   }
 
-  whole() {
+  wholePage() {
     const { width, height, pen } = this.size;
     const { tall, x, y } = this.extent();
     const scale = Math.min(1, LINE / Math.max(1, tall));
     const to = scale < 1 ? { x: width / 2, y: height / 2 } : { x, y };
-    return sheet(width, height, (draw) => trace(draw, this.moved({ x, y }, to, scale), pen));
+    return sheet(width, height, (draw) => trace(draw, this.move({ x, y }, to, scale), pen));
   }
 
-  middled() {
+  centeredDigit() {
     const { wide, tall, x, y } = this.extent();
     const scale = FILLED / Math.max(wide, tall, this.size.width / 4); // a dot stays a dot
     const middle = { x: SIDE / 2, y: SIDE / 2 };
-    return sheet(SIDE, SIDE, (draw) => trace(draw, this.moved({ x, y }, middle, scale), FINAL_PEN));
+    return sheet(SIDE, SIDE, (draw) => trace(draw, this.move({ x, y }, middle, scale), FINAL_PEN));
   }
 
-  /** How wide and tall the drawing is, and where its middle lies, in pixels of the canvas. */
+  /** Measure how wide and tall the drawing is, and where its middle is, in pixels of the canvas. */
   extent() {
     const points = this.strokes.flat();
     const [xs, ys] = [points.map(({ x }) => x), points.map(({ y }) => y)];
@@ -111,22 +135,45 @@ export class Ink {
     return { wide: right - left, tall: bottom - top, x: (left + right) / 2, y: (top + bottom) / 2 };
   }
 
-  moved(from, to, scale) {
-    const one = ({ x, y }) => ({ x: to.x + (x - from.x) * scale, y: to.y + (y - from.y) * scale });
+  /**
+   * Scale the strokes and move them.
+   *
+   * @param {Point} from
+   * @param {Point} to
+   * @param {number} scale
+   */
+  move(from, to, scale) {
+    const one = (/** @type {Point} */ { x, y }) => ({ x: to.x + (x - from.x) * scale, y: to.y + (y - from.y) * scale });
     return this.strokes.map((stroke) => stroke.map(one));
   }
 }
 
+/** @param {HTMLCanvasElement} canvas */
+function penOf(canvas) {
+  return /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+}
+
+/**
+ * @param {number} width
+ * @param {number} height
+ * @param {(draw: CanvasRenderingContext2D) => void} paint
+ */
 function sheet(width, height, paint) {
   const canvas = el("canvas", { width, height });
-  const draw = canvas.getContext("2d");
+  const draw = penOf(canvas);
   draw.fillStyle = PAPER;
   draw.fillRect(0, 0, width, height);
   paint(draw);
   return canvas;
 }
 
-// Curves through the middles between points: smooth, however few of them a quick hand leaves.
+/**
+ * Draw curves through the middles between points: smooth, however few of them a quick hand leaves.
+ *
+ * @param {CanvasRenderingContext2D} draw
+ * @param {Point[][]} strokes
+ * @param {number} width
+ */
 function trace(draw, strokes, width) {
   Object.assign(draw, { lineWidth: width, lineCap: "round", lineJoin: "round", strokeStyle: INK });
   for (const points of strokes) {
@@ -137,7 +184,8 @@ function trace(draw, strokes, width) {
       const [here, next] = [points[i], points[i + 1]];
       draw.quadraticCurveTo(here.x, here.y, (here.x + next.x) / 2, (here.y + next.y) / 2);
     }
-    draw.lineTo(points.at(-1).x, points.at(-1).y);
+    const last = points[points.length - 1];
+    draw.lineTo(last.x, last.y);
     draw.stroke();
   }
 }

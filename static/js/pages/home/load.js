@@ -1,8 +1,14 @@
-// Parts that come when they are needed first, also when the connection is gone just then.
+// Modules that are loaded on demand, also when the connection is gone just then.
 
 const PAUSE = 2000; // ms between two attempts
 
-/** What `get()` imports, as soon as that succeeds. */
+/**
+ * Import a module with `get()`, as often as it takes.
+ *
+ * @template T
+ * @param {() => Promise<T>} get
+ * @returns {Promise<T>}
+ */
 export async function load(get) {
   for (;;) {
     try {

@@ -1,34 +1,98 @@
-// One photo in a tray: what it is, how far it is, and what came of it.
+// One photo in a tray: what it is, how far it is, and its result.
 
-import { number, percent, size, t, tn } from "../../shared/i18n.js";
+/** @import { Answer } from "../../shared/api.js" */
+/** @import { Limits } from "../../shared/problem.js" */
+
+import { number, size, t, tn, wholePercent } from "../../shared/i18n.js";
 import { address } from "../../shared/kinds.js";
 import { Problem, wordsOf } from "../../shared/problem.js";
 
-const ENDS = ["done", "failed"];
+/**
+ * A photo goes from ready to queued (for its upload), uploading, waiting, recognising, then done or
+ * failed. On the way it may be held (the server's queue is full) or offline.
+ *
+ * @typedef {"ready" | "queued" | "uploading" | "held" | "offline" | "waiting" | "recognising" | "done" | "failed"} State
+ */
+
+/** @typedef {{ model?: string, threshold?: string }} Options of the form */
 
 /**
- * `state` goes ready, queued (for its upload), uploading, waiting, recognising, then done or failed.
- * On the way it may be held (the server's queue is full) or offline. `file` is null after a reload,
- * for then only the server has the photo. `options` are the form's: model, threshold. `place` is
- * how many wait before it, null when that is not known.
+ * What a photo is made of. `file` is null after a reload, for then only the server has the photo.
+ *
+ * @typedef {object} PhotoFields
+ * @property {string} kind
+ * @property {string} name
+ * @property {File | null} [file]
+ * @property {Options} [options]
+ * @property {string} [task]
+ * @property {string} [key]
+ * @property {number} [time]
  */
+
+/**
+ * How far a photo is. `place` is how many photos are before it, null when that is not known;
+ * `retryAt` the time of the next attempt, in words.
+ *
+ * @typedef {object} Progress
+ * @property {State} state
+ * @property {number} part of the upload, 0..1
+ * @property {number | null} place
+ * @property {boolean} hasTrouble whether the connection is lost
+ * @property {Answer | null} answer
+ * @property {Problem | null} problem
+ * @property {string} summary of the answer
+ * @property {string} retryAt
+ * @property {string} task
+ * @property {string} key
+ * @property {number} time
+ */
+
+/** @type {State[]} */
+const ENDS = ["done", "failed"];
+
 export class Photo {
+  /** @param {PhotoFields} fields */
   constructor({ kind, name, file = null, options = {}, task = "", key = "", time = Date.now() }) {
-    Object.assign(this, { kind, name, file, options, task, key, time });
+    this.kind = kind;
+    this.name = name;
+    this.file = file;
+    this.options = options;
+    this.task = task;
+    this.key = key;
+    this.time = time;
+    /** @type {State} */
+    this.state = "ready";
+    this.part = 0;
+    /** @type {number | null} */
+    this.place = null;
+    this.hasTrouble = false;
+    /** @type {Answer | null} */
+    this.answer = null;
+    /** @type {Problem | null} */
+    this.problem = null;
+    this.summary = "";
+    this.retryAt = "";
+    this.isDrawing = false; // on the pad
     this.onChange = () => {};
-    this.run = null; // AbortController of the recognition under way
-    this.thumbnail = null; // promise of a small Blob, or of null
-    this.begin("ready");
+    /** @type {AbortController | null} */
+    this.run = null; // of the recognition under way
+    /** @type {Promise<Blob | null> | null} */
+    this.thumbnail = null;
   }
 
-  /** Forget what came of it, and be in `state`. */
+  /**
+   * Forget the result, and be in `state`.
+   *
+   * @param {State} state
+   */
   begin(state) {
-    this.set({ state, part: 0, place: null, troubled: false, answer: null, problem: null });
+    this.set({ state, part: 0, place: null, hasTrouble: false, answer: null, problem: null });
   }
 
+  /** @param {Partial<Progress>} changes */
   set(changes) {
     Object.assign(this, changes);
-    this.onChange(this);
+    this.onChange();
   }
 
   get over() {
@@ -39,38 +103,42 @@ export class Photo {
     return !this.over && this.state !== "ready";
   }
 
-  /** Where the server keeps the photo; "" before it is there. */
+  /** Where the server has the photo; "" before it is there. */
   get address() {
     return this.task && address(this.kind, "input", this);
   }
 
-  /** The photo itself, from the server when it is no longer here; rejects with a Problem. */
+  /** Read the photo, from the server when it is no longer here; rejects with a Problem. */
   async content() {
     try {
-      this.file ??= await fetched(this.address, this.name);
-      await this.file.slice(0, 1).arrayBuffer(); // a folder, or a file that has gone, is not read
+      this.file ??= await download(this.address, this.name);
+      await this.file.slice(0, 1).arrayBuffer(); // fails for a folder, or a file that has gone
       return this.file;
     } catch (error) {
       throw error instanceof Problem ? error : new Problem(this.file ? "unreadable" : "network");
     }
   }
 
-  /** How far it is, in a line. */
+  /**
+   * Say in a line how far it is.
+   *
+   * @param {Limits} limits
+   */
   line(limits) {
-    if (this.troubled && !this.over) return t("Connection lost, retrying");
+    if (this.hasTrouble && !this.over) return t("Connection lost, retrying");
     switch (this.state) {
       case "ready":
         return this.file ? size(this.file.size) : "";
       case "queued":
         return t("Waits to be sent");
       case "uploading":
-        return t("Uploading, {percent}", { percent: percent(this.part).replace(/\.\d/, "") });
+        return t("Uploading, {percent}", { percent: wholePercent(this.part) });
       case "held":
-        return t("The queue is full. Tries again at {time}", { time: this.again });
+        return t("The queue is full. Tries again at {time}", { time: this.retryAt });
       case "offline":
         return t("No connection. Goes on by itself");
       case "waiting":
-        return this.place > 0
+        return this.place
           ? tn(this.place, "Waiting, {n} before it", "Waiting, {n} before it")
           : t("Waiting in the queue");
       case "recognising":
@@ -78,20 +146,28 @@ export class Photo {
       case "done":
         return this.summary;
       default:
-        return wordsOf(this.problem, limits)[0];
+        return wordsOf(this.problem ?? new Problem("unknown"), limits)[0];
     }
   }
 }
 
-async function fetched(url, name) {
+/**
+ * @param {string} url
+ * @param {string} name
+ */
+async function download(url, name) {
   const response = await fetch(url);
   if (!response.ok) throw new Problem("not_found");
   return new File([await response.blob()], name);
 }
 
-/** What a list of photos has come to: {all, ready, done, failed, underWay} and a sentence. */
+/**
+ * Count photos by how far they are, and say it in a sentence.
+ *
+ * @param {Photo[]} photos
+ */
 export function tally(photos) {
-  const count = (is) => photos.filter(is).length;
+  const count = (/** @type {(photo: Photo) => boolean} */ is) => photos.filter(is).length;
   const sums = {
     all: photos.length,
     ready: count(({ state }) => state === "ready"),

@@ -1,18 +1,30 @@
-// The chosen photo of a card: the photo itself, how far it is, what came of it.
+// The selected photo of a card: the photo itself, how far it is, its result.
 
-import { el } from "../../shared/dom.js";
+/** @import { Limits } from "../../shared/problem.js" */
+/** @import { Photo } from "./photo.js" */
+
+/** @typedef {"none" | "ready" | "going" | "done" | "failed"} Shape of what is on display */
+
+import { el, find } from "../../shared/dom.js";
 import { t } from "../../shared/i18n.js";
-import { showProblem } from "../../shared/problem.js";
+import { Problem, showProblem } from "../../shared/problem.js";
 import { load } from "./load.js";
 import { Steps } from "./steps.js";
 
 export class View {
   /**
-   * `box` is an empty element. `again(photo)` sends a photo once more, `remove(photo)` takes it
-   * away; `offer(photo)` is what a button to recognise it anew would say, or "".
+   * @param {HTMLElement} box an empty element
+   * @param {Limits} limits
+   * @param {object} actions
+   * @param {(photo: Photo) => void} actions.again sends a photo once more
+   * @param {(photo: Photo) => void} actions.remove
+   * @param {(photo: Photo) => string} actions.offer the words of a button to recognise it again, or ""
    */
   constructor(box, limits, { again, remove, offer }) {
-    Object.assign(this, { box, limits, again, remove, offer });
+    this.box = box;
+    this.limits = limits;
+    this.again = again;
+    this.offer = offer;
     this.title = el("h3", { className: "shown-name", tabIndex: -1 });
     this.anew = el("button", { type: "button", className: "button", hidden: true });
     const away = el("button", { type: "button", className: "button" }, t("Remove"));
@@ -20,53 +32,68 @@ export class View {
     const tools = el("p", { className: "shown-tools" }, this.anew, away);
     this.head = el("header", { className: "shown-head" }, this.title, tools);
     box.append(this.head, this.body);
-    this.anew.addEventListener("click", () => this.again(this.photo));
-    away.addEventListener("click", () => this.remove(this.photo));
+    /** @type {Photo | null} */
     this.photo = null;
-    this.shown = "";
-    this.url = this.file = null;
+    /** @type {Shape} */
+    this.shape = "none";
+    /** @type {Steps | null} */
+    this.steps = null;
+    this.url = ""; // of `file`
+    /** @type {File | null} */
+    this.file = null;
+    this.anew.addEventListener("click", () => this.photo && again(this.photo));
+    away.addEventListener("click", () => this.photo && remove(this.photo));
   }
 
-  /** Show `photo`; the same one again shows how far it is by now. Null: `hint` instead. */
+  /**
+   * Show `photo`; the same one again shows how far it is by now. Null: `hint` instead.
+   *
+   * @param {Photo | null} photo
+   */
   show(photo, hint = "") {
     const shape = photo ? shapeOf(photo) : "none";
     const same = photo === this.photo;
-    if (!same) this.forget();
+    if (!same) this.release();
     // A drawing that goes on keeps its last answer until there is the next one.
-    const stale = same && photo?.drawn && shape === "going" && this.shown === "done";
+    const stale = same && photo?.isDrawing && shape === "going" && this.shape === "done";
     this.body.classList.toggle("stale", Boolean(stale));
-    if (same && photo && (shape === this.shown || stale)) {
-      this.steps?.at(photo, this.limits);
+    if (same && photo && (shape === this.shape || stale)) {
+      this.steps?.show(photo, this.limits);
       this.offerAnew();
       return;
     }
     this.steps?.end();
-    Object.assign(this, { photo, shown: shape, steps: null });
+    this.photo = photo;
+    this.shape = shape;
+    this.steps = null;
     this.head.hidden = !photo;
     this.title.textContent = photo?.name ?? "";
     // What had the focus may be about to go; it must not fall back to the top of the page.
     const focused = this.body.contains(document.activeElement);
-    const words = (line) => el("p", { className: "hint" }, line);
-    this.body.replaceChildren(...(photo ? this.parts(shape) : [words(hint)]));
+    this.body.replaceChildren(...(photo ? this.parts(photo, shape) : [hintNode(hint)]));
     if (focused && photo) this.title.focus();
     this.offerAnew();
   }
 
-  parts(shape) {
-    if (shape === "done") return this.result();
-    if (shape === "failed") return [this.preview(), this.problem()];
+  /**
+   * @param {Photo} photo
+   * @param {Shape} shape
+   */
+  parts(photo, shape) {
+    if (shape === "done") return [this.result(photo)];
+    if (shape === "failed") return [this.preview(photo), this.problem(photo)];
     if (shape === "ready") {
-      const words = t("Ready: press the button to send it.");
-      return [this.preview(), el("p", { className: "hint" }, words)];
+      return [this.preview(photo), hintNode(t("Ready: press the button to send it."))];
     }
     this.steps = new Steps();
-    this.steps.at(this.photo, this.limits);
-    return [this.preview(), this.steps.box];
+    this.steps.show(photo, this.limits);
+    return [this.preview(photo), this.steps.box];
   }
 
-  forget() {
+  release() {
     if (this.url) URL.revokeObjectURL(this.url);
-    this.url = this.file = null;
+    this.url = "";
+    this.file = null;
   }
 
   offerAnew() {
@@ -75,19 +102,20 @@ export class View {
     this.anew.textContent = words;
   }
 
-  picture() {
-    const { file, address } = this.photo;
+  /** @param {Photo} photo */
+  pictureOf({ file, address }) {
     if (!file) return address;
     if (this.file === file) return this.url;
-    this.forget();
+    this.release();
     this.file = file;
     this.url = URL.createObjectURL(file);
     return this.url;
   }
 
-  preview() {
-    const { name } = this.photo;
-    const image = el("img", { alt: t("Preview of {name}", { name }), src: this.picture() });
+  /** @param {Photo} photo */
+  preview(photo) {
+    const alt = t("Preview of {name}", { name: photo.name });
+    const image = el("img", { alt, src: this.pictureOf(photo) });
     const figure = el("figure", { className: "preview" }, image);
     // A file the browser cannot draw is no error: the server decides what it is.
     image.addEventListener("error", () =>
@@ -96,48 +124,60 @@ export class View {
     return figure;
   }
 
-  problem() {
+  /** @param {Photo} photo */
+  problem(photo) {
     const box = el("div", { className: "problem", role: "alert" });
-    const again = this.photo.file || this.photo.task ? () => this.again(this.photo) : null;
-    showProblem(box, this.photo.problem, this.limits, again);
+    const retry = photo.file || photo.task ? () => this.again(photo) : null;
+    showProblem(box, photo.problem ?? new Problem("unknown"), this.limits, retry);
     return box;
   }
 
-  result() {
-    const { kind, answer, task, key, name } = this.photo;
-    const place = el("div", { className: "shown-result" });
-    const mine = this.photo;
-    const picture = this.picture();
-    place.append(this.preview());
+  /** @param {Photo} photo */
+  result(photo) {
+    const { kind, answer, task, key, name } = photo;
+    const place = el("div", { className: "shown-result" }, this.preview(photo));
+    const picture = this.pictureOf(photo);
     viewer().then(({ resultView }) => {
-      if (this.photo !== mine || mine.answer !== answer || !place.isConnected) return;
+      if (this.photo !== photo || photo.answer !== answer || !place.isConnected) return;
       place.replaceChildren(resultView({ kind, answer, picture, task, key, name, level: 4 }));
     });
-    return [place];
+    return place;
   }
 }
 
-let styled = null;
+/** @param {string} words */
+const hintNode = (words) => el("p", { className: "hint" }, words);
 
-// The viewer and its style come with the first verdict.
+/** @type {Promise<unknown> | null} */
+let style = null;
+
+/** Load the viewer and its style, which come with the first result. */
 async function viewer() {
-  styled ??= new Promise((resolve) => {
-    const { viewer: href } = document.querySelector(".cards").dataset;
+  style ??= new Promise((resolve) => {
+    const { viewer: href } = find(".cards").dataset;
     const sheet = el("link", { rel: "stylesheet", href, onload: resolve, onerror: resolve });
     document.head.append(sheet);
   });
-  const [module] = await Promise.all([load(() => import("../../viewer/viewer.js")), styled]);
+  const [module] = await Promise.all([load(() => import("../../viewer/viewer.js")), style]);
   return module;
 }
 
-function shapeOf({ state, over }) {
-  return over || state === "ready" ? state : "going";
+/**
+ * @param {Photo} photo
+ * @returns {Shape}
+ */
+function shapeOf({ state }) {
+  return state === "ready" || state === "done" || state === "failed" ? state : "going";
 }
 
-/** What a screen reader is told of a photo that is shown; "" for nothing new. */
-export function tidings(photo) {
+/**
+ * Say for a screen reader how far the photo on display is; "" for nothing new.
+ *
+ * @param {Photo} photo
+ */
+export function announcementOf(photo) {
   if (photo.state === "done") return t("Done. {summary}", { summary: photo.summary });
   if (photo.state === "uploading") return t("Uploading");
-  if (photo.state === "waiting" && !photo.troubled) return t("Waiting in the queue");
-  return photo.over || photo.state === "ready" ? "" : photo.line({});
+  if (photo.state === "waiting" && !photo.hasTrouble) return t("Waiting in the queue");
+  return photo.over || photo.state === "ready" ? "" : photo.line({ bytes: 0 });
 }

@@ -1,64 +1,84 @@
 // The ways into a card: choose, drop, camera, samples, and the pad for the models of digits.
 
-import { el } from "../../shared/dom.js";
+/** @import { Camera } from "./camera.js" */
+/** @import { Card } from "./card.js" */
+/** @import { Pad } from "./pad.js" */
+/** @import { Workspace } from "./workspace.js" */
+
+import { el, find, findAll } from "../../shared/dom.js";
 import { t } from "../../shared/i18n.js";
+import { draws } from "../../shared/kinds.js";
 import { load } from "./load.js";
 
-const PHOTOS = "photos";
+/** @typedef {"photos" | "camera" | "pad"} Way */
 
 export class Ways {
+  /** @param {Card} card */
   constructor(card) {
     this.card = card;
     const { section } = card;
-    this.current = PHOTOS;
-    this.tools = {}; // what was opened already: the camera, the pad
-    this.stage = section.querySelector(".stage");
-    this.place = section.querySelector(".tool");
-    this.input = this.stage.querySelector("input[type=file]");
-    this.input.addEventListener("change", () => this.choose(this.input));
-    this.buttons = [...section.querySelectorAll(".way[data-way]")];
+    /** @type {Way} */
+    this.current = "photos";
+    /** @type {Camera | null} */
+    this.camera = null;
+    /** @type {Pad | null} */
+    this.pad = null;
+    this.stage = find(".stage", section);
+    this.place = find(".tool", section);
+    this.input = find("input[type=file]", this.stage, HTMLInputElement);
+    this.input.addEventListener("change", () => this.takeFrom(this.input));
+    this.buttons = findAll(".way[data-way]", section);
     for (const button of this.buttons) {
-      button.addEventListener("click", () => this.open(button.dataset.way));
+      button.addEventListener("click", () => this.open(wayOf(button)));
     }
-    for (const sample of section.querySelectorAll(".sample")) {
-      sample.addEventListener("click", () => this.sample(sample));
+    for (const sample of findAll(".sample", section)) {
+      sample.addEventListener("click", () => this.sample(sample.dataset));
     }
     this.acceptDrops();
     this.findCamera();
-    const { model } = card.form.elements;
-    model?.addEventListener("change", () => this.modelChosen());
+    card.modelSelect?.addEventListener("change", () => this.onModel());
   }
 
   /** Take in what was chosen before the scripts came. */
   begin() {
-    if (this.input.files.length > 0) this.choose(this.input);
+    this.takeFrom(this.input);
   }
 
-  /** What the view says while there is no photo. */
+  /** The camera or the pad, if it is open. */
+  get tool() {
+    return this.current === "camera" ? this.camera : this.current === "pad" ? this.pad : null;
+  }
+
+  /** The words of the view while there is no photo. */
   get hint() {
-    return this.tools[this.current]?.hint ?? "";
+    return this.tool?.hint ?? "";
   }
 
-  /** The model that reads what is drawn here, "" for none. */
+  /** The model for drawings of this card, "" for none. */
   get padModel() {
     return this.card.form.dataset.pad ?? "";
   }
 
-  choose(input, how) {
-    const files = [...input.files];
+  /**
+   * @param {HTMLInputElement} input
+   * @param {{ now?: boolean }} [options]
+   */
+  takeFrom(input, options) {
+    const files = [...(input.files ?? [])];
+    if (files.length === 0) return;
     input.value = ""; // the same file may be chosen again
-    if (files.length > 0) this.card.take(files, how);
+    this.card.take(files, options);
   }
 
   focus() {
-    if (this.current === PHOTOS) this.input.focus();
-    else this.buttons.find(({ dataset }) => dataset.way === this.current)?.focus();
+    if (this.current === "photos") this.input.focus();
+    else this.buttons.find((button) => wayOf(button) === this.current)?.focus();
   }
 
   acceptDrops() {
     const { section } = this.card;
     let depth = 0; // dragenter and dragleave also come from every child
-    const hover = (change) => {
+    const hover = (/** @type {number} */ change) => {
       depth = Math.max(0, change === 0 ? 0 : depth + change);
       section.classList.toggle("dropping", depth > 0);
     };
@@ -67,84 +87,95 @@ export class Ways {
     section.addEventListener("drop", (event) => {
       event.preventDefault();
       hover(0);
-      const files = event.dataTransfer?.files ?? [];
+      // A drop's own list is empty after this turn.
+      const files = [...(event.dataTransfer?.files ?? [])];
       if (files.length > 0) this.card.take(files, { now: true });
     });
   }
 
-  // A phone's own camera program is better than ours, and needs no secure connection.
+  /** Offer the camera. A phone's own program is better than ours, and needs no secure connection. */
   async findCamera() {
-    const capture = this.card.section.querySelector(".capture");
-    const camera = this.buttons.find(({ dataset }) => dataset.way === "camera");
+    const { section } = this.card;
     if (matchMedia("(pointer: coarse)").matches) {
-      capture.hidden = false;
-      const input = capture.querySelector("input");
-      input.addEventListener("change", () => this.choose(input, { now: true }));
+      find(".capture", section).hidden = false;
+      const input = find(".capture input", section, HTMLInputElement);
+      input.addEventListener("change", () => this.takeFrom(input, { now: true }));
       return;
     }
     try {
-      const found = await navigator.mediaDevices.enumerateDevices();
-      camera.hidden = !found.some(({ kind }) => kind === "videoinput");
+      const devices = await navigator.mediaDevices.enumerateDevices();
+      const camera = find("[data-way=camera]", section);
+      camera.hidden = !devices.some(({ kind }) => kind === "videoinput");
     } catch {
       // Not there, or not over a secure connection.
     }
   }
 
-  modelChosen() {
-    for (const about of this.card.section.querySelectorAll(".about")) {
-      about.hidden = about.dataset.model !== this.card.model;
+  onModel() {
+    const { card } = this;
+    for (const about of findAll(".about", card.section)) {
+      about.hidden = about.dataset.model !== card.model;
     }
-    const draws = this.padModel && this.card.model === this.padModel;
-    if (draws && this.card.photos.length === 0 && this.card.kind === "image_classification") {
-      this.open("pad");
-    } else if (!draws && this.current === "pad") {
-      this.open(PHOTOS);
-    }
+    const isForDrawings = this.padModel !== "" && card.model === this.padModel;
+    if (isForDrawings && card.photos.length === 0 && !draws(card.kind)) this.open("pad");
+    else if (!isForDrawings && this.current === "pad") this.open("photos");
   }
 
-  /** Let photos come by `way`: "photos", "camera" or "pad". */
+  /**
+   * Let photos come by `way`.
+   *
+   * @param {Way} way
+   */
   async open(way) {
     if (way === "pad") this.useModel(this.padModel);
-    this.tools[this.current]?.close();
+    this.tool?.close();
     this.current = way;
     for (const button of this.buttons) {
-      button.setAttribute("aria-pressed", String(button.dataset.way === way));
+      button.setAttribute("aria-pressed", String(wayOf(button) === way));
     }
     this.card.section.dataset.way = way;
-    this.stage.hidden = way !== PHOTOS;
-    this.place.hidden = way === PHOTOS;
+    this.stage.hidden = way !== "photos";
+    this.place.hidden = way === "photos";
     const workspace = await this.card.open();
     workspace.redraw();
-    if (way === PHOTOS || this.current !== way) return;
-    this.tools[way] ??= await this.made(way, workspace);
+    if (way === "photos" || this.current !== way) return;
+    const tool = await this.toolFor(way, workspace);
     if (this.current !== way) return;
-    this.place.replaceChildren(this.tools[way].box);
-    this.tools[way].open();
+    this.place.replaceChildren(tool.box);
+    tool.open();
     workspace.redraw();
   }
 
-  async made(way, workspace) {
+  /**
+   * @param {"camera" | "pad"} way
+   * @param {Workspace} workspace
+   */
+  async toolFor(way, workspace) {
     if (way === "camera") {
       const { Camera } = await load(() => import("./camera.js"));
-      return new Camera(workspace);
+      return (this.camera ??= new Camera(workspace));
     }
     const { Pad } = await load(() => import("./pad.js"));
-    return new Pad(workspace);
+    return (this.pad ??= new Pad(workspace));
   }
 
-  /** Choose `name` in the form, if it is there. */
+  /**
+   * Select a model in the form, if it is there.
+   *
+   * @param {string} name
+   */
   useModel(name) {
-    const { model } = this.card.form.elements;
-    if (!name || !model || model.value === name) return;
-    model.value = name;
-    model.dispatchEvent(new Event("change", { bubbles: true }));
+    const select = this.card.modelSelect;
+    if (!name || !select || select.value === name) return;
+    select.value = name;
+    select.dispatchEvent(new Event("change", { bubbles: true }));
   }
 
-  async sample(button) {
-    const { address, model, name } = button.dataset;
+  /** @param {DOMStringMap} sample */
+  async sample({ address = "", model = "", name = "" }) {
     try {
       const content = await (await fetch(address)).blob();
-      this.open(PHOTOS);
+      this.open("photos");
       this.useModel(model);
       this.card.take([new File([content], name, { type: "image/webp" })], { now: true });
     } catch {
@@ -153,3 +184,6 @@ export class Ways {
     }
   }
 }
+
+/** @param {HTMLElement} button */
+const wayOf = (button) => /** @type {Way} */ (button.dataset.way);

@@ -1,81 +1,104 @@
-// A card's photos: the tray of them, the view of the chosen one, and what is done with them.
+// A card's photos: the tray of them, the view of the selected one, and what is done with them.
 
-import { el } from "../../shared/dom.js";
+/** @import { Card } from "./card.js" */
+/** @import { PhotoFields } from "./photo.js" */
+
+import { el, find, setText } from "../../shared/dom.js";
 import { t, tn } from "../../shared/i18n.js";
+import { KINDS } from "../../shared/kinds.js";
 import { Problem, showProblem } from "../../shared/problem.js";
-import { keep } from "./kept.js";
 import { load } from "./load.js";
 import { Photo, tally } from "./photo.js";
+import { writeSoon } from "./tab_state.js";
 import { Tray } from "./tray.js";
-import { tidings, View } from "./view.js";
+import { announcementOf, View } from "./view.js";
 
-const desk = () => load(() => import("./desk.js"));
+const uploads = () => load(() => import("./upload.js"));
 
 export class Workspace {
-  /** `limits` of the server: bytes, mb, megapixels, formats. `all()` gives every card's photos. */
-  constructor(card, limits, all) {
-    const { section, form, kind, ways } = card;
-    const find = (selector) => section.querySelector(selector);
-    Object.assign(this, { section, form, kind, ways, limits, all });
-    this.submit = find(".submit");
+  /** @param {Card} card */
+  constructor(card) {
+    this.card = card;
+    const { section, form, kind, limits } = card;
+    this.section = section;
+    this.kind = kind;
+    this.limits = limits;
+    this.submit = find(".submit", section, HTMLButtonElement);
     this.action = this.submit.textContent;
-    this.status = find("[role=status]");
-    this.alert = find(".card-problem");
-    this.work = find(".tray");
+    this.status = find("[role=status]", section);
+    this.alert = find(".card-problem", section);
+    this.work = find(".tray", section);
+    this.bar = find(".total", this.work);
+    /** @type {HTMLInputElement | null} */
+    this.threshold = form.querySelector("input[name=threshold]");
+    /** @type {Photo[]} */
     this.photos = [];
-    this.chosen = null;
-    this.tray = new Tray(find(".tray-list"), limits, {
+    /** @type {Photo | null} */
+    this.selection = null;
+    this.busy = false;
+    /** @type {number | null} */
+    this.frame = null;
+    this.tray = new Tray(find(".tray-list", section), limits, {
       onChoose: (photo) => this.choose(photo),
       onRemove: (photo) => this.remove(photo),
-      thumbnailOf: async (photo) => (await desk()).thumbnailOf(photo, true),
+      thumbnailOf: async (photo) => (await uploads()).thumbnailOf(photo, true),
     });
-    this.view = new View(find(".shown"), limits, {
+    this.view = new View(find(".shown", section), limits, {
       again: (photo) => this.start([photo]),
       remove: (photo) => this.remove(photo),
       offer: (photo) => this.offer(photo),
     });
-    find(".clear").addEventListener("click", () => this.clear());
-    find(".retry").addEventListener("click", () => this.retry());
-    find(".all-anew").addEventListener("click", () =>
+    find(".clear", section).addEventListener("click", () => this.clear());
+    find(".retry", section).addEventListener("click", () => this.retry());
+    find(".all-anew", section).addEventListener("click", () =>
       this.start(this.photos.filter((photo) => this.offer(photo))),
     );
     this.redraw();
   }
 
   get options() {
-    const { model, threshold } = this.form.elements;
-    return { model: model?.value ?? "", threshold: threshold?.checked ? threshold.value : "" };
+    const threshold = this.threshold?.checked ? this.threshold.value : "";
+    return { model: this.card.model, threshold };
   }
 
-  /** Take files into the tray; `now` sends them at once. Gives the photos. */
+  /**
+   * Take files into the tray; `now` sends them at once.
+   *
+   * @param {File[]} files
+   */
   take(files, { now = false } = {}) {
     this.alert.replaceChildren();
-    const photos = [...files].map(
+    const photos = files.map(
       (file) => new Photo({ kind: this.kind, file, name: file.name, options: this.options }),
     );
     this.add(photos);
-    for (const photo of photos) {
-      if (photo.file.size <= this.limits.bytes) continue;
-      photo.set({ state: "failed", problem: new Problem("image_too_large") });
+    for (const [i, { size }] of files.entries()) {
+      if (size <= this.limits.bytes) continue;
+      photos[i].set({ state: "failed", problem: new Problem("image_too_large") });
     }
     if (now) this.sendReady(photos);
     return photos;
   }
 
-  /** Take photos back that the server has had since before a reload. */
+  /**
+   * Take photos back that the server has had since before a reload.
+   *
+   * @param {PhotoFields[]} entries
+   */
   async resume(entries) {
     const photos = entries.map((entry) => new Photo(entry));
     this.add(photos);
-    const { resume } = await desk();
+    const { resume } = await uploads();
     photos.forEach(resume);
   }
 
+  /** @param {Photo[]} photos */
   add(photos) {
-    // Whoever looks at the last photo wants the next one; an earlier choice is left alone.
+    // A reader who looks at the last photo goes on to the next one; an earlier one stays.
     const busy = this.view.box.contains(document.activeElement);
-    const follows = !this.chosen || (this.chosen === this.photos.at(-1) && !busy);
+    const follows = !this.selection || (this.selection === this.photos.at(-1) && !busy);
     for (const photo of photos) {
-      photo.onChange = () => this.changed(photo);
+      photo.onChange = () => this.onChange(photo);
       this.photos.push(photo);
       this.tray.add(photo);
     }
@@ -83,96 +106,121 @@ export class Workspace {
     this.redraw();
   }
 
+  /** @param {Photo | null} photo */
   choose(photo) {
-    this.chosen = photo;
+    this.selection = photo;
     this.tray.choose(photo);
-    this.view.show(photo, this.ways.hint);
+    this.view.show(photo, this.card.ways.hint);
   }
 
-  changed(photo) {
+  /** @param {Photo} photo */
+  onChange(photo) {
     if (!this.photos.includes(photo)) return;
     this.tray.update(photo);
-    if (photo === this.chosen) {
+    if (photo === this.selection) {
       this.view.show(photo);
-      this.say(tidings(photo));
-      this.ways.tools.pad?.tell(photo);
-    } else if (photo.over && this.chosen === null) {
+      this.announce(announcementOf(photo));
+      this.card.ways.pad?.showAnswer(photo);
+    } else if (photo.over && this.selection === null) {
       this.choose(photo);
     }
     this.redrawSoon();
   }
 
-  say(words) {
-    if (words && this.status.textContent !== words) this.status.textContent = words;
+  /** @param {string} words for a screen reader */
+  announce(words) {
+    if (words) setText(this.status, words);
   }
 
+  /** @param {Photo[]} photos */
   sendReady(photos = this.photos) {
     const ready = photos.filter(({ state }) => state === "ready");
-    if (ready.length > 0) {
-      for (const photo of ready) photo.options = this.options;
-      this.send(ready);
-    } else if (photos.length === 0) {
-      showProblem(this.alert, new Problem("no_photo"), this.limits);
-    }
+    if (ready.length > 0) this.start(ready);
+    else if (photos.length === 0) showProblem(this.alert, new Problem("no_photo"), this.limits);
   }
 
-  /** Send photos again, with what the form says now. */
+  /**
+   * Send photos, perhaps again, with the form's options.
+   *
+   * @param {Photo[]} photos
+   */
   start(photos) {
     for (const photo of photos) photo.options = this.options;
     this.send(photos);
   }
 
+  /** @param {Photo[]} photos */
   async send(photos) {
     this.alert.replaceChildren();
     for (const photo of photos) photo.begin("queued");
-    const { send } = await desk();
+    const { send } = await uploads();
     for (const photo of photos) if (this.photos.includes(photo)) send(photo);
   }
 
-  /** A file name that no photo here has: "drawing-2.png". */
-  unused(word, suffix) {
+  /**
+   * Find a file name that no photo here has: "drawing-2.png".
+   *
+   * @param {string} word
+   * @param {string} suffix
+   */
+  unusedName(word, suffix) {
     for (let n = 1; ; n += 1) {
       const name = `${word}-${n}.${suffix}`;
       if (!this.photos.some((photo) => photo.name === name)) return name;
     }
   }
 
-  /** Another drawing in the place of `photo`; what became of the one before is dropped. */
+  /**
+   * Put another drawing in the place of `photo`; the result of the one before is dropped.
+   *
+   * @param {Photo} photo
+   * @param {File} file
+   */
   async redo(photo, file) {
-    const { replace, send } = await desk();
-    replace(photo);
-    Object.assign(photo, { file, options: this.options });
+    const { discard, send } = await uploads();
+    discard(photo);
+    photo.file = file;
+    photo.options = this.options;
     this.tray.renew(photo);
     send(photo);
   }
 
-  retry() {
-    this.send(this.photos.filter((photo) => photo.state === "failed" && photo.problem.mayPass));
+  /** The photos that failed and may do better another time. */
+  get mayPass() {
+    return this.photos.filter(({ state, problem }) => state === "failed" && problem?.mayPass);
   }
 
+  retry() {
+    this.send(this.mayPass);
+  }
+
+  /** @param {Photo} photo */
   async remove(photo) {
     const at = this.photos.indexOf(photo);
     this.photos.splice(at, 1);
     this.tray.remove(photo);
-    if (photo === this.chosen) this.choose(this.photos[at] ?? this.photos.at(-1) ?? null);
+    if (photo === this.selection) this.choose(this.photos[at] ?? this.photos.at(-1) ?? null);
     this.redraw();
-    if (this.photos.length === 0) this.ways.focus();
-    (await desk()).drop(photo);
+    if (this.photos.length === 0) this.card.ways.focus();
+    (await uploads()).drop(photo);
   }
 
   clear() {
-    for (const photo of [...this.photos]) {
-      this.photos.pop();
+    for (const photo of this.photos.splice(0)) {
       this.tray.remove(photo);
-      desk().then(({ drop }) => drop(photo));
+      uploads().then(({ drop }) => drop(photo));
     }
     this.choose(null);
     this.alert.replaceChildren();
     this.redraw();
-    this.ways.focus();
+    this.card.ways.focus();
   }
 
-  /** What a button to recognise `photo` anew says, "" when nothing would be different. */
+  /**
+   * The words of a button to recognise `photo` again, "" when nothing would be different.
+   *
+   * @param {Photo} photo
+   */
   offer(photo) {
     const { model, threshold } = this.options;
     if (!photo.over || (photo.problem && !photo.problem.mayPass)) return "";
@@ -181,66 +229,76 @@ export class Workspace {
   }
 
   redrawSoon() {
-    this.soon ??= requestAnimationFrame(() => {
-      this.soon = null;
+    this.frame ??= requestAnimationFrame(() => {
+      this.frame = null;
       this.redraw();
     });
   }
 
-  /** Everything that depends on all photos together. */
+  /** Draw everything that depends on all photos together. */
   redraw() {
     const sums = tally(this.photos);
-    const full = sums.all > 0 || this.ways.current !== "photos";
+    const full = sums.all > 0 || this.card.ways.current !== "photos";
     const grows = full && this.section.dataset.state === "empty";
-    const [offered, at] = [!this.submit.hidden, document.activeElement];
+    const hadSubmit = !this.submit.hidden;
+    const focus = document.activeElement;
     this.section.dataset.state = stateOf(full, sums);
-    if (grows) this.come();
-    this.section.querySelector(".shown").hidden = !full;
+    if (grows) this.scrollIntoView();
+    find(".shown", this.section).hidden = !full;
     this.work.hidden = sums.all === 0;
     this.submit.hidden = full && sums.ready === 0;
     this.submit.textContent = this.actionFor(sums.ready);
-    this.work.querySelector(".tally").textContent = sums.sentence;
-    this.total(sums);
-    const show = (selector, yes) => (this.work.querySelector(selector).hidden = !yes);
-    const failed = this.photos.filter(({ problem }) => problem?.mayPass);
-    show(".retry", failed.length > 1);
-    show(".all-anew", this.photos.filter((photo) => this.offer(photo)).length > 1);
-    this.view.show(this.chosen, this.ways.hint);
-    if (sums.all > 1 && this.busy && !sums.underWay) this.say(sums.sentence);
+    find(".tally", this.work).textContent = sums.sentence;
+    this.showTotal(sums);
+    find(".retry", this.work).hidden = this.mayPass.length < 2;
+    const offers = this.photos.filter((photo) => this.offer(photo)).length;
+    find(".all-anew", this.work).hidden = offers < 2;
+    this.view.show(this.selection, this.card.ways.hint);
+    if (sums.all > 1 && this.busy && !sums.underWay) this.announce(sums.sentence);
     this.busy = sums.underWay > 0;
-    if (grows || (offered && this.submit.hidden)) this.keepFocus(at);
-    keep(this.all);
+    if (grows || (hadSubmit && this.submit.hidden)) this.restoreFocus(focus);
+    writeSoon(this.card.allPhotos);
   }
 
-  /** What had the focus may be put away by what came of it: the chosen photo's row is next. */
-  keepFocus(at) {
-    if (this.section.contains(at) && !at.checkVisibility()) this.tray.focus(this.chosen);
+  /**
+   * Move the focus to the selected photo's row if the element that had it was hidden.
+   *
+   * @param {Element | null} element
+   */
+  restoreFocus(element) {
+    if (element && this.section.contains(element) && !element.checkVisibility()) {
+      this.tray.focus(this.selection);
+    }
   }
 
-  /** Into sight: as a workspace the card may have moved below another one. */
-  come() {
+  /** As a workspace the card may have moved below another one. */
+  scrollIntoView() {
     const { top } = this.section.getBoundingClientRect();
     if (top > innerHeight / 2) this.section.scrollIntoView();
   }
 
+  /** @param {number} n photos to send */
   actionFor(n) {
-    if (n < 2) return this.action;
-    return this.kind === "object_detection"
-      ? tn(n, "Find the objects in {n} photo", "Find the objects in {n} photos")
-      : tn(n, "Classify {n} photo", "Classify {n} photos");
+    const { action_one: one, action_many: many } = KINDS[this.kind];
+    return n < 2 ? this.action : tn(n, one, many);
   }
 
-  total({ all, ready, done, failed, underWay }) {
-    const bar = this.work.querySelector(".total");
+  /** @param {Sums} sums */
+  showTotal({ all, ready, done, failed, underWay }) {
+    const { bar } = this;
     const [begun, over] = [all - ready, done + failed];
     bar.hidden = !(underWay && begun > 1);
     bar.setAttribute("aria-valuenow", String(over));
     bar.setAttribute("aria-valuemax", String(begun));
-    bar.firstElementChild.style.width = `${(100 * over) / (begun || 1)}%`;
+    find("span", bar).style.width = `${(100 * over) / (begun || 1)}%`;
   }
 
-  /** Say in the card what a reload has lost. */
-  lost(n) {
+  /**
+   * Report in the card how many photos a reload has lost.
+   *
+   * @param {number} n
+   */
+  reportLost(n) {
     const words = tn(
       n,
       "{n} photo had not been sent yet when the page was left. Choose it again.",
@@ -250,6 +308,12 @@ export class Workspace {
   }
 }
 
+/** @typedef {Omit<ReturnType<typeof tally>, "sentence">} Sums */
+
+/**
+ * @param {boolean} full
+ * @param {Sums} sums
+ */
 function stateOf(full, { all, ready, done, failed, underWay }) {
   if (!full) return "empty";
   if (all === 0) return "open";

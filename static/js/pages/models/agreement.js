@@ -1,69 +1,85 @@
-// What two models say alike: the labels that both gave, with the score of each.
+// What two models agree on: the labels that both gave, with the score of each.
+
+/** @import { Answer } from "../../shared/api.js" */
 
 import { el } from "../../shared/dom.js";
 import { percent, t, tn } from "../../shared/i18n.js";
 
-/** The best score and the count of each label of an answer: Map label -> {score, n}. */
+/**
+ * @typedef {Map<string, { score: number, n: number }>} Labels label -> best score and count
+ * @typedef {{ model: string, answer: Answer | null }} Side
+ */
+
+const MAX_ROWS = 10;
+
+/**
+ * Find the best score and the count of each label.
+ *
+ * @param {Answer | null} answer
+ */
 export function labelsOf(answer) {
-  const found = new Map();
-  for (const { label, score } of answer.predictions ?? []) {
-    const known = found.get(String(label)) ?? { score: 0, n: 0 };
-    found.set(String(label), { score: Math.max(known.score, Number(score)), n: known.n + 1 });
+  /** @type {Labels} */
+  const labels = new Map();
+  for (const { label, score } of answer?.predictions ?? []) {
+    const entry = labels.get(String(label)) ?? { score: 0, n: 0 };
+    labels.set(String(label), { score: Math.max(entry.score, Number(score)), n: entry.n + 1 });
   }
-  return found;
+  return labels;
 }
 
-/** Elements that say what the two `sides` (with answer, model, kind) agree on. */
+/**
+ * Show what two sides agree on.
+ *
+ * @param {Side[]} sides
+ * @returns {HTMLElement[]}
+ */
 export function agreement(sides) {
   const [first, second] = sides.map(({ answer }) => labelsOf(answer));
-  const both = [...first.keys()].filter((label) => second.has(label));
-  const weight = (label) => first.get(label).score + second.get(label).score;
-  both.sort((a, b) => weight(b) - weight(a));
-  const parts = [el("h3", {}, heading(first, second, both))];
-  if (both.length > 0) parts.push(table(sides, first, second, both.slice(0, 10)));
-  return parts;
+  const common = [...first.keys()].filter((label) => second.has(label));
+  const weight = (/** @type {string} */ label) =>
+    (first.get(label)?.score ?? 0) + (second.get(label)?.score ?? 0);
+  common.sort((a, b) => weight(b) - weight(a));
+  const title = el("h3", {}, titleOf(first, second, common.length));
+  if (common.length === 0) return [title];
+  return [title, table(sides, [first, second], common.slice(0, MAX_ROWS))];
 }
 
-const best = (found) => [...found].sort((a, b) => b[1].score - a[1].score)[0]?.[0];
+/** @param {Labels} labels */
+const best = (labels) => [...labels].sort((a, b) => b[1].score - a[1].score)[0]?.[0];
 
-function heading(first, second, both) {
+/**
+ * @param {Labels} first
+ * @param {Labels} second
+ * @param {number} common
+ */
+function titleOf(first, second, common) {
   if (first.size === 0 && second.size === 0) return t("Both found nothing.");
-  if (both.length === 0) return t("They have no label in common.");
+  if (common === 0) return t("They have no label in common.");
   const top = best(first);
-  if (top === best(second)) return t("Both say {label} first.", { label: top });
-  return tn(both.length, "{n} label is in both answers.", "{n} labels are in both answers.");
+  if (top === best(second)) return t("Both say {label} first.", { label: top ?? "" });
+  return tn(common, "{n} label is in both answers.", "{n} labels are in both answers.");
 }
 
-function table(sides, first, second, labels) {
-  const cell = ({ score, n }) => (n > 1 ? `${percent(score)} ×${n}` : percent(score));
-  const head = [t("Label"), ...sides.map(({ model }) => model)];
-  const rows = labels.map((label) =>
-    el(
-      "tr",
-      {},
-      el("th", { scope: "row", className: "label" }, el("bdi", {}, label)),
-      ...[first, second].map((found) => el("td", { className: "number" }, cell(found.get(label)))),
-    ),
-  );
-  return el(
-    "div",
-    { className: "scroll" },
-    el(
-      "table",
-      {},
-      el("caption", { className: "unseen" }, t("Labels that both models gave")),
-      el(
-        "thead",
-        {},
-        el(
-          "tr",
-          {},
-          ...head.map((words, i) =>
-            el("th", { scope: "col", className: i ? "number label" : "" }, el("bdi", {}, words)),
-          ),
-        ),
-      ),
-      el("tbody", {}, ...rows),
-    ),
-  );
+/**
+ * @param {Side[]} sides
+ * @param {Labels[]} answers
+ * @param {string[]} labels
+ */
+function table(sides, answers, labels) {
+  const cell = (/** @type {{ score: number, n: number } | undefined} */ entry) => {
+    const { score, n } = entry ?? { score: 0, n: 0 };
+    return el("td", { className: "number" }, n > 1 ? `${percent(score)} ×${n}` : percent(score));
+  };
+  const head = [t("Label"), ...sides.map(({ model }) => model)].map((words, i) => {
+    const props = { scope: "col", className: i ? "number label" : "" };
+    return el("th", props, el("bdi", {}, words));
+  });
+  const rows = labels.map((label) => {
+    const name = el("th", { scope: "row", className: "label" }, el("bdi", {}, label));
+    return el("tr", {}, name, ...answers.map((answer) => cell(answer.get(label))));
+  });
+  const caption = el("caption", { className: "unseen" }, t("Labels that both models gave"));
+  const body = el("tbody", {}, ...rows);
+  const node = el("table", {}, caption, el("thead", {}, el("tr", {}, ...head)), body);
+  return el("div", { className: "scroll" }, node);
 }

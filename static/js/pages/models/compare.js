@@ -1,45 +1,58 @@
-// One photo for two models: choose both, choose a photo, and see what each of them says.
+// One photo for two models: choose both, choose a photo, and see the result of each.
 
+/** @import { Limits } from "../../shared/problem.js" */
+
+import { find, findAll } from "../../shared/dom.js";
 import { t } from "../../shared/i18n.js";
 import { Problem, showProblem } from "../../shared/problem.js";
 import { agreement } from "./agreement.js";
 import { Side } from "./side.js";
 
 export class Compare {
+  /** @param {HTMLElement} panel */
   constructor(panel) {
     const { maxBytes, mb, megapixels } = panel.dataset;
-    this.limits = { bytes: Number(maxBytes), mb, megapixels, formats: t("JPEG, PNG, WebP, BMP or GIF") };
+    const formats = t("JPEG, PNG, WebP, BMP or GIF");
+    /** @type {Limits} */
+    this.limits = { bytes: Number(maxBytes), mb, megapixels, formats };
     this.panel = panel;
-    this.form = panel.querySelector(".compare-form");
-    this.input = this.form.elements.photo;
-    this.figure = this.form.querySelector("figure");
-    this.problem = this.form.querySelector(".problem");
-    this.status = this.form.querySelector(".status-line");
-    this.sides = panel.querySelector(".sides");
-    this.shared = panel.querySelector(".agreement");
+    this.form = find(".compare-form", panel, HTMLFormElement);
+    this.input = find("[name=photo]", this.form, HTMLInputElement);
+    this.selects = ["first", "second"].map((name) =>
+      find(`[name=${name}]`, this.form, HTMLSelectElement),
+    );
+    this.figure = find("figure", this.form);
+    this.problem = find(".problem", this.form);
+    this.status = find(".status-line", this.form);
+    this.sides = find(".sides", panel);
+    this.agreement = find(".agreement", panel);
+    /** @type {File | null} */
     this.file = null;
-    this.run = null; // AbortController of the comparison on display
+    this.url = ""; // of the file
+    /** @type {AbortController | null} */
+    this.run = null; // of the comparison on display
     this.form.hidden = false;
     this.form.noValidate = true;
     this.listen();
   }
 
   listen() {
-    this.input.addEventListener("change", () => this.choose(this.input.files[0]));
+    this.input.addEventListener("change", () => this.choose(this.input.files?.[0]));
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.compare();
     });
-    for (const button of this.form.querySelectorAll(".sample")) {
-      button.addEventListener("click", () => this.sample(button.dataset));
+    for (const button of findAll(".sample", this.form)) {
+      const { url = "", name = "" } = button.dataset;
+      button.addEventListener("click", () => this.sample(url, name));
     }
     // A photo dropped beside the panel must not replace the page.
-    for (const type of ["dragover", "drop"]) {
-      window.addEventListener(type, (event) => event.preventDefault());
-    }
+    window.addEventListener("dragover", (event) => event.preventDefault());
+    window.addEventListener("drop", (event) => event.preventDefault());
     this.panel.addEventListener("dragover", () => this.panel.classList.add("dropping"));
     this.panel.addEventListener("dragleave", (event) => {
-      if (!this.panel.contains(event.relatedTarget)) this.panel.classList.remove("dropping");
+      const inside = event.relatedTarget instanceof Node && this.panel.contains(event.relatedTarget);
+      if (!inside) this.panel.classList.remove("dropping");
     });
     this.panel.addEventListener("drop", (event) => {
       this.panel.classList.remove("dropping");
@@ -52,21 +65,31 @@ export class Compare {
     });
   }
 
-  /** Make a model the first of the two; the second is another one of its kind, if there is one. */
+  /**
+   * Make a model the first of the two; the second is another one of its kind, if there is one.
+   *
+   * @param {{ kind: string, model: string }} first
+   */
   begin({ kind, model }) {
-    const options = [...this.form.elements.first.options];
-    const at = options.findIndex((each) => each.dataset.kind === kind && each.dataset.model === model);
-    const other = options.findIndex((each, i) => i !== at && each.dataset.kind === kind);
-    this.form.elements.first.selectedIndex = at;
-    if (other >= 0) this.form.elements.second.selectedIndex = other;
+    const [first, second] = this.selects;
+    const options = [...first.options].map(({ dataset }) => dataset);
+    const at = options.findIndex((each) => each.kind === kind && each.model === model);
+    const other = options.findIndex((each, i) => i !== at && each.kind === kind);
+    first.selectedIndex = at;
+    if (other >= 0) second.selectedIndex = other;
   }
 
-  async sample({ url, name }) {
+  /**
+   * @param {string} url
+   * @param {string} name
+   */
+  async sample(url, name) {
     const photo = await (await fetch(url)).blob();
     this.choose(new File([photo], name, { type: photo.type }));
     await this.compare();
   }
 
+  /** @param {File} [file] */
   choose(file) {
     if (!file) return;
     this.clear();
@@ -74,30 +97,31 @@ export class Compare {
     if (this.url) URL.revokeObjectURL(this.url);
     this.url = URL.createObjectURL(file);
     this.figure.hidden = false;
-    this.figure.querySelector("img").src = this.url;
-    this.figure.querySelector("figcaption").textContent = file.name;
+    find("img", this.figure, HTMLImageElement).src = this.url;
+    find("figcaption", this.figure).textContent = file.name;
     this.status.textContent = "";
   }
 
   clear() {
     this.run?.abort();
     this.problem.replaceChildren();
-    this.shared.hidden = true;
+    this.agreement.hidden = true;
     this.sides.hidden = true;
     this.sides.replaceChildren();
   }
 
   async compare() {
     this.clear();
-    const wrong = this.check();
-    if (wrong) {
-      showProblem(this.problem, wrong, this.limits, () => this.compare());
+    const { file, limits } = this;
+    if (!file || file.size > limits.bytes) {
+      const problem = new Problem(file ? "image_too_large" : "no_photo");
+      showProblem(this.problem, problem, limits, () => this.compare());
       return;
     }
     const run = (this.run = new AbortController());
-    const sides = ["first", "second"].map((name) => {
-      const { kind, model } = this.form.elements[name].selectedOptions[0].dataset;
-      return new Side({ kind, model, file: this.file, picture: this.url, limits: this.limits });
+    const sides = this.selects.map((select) => {
+      const { kind = "", model = "" } = select.selectedOptions[0].dataset;
+      return new Side({ kind, model, file, picture: this.url, limits });
     });
     for (const side of sides) side.onEnd = () => run.signal.aborted || this.conclude(sides);
     this.sides.replaceChildren(...sides.map((side) => side.element));
@@ -106,23 +130,21 @@ export class Compare {
     await Promise.all(sides.map((side) => side.ask(run.signal)));
   }
 
-  /** Say how it ended, once both sides have; a side may be asked again and end again. */
+  /**
+   * Say how it ended, once both sides have; a side may be asked again and end again.
+   *
+   * @param {Side[]} sides
+   */
   conclude(sides) {
     if (sides.some((side) => side.asking)) return;
-    const answered = sides.filter((side) => side.answer).length;
+    const answers = sides.filter((side) => side.answer).length;
     this.status.textContent = [
       t("Neither model gave an answer."),
       t("One of the models gave no answer."),
       t("Both models have answered."),
-    ][answered];
-    if (answered < sides.length) return;
-    this.shared.replaceChildren(...agreement(sides));
-    this.shared.hidden = false;
-  }
-
-  /** What keeps the two from being asked, or null. */
-  check() {
-    if (!this.file) return new Problem("no_photo");
-    return this.file.size > this.limits.bytes ? new Problem("image_too_large") : null;
+    ][answers];
+    if (answers < sides.length) return;
+    this.agreement.replaceChildren(...agreement(sides));
+    this.agreement.hidden = false;
   }
 }

@@ -1,18 +1,37 @@
-// One of two models that are compared: it gets the photo, and its answer is shown.
+// One of two models that are compared: it gets the photo, and its result is shown.
+
+/** @import { Answer } from "../../shared/api.js" */
+/** @import { Limits } from "../../shared/problem.js" */
 
 import { upload } from "../../shared/api.js";
 import { el } from "../../shared/dom.js";
 import { follow } from "../../shared/follow.js";
 import { number, t } from "../../shared/i18n.js";
 import { KINDS } from "../../shared/kinds.js";
-import { showProblem } from "../../shared/problem.js";
+import { asProblem, showProblem } from "../../shared/problem.js";
 import { add, thumbOf, update, verdictOf } from "../../shared/store.js";
 import { resultView } from "../../viewer/viewer.js";
 
 export class Side {
-  /** `picture` is an address of the photo in this browser. */
+  /**
+   * @param {object} options
+   * @param {string} options.kind
+   * @param {string} options.model
+   * @param {File} options.file
+   * @param {string} options.picture address of the photo in this browser
+   * @param {Limits} options.limits
+   */
   constructor({ kind, model, file, picture, limits }) {
-    Object.assign(this, { kind, model, file, picture, limits, answer: null, asking: true });
+    this.kind = kind;
+    this.model = model;
+    this.file = file;
+    this.picture = picture;
+    this.limits = limits;
+    /** @type {Answer | null} */
+    this.answer = null;
+    this.asking = true;
+    this.milliseconds = 0; // from the upload to the result
+    this.access = { task: "", key: "" };
     this.onEnd = () => {};
     this.state = el("p", { className: "quiet small" });
     this.fill = el("span");
@@ -29,71 +48,81 @@ export class Side {
     );
   }
 
-  /** Send the photo and show what comes of it; `answer` holds it, or stays null. */
+  /**
+   * Send the photo and show the result; `answer` holds it, or stays null.
+   *
+   * @param {AbortSignal} signal
+   */
   async ask(signal) {
     this.asking = true;
     this.problem.replaceChildren();
     this.track.hidden = false;
     try {
       this.answer = await this.recognise(signal);
-      this.show();
-    } catch (problem) {
+      this.show(this.answer);
+    } catch (error) {
       if (signal.aborted) return;
       this.track.hidden = true;
       this.say("");
-      showProblem(this.problem, problem, this.limits, () => this.ask(signal));
+      showProblem(this.problem, asProblem(error), this.limits, () => this.ask(signal));
     }
     this.asking = false;
     this.onEnd();
   }
 
+  /** @param {AbortSignal} signal */
   async recognise(signal) {
+    const { kind, model, file } = this;
     const form = new FormData();
-    form.set("model", this.model);
-    form.set("photo", this.file, this.file.name);
-    this.at(t("Uploading"), 0);
+    form.set("model", model);
+    form.set("photo", file, file.name);
+    this.showStep(t("Uploading"), 0);
     const start = performance.now();
-    const taken = await upload(KINDS[this.kind].upload, form, {
-      signal,
-      onProgress: (part) => this.at(t("Uploading"), part / 2),
-    });
-    const place = { kind: this.kind, task: taken.sessname, key: taken.sesskey };
-    this.place = place;
-    const thumb = thumbOf(this.file);
-    add({ ...place, name: this.file.name, time: Date.now(), model: this.model }).then(async () =>
-      update(place.task, { thumb: await thumb }),
+    const onPart = (/** @type {number} */ part) => this.showStep(t("Uploading"), part / 2);
+    const { sessname: task, sesskey: key } = await upload(KINDS[kind].upload, form, { signal, onPart });
+    this.access = { task, key };
+    const thumb = thumbOf(file);
+    add({ kind, task, key, name: file.name, time: Date.now(), model }).then(async () =>
+      update(task, { thumb: await thumb }),
     );
-    this.at(t("Waiting in the queue"), 0.5);
-    const answer = await follow(place, {
-      signal,
-      onState: (state) =>
-        state === "processing"
-          ? this.at(t("Recognising"), 0.75)
-          : this.at(t("Waiting in the queue"), 0.5),
-      onTrouble: () => this.say(t("Connection lost, retrying")),
-    });
-    this.took = performance.now() - start;
-    update(place.task, verdictOf(answer));
+    this.showStep(t("Waiting in the queue"), 0.5);
+    const answer = await follow(
+      { kind, task, key },
+      {
+        signal,
+        onState: (state) =>
+          state === "processing"
+            ? this.showStep(t("Recognising"), 0.75)
+            : this.showStep(t("Waiting in the queue"), 0.5),
+        onTrouble: () => this.say(t("Connection lost, retrying")),
+      },
+    );
+    this.milliseconds = performance.now() - start;
+    update(task, verdictOf(answer));
     return answer;
   }
 
-  show() {
-    const { infer_ms: infer } = this.answer.timing ?? {};
-    const times = [t("{n} ms in all", { n: number(this.took, 0) })];
-    if (Number.isFinite(infer)) times.push(t("{n} ms in the model", { n: number(infer) }));
+  /** @param {Answer} answer */
+  show(answer) {
+    const { infer_ms: infer } = answer.timing ?? {};
+    const times = [t("{n} ms in all", { n: number(this.milliseconds, 0) })];
+    if (infer !== undefined) times.push(t("{n} ms in the model", { n: number(infer) }));
     this.track.hidden = true;
     this.say(times.join(" · "));
-    const { kind, answer, picture, place, file } = this;
-    this.body.replaceChildren(
-      resultView({ kind, answer, picture, task: place.task, key: place.key, name: file.name }),
-    );
+    const { kind, picture, access, file } = this;
+    this.body.replaceChildren(resultView({ kind, answer, picture, ...access, name: file.name }));
   }
 
-  at(words, part) {
+  /**
+   * @param {string} words
+   * @param {number} part of the way, 0..1
+   */
+  showStep(words, part) {
     this.say(words);
     this.fill.style.width = `${100 * part}%`;
   }
 
+  /** @param {string} words */
   say(words) {
     this.state.textContent = words;
   }

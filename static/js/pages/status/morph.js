@@ -1,29 +1,35 @@
-// One piece of the page becomes another by as few changes as it takes: what stays, stays in place,
-// with its focus, its scrolling, its open details.
+// The update of a piece of the page by as few changes as possible: what stays keeps its place, its
+// focus, its scrolling, its open details.
 
 /**
- * Let the element `old` become what `fresh`, of another document, is.
+ * Change the element `old` into `fresh`, of another document.
  *
- * Children with `data-key` are found again by it, the others by their place. `data-mine` marks what
+ * Children with `data-key` are matched by it, the others by their place. `data-mine` marks what
  * scripts alone change; of an element with `data-own`, scripts have the attributes and the server
  * the children.
+ *
+ * @param {HTMLElement | SVGElement} old
+ * @param {HTMLElement | SVGElement} fresh
  */
 export function morph(old, fresh) {
   if ("mine" in old.dataset) return;
   if (!("own" in old.dataset)) copyAttributes(old, fresh);
-  const keyed = new Map();
-  for (const child of old.children) if (child.dataset.key) keyed.set(child.dataset.key, child);
+  /** @type {Map<string, ChildNode>} */
+  const byKey = new Map();
+  for (const child of old.children) byKey.set(keyOf(child), child);
+  /** @type {ChildNode | null} */
   let place = old.firstChild;
   for (const child of fresh.childNodes) {
-    const found = child.dataset?.key ? keyed.get(child.dataset.key) : place;
-    if (!found || !alike(found, child)) {
+    const key = keyOf(child);
+    const match = key ? byKey.get(key) : place;
+    if (!match || !alike(match, child)) {
       old.insertBefore(document.importNode(child, true), place);
       continue;
     }
-    if (found === place) place = place.nextSibling;
-    else old.insertBefore(found, place);
-    if (found.nodeType === Node.ELEMENT_NODE) morph(found, child);
-    else if (found.data !== child.data) found.data = child.data;
+    if (match === place) place = match.nextSibling;
+    else old.insertBefore(match, place);
+    if (isElement(match) && isElement(child)) morph(match, child);
+    else if (match.nodeValue !== child.nodeValue) match.nodeValue = child.nodeValue;
   }
   while (place) {
     const next = place.nextSibling;
@@ -32,11 +38,28 @@ export function morph(old, fresh) {
   }
 }
 
+/**
+ * @param {Node} node
+ * @returns {node is HTMLElement | SVGElement}
+ */
+const isElement = (node) => node instanceof HTMLElement || node instanceof SVGElement;
+
+/** @param {Node} node */
+const keyOf = (node) => (isElement(node) ? (node.dataset.key ?? "") : "");
+
+/**
+ * @param {Node} old
+ * @param {Node} fresh
+ */
 const alike = (old, fresh) =>
   old.nodeType === fresh.nodeType &&
   old.nodeName === fresh.nodeName &&
-  old.dataset?.key === fresh.dataset?.key;
+  keyOf(old) === keyOf(fresh);
 
+/**
+ * @param {Element} old
+ * @param {Element} fresh
+ */
 function copyAttributes(old, fresh) {
   for (const { name, value } of fresh.attributes) {
     if (old.getAttribute(name) !== value) old.setAttribute(name, value);

@@ -1,14 +1,17 @@
 // The minute under the pointer or the arrow keys: a line in both charts, its numbers in words.
 
+import { find, findAll, setText } from "../../shared/dom.js";
+
 export class Plots {
-  /** `node` holds the charts of one queue and a hidden list with a sentence for each minute. */
+  /** @param {HTMLElement} node holds a queue's charts and a hidden list with a sentence a minute */
   constructor(node) {
     this.node = node;
-    this.readout = node.parentElement.querySelector(".readout");
+    this.readout = find(".readout", node.parentElement ?? document);
+    /** @type {number | null} */
     this.minute = null;
     const slider = { role: "slider", tabindex: "0", "aria-valuemin": "0" };
     for (const [name, value] of Object.entries(slider)) node.setAttribute(name, value);
-    node.setAttribute("aria-label", node.dataset.label);
+    node.setAttribute("aria-label", node.dataset.label ?? "");
     node.setAttribute("aria-valuemax", String(this.last));
     node.addEventListener("pointermove", (event) => this.show(this.at(event.clientX)));
     node.addEventListener("pointerdown", (event) => this.show(this.at(event.clientX)));
@@ -26,14 +29,17 @@ export class Plots {
     return this.sentences.length - 1;
   }
 
+  /** @param {number} x of the pointer */
   at(x) {
-    const box = this.node.querySelector(".plot svg").getBoundingClientRect();
+    const box = find(".plot svg", this.node, SVGElement).getBoundingClientRect();
     return Math.max(0, Math.min(this.last, Math.floor(((x - box.left) / box.width) * (this.last + 1))));
   }
 
+  /** @param {KeyboardEvent} event */
   key(event) {
     const from = this.minute ?? this.last;
-    const to = {
+    /** @type {Record<string, number>} */
+    const targets = {
       ArrowLeft: from - 1,
       ArrowDown: from - 1,
       ArrowRight: from + 1,
@@ -42,28 +48,30 @@ export class Plots {
       PageUp: from + 10,
       Home: 0,
       End: this.last,
-    }[event.key];
+    };
+    const to = targets[event.key];
     if (to === undefined) return;
     event.preventDefault();
     this.show(Math.max(0, Math.min(this.last, to)));
   }
 
+  /** @param {number | null} minute */
   show(minute) {
     this.minute = minute;
-    for (const line of this.node.querySelectorAll(".cursor")) {
+    for (const line of findAll(".cursor", this.node, SVGElement)) {
       const x = minute === null ? "-9" : String(minute + 0.5);
       line.setAttribute("x1", x);
       line.setAttribute("x2", x);
       line.classList.toggle("seen", minute !== null);
     }
-    this.say();
+    this.showSentence();
   }
 
-  /** Say the numbers of the minute again: they may have changed. */
-  say() {
-    const sentence = this.sentences[this.minute ?? this.last].textContent;
+  /** Show the numbers of the minute again: they may have changed. */
+  showSentence() {
+    const sentence = this.sentences[this.minute ?? this.last].textContent ?? "";
     this.readout.hidden = false;
-    if (this.readout.textContent !== sentence) this.readout.textContent = sentence;
+    setText(this.readout, sentence);
     this.node.setAttribute("aria-valuenow", String(this.minute ?? this.last));
     this.node.setAttribute("aria-valuetext", sentence);
   }

@@ -1,23 +1,36 @@
-// One way to reach objects, as rows or as boxes: pointer, keyboard, and one stop of the Tab key.
+// Objects as the options of a list box, rows or boxes: pointer, keyboard, one stop of the Tab key.
 
+/** @import { Scene } from "./scene.js" */
+
+/** @typedef {Element & HTMLOrSVGElement & GlobalEventHandlers} Part HTML or SVG */
+
+import { closest } from "../shared/dom.js";
+
+/** @type {Record<string, number>} */
 const STEPS = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 };
 
 /**
- * Make `nodes` (one for each object, in `box`) the options of a list box over `scene`.
+ * Make `nodes` (one for each object, in `root`) the options of a list box over `scene`.
  * `onReach(index)` is called when the keyboard or a click gets to one.
+ *
+ * @param {Part} root
+ * @param {Part[]} nodes
+ * @param {Scene} scene
+ * @param {(index: number) => void} onReach
  */
-export function reachable(box, nodes, scene, onReach) {
-  const indexOf = (target) => {
-    const node = target instanceof Element ? target.closest("[data-index]") : null;
+export function listbox(root, nodes, scene, onReach) {
+  const box = /** @type {HTMLElement} */ (/** @type {unknown} */ (root)); // for its events' types
+  const indexOf = (/** @type {EventTarget | null} */ target) => {
+    const node = closest(target, "[data-index]");
     return node && box.contains(node) ? Number(node.dataset.index) : null;
   };
   const stop = { at: 0 };
-  const moveStop = (index) => {
+  const moveStop = (/** @type {number} */ index) => {
     nodes[stop.at]?.setAttribute("tabindex", "-1");
     stop.at = index;
     nodes[index]?.setAttribute("tabindex", "0");
   };
-  const go = (index) => {
+  const go = (/** @type {number} */ index) => {
     moveStop(index);
     nodes[index].focus({ preventScroll: true });
     onReach(index);
@@ -56,8 +69,8 @@ export function reachable(box, nodes, scene, onReach) {
   });
   scene.on("chosen", () => {
     for (const [index, node] of nodes.entries()) {
-      const chosen = String(index === scene.chosen);
-      if (node.getAttribute("aria-selected") !== chosen) node.setAttribute("aria-selected", chosen);
+      const value = String(index === scene.chosen);
+      if (node.getAttribute("aria-selected") !== value) node.setAttribute("aria-selected", value);
     }
   });
   moveStop(0);

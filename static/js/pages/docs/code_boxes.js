@@ -1,60 +1,63 @@
 // Boxes of code: which language they show, and buttons to copy them.
 
+import { find, findAll } from "../../shared/dom.js";
+
 import { t } from "../../shared/i18n.js";
 
-const KEPT = "docs-language";
+const STORAGE_KEY = "docs-language";
 const COPIED_MS = 2000;
 
-function kept() {
+function lastLanguage() {
   try {
-    return localStorage.getItem(KEPT);
+    return localStorage.getItem(STORAGE_KEY);
   } catch {
     return null;
   }
 }
 
+/** @param {string} language */
 function show(language) {
-  for (const block of document.querySelectorAll("pre[data-code]")) {
+  for (const block of findAll("pre[data-code]")) {
     block.hidden = block.dataset.code !== language;
   }
-  for (const button of document.querySelectorAll("[data-show]")) {
+  for (const button of findAll("[data-show]")) {
     button.setAttribute("aria-pressed", String(button.dataset.show === language));
   }
 }
 
-/** Let the reader choose one language for all boxes; what was chosen last is kept. */
+/** Let the reader choose one language for all boxes; the browser remembers the last one. */
 export function offerLanguages() {
-  for (const choice of document.querySelectorAll(".code-choice")) choice.hidden = false;
-  for (const button of document.querySelectorAll("[data-show]")) {
+  for (const choice of findAll(".code-choice")) choice.hidden = false;
+  for (const button of findAll("[data-show]")) {
+    const { show: language = "curl" } = button.dataset;
     button.addEventListener("click", () => {
-      // What stands above may shrink: the button stays under the finger.
+      // The boxes above may shrink: the button stays under the finger.
       const before = button.getBoundingClientRect().top;
-      show(button.dataset.show);
+      show(language);
       window.scrollBy({ top: button.getBoundingClientRect().top - before, behavior: "instant" });
       try {
-        localStorage.setItem(KEPT, button.dataset.show);
+        localStorage.setItem(STORAGE_KEY, language);
       } catch {
-        // It is shown all the same.
+        // The box changes all the same.
       }
     });
   }
-  show(kept() === "python" ? "python" : "curl");
+  show(lastLanguage() === "python" ? "python" : "curl");
 }
 
 /** Show the buttons that copy, where the browser lets pages write to the clipboard. */
 export function offerCopies() {
   if (!navigator.clipboard) return; // only there over https and on localhost
-  for (const button of document.querySelectorAll(".code .copy")) {
+  for (const button of findAll(".code .copy")) {
     button.hidden = false;
     const words = button.textContent;
     button.addEventListener("click", async () => {
-      const box = button.closest(".code");
-      const block = [...box.querySelectorAll("pre")].find((pre) => !pre.hidden);
+      const block = find("pre:not([hidden])", button.closest(".code") ?? document);
       try {
-        await navigator.clipboard.writeText(block.textContent);
+        await navigator.clipboard.writeText(block.textContent ?? "");
         button.textContent = t("Copied");
       } catch {
-        getSelection().selectAllChildren(block);
+        getSelection()?.selectAllChildren(block);
         button.textContent = t("Selected");
       }
       setTimeout(() => (button.textContent = words), COPIED_MS);

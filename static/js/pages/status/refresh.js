@@ -1,25 +1,28 @@
-// Asks again and again, as long as somebody looks.
+// The request for fresh figures, repeated as long as the page is visible.
 
-const PERIOD = 2000; // ms between two questions
+const PERIOD = 2000; // ms between two requests
 const PATIENCE = 10000; // ms before a silent connection counts as lost
-const LONGEST_PAUSE = 10000; // ms between two attempts while the server is away
+const MAX_PAUSE = 10000; // ms between two attempts while the server is away
 
 /**
  * Fetch `url` every two seconds while the page is visible, and at once when it becomes so.
  *
- * `onFresh(text)` gets each answer and says whether it makes sense; `onAway()` is told of each attempt
- * without one. The object that is returned has `pause(yes)`.
+ * @param {string} url
+ * @param {object} listeners
+ * @param {(text: string) => boolean} listeners.onFresh gets each answer, says if it makes sense
+ * @param {() => void} listeners.onAway called after each attempt without one
  */
 export function keepFresh(url, { onFresh, onAway }) {
-  let timer = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
   let asking = false;
   let paused = false;
-  let lost = 0;
+  let failures = 0;
 
-  const wanted = () => !paused && document.visibilityState === "visible";
+  const mayAsk = () => !paused && document.visibilityState === "visible";
   const later = () => {
     clearTimeout(timer);
-    timer = setTimeout(ask, Math.min(LONGEST_PAUSE, PERIOD * 1.5 ** lost));
+    timer = setTimeout(ask, Math.min(MAX_PAUSE, PERIOD * 1.5 ** failures));
   };
 
   async function read() {
@@ -37,14 +40,14 @@ export function keepFresh(url, { onFresh, onAway }) {
 
   async function ask() {
     clearTimeout(timer);
-    if (asking || !wanted()) return;
+    if (asking || !mayAsk()) return;
     asking = true;
     const text = await read();
     asking = false;
-    // Meanwhile the reader may have gone, or wants the page to hold still.
-    if (wanted()) {
+    // Meanwhile the reader may have left the page or paused it.
+    if (mayAsk()) {
       const fresh = text !== null && onFresh(text);
-      lost = fresh ? 0 : lost + 1;
+      failures = fresh ? 0 : failures + 1;
       if (!fresh) onAway();
     }
     later();
@@ -54,6 +57,7 @@ export function keepFresh(url, { onFresh, onAway }) {
   window.addEventListener("online", ask);
   later();
   return {
+    /** @param {boolean} yes */
     pause(yes) {
       paused = yes;
       ask();
