@@ -1,11 +1,11 @@
 # make run    set up and run SCAI:  make run PORT=5055 HOST=0.0.0.0 RUNNINGMODE=job
 # make test   set up and run every check and test
 # make quick  the tests that take less than a minute
-# make check  formatting, lint, types, import directions
+# make check  formatting, lint, types, import directions; of the pages' scripts, too
 # make bench  set up and measure how fast SCAI is here (2 h; benchmarks/README.md)
 # make screenshots  photograph every page anew for docs/portal.md
 # make lowest run the tests with the oldest releases that pyproject.toml allows
-# make lock   pin the newest and the oldest packages anew (needs uv)
+# make lock   pin the newest and the oldest packages anew (needs uv and .venv)
 
 PYTHON ?=
 export PYTHON
@@ -39,6 +39,7 @@ check: setup-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo --no-cache
+	@sh requirements/js/check.sh
 
 bench: setup
 	@$(BIN)/scai bench all
@@ -52,6 +53,7 @@ setup:
 
 setup-dev:
 	@sh requirements/install.sh dev
+	@sh requirements/js/install.sh
 
 lowest:
 	@sh requirements/browser.sh
@@ -70,6 +72,8 @@ lock:
 		$(pin) requirements/$$set.in -o requirements/$$set.txt; \
 	done
 	@$(pin) --resolution lowest-direct requirements/runtime.in -o requirements/lowest.txt
+	@sh requirements/js/npm.sh --prefix requirements/js install --silent --package-lock-only \
+		--save-dev oxlint@latest typescript@latest
 
 clean:
 	@rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache *.egg-info
