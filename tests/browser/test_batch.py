@@ -35,7 +35,7 @@ def test_a_folder_is_listed_then_sent_and_the_table_fills(page: Any, tmp_path: P
     choose(page, "folder", folder_of(tmp_path, "3", "7", "0"))
     expect(page.locator(".chosen-sum")).to_contain_text("3 photos")
     expect(page.locator(".chosen-left")).to_have_text(
-        "1 file is left out: digits/more/notes.txt (not a picture)"
+        "1 file skipped: digits/more/notes.txt (not a picture)"
     )
     page.get_by_text("Show the list").click()
     expect(page.locator(".names li")).to_have_count(4)
@@ -62,7 +62,7 @@ def test_the_drawings_say_what_the_table_says(page: Any) -> None:
     figure = page.locator(".plot", has=labels)
     figure.get_by_text("As a table").click()
     expect(figure.locator("tbody").locator("th, td")).to_have_text(["3", "3", "7", "1"])
-    scores = page.get_by_role("img", name="Score of the best answer")
+    scores = page.get_by_role("img", name="Score of the best label")
     told = scores.locator("desc").text_content().split("; ")
     assert sum(int(each.rpartition(" ")[2]) for each in told) == 4
 
@@ -75,7 +75,7 @@ def test_a_zip_with_a_bad_file_shows_it_as_a_row(page: Any) -> None:
     expect(page.locator(".chosen-sum")).to_contain_text("all.zip")
     start(page)
     expect_done(page, "Done. 2 files have no answer; the table says why")
-    assert sorted(column(page, 3)) == ["done", "refused", "refused"]
+    assert sorted(column(page, 3)) == ["done", "rejected", "rejected"]
     row = rows(page).filter(has_text="up.png")
     expect(row).to_contain_text("its name leads out of the ZIP")
     expect(row.locator("button")).to_have_count(0)  # there is nothing to open
@@ -209,7 +209,7 @@ def test_nothing_chosen_and_nothing_of_use_are_said(page: Any) -> None:
     start(page)
     expect(page.locator("#intake-problem")).to_contain_text("Nothing is chosen yet")
     choose(page, "photos", {"name": "a.txt", "mimeType": "text/plain", "buffer": b"words"})
-    expect(page.locator(".chosen-sum")).to_have_text("Nothing here can be sent.")
+    expect(page.locator(".chosen-sum")).to_have_text("None of these files can be sent.")
     page.get_by_role("button", name="Choose something else").click()
     expect(page.locator("#chosen")).to_be_hidden()
 

@@ -100,7 +100,7 @@ def test_a_batch_left_in_the_middle_can_be_closed_as_it_is(open_page: Open, live
     batch = requests.post(f"{live.url}/batches", data=data, files=files, timeout=30).json()
     page = open_page(f"/batch?id={batch['id']}&key={batch['key']}")
     expect(page.locator("#resume")).to_contain_text("1 of 3 photos have arrived", timeout=60_000)
-    page.get_by_role("button", name="Leave it at these").click()
+    page.get_by_role("button", name="Finish with these photos").click()
     expect_done(page)
     expect(page.locator("#resume")).to_be_hidden()
     expect(page.locator("#batch-title")).to_have_text("1 photo")  # another browser's batch
@@ -163,7 +163,7 @@ def test_a_batch_is_listed_and_deleted(page: Any, watch: Any, tmp_path: Path) ->
     page.locator("#ask").get_by_role("button", name="Delete").click()
     expect(page.locator("#yours-empty")).to_be_visible()
     page.goto(address)
-    expect(page.get_by_role("alert").first).to_contain_text("This batch is not there")
+    expect(page.get_by_role("alert").first).to_contain_text("This batch was not found")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -242,7 +242,7 @@ def test_without_scripts_a_form_leads_to_a_page_with_the_table(open_page: Open) 
     wait_until(is_done, 60, "the verdict")
     expect(page.get_by_role("link", name="Look again")).to_have_count(0)
     expect(page.locator("tbody tr")).to_have_count(2)
-    expect(page.locator("tbody tr").last).to_contain_text("refused")
+    expect(page.locator("tbody tr").last).to_contain_text("rejected")
     with page.expect_download():
         page.get_by_role("link", name="Download CSV").click()
     page.get_by_role("link", name="a/three.png").click()

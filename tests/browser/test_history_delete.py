@@ -66,7 +66,7 @@ def test_taken_off_the_list_it_stays_on_the_server(open_page: Open, live: Live) 
     entry = sent(live, IC, "stays.png")
     page = open_list(open_page, entry)
     page.get_by_role("button", name="Delete stays.png").click()
-    page.get_by_role("button", name="Only take off this list").click()
+    page.get_by_role("button", name="Remove from this list only").click()
     expect(page.locator("#nothing")).to_be_visible()
     assert (live.sessions / entry["task"]).is_dir()
     assert kept(page) == []
@@ -102,8 +102,8 @@ def test_a_photo_in_hand_stays_and_one_that_failed_too(
     page.get_by_role("button", name="Delete 2", exact=True).click()
     page.locator("#ask").get_by_role("button", name="Delete").click()
     said = page.locator("#said")
-    expect(said).to_contain_text("1 photo is being recognised right now and stays.")
-    expect(said).to_contain_text("1 photo could not be deleted and stays.")
+    expect(said).to_contain_text("1 photo is being recognised right now and was not deleted.")
+    expect(said).to_contain_text("1 photo could not be deleted.")
     assert names(page) == ["busy.png", "sick.png"]
     assert len(kept(page)) == 2
 

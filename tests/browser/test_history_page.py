@@ -92,7 +92,9 @@ def test_an_open_photo_shows_its_verdict_when_it_comes(open_page: Open, live: Li
     add(page, entry)
     expect(card(page, "slow.png").locator(".verdict")).to_have_text("Waiting in the queue")
     card(page, "slow.png").locator(".name").click()
-    expect(page.locator("#opened-body")).to_contain_text("Its result appears here by itself.")
+    expect(page.locator("#opened-body")).to_contain_text(
+        "The result will appear here automatically."
+    )
     held[0] = False
     expect(page.locator("#opened .view")).to_contain_text("digits")
     expect(card(page, "slow.png").locator(".verdict")).to_contain_text("3, ")
@@ -145,10 +147,10 @@ def test_kind_and_days_narrow_the_list(open_page: Open, live: Live) -> None:
         sent(live, IC, "early.png", days_ago=3),
     ]
     page = open_list(open_page, *entries)
-    page.get_by_label("Kind").select_option("object_detection")
+    page.get_by_label("Type", exact=True).select_option("object_detection")
     expect(page.locator(".photo")).to_have_count(1)
     assert names(page) == ["detected.png"]
-    page.get_by_label("Kind").select_option("")
+    page.get_by_label("Type", exact=True).select_option("")
     page.get_by_label("From").fill(local_day(entries[0]["time"] - DAY_MS))
     expect(page.locator(".photo")).to_have_count(2)
     page.get_by_label("From").fill("")
@@ -221,7 +223,7 @@ def test_what_is_selected_is_exported_alone(open_page: Open, live: Live) -> None
     expect(page.locator("#count")).to_have_text("1 of 3 photos selected")
     _, rows, _ = exported(page, page.get_by_role("button", name="Export 1 as ZIP").click)
     assert [row["name"] for row in rows] == ["1.png"]
-    page.get_by_label("Select all that are shown").check()
+    page.get_by_label("Select all visible photos").check()
     expect(page.locator("#count")).to_have_text("3 of 3 photos selected")
 
 
@@ -232,7 +234,7 @@ def test_a_refused_export_says_what_to_do_and_loses_nothing(
     page = open_list(open_page, sent(live))
     page.context.clear_cookies()
     page.locator("#export button").click()
-    expect(page.get_by_role("alert")).to_contain_text("Load this page again and try once more.")
+    expect(page.get_by_role("alert")).to_contain_text("Reload this page and try again.")
     expect(page.locator(".photo")).to_have_count(1)
     exported(page, page.locator("#export button").click)
 
@@ -314,7 +316,7 @@ def test_a_thousand_photos_are_shown_in_parts_and_searched_whole(
     )
     expect(page.locator("#count")).to_have_text("1,000 photos")
     expect(page.locator(".photo")).to_have_count(120)
-    page.get_by_role("button", name="Show more (880 are left)").click()
+    page.get_by_role("button", name="Show more (880 left)").click()
     expect(page.locator(".photo")).to_have_count(240)
     expect(card(page, "photo 120.png").locator(".name")).to_be_focused()
     page.get_by_label("Search names and labels").fill("photo 999")
@@ -362,7 +364,7 @@ def test_it_speaks_traditional_chinese(open_page: Open, live: Live) -> None:
 def test_without_scripts_it_says_so_and_opens_one_photo(open_page: Open, live: Live) -> None:
     entry = sent(live, IC, "plain.png")
     page = open_page("/history", java_script_enabled=False)
-    expect(page.get_by_role("heading", name="This list needs scripts")).to_be_visible()
+    expect(page.get_by_role("heading", name="This list needs JavaScript")).to_be_visible()
     expect(page.locator("#history")).to_be_hidden()
     page.get_by_label("Task").fill(entry["task"])
     page.get_by_label("Key").fill(entry["key"])

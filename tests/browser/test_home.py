@@ -131,7 +131,7 @@ def test_uncertain_finds_can_be_asked_for(page: Any, live: Any) -> None:
 
 def test_the_essentials_of_the_model_are_told(page: Any) -> None:
     about = card(page, CLASSIFY).locator(".about:not([hidden])")
-    expect(about).to_contain_text("10 classes apart: airplane")
+    expect(about).to_contain_text("10 classes: airplane")
     page.locator(f"{CLASSIFY} select").select_option("digits")
     expect(about).to_contain_text("0, 1, 2")
     expect(about).to_contain_text(re.compile(r"\d\d\.\d%"))

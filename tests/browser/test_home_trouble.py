@@ -43,7 +43,7 @@ def problem(page: Any, form: str) -> Any:
 def test_what_is_no_picture_is_refused_in_words(page: Any, watch: Any, name: str) -> None:
     watch.allow.append("the server responded with a status of 4")
     choose(page, CLASSIFY, upload(name, b"these are words", "text/plain"))
-    expect(shown(page, CLASSIFY)).to_contain_text("No preview of this file")
+    expect(shown(page, CLASSIFY)).to_contain_text("No preview available")
     submit(page, CLASSIFY)
     expect_state(page, CLASSIFY, "failed")
     expect(problem(page, CLASSIFY)).to_contain_text("not a picture")
@@ -111,7 +111,7 @@ def test_all_that_failed_are_tried_again_at_once(page: Any, watch: Any) -> None:
     submit(page, CLASSIFY)
     expect_state(page, CLASSIFY, "failed")
     page.unroute(UPLOAD)
-    card(page, CLASSIFY).get_by_role("button", name="Try the failed ones again").click()
+    card(page, CLASSIFY).get_by_role("button", name="Retry failed photos").click()
     expect(rows(page, CLASSIFY, "done")).to_have_count(2, timeout=VERDICT_MS)
 
 
@@ -129,7 +129,7 @@ def test_a_full_queue_is_waited_out(page: Any, watch: Any) -> None:
     page.route(UPLOAD, answer)
     choose(page, CLASSIFY, upload("three.png", THREE))
     submit(page, CLASSIFY)
-    expect(rows(page, CLASSIFY, "held")).to_contain_text("The queue is full. Tries again at")
+    expect(rows(page, CLASSIFY, "held")).to_contain_text("Queue full, retrying at")
     seen.append(True)
     expect_state(page, CLASSIFY, "done")
 
@@ -214,7 +214,7 @@ def test_a_reload_in_the_middle_loses_nothing_that_was_sent(page: Any) -> None:
     expect(rows(page, CLASSIFY).first).to_contain_text(re.compile(r"^0\.png\w+, \d"))
     expect(shown(page, CLASSIFY)).to_contain_text(re.compile(r"\d\.\d%"))
     lost = card(page, CLASSIFY).get_by_role("alert")
-    expect(lost).to_contain_text("1 photo had not been sent yet")
+    expect(lost).to_contain_text("1 photo had not been sent when")
 
 
 def test_after_a_reload_the_photo_can_still_go_to_another_model(page: Any) -> None:

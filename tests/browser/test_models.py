@@ -54,7 +54,7 @@ def test_each_model_has_its_card(page: Any) -> None:
         card = page.locator(f"#{name}")
         expect(card.get_by_role("heading", name=name, exact=True)).to_be_visible()
         expect(card.locator(".figures dd").first).to_have_text(re.compile(r"^\d{2}\.\d%$"))
-        expect(card.get_by_role("heading", name="What it cannot do")).to_be_visible()
+        expect(card.get_by_role("heading", name="Limitations")).to_be_visible()
     expect(page.locator("#objects .states")).to_contain_text("Default")
     expect(page.locator("#objects .states")).to_contain_text("Loaded, on")
     expect(page.locator("#blood-cells .chips").first).to_have_text(re.compile(r"Platelets\s*RBC"))
@@ -102,18 +102,18 @@ def test_two_models_answer_side_by_side(page: Any) -> None:
     choose(page, "digits", "objects")
     photo(page)
     page.get_by_role("button", name="Compare", exact=True).click()
-    expect(side(page, "digits")).to_contain_text("ms in all", timeout=VERDICT_MS)
-    expect(side(page, "objects")).to_contain_text("ms in all", timeout=VERDICT_MS)
+    expect(side(page, "digits")).to_contain_text("ms in total", timeout=VERDICT_MS)
+    expect(side(page, "objects")).to_contain_text("ms in total", timeout=VERDICT_MS)
     expect(side(page, "digits")).to_contain_text("7")
     expect(page.locator(".agreement")).to_have_text("They have no label in common.")
-    expect(page.locator("#compare [role=status]").first).to_have_text("Both models have answered.")
+    expect(page.locator("#compare [role=status]").first).to_have_text("Both models are done.")
 
 
 def test_what_both_say_is_told(page: Any) -> None:
     choose(page, "digits", "digit-detector")
     page.get_by_role("button", name="Sample: numbers").click()
     shared = page.locator(".agreement")
-    told = re.compile("labels are in both answers|Both say . first")
+    told = re.compile("labels are in both results|Both rank . first")
     expect(shared.get_by_role("heading")).to_have_text(told, timeout=VERDICT_MS)
     expect(shared.get_by_role("columnheader")).to_have_text(["Label", "digits", "digit-detector"])
     expect(shared.get_by_role("rowheader").first).to_have_text(re.compile(r"^\d$"))
@@ -158,7 +158,7 @@ def test_errors_say_what_to_do(page: Any, watch: Any) -> None:
     page.get_by_role("button", name="Compare", exact=True).click()
     for model in ("objects", "digits"):
         expect(side(page, model)).to_contain_text("not a picture SCAI can read")
-    expect(page.locator(".status-line")).to_have_text("Neither model gave an answer.")
+    expect(page.locator(".status-line")).to_have_text("Neither model gave a result.")
 
 
 def test_a_side_that_failed_is_asked_again(page: Any, watch: Any) -> None:
@@ -179,9 +179,9 @@ def test_a_side_that_failed_is_asked_again(page: Any, watch: Any) -> None:
     page.get_by_role("button", name="Compare", exact=True).click()
     expect(side(page, "digits")).to_contain_text("too much to do", timeout=VERDICT_MS)
     status = page.locator(".status-line")
-    expect(status).to_have_text("One of the models gave no answer.", timeout=VERDICT_MS)
+    expect(status).to_have_text("One of the models gave no result.", timeout=VERDICT_MS)
     side(page, "digits").get_by_role("button", name="Try again").click()
-    expect(status).to_have_text("Both models have answered.", timeout=VERDICT_MS)
+    expect(status).to_have_text("Both models are done.", timeout=VERDICT_MS)
     expect(page.locator(".agreement")).to_be_visible()
 
 
@@ -197,7 +197,7 @@ def test_the_keyboard_is_enough_to_compare(page: Any) -> None:
     expect(chosen).to_have_text("digit-detector")
     tab_to(page, page.get_by_role("button", name="Sample: numbers"))
     page.keyboard.press("Enter")
-    expect(side(page, "digit-detector")).to_contain_text("ms in all", timeout=VERDICT_MS)
+    expect(side(page, "digit-detector")).to_contain_text("ms in total", timeout=VERDICT_MS)
 
 
 def test_a_pasted_photo_is_taken(page: Any) -> None:

@@ -61,7 +61,7 @@ def test_without_scripts_the_form_leads_through_waiting_to_the_result(
     expect(page.locator("h1")).to_have_text("three.png")
     expect(page.get_by_role("heading", name="Waiting in the queue")).to_be_visible()
     expect(page.get_by_text("This photo is next.")).to_be_visible()
-    expect(page.get_by_role("link", name="Look again now")).to_be_visible()
+    expect(page.get_by_role("link", name="Refresh now")).to_be_visible()
     wake(live)
     # The page looks again by itself.
     expect(page.get_by_role("heading", name="Most likely")).to_be_visible(timeout=VERDICT_MS)
@@ -72,7 +72,7 @@ def test_without_scripts_the_form_leads_through_waiting_to_the_result(
     assert widths == sorted(widths, reverse=True)
     assert bars.first.locator(".gauge").bounding_box()["width"] > 100
     with page.expect_download() as download:
-        page.get_by_role("link", name="Save the data (JSON)").click()
+        page.get_by_role("link", name="Download data (JSON)").click()
     assert b'"complete"' in Path(download.value.path()).read_bytes()
 
 
@@ -84,7 +84,7 @@ def test_without_scripts_a_detection_shows_its_boxes_and_the_drawn_picture(
     expect(page.locator("#view tbody tr")).not_to_have_count(0, timeout=VERDICT_MS)
     picture = page.locator("#view img")
     expect(picture).to_have_attribute("alt", re.compile("Your photo with [0-9]+ box"))
-    expect(page.get_by_role("link", name="Save the picture (PNG)")).to_be_visible()
+    expect(page.get_by_role("link", name="Download picture (PNG)")).to_be_visible()
     assert picture.bounding_box()["width"] <= 360
 
 
@@ -125,9 +125,9 @@ def test_without_scripts_a_photo_is_removed_by_keyboard(
     page.locator(".photo-remove summary").focus()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
-    expect(page.get_by_role("button", name="Remove it for good")).to_be_focused()
+    expect(page.get_by_role("button", name="Delete permanently")).to_be_focused()
     page.keyboard.press("Enter")
-    expect(page.locator("h1")).to_have_text("The photo was removed")
+    expect(page.locator("h1")).to_have_text("The photo was deleted")
     assert live.result(IC.result, sent)["code"] == "not_found"
 
 

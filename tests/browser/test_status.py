@@ -99,7 +99,7 @@ def test_a_server_that_goes_and_comes_back(chromium: Any, tmp_path: Path) -> Non
     try:
         first.wait_ready()
         page.goto(f"http://127.0.0.1:{port}/status")
-        expect(page.locator("#verdict")).to_have_text("Everything runs")
+        expect(page.locator("#verdict")).to_have_text("Everything is running normally")
         page.evaluate("() => { window.same = true; }")
     finally:
         first.stop()
@@ -109,7 +109,7 @@ def test_a_server_that_goes_and_comes_back(chromium: Any, tmp_path: Path) -> Non
     try:
         again.wait_ready()
         expect(page.locator("#away")).to_be_empty()
-        expect(page.locator("#verdict")).to_have_text("Everything runs")
+        expect(page.locator("#verdict")).to_have_text("Everything is running normally")
         assert page.evaluate("() => window.same")
     finally:
         page.close()
@@ -200,7 +200,7 @@ def test_the_minutes_can_be_read_with_the_keyboard_and_the_pointer(
 def test_all_is_there_without_scripts(open_page: Callable[..., Any], live: Any) -> None:
     recognise(live)
     page = open_page("/status", java_script_enabled=False)
-    expect(page.locator("#verdict")).to_have_text("Everything runs")
+    expect(page.locator("#verdict")).to_have_text("Everything is running normally")
     assert photos(page) >= 1
     expect(page.locator(".worker").first).to_contain_text("Memory")
     expect(page.locator(f"{QUEUE} .bar").first).to_be_attached()

@@ -127,7 +127,7 @@ def test_the_threshold_takes_boxes_rows_and_counts_away_and_brings_them_back(
     expect(page.locator(".view-chip", has_text="cat").locator("b")).to_have_text("1")
     assert shown_rows(page) == ["cat", "dog"]
     slide(page, 1)
-    expect(page.get_by_text("Nothing is left")).to_be_visible()
+    expect(page.get_by_text("No objects to show")).to_be_visible()
     slider.press("Home")
     expect(page.locator(".view-box:visible")).to_have_count(4)
 

@@ -87,8 +87,8 @@ def test_older_answers_are_shown_from_what_they_have(bare: Any) -> None:
     ("code", "words"),
     [
         ("bad_image", "could not be read"),
-        ("worker_died", "The model could not look at this photo"),
-        ("not_found", "no longer knows"),
+        ("worker_died", "The model could not process this photo"),
+        ("not_found", "no longer has"),
         ("internal", "Something went wrong"),
     ],
 )

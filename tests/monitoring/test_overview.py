@@ -287,8 +287,8 @@ def words(http: FlaskClient, **query: str) -> str:
 
 def test_the_page_says_that_everything_runs(http: FlaskClient, staffed: None) -> None:
     text = words(http)
-    assert '<h1 id="verdict" aria-live="polite">Everything runs</h1>' in text
-    assert "No photo in the last hour" in text and "No photo waits." in text
+    assert '<h1 id="verdict" aria-live="polite">Everything is running normally</h1>' in text
+    assert "No photo in the last hour" in text and "No photos are waiting." in text
     assert 'data-level="good"' in text
 
 
@@ -299,7 +299,7 @@ def test_the_page_says_who_is_missing_and_what_to_do(
     wait_in(settings, OD, 1, 2, now=time.time())
     text = words(http)
     assert '<h1 id="verdict" aria-live="polite">No worker for object detection</h1>' in text
-    assert "2 photos wait for one." in text
+    assert "2 photos are waiting for a worker." in text
     assert "python -m workers.object_detection" in text
     assert 'data-level="bad"' in text
 
@@ -319,7 +319,7 @@ def test_the_page_says_that_a_queue_grows(
     wait_in(settings, OD, 200, 20, now=now)
     note(settings, OD, JournalEntry(now - 5, 1000.0))
     text = words(http)
-    assert "The queue for object detection grows: the oldest photo has waited 3 min" in text
+    assert "The queue for object detection is growing: the oldest photo has waited 3 min" in text
 
 
 def test_the_page_says_why_photos_failed_and_what_to_do(
@@ -332,7 +332,7 @@ def test_the_page_says_why_photos_failed_and_what_to_do(
     answer = http.get("/status").text
     assert "<script>alert" not in answer and "&lt;script&gt;alert" in answer
     assert "2 photos failed because of the server" in answer
-    assert "out of memory perhaps" in answer and "The picture is damaged." in answer
+    assert "perhaps out of memory" in answer and "The picture is damaged." in answer
 
 
 def test_the_page_says_how_to_release_what_is_held(
@@ -340,7 +340,10 @@ def test_the_page_says_how_to_release_what_is_held(
 ) -> None:
     (settings.pool(IC) / ".hold" / new_name(NOW)).write_text("no such session")
     text = words(http)
-    assert "Everything runs" in text and "1 photo for image classification is set aside" in text
+    assert (
+        "Everything is running normally" in text
+        and "1 photo for image classification is set aside" in text
+    )
     assert "no such session" in text and "mv .hold/" in text
 
 
@@ -348,7 +351,7 @@ def test_job_mode_is_said_and_alarms_nobody(settings: Settings) -> None:
     chosen = dataclasses.replace(settings, runningmode="job")
     service = JobService(chosen, {kind: MemoryQueue(kind) for kind in (IC, OD)})
     text = words(create_app(service, chosen).test_client())
-    assert "Everything runs" in text and "Job mode" in text
+    assert "Everything is running normally" in text and "Job mode" in text
     assert "No worker" not in text
 
 

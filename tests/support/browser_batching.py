@@ -42,7 +42,7 @@ def start(page: Any, model: str = "digits") -> None:
     page.locator("#go").click()
 
 
-def expect_done(page: Any, words: str = "Done. All photos have their answer") -> None:
+def expect_done(page: Any, words: str = "Done. All photos have a result") -> None:
     expect(page.locator("#state-words")).to_have_text(words, timeout=DONE_MS)
 
 

@@ -39,7 +39,7 @@ def test_the_form_leads_to_a_page_with_the_table(site: Site) -> None:
     assert answer.status_code == 303
     place = answer.headers["Location"]
     page = site.http.get(place).get_data(as_text=True)
-    assert "white &lt;b&gt;.jpg" in page and "Look again" in page and "refused" in page
+    assert "white &lt;b&gt;.jpg" in page and "Refresh" in page and "rejected" in page
     site.workers[KIND].step()
     query = parse_qs(urlsplit(place).query)
     assert query["plain"] == ["1"]
@@ -91,7 +91,7 @@ def test_an_empty_form_and_one_without_a_picture_say_so(site: Site) -> None:
 def test_an_unknown_batch_is_404_and_says_what_may_be_the_reason(site: Site) -> None:
     answer = site.http.get("/batch?id=b-1&key=x")
     assert answer.status_code == 404
-    assert "This batch is not there" in answer.get_data(as_text=True)
+    assert "This batch was not found" in answer.get_data(as_text=True)
 
 
 def test_a_mistake_is_a_page_here_and_json_there(

@@ -59,8 +59,8 @@ def test_the_models_are_told_with_what_they_know_and_how_well(bundled: FlaskClie
         ("objects", False),
         ("digits", True),
     ]
-    assert "10 classes apart: airplane, automobile" in about[0][2]
-    assert re.search(r"Right in \d\d\.\d% of its test pictures", about[0][2])
+    assert "10 classes: airplane, automobile" in about[0][2]
+    assert re.search(r"Accuracy on its test pictures: \d\d\.\d%", about[0][2])
     assert 'data-pad="digits"' in classify
     assert 'data-pad="digit-detector"' in detect
 

@@ -154,7 +154,7 @@ def test_a_model_without_a_card_gets_an_honest_one(site: Site, shelf: Callable[.
     shelf(None, curves=png())
     model = told(site)
     assert (model["labels"], model["metrics"], model["plots"]) == (["cat", "dog"], [], [])
-    assert "came without a card" in site.http.get("/models").get_data(as_text=True)
+    assert "has no model card" in site.http.get("/models").get_data(as_text=True)
 
 
 def test_a_wrong_section_says_so_and_the_others_stay(site: Site) -> None:

@@ -69,8 +69,8 @@ def test_the_page_says_how_many_wait_before_a_photo(site: Site) -> None:
     sent = [send(site, (picture(), "a.jpg")) for _ in range(3)]
     pages = [text_of(site.http.get(each.location)) for each in sent]
     assert "This photo is next." in pages[0]
-    assert "1 photo is recognised before this one." in pages[1]
-    assert "2 photos are recognised before this one." in pages[2]
+    assert "1 photo is ahead of this one." in pages[1]
+    assert "2 photos are ahead of this one." in pages[2]
 
 
 def with_a_dark_square() -> bytes:
@@ -100,7 +100,7 @@ def test_a_failure_says_why_and_what_to_do(site: Site) -> None:
     session = Session(site.settings.sessionpath, pair["task"])
     session.fail(EngineError("the engine is <b>out of order</b>"))
     shown = site.http.get(sent.location)
-    assert "The model could not look at this photo." in text_of(shown)
+    assert "The model could not process this photo." in text_of(shown)
     assert "the engine is &lt;b&gt;out of order&lt;/b&gt;" in shown.text
     assert 'http-equiv="refresh"' not in shown.text
 
@@ -140,7 +140,7 @@ def test_several_photos_get_one_page_with_the_state_of_each(site: Site) -> None:
     assert gone.status_code == 200
     shown = text_of(site.http.get(sent.location))
     assert "one.jpg" in shown and "two.jpg" not in shown
-    assert "Done" in shown and "Gone" in shown
+    assert "Done" in shown and "Deleted" in shown
 
 
 REFUSED = [
@@ -168,7 +168,7 @@ def test_a_refusal_is_a_page_with_the_reason_and_the_true_status(
 def test_one_bad_photo_does_not_keep_the_others_back(site: Site) -> None:
     answer = send(site, (picture(), "good.jpg"), (b"no", "bad.txt"))
     assert answer.status_code == 200
-    assert "1 photo was not taken" in text_of(answer)
+    assert "1 photo was not accepted" in text_of(answer)
     assert "good.jpg" in text_of(answer)
     assert len(site.queues[IC.name]) == 1
 
@@ -179,7 +179,7 @@ def test_a_full_queue_is_told_with_the_time_to_come_back(site: Site) -> None:
     answer = send(site, (picture(), "a.jpg"))
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "60"
-    assert "The server has too much to do right now." in text_of(answer)
+    assert "The server is busy right now." in text_of(answer)
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_the_page_removes_its_photo(site: Site) -> None:
     assert 'action="/photo/remove"' in shown.text
     removed = remove(site, **pair)
     assert removed.status_code == 200
-    assert "The photo was removed" in text_of(removed)
+    assert "The photo was deleted" in text_of(removed)
     assert site.http.get(sent.location).status_code == 404
     assert remove(site, **pair).status_code == 404
 

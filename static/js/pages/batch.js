@@ -61,7 +61,7 @@ function row({ id, key, name, time, counts = {}, state }) {
     moment(time),
     state === "complete"
       ? tn(all, "{n} photo", "{n} photos")
-      : t("{done} of {all} when last seen", { done: number(complete), all: number(all) }),
+      : t("{done} of {all} done at the last visit", { done: number(complete), all: number(all) }),
   ];
   const button = el("button", { type: "button", className: "button" }, t("Delete"));
   button.setAttribute("aria-label", t("Delete {name}", { name: title }));

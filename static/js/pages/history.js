@@ -124,7 +124,7 @@ function addCards(first) {
   const left = passing.length - room;
   const more = find("#more");
   more.hidden = left <= 0;
-  more.textContent = tn(left, "Show more ({n} is left)", "Show more ({n} are left)");
+  more.textContent = tn(left, "Show more ({n} left)", "Show more ({n} left)");
   return cards;
 }
 
@@ -269,8 +269,8 @@ find("#export").addEventListener("submit", () => {
   find("#export [name=photos]", document, HTMLInputElement).value = JSON.stringify(photos);
   const words = tn(
     photos.length,
-    "The ZIP of {n} photo is on its way.",
-    "The ZIP of {n} photos is on its way.",
+    "Downloading a ZIP of {n} photo.",
+    "Downloading a ZIP of {n} photos.",
   );
   say([words, false]);
 });

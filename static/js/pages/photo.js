@@ -40,12 +40,12 @@ function onState(state, place) {
 
 /** @param {number | null} [place] */
 function placeWords(place) {
-  if (typeof place !== "number") return t("Many photos are recognised before this one.");
+  if (typeof place !== "number") return t("Many photos are ahead of this one.");
   if (place === 0) return t("This photo is next.");
   return tn(
     place,
-    "{n} photo is recognised before this one.",
-    "{n} photos are recognised before this one.",
+    "{n} photo is ahead of this one.",
+    "{n} photos are ahead of this one.",
   );
 }
 

@@ -43,7 +43,7 @@ const live = keepFresh(location.href.split("#")[0], {
   onAway() {
     if (root.dataset.live === "away") return;
     root.dataset.live = "away";
-    away.textContent = t("The server does not answer. These are its last figures; this page goes on by itself.");
+    away.textContent = t("The server does not respond. These are its last figures; this page continues automatically.");
   },
 });
 

@@ -79,38 +79,38 @@ export function asProblem(error) {
  * @type {Record<string, (limits: Limits, problem: Problem) => [string, string]>}
  */
 const WORDS = {
-  no_photo: () => [t("No photo chosen yet."), t("Choose one, or drop one on this card.")],
+  no_photo: () => [t("No photo chosen yet."), t("Choose a photo, or drop one on this card.")],
   image_too_large: (limits) => [
     t("This photo is too large."),
     t("The limit is {mb} MB and {megapixels} megapixels. Make it smaller and try again.", limits),
   ],
   unsupported_format: (limits) => [
     t("This file is not a picture SCAI can read."),
-    t("Choose a picture of one of these formats: {formats}.", limits),
+    t("Choose a picture in one of these formats: {formats}.", limits),
   ],
   bad_image: () => [
     t("This picture could not be read."),
-    t("It may be damaged. Open it in a picture program, save it as JPEG or PNG and try again."),
+    t("It may be damaged. Open it in an image editor, save it as JPEG or PNG and try again."),
   ],
   unreadable: () => [
-    t("This file cannot be read any more."),
-    t("It may be a folder, or it was moved. Choose it again."),
+    t("This file can no longer be read."),
+    t("It may be a folder, or it may have been moved. Choose it again."),
   ],
   bad_request: () => [
     t("The server did not understand this upload."),
     t("Try another photo or another model."),
   ],
   busy: (_, { retryAfter }) => [
-    t("The server has too much to do right now."),
+    t("The server is busy right now."),
     retryAfter
       ? tn(Math.ceil(retryAfter), "Try again in {n} second.", "Try again in {n} seconds.")
       : t("Try again in a minute."),
   ],
   storage_full: () => [
-    t("The server has no room left for photos."),
-    t("Try again later, or tell the person who runs it."),
+    t("The server has no space left for photos."),
+    t("Try again later, or tell the person who runs the server."),
   ],
-  not_found: () => [t("The server no longer knows this photo."), t("Send it again.")],
+  not_found: () => [t("The server no longer has this photo."), t("Send it again.")],
   in_use: () => [
     t("This photo is being recognised right now."),
     t("Wait for its result, then try again."),
@@ -120,12 +120,12 @@ const WORDS = {
     t("Check your connection, then try again. Your photo is still here."),
   ],
   engine: () => [
-    t("The model could not look at this photo."),
+    t("The model could not process this photo."),
     t("Try again, or tell the person who runs the server."),
   ],
   unknown: () => [
     t("Something went wrong on the server."),
-    t("Try again. If it stays this way, tell the person who runs the server."),
+    t("Try again. If the problem persists, tell the person who runs the server."),
   ],
 };
 

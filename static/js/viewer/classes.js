@@ -40,7 +40,7 @@ export function photo(picture, name) {
 export function classes({ answer, level }) {
   const [best, ...others] = predictionsOf(answer);
   if (!best) {
-    const help = t("No answer was certain enough. Try a sharper, brighter or closer photo.");
+    const help = t("No label reached the confidence threshold. Try a sharper, brighter or closer photo.");
     return el(
       "div",
       { className: "view-sieve" },
@@ -67,7 +67,7 @@ function unsureNote({ score }) {
   return el(
     "p",
     { className: "view-note" },
-    t("The model is not sure: even its best guess has only {percent}.", { percent: percent(score) }),
+    t("The model is not sure: its best guess has only {percent}.", { percent: percent(score) }),
   );
 }
 

@@ -14,15 +14,15 @@ const OPERATOR = ["engine", "config", "unsupported_model", "worker_died"];
 function wordsOf(code) {
   if (OPERATOR.includes(code)) {
     return [
-      t("The model could not look at this photo."),
-      t("Send it again or choose another model. If it stays this way, tell the person who runs the server."),
+      t("The model could not process this photo."),
+      t("Send it again or choose another model. If the problem persists, tell the person who runs the server."),
     ];
   }
   switch (code) {
     case "bad_image":
       return [
         t("This picture could not be read."),
-        t("It may be damaged. Open it in a picture program, save it as JPEG or PNG and send that."),
+        t("It may be damaged. Open it in an image editor, save it as JPEG or PNG and send that."),
       ];
     case "unsupported_format":
       return [t("This file is not a picture SCAI can read."), t("Save it as JPEG or PNG and send that.")];
@@ -30,13 +30,13 @@ function wordsOf(code) {
       return [t("This picture has too many pixels."), t("Make it smaller and send it again.")];
     case "not_found":
       return [
-        t("The server no longer knows this photo."),
-        t("Photos are removed after some time. Send it again."),
+        t("The server no longer has this photo."),
+        t("Photos are deleted after some time. Send it again."),
       ];
     default:
       return [
         t("Something went wrong on the server."),
-        t("Send the photo again. If it stays this way, tell the person who runs the server."),
+        t("Send the photo again. If the problem persists, tell the person who runs the server."),
       ];
   }
 }

@@ -133,7 +133,7 @@ export function legend(scene, labels, onUse) {
   update();
   return el(
     "div",
-    { className: "view-legend", role: "group", "aria-label": t("Labels shown") },
+    { className: "view-legend", role: "group", "aria-label": t("Visible labels") },
     ...chips.map(({ node }) => node),
     all,
   );

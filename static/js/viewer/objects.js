@@ -133,7 +133,7 @@ function threshold(scene, floor, onUse) {
   return el(
     "label",
     { className: "view-threshold" },
-    el("span", { className: "quiet small" }, t("Least confidence")),
+    el("span", { className: "quiet small" }, t("Confidence threshold")),
     value,
     slider,
   );
@@ -148,7 +148,7 @@ function nothingLeft(scene) {
   const words = el("p", { className: "quiet view-none" });
   const update = () => {
     words.hidden = scene.shownCount > 0;
-    words.textContent = t("Nothing is left: lower the threshold or show more labels.");
+    words.textContent = t("No objects to show. Lower the threshold or show more labels.");
   };
   scene.on("shown", update);
   update();
@@ -166,7 +166,7 @@ function nothing(unlisted, answer, level) {
   if (unlisted) {
     return [
       head(t("See the annotated picture")),
-      quiet(t("This older answer keeps its objects in the picture alone.")),
+      quiet(t("This older result has its objects in the picture only.")),
     ];
   }
   const asked = parseFloat(String(answer.threshold));
@@ -177,7 +177,7 @@ function nothing(unlisted, answer, level) {
         ? t("No object reached {percent}. Try a lower threshold, or a sharper or closer photo.", {
             percent: wholePercent(asked),
           })
-        : t("No object was certain enough. Try a lower threshold, or a sharper or closer photo."),
+        : t("No object reached the confidence threshold. Try a lower threshold, or a sharper or closer photo."),
     ),
   ];
 }

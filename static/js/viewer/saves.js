@@ -81,7 +81,7 @@ export function saves({ answer, picture, annotated, name }) {
   if (answer.state !== "failure") {
     nodes.push(saveButton(csv, `${stem}.csv`, "CSV", t("Table, CSV")));
   }
-  if (picture) nodes.push(saveLink(picture, file, t("Photo"), t("Photo as it was sent")));
+  if (picture) nodes.push(saveLink(picture, file, t("Photo"), t("Original photo")));
   return el(
     "div",
     { className: "view-saves", role: "group", "aria-label": t("Download") },
@@ -105,10 +105,10 @@ export function facts(answer) {
     width && height && t("{width} × {height} px", { width: number(width), height: number(height) }),
     isNumber(infer) && t("{ms} ms in the model", { ms: number(infer) }),
     isNumber(waited) && t("{ms} ms in the queue", { ms: number(waited, 0) }),
-    batch > 1 && t("batch of {n}", { n: number(batch) }),
+    batch > 1 && t("inference batch of {n}", { n: number(batch) }),
   ];
   const items = parts.filter(Boolean).map((part) => el("li", {}, String(part)));
-  const label = t("How it was recognised");
+  const label = t("Recognition details");
   return el("ul", { className: "view-facts quiet small", "aria-label": label }, ...items);
 }
 

@@ -42,7 +42,7 @@ export class Stage {
         className: "view-window",
         tabIndex: 0,
         role: "group",
-        "aria-label": t("Photo: plus and minus zoom, zero fits, arrows move"),
+        "aria-label": t("Photo: plus and minus zoom, zero fits it to the window, arrow keys move it"),
       },
       this.canvas,
     );
@@ -176,7 +176,7 @@ export class Stage {
     );
     const group = el(
       "div",
-      { className: "view-tools", role: "group", "aria-label": t("What is shown") },
+      { className: "view-tools", role: "group", "aria-label": t("View") },
       ...buttons.values(),
     );
     const labels = this.labelButton();

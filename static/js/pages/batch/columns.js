@@ -33,7 +33,7 @@ export function columnsOf(kind) {
     { id: "state", words: t("State"), value: ({ state }) => STATE_ORDER.indexOf(state), cell: stateCell },
     {
       id: "answer",
-      words: t("Answer"),
+      words: t("Result"),
       value: (item) => lineOf(kind, item),
       cell: (item) => answerCell(kind, item),
     },

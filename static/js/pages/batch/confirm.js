@@ -12,7 +12,7 @@ import { t } from "../../shared/i18n.js";
  */
 export function confirmDelete(name, { fromList = false } = {}) {
   find("#ask-title").textContent = t("Delete {name}?", { name });
-  find("#ask-text").textContent = t("The server removes all its photos and results for good.");
+  find("#ask-text").textContent = t("The server permanently deletes all its photos and results.");
   find("#ask-list").hidden = !fromList;
   const dialog = find("#ask", document, HTMLDialogElement);
   return new Promise((resolve) => {

@@ -59,7 +59,7 @@ async function show() {
 }
 
 function goneNote() {
-  return el("p", { className: "quiet" }, t("It was deleted, or cleaned up after its time."));
+  return el("p", { className: "quiet" }, t("It was deleted or has expired."));
 }
 
 /** @param {number} by */

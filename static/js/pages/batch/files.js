@@ -119,10 +119,10 @@ export async function sort(files, limits) {
  */
 function refusal({ file, name, size }, selection, limits) {
   if (ZIP.test(name)) {
-    if (selection.archive) return t("one ZIP at a time");
+    if (selection.archive) return t("only one ZIP at a time");
     return size > 1e6 * limits.mb ? t("larger than {mb} MB", { mb: limits.mb }) : "";
   }
   if (!PICTURE.test(name) && !TYPES.includes(file.type)) return t("not a picture");
   if (size > limits.bytes) return t("larger than {mb} MB", { mb: limits.photo_mb });
-  return selection.photos.length >= limits.photos ? t("beyond the limit of a batch") : "";
+  return selection.photos.length >= limits.photos ? t("over the limit of a batch") : "";
 }

@@ -51,7 +51,7 @@ export class Intake {
     /** @type {string[]} */
     const models = JSON.parse(this.kind.dataset.models ?? "[]");
     const options = models.map((name) => el("option", { value: name }, name));
-    if (models.length === 0) options.push(el("option", { value: "" }, t("the default one")));
+    if (models.length === 0) options.push(el("option", { value: "" }, t("default model")));
     find("[name=model]", form).replaceChildren(...options);
   }
 
@@ -74,8 +74,8 @@ export class Intake {
       try {
         this.take(await fromDrop(transfer));
       } catch {
-        const help = t("Choose it with a button instead.");
-        this.complain(t("What was dropped could not be read."), help);
+        const help = t("Use one of the buttons instead.");
+        this.complain(t("The dropped files could not be read."), help);
       }
     });
   }
@@ -91,7 +91,7 @@ export class Intake {
     this.selection = photos.length || archive ? selection : null;
     box.hidden = unselect.hidden = false;
     const sum = find(".chosen-sum", box);
-    sum.textContent = this.selection ? sumOf(selection) : t("Nothing here can be sent.");
+    sum.textContent = this.selection ? sumOf(selection) : t("None of these files can be sent.");
     find(".chosen-left", box).textContent = left.length ? leftOutWords(left) : "";
     this.list([...(archive ? [archive] : []), ...photos], left);
     sum.scrollIntoView({ block: "nearest" });
@@ -131,8 +131,8 @@ export class Intake {
     if (submit.disabled) return; // pressed twice meanwhile
     const { selection } = this;
     if (!selection) {
-      const help = t("Choose a folder, photos or a ZIP first, or drop them.");
-      this.complain(t("Nothing is chosen yet."), help);
+      const help = t("Choose or drop a folder, photos or a ZIP first.");
+      this.complain(t("Nothing selected yet."), help);
       return;
     }
     /** @type {Record<string, string>} */
@@ -189,5 +189,5 @@ function leftOutWords(left) {
     .map(({ name, why }) => t("{name} ({why})", { name, why }));
   if (left.length > MAX_LEFT_NAMED) names.push("…");
   const list = listOf(names);
-  return tn(left.length, "{n} file is left out: {list}", "{n} files are left out: {list}", { list });
+  return tn(left.length, "{n} file skipped: {list}", "{n} files skipped: {list}", { list });
 }

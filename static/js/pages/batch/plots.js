@@ -22,8 +22,8 @@ export class Plots {
   constructor(box, kind) {
     this.kind = kind;
     const [labels, scores] = draws(kind)
-      ? [t("Objects per label"), t("Best score of each label")]
-      : [t("Photos per label"), t("Score of the best answer")];
+      ? [t("Objects per label"), t("Best score per label")]
+      : [t("Photos per label"), t("Score of the best label")];
     this.labels = new Figure("plot-labels", labels);
     this.scores = new Figure("plot-scores", scores);
     box.replaceChildren(this.labels.node, this.scores.node);

@@ -35,21 +35,21 @@ export function showProgress(name, batch, sending) {
  * @param {boolean} sending
  */
 function sentenceOf(batch, sending) {
-  if (!batch) return sending ? t("Sending the photos") : t("Asking the server");
+  if (!batch) return sending ? t("Sending the photos") : t("Contacting the server");
   const { state, counts } = batch;
-  if (sending) return t("Sending the photos; the first answers come meanwhile");
-  if (state === "open") return counts.all ? t("More photos may come") : t("No photo has arrived yet");
+  if (sending) return t("Sending the photos; results appear as they come in");
+  if (state === "open") return counts.all ? t("More photos may be added") : t("No photo has arrived yet");
   if (state === "running") return t("Recognising");
   const bad = counts.failure + counts.refused;
   if (counts.all === 0) return t("This batch is empty");
   if (bad) {
     return tn(
       bad,
-      "Done. {n} file has no answer; the table says why",
-      "Done. {n} files have no answer; the table says why",
+      "Done. {n} file has no result; the table says why",
+      "Done. {n} files have no result; the table says why",
     );
   }
-  return t("Done. All photos have their answer");
+  return t("Done. All photos have a result");
 }
 
 /**

@@ -14,7 +14,7 @@ export async function removeBatch(api, { id, key }) {
   try {
     const response = await fetch(withQuery(`${api}/${id}`, { key }), { method: "DELETE" });
     if (response.status === 409) {
-      return t("Some photos are being recognised just now. Try again in a moment.");
+      return t("Some photos are being recognised right now. Try again in a moment.");
     }
     if (!response.ok && response.status !== 404) {
       return t("The server could not delete it. Try again later.");

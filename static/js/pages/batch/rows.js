@@ -29,12 +29,12 @@ import { titleOf } from "../../viewer/failure.js";
  * @type {Record<string, [string, string]>}
  */
 export const STATES = {
-  waiting: [t("waits"), ""],
-  processing: [t("in work"), "warn"],
+  waiting: [t("waiting"), ""],
+  processing: [t("processing"), "warn"],
   complete: [t("done"), "good"],
   failure: [t("Failed"), "bad"],
-  refused: [t("refused"), "bad"],
-  removed: [t("removed"), ""],
+  refused: [t("rejected"), "bad"],
+  removed: [t("deleted"), ""],
 };
 
 /**

@@ -53,7 +53,7 @@ export class Figure {
     this.title = title;
     this.paper = el("div", { className: "paper" });
     this.table = el("table", {});
-    const details = el("details", {}, el("summary", {}, t("As a table")), this.table);
+    const details = el("details", {}, el("summary", {}, t("Show as table")), this.table);
     const props = { className: "panel plot", "aria-labelledby": id };
     this.node = el("section", props, el("h2", { id }, title), this.paper, details);
   }

@@ -157,7 +157,7 @@ export class Table {
     const [from, to] = [number(this.first + 1), number(this.first + rows)];
     const words = all
       ? t("{from} to {to} of {all}", { from, to, all: number(all) })
-      : t("No photo is like that. Ask for less.");
+      : t("No photo matches. Try fewer filters.");
     setText(find("[role=status]", pager), words);
     const [previous, next] = findAll("button", pager, HTMLButtonElement);
     previous.disabled = this.first === 0;

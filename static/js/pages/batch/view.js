@@ -26,8 +26,8 @@ const SILENCE = 6000; // ms without a new photo, after which nobody seems to sen
 const TROUBLE = {
   "": "",
   lost: t("Connection lost, retrying"),
-  full: t("The server is busy, waiting for it"),
-  disk: t("The server has no room, waiting for it"),
+  full: t("Server busy, waiting"),
+  disk: t("Server out of disk space, waiting"),
 };
 
 export class View {
@@ -152,7 +152,7 @@ export class View {
     find("#batch-kind").textContent = titleOf(kind);
     const facts = [moment(1000 * created)];
     if (model) facts.push(t("model {name}", { name: model }));
-    if (threshold !== undefined) facts.push(t("at least {score}", { score: threshold }));
+    if (threshold !== undefined) facts.push(t("threshold {score}", { score: threshold }));
     find("#batch-facts").textContent = facts.join(" · ");
     const table = new Table({ kind, items, files, onOpen });
     return { table, plots: new Plots(find("#plots"), kind) };
@@ -191,8 +191,8 @@ export class View {
     if (!waiting || !silent) return;
     const values = { here: number(counts.all), all: number(expected) };
     const words = expected
-      ? t("{here} of {all} photos have arrived. Was the sending page closed? Choose the same again: what is here already is not sent twice.", values)
-      : t("The sending page seems to be closed. Choose the same again: what is here already is not sent twice.");
+      ? t("{here} of {all} photos have arrived. Was the sending page closed? Choose the same files again; those already here are not sent twice.", values)
+      : t("The sending page seems to be closed. Choose the same files again; those already here are not sent twice.");
     setText(find("#resume-words"), words);
   }
 
@@ -239,8 +239,8 @@ export class View {
     this.run.abort();
     ownBatches.remove(this.id);
     find("#batch-problem").replaceChildren(
-      el("p", { className: "problem-title" }, t("This batch is not there.")),
-      el("p", {}, t("It was deleted, cleaned up after its time, or its link is not complete.")),
+      el("p", { className: "problem-title" }, t("This batch was not found.")),
+      el("p", {}, t("It may have been deleted or expired, or the link may be incomplete.")),
     );
     setText(find("#state-words"), "");
     for (const id of ["#csv", "#copy", "#delete"]) find(id).hidden = true;
@@ -255,7 +255,7 @@ export class View {
       await navigator.clipboard.writeText(link);
       button.textContent = t("Copied");
     } catch {
-      window.prompt(t("The link of this batch"), link); // only there over https and on localhost
+      window.prompt(t("Link to this batch"), link); // only there over https and on localhost
     }
     setTimeout(() => (button.textContent = words), 2000);
   }

@@ -21,7 +21,7 @@ const thumbs = new Map(); // by task
  * @param {Entry} entry
  */
 export function nameOf(entry) {
-  return entry.name || t("Photo without a name");
+  return entry.name || t("Unnamed photo");
 }
 
 /**
@@ -40,7 +40,7 @@ export function isFinal({ state }) {
  */
 export function lineOf(entry) {
   if (isFinal(entry)) return summaryOf(storedAnswer(entry));
-  if (entry.gone) return t("Removed before its result was seen");
+  if (entry.gone) return t("Deleted before its result arrived");
   return entry.state === "processing" ? t("Being recognised") : t("Waiting in the queue");
 }
 

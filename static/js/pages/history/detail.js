@@ -36,7 +36,7 @@ function note(entry, title, text) {
 
 /** @param {Entry} entry */
 function goneView(entry) {
-  const text = t("It was deleted, or cleaned up after its time. What this browser kept of it is still here.");
+  const text = t("It was deleted or has expired. This browser still has a summary of it.");
   const labels = storedAnswer(entry).predictions?.length ? lineOf(entry) : "";
   const line = labels ? el("p", { className: "kept-line" }, labels) : "";
   return el("div", {}, note(entry, t("No longer on the server"), text), line);
@@ -53,8 +53,8 @@ function viewOf(entry, answer) {
     return resultView({ kind, answer, picture, task, key, name: nameOf(entry) });
   }
   const title = lineOf({ ...entry, state: answer.state ?? "" });
-  const photo = el("img", { className: "sent", src: picture, alt: t("The photo as it was sent") });
-  return el("div", {}, note(entry, title, t("Its result appears here by itself.")), photo);
+  const photo = el("img", { className: "sent", src: picture, alt: t("The original photo") });
+  return el("div", {}, note(entry, title, t("The result will appear here automatically.")), photo);
 }
 
 /** @param {Entry} entry */
@@ -72,7 +72,7 @@ async function fill(entry) {
     if (signal.aborted) return;
     const retry = el("button", { type: "button", className: "button" }, t("Try again"));
     retry.addEventListener("click", () => fill(entry));
-    const text = t("What this browser kept: {line}", { line: lineOf(entry) });
+    const text = t("Stored in this browser: {line}", { line: lineOf(entry) });
     body.replaceChildren(note(entry, t("The server could not be reached."), text), retry);
   }
 }

@@ -30,8 +30,8 @@ export function confirmDelete(entries) {
     n === 1 ? t("Delete {name}?", { name: nameOf(entries[0]) }) : t("Delete {n} photos?", { n });
   find("#ask-text").textContent =
     n === 1
-      ? t("The server removes the photo and its result for good. Taken off this list only, it stays on the server until that cleans up, and its key is forgotten.")
-      : t("The server removes the photos and their results for good. Taken off this list only, they stay on the server until that cleans up, and their keys are forgotten.");
+      ? t("The server permanently deletes the photo and its result. If you only remove it from this list, it stays on the server until it expires, and its key is lost.")
+      : t("The server permanently deletes the photos and their results. If you only remove them from this list, they stay on the server until they expire, and their keys are lost.");
   return new Promise((resolve) => {
     dialog.returnValue = "";
     dialog.addEventListener("close", () => resolve(dialog.returnValue), { once: true });
@@ -92,21 +92,21 @@ export function reportOf({ removed: n, busy, failed }, fromServer) {
   const sentences = [];
   if (n && fromServer) sentences.push([tn(n, "{n} photo deleted.", "{n} photos deleted."), false]);
   if (n && !fromServer) {
-    sentences.push([tn(n, "{n} photo taken off this list.", "{n} photos taken off this list."), false]);
+    sentences.push([tn(n, "{n} photo removed from this list.", "{n} photos removed from this list."), false]);
   }
   if (busy) {
     const words = tn(
       busy,
-      "{n} photo is being recognised right now and stays. Delete it once its result is there.",
-      "{n} photos are being recognised right now and stay. Delete them once their results are there.",
+      "{n} photo is being recognised right now and was not deleted. Delete it when its result is ready.",
+      "{n} photos are being recognised right now and were not deleted. Delete them when their results are ready.",
     );
     sentences.push([words, true]);
   }
   if (failed) {
     const words = tn(
       failed,
-      "{n} photo could not be deleted and stays. Check your connection, then try again.",
-      "{n} photos could not be deleted and stay. Check your connection, then try again.",
+      "{n} photo could not be deleted. Check your connection, then try again.",
+      "{n} photos could not be deleted. Check your connection, then try again.",
     );
     sentences.push([words, true]);
   }

@@ -60,7 +60,7 @@ export function showReach(there) {
   const note = document.getElementById("unreached");
   if (there) note?.remove();
   else if (!note) {
-    const words = t("The server does not answer. The list shows what this browser kept of it.");
+    const words = t("The server does not respond. The list shows what is stored in this browser.");
     status.after(el("p", { className: "problem", id: "unreached", role: "status" }, words));
   }
 }

@@ -15,7 +15,7 @@ export class Camera {
     this.stream = null;
     this.isOpen = false;
     this.video = el("video", { muted: true, playsInline: true, autoplay: true });
-    this.video.setAttribute("aria-label", t("What the camera sees"));
+    this.video.setAttribute("aria-label", t("Camera preview"));
     this.shutter = el("button", { type: "button", className: "primary shutter", disabled: true });
     this.shutter.textContent = t("Take the photo");
     this.words = el("p", { className: "tool-words", role: "status" });
@@ -29,7 +29,7 @@ export class Camera {
   }
 
   get hint() {
-    return t("Take a photo: the answer appears here.");
+    return t("Take a photo. The result appears here.");
   }
 
   async open() {
@@ -92,6 +92,6 @@ function reasonOf(error) {
     );
   }
   if (name === "NotFoundError") return t("No camera was found.");
-  if (name === "NotReadableError") return t("Another program uses the camera.");
+  if (name === "NotReadableError") return t("Another program is using the camera.");
   return t("The camera could not be started.");
 }

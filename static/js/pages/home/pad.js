@@ -48,11 +48,11 @@ export class Pad {
   }
 
   get invitation() {
-    return this.single ? t("Draw a digit, large.") : t("Write some digits.");
+    return this.single ? t("Draw one large digit.") : t("Write some digits.");
   }
 
   get hint() {
-    return t("Draw on the pad: the answer appears here as you lift the pen.");
+    return t("Draw on the pad. The result appears here when you lift the pen.");
   }
 
   open() {

@@ -130,16 +130,16 @@ export class Photo {
       case "ready":
         return this.file ? size(this.file.size) : "";
       case "queued":
-        return t("Waits to be sent");
+        return t("Waiting to be sent");
       case "uploading":
         return t("Uploading, {percent}", { percent: wholePercent(this.part) });
       case "held":
-        return t("The queue is full. Tries again at {time}", { time: this.retryAt });
+        return t("Queue full, retrying at {time}", { time: this.retryAt });
       case "offline":
-        return t("No connection. Goes on by itself");
+        return t("No connection, will continue automatically");
       case "waiting":
         return this.place
-          ? tn(this.place, "Waiting, {n} before it", "Waiting, {n} before it")
+          ? tn(this.place, "Waiting, {n} ahead", "Waiting, {n} ahead")
           : t("Waiting in the queue");
       case "recognising":
         return t("Recognising");

@@ -83,7 +83,7 @@ export class View {
     if (shape === "done") return [this.result(photo)];
     if (shape === "failed") return [this.preview(photo), this.problem(photo)];
     if (shape === "ready") {
-      return [this.preview(photo), hintNode(t("Ready: press the button to send it."))];
+      return [this.preview(photo), hintNode(t("Ready. Press the button to send it."))];
     }
     this.steps = new Steps();
     this.steps.show(photo, this.limits);
@@ -119,7 +119,7 @@ export class View {
     const figure = el("figure", { className: "preview" }, image);
     // A file the browser cannot draw is no error: the server decides what it is.
     image.addEventListener("error", () =>
-      figure.replaceChildren(el("p", { className: "no-preview" }, t("No preview of this file"))),
+      figure.replaceChildren(el("p", { className: "no-preview" }, t("No preview available"))),
     );
     return figure;
   }

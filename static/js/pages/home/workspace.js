@@ -301,8 +301,8 @@ export class Workspace {
   reportLost(n) {
     const words = tn(
       n,
-      "{n} photo had not been sent yet when the page was left. Choose it again.",
-      "{n} photos had not been sent yet when the page was left. Choose them again.",
+      "{n} photo had not been sent when the page was closed. Choose it again.",
+      "{n} photos had not been sent when the page was closed. Choose them again.",
     );
     this.alert.replaceChildren(el("p", {}, words));
   }

@@ -53,11 +53,11 @@ const best = (labels) => [...labels].sort((a, b) => b[1].score - a[1].score)[0]?
  * @param {number} common
  */
 function titleOf(first, second, common) {
-  if (first.size === 0 && second.size === 0) return t("Both found nothing.");
+  if (first.size === 0 && second.size === 0) return t("Neither model found anything.");
   if (common === 0) return t("They have no label in common.");
   const top = best(first);
-  if (top === best(second)) return t("Both say {label} first.", { label: top ?? "" });
-  return tn(common, "{n} label is in both answers.", "{n} labels are in both answers.");
+  if (top === best(second)) return t("Both rank {label} first.", { label: top ?? "" });
+  return tn(common, "{n} label is in both results.", "{n} labels are in both results.");
 }
 
 /**
@@ -78,7 +78,7 @@ function table(sides, answers, labels) {
     const name = el("th", { scope: "row", className: "label" }, el("bdi", {}, label));
     return el("tr", {}, name, ...answers.map((answer) => cell(answer.get(label))));
   });
-  const caption = el("caption", { className: "unseen" }, t("Labels that both models gave"));
+  const caption = el("caption", { className: "unseen" }, t("Labels in both results"));
   const body = el("tbody", {}, ...rows);
   const node = el("table", {}, caption, el("thead", {}, el("tr", {}, ...head)), body);
   return el("div", { className: "scroll" }, node);

@@ -126,7 +126,7 @@ export class Compare {
     for (const side of sides) side.onEnd = () => run.signal.aborted || this.conclude(sides);
     this.sides.replaceChildren(...sides.map((side) => side.element));
     this.sides.hidden = false;
-    this.status.textContent = t("Both models are asked …");
+    this.status.textContent = t("Asking both models…");
     await Promise.all(sides.map((side) => side.ask(run.signal)));
   }
 
@@ -139,9 +139,9 @@ export class Compare {
     if (sides.some((side) => side.asking)) return;
     const answers = sides.filter((side) => side.answer).length;
     this.status.textContent = [
-      t("Neither model gave an answer."),
-      t("One of the models gave no answer."),
-      t("Both models have answered."),
+      t("Neither model gave a result."),
+      t("One of the models gave no result."),
+      t("Both models are done."),
     ][answers];
     if (answers < sides.length) return;
     this.agreement.replaceChildren(...agreement(sides));

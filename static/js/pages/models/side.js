@@ -105,7 +105,7 @@ export class Side {
   /** @param {Answer} answer */
   show(answer) {
     const { infer_ms: infer } = answer.timing ?? {};
-    const times = [t("{n} ms in all", { n: number(this.milliseconds, 0) })];
+    const times = [t("{n} ms in total", { n: number(this.milliseconds, 0) })];
     if (infer !== undefined) times.push(t("{n} ms in the model", { n: number(infer) }));
     this.track.hidden = true;
     this.say(times.join(" · "));
