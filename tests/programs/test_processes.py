@@ -231,13 +231,14 @@ def test_job_mode_answers_both_apis_and_leaves_nothing_running(tmp_path: Path) -
 
 # A worker in which a picture with the word POISON kills the process while it is being decoded.
 POISONABLE_WORKER = """
-import functools, os, workers._main, workers.image_classification as program
+import os, workers.image_classification as program
 from scai.pictures.pixels import read_picture
+from scai.worker.decoding import DECODERS
 def deadly(data, *arguments, **named):
     if b"POISON" in data:
         os.kill(os.getpid(), 9)
     return read_picture(data, *arguments, **named)
-workers._main.Worker = functools.partial(workers._main.Worker, read=deadly)
+DECODERS["picture"] = deadly
 program.main()
 """
 
