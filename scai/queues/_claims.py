@@ -125,6 +125,7 @@ class DirectoryClaim(Claim):
         self._holds = holds
         self._owner = owner
         self._ended = False
+        self._has_beaten = False
 
     def done(self) -> None:
         self._claims.remove(self._file)
@@ -141,8 +142,10 @@ class DirectoryClaim(Claim):
     def beat(self) -> None:
         # The claim's own file cannot carry the time: it is one of many names of one blank file.
         if not self._ended:
+            self._has_beaten = True
             self._owner.beat(ClaimName.parse(self._file).number)
 
     def _end(self) -> None:
         self._ended = True
-        self._owner.end_beat(ClaimName.parse(self._file).number)
+        if self._has_beaten:
+            self._owner.end_beat(ClaimName.parse(self._file).number)

@@ -43,7 +43,6 @@ class Owner:
         self._path = f"{folder}/{self.id}"
         os.makedirs(folder, exist_ok=True)
         self._facts: dict[str, Any] = {"pid": os.getpid(), "started": round(time.time(), 3)}
-        self._beating: set[str] = set()
         self._descriptor = self._lock()
 
     def _lock(self) -> int:
@@ -63,7 +62,6 @@ class Owner:
     def beat(self, number: str) -> None:
         """Record a heartbeat of the claim with that number."""
         file = f"{self._path}+{number}{_BEAT}"
-        self._beating.add(number)
         try:
             os.utime(file)
         except FileNotFoundError:
@@ -71,10 +69,8 @@ class Owner:
 
     def end_beat(self, number: str) -> None:
         """Forget the heartbeats of the claim with that number."""
-        if number in self._beating:
-            self._beating.discard(number)
-            with suppress(FileNotFoundError):
-                os.unlink(f"{self._path}+{number}{_BEAT}")
+        with suppress(FileNotFoundError):
+            os.unlink(f"{self._path}+{number}{_BEAT}")
 
     def close(self) -> None:
         """Release the lock; call it when no claim is left."""
