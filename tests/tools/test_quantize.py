@@ -116,6 +116,8 @@ def test_all_modes_keep_the_answers_and_are_told_of(tmp_path: Path, quick: None)
     assert "24 pictures of data" in card["data"] and card["classes"] == list(COLOURS)
     assert len(card["files"]["colours-int8.tflite"]["sha256"]) == 64
     assert (out / "comparison.png").read_bytes()[:4] == b"\x89PNG"
+    assert card["trained_with"].startswith("scai quantize colours.keras --out ")
+    assert "--mode int8" in card["trained_with"]
     assert str(tmp_path) not in (out / "card.md").read_text() + (out / "card.json").read_text()
 
 

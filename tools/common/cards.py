@@ -74,9 +74,9 @@ def public_path(path: Path) -> str:
 def flags(
     params: Sequence[click.Parameter], values: Mapping[str, Any], but: Collection[str]
 ) -> str:
-    """The options of a command line that differ from their defaults, without those named in `but`.
+    """Arguments and options of a command line, but not defaults and what is named in `but`.
 
-    params: the options of the command; values: what was given, by name
+    params: the arguments and options of the command; values: their values, by name
     """
     words: list[str] = []
     for option in params:
@@ -89,7 +89,8 @@ def flags(
             continue
         for one in value if isinstance(value, tuple) else (value,):
             path = isinstance(one, Path) or str(one).startswith("/")
-            words += [option.opts[0], public_path(Path(one)) if path else str(one)]
+            flag = [] if isinstance(option, click.Argument) else option.opts[:1]
+            words += [*flag, public_path(Path(one)) if path else str(one)]
     return shlex.join(words)
 
 

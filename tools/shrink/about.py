@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -27,12 +25,6 @@ def section(name: str, kind: str, keys: Mapping[str, str], graph: Path, labels: 
     return "\n".join([f"[{name}]", *(f"{key} = {value}" for key, value in values.items())])
 
 
-def command() -> str:
-    """Return the command line for the card, without absolute paths."""
-    words = [cards.public_path(Path(w)) if w.startswith("/") else w for w in sys.argv[1:]]
-    return shlex.join(["scai", "quantize", *[w for w in words if w != "quantize"]])
-
-
 def card(
     name: str,
     source: ModelCard,
@@ -41,11 +33,13 @@ def card(
     io: str,
     rows: Sequence[Row],
     data: str,
+    command: str,
     files: Mapping[str, Mapping[str, object]],
 ) -> cards.Card:
     """Describe all models of a folder.
 
     `size`: height, width, channels of the input. `data`: pictures of calibration and evaluation.
+    `command`: the command line that made them.
     """
     assert source.graph is not None
     metrics: dict[str, float] = {}
@@ -74,7 +68,7 @@ def card(
         output={"meaning": f"as that of {source.graph.name}", "type": ends},
         metrics=metrics,
         measured_with="the command below, by the server's own code",
-        trained_with=command(),
+        trained_with=command,
         limits=("What the original model could not do, these cannot do either.",),
         data=data,
         licence="that of the model it was made from",

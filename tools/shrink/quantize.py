@@ -11,11 +11,14 @@ from typing import Any
 
 import click
 
+from tools.common import cards
 from tools.common.errors import one_sentence
 from tools.common.quiet import quiet
 from tools.shrink.options import MODES, RESIZE, SHORT, QuantizeOptions
 
 _PATH = click.Path(path_type=Path)
+# Options that do not change the models.
+_NOT_ON_CARD = {"install_as", "config", "force"}
 _SIDE = click.IntRange(1, 4096)
 
 
@@ -80,7 +83,8 @@ def main(**flags: Any) -> None:
     with one_sentence(stopped="stopped; nothing was written."), quiet():
         from tools.shrink.quantizing import quantize
 
-        quantize(QuantizeOptions(**flags))
+        command = f"scai quantize {cards.flags(main.params, flags, _NOT_ON_CARD)}"
+        quantize(QuantizeOptions(**flags), command)
 
 
 if __name__ == "__main__":

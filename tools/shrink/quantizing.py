@@ -48,10 +48,11 @@ class Inputs:
     labelled: bool
 
 
-def quantize(options: QuantizeOptions) -> None:
+def quantize(options: QuantizeOptions, command: str) -> None:
     """Convert, evaluate, describe and install the models that a command line asks for.
 
-    --out appears complete or not at all. Raises UserError, ScaiError, OSError.
+    command: the command line, for the model card. --out appears complete or not at all.
+    Raises UserError, ScaiError, OSError.
     """
     check(options)
     source = subject.find(options.model, SHORT.get(options.kind or "", ""), options.card_fields())
@@ -65,7 +66,7 @@ def quantize(options: QuantizeOptions) -> None:
         models = {"before": source.card}
         models |= {mode: _card_of(source.card, folder / name) for mode, name in names.items()}
         rows = comparison.rows(models, inputs.data, inputs.labelled, options.batch)
-        _describe(options, inputs, rows, folder)
+        _describe(options, inputs, rows, folder, command)
         if options.is_file:
             publish(options.out, (folder / names[options.modes_to_make[0]]).read_bytes())
     click.echo("\n".join(["", *comparison.lines(rows), *comparison.warnings(rows), ""]))
@@ -175,7 +176,9 @@ def _card_of(card: ModelCard, path: Path) -> ModelCard:
     )
 
 
-def _describe(options: QuantizeOptions, inputs: Inputs, rows: list[Row], folder: Path) -> None:
+def _describe(
+    options: QuantizeOptions, inputs: Inputs, rows: list[Row], folder: Path, command: str
+) -> None:
     """Write the plot and the model card into the folder."""
     comparison.plot(rows, folder / "comparison.png")
     path = inputs.subject.path
@@ -199,6 +202,7 @@ def _describe(options: QuantizeOptions, inputs: Inputs, rows: list[Row], folder:
         options.io,
         rows,
         "; ".join(facts),
+        command,
         cards.file_facts(folder, listed),
     )
     cards.write(card, folder)
