@@ -196,7 +196,7 @@ def test_a_form_from_elsewhere_is_refused(site: Site) -> None:
     data = {"kind": IC.name, "photo": (io.BytesIO(picture()), "a.jpg"), csrf.FIELD: "ab" * 20}
     answer = site.http.post("/photo", data=data)
     assert answer.status_code == 400
-    assert "Load the page again" in text_of(answer)
+    assert "Reload the page" in text_of(answer)
     assert len(site.queues[IC.name]) == 0
 
 
