@@ -64,7 +64,7 @@ def test_digits_reads_the_test_digits_light_or_dark() -> None:
 def test_the_detector_finds_and_reads_the_digits_of_pages() -> None:
     from tools.datasets import mnist
     from tools.digits import measure
-    from tools.evaluate import voc
+    from tools.evaluate import coco
 
     digits = mnist.load(MNIST, "test")
     scenes = measure.test_scenes(digits, 60)
@@ -75,7 +75,7 @@ def test_the_detector_finds_and_reads_the_digits_of_pages() -> None:
         held += len(boxes)
         found += len(result)
         for box, label in zip(result.boxes, result.labels, strict=True):
-            overlap = voc.overlaps(box[None], boxes)[0]
+            overlap = coco.overlaps(box[None], boxes)[0]
             best = int(overlap.argmax())
             read += bool(overlap[best] >= 0.5 and int(label) == classes[best])
     assert read / held >= 0.88 and read / found >= 0.92
