@@ -178,7 +178,7 @@ def test_the_table_sorts_and_sieves(page: Any) -> None:
     page.get_by_role("searchbox", name="Name").fill("A.P")
     expect(rows(page)).to_have_count(1)
     page.get_by_role("searchbox", name="Name").fill("nothing")
-    expect(page.locator("#pager [role=status]")).to_contain_text("No photo is like that")
+    expect(page.locator("#pager [role=status]")).to_contain_text("No photo matches")
 
 
 def test_the_table_can_be_saved(page: Any) -> None:
@@ -207,7 +207,7 @@ def test_names_are_never_markup(page: Any) -> None:
 
 def test_nothing_chosen_and_nothing_of_use_are_said(page: Any) -> None:
     start(page)
-    expect(page.locator("#intake-problem")).to_contain_text("Nothing is chosen yet")
+    expect(page.locator("#intake-problem")).to_contain_text("Nothing selected yet")
     choose(page, "photos", {"name": "a.txt", "mimeType": "text/plain", "buffer": b"words"})
     expect(page.locator(".chosen-sum")).to_have_text("None of these files can be sent.")
     page.get_by_role("button", name="Choose something else").click()

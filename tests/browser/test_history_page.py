@@ -214,7 +214,7 @@ def test_all_are_exported_as_one_zip(open_page: Open, live: Live) -> None:
     assert zipped.read(top + rows[1]["annotated"]).startswith(b"\x89PNG")
     assert json.loads(zipped.read(top + rows[1]["result"]))["job"] == OD.name
     assert len(found) == 6 and all("/0001-a." in n or "/0002-" in n for n in found[:-1])
-    expect(page.locator("#said")).to_contain_text("The ZIP of 3 photos is on its way.")
+    expect(page.locator("#said")).to_contain_text("Downloading a ZIP of 3 photos.")
 
 
 def test_what_is_selected_is_exported_alone(open_page: Open, live: Live) -> None:
@@ -282,7 +282,7 @@ def test_a_server_out_of_reach_is_told_and_the_list_stays(
 
     page.route(results, answer)
     add(page, sent(live, IC, "a.png"))
-    expect(page.locator("#unreached")).to_contain_text("The server does not answer.")
+    expect(page.locator("#unreached")).to_contain_text("The server does not respond.")
     card(page, "a.png").locator(".name").click()
     again = page.get_by_role("button", name="Try again")
     expect(again).to_be_visible()

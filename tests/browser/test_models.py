@@ -177,7 +177,7 @@ def test_a_side_that_failed_is_asked_again(page: Any, watch: Any) -> None:
     choose(page, "objects", "digits")
     photo(page)
     page.get_by_role("button", name="Compare", exact=True).click()
-    expect(side(page, "digits")).to_contain_text("too much to do", timeout=VERDICT_MS)
+    expect(side(page, "digits")).to_contain_text("is busy right now", timeout=VERDICT_MS)
     status = page.locator(".status-line")
     expect(status).to_have_text("One of the models gave no result.", timeout=VERDICT_MS)
     side(page, "digits").get_by_role("button", name="Try again").click()

@@ -103,7 +103,7 @@ def test_a_server_that_goes_and_comes_back(chromium: Any, tmp_path: Path) -> Non
         page.evaluate("() => { window.same = true; }")
     finally:
         first.stop()
-    expect(page.locator("#away")).to_contain_text("The server does not answer.")
+    expect(page.locator("#away")).to_contain_text("The server does not respond.")
     expect(page.locator("#verdict")).to_be_visible()
     again = Live(tmp_path, "--port", str(port))
     try:
@@ -120,7 +120,7 @@ def test_an_answer_that_is_no_page_is_told_and_recovers(slow_page: Any, watch: A
     watch.allow.append("the server responded with a status of 502")
     slow_page.route("**/status", lambda route: route.fulfill(status=502, body="Bad gateway"))
     slow_page.clock.run_for(2100)
-    expect(slow_page.locator("#away")).to_contain_text("The server does not answer.")
+    expect(slow_page.locator("#away")).to_contain_text("The server does not respond.")
     slow_page.unroute("**/status")
     slow_page.clock.run_for(3100)
     expect(slow_page.locator("#away")).to_be_empty()

@@ -191,7 +191,7 @@ def batch(page: Page, url: str) -> None:
         {"name": "photos.zip", "mimeType": "application/zip", "buffer": packed.getvalue()}
     )
     page.locator("#go").click()
-    page.get_by_text("Done. All photos have their answer").wait_for(timeout=_VERDICT_MS)
+    page.get_by_text("Done. All photos have a result").wait_for(timeout=_VERDICT_MS)
     page.wait_for_timeout(500)
 
 
