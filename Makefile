@@ -10,9 +10,9 @@
 PYTHON ?=
 export PYTHON
 BIN := .venv/bin
-# A file's tests stay together: they share servers.
 coverage := .cache/coverage
 lowest := .cache/lowest
+# A file's tests stay together: they share servers.
 side_by_side := -n auto --maxprocesses 4 --dist loadfile
 
 # What is not given here comes from SCAI_... in the environment, usr/scai.config or the defaults.
