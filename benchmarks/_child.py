@@ -1,7 +1,7 @@
-"""A contender in a process of its own, which lives over all rounds and answers questions.
+"""Run a contender in a process of its own, which lives through all rounds and answers questions.
 
-The process is `python -m MODULE`; it reads one JSON object a line and answers each with one. Its
-own `serve` does that; whatever else the process prints does not come between.
+The process is `python -m MODULE`. It reads JSON objects, one a line, and answers each with another
+one; `serve` does that. Anything else that the process prints does not mix with the answers.
 """
 
 from __future__ import annotations
@@ -101,12 +101,12 @@ def serve(answer: Answer) -> None:
             return
 
 
-def timed(call: Callable[[], object], seconds: float) -> list[float]:
+def time_calls(call: Callable[[], object], seconds: float) -> list[float]:
     """Time calls for `seconds`; returns the seconds of each, at least 3."""
-    taken: list[float] = []
+    durations: list[float] = []
     end = time.perf_counter() + seconds
-    while len(taken) < 3 or time.perf_counter() < end:
+    while len(durations) < 3 or time.perf_counter() < end:
         before = time.perf_counter()
         call()
-        taken.append(time.perf_counter() - before)
-    return taken
+        durations.append(time.perf_counter() - before)
+    return durations

@@ -32,10 +32,10 @@ PLAIN_ENGINE = "the engine's plain setting"
 OPENCV_PNG = "OpenCV's PNG encoder"
 ALWAYS = "durability always"
 OFF = "durability off"
-_LOOK = 0.005  # seconds between two looks whether the queue is empty
+_LOOK = 0.005  # seconds between two checks whether the queue is empty
 
 
-class Drained:
+class Drain:
     """One worker with one decision undone, and a queue of sessions of one photo."""
 
     def __init__(self, kind: str, config: Path, photo: Path, folder: Path, undo: str) -> None:
@@ -93,32 +93,32 @@ class Drained:
             while worker.step():
                 pass
             return time.perf_counter(), time.process_time()
-        ended: list[tuple[float, float]] = []
+        ends: list[tuple[float, float]] = []
 
         def stop_when_empty() -> None:
             while len(queue) or queue.claims():
                 time.sleep(_LOOK)
-            ended.append((time.perf_counter(), time.process_time()))
+            ends.append((time.perf_counter(), time.process_time()))
             worker.stop()
 
         stopper = threading.Thread(target=stop_when_empty)
         stopper.start()
         worker.run()
         stopper.join()
-        return ended[0]
+        return ends[0]
 
 
 def _answers() -> Callable[[dict[str, Any]], dict[str, Any]]:
-    drained: Drained | None = None
+    drain: Drain | None = None
 
     def answer(question: dict[str, Any]) -> dict[str, Any]:
-        nonlocal drained
-        if drained is None:
+        nonlocal drain
+        if drain is None:
             config, photo, folder = (Path(question[key]) for key in ("config", "photo", "folder"))
-            drained = Drained(question["kind"], config, photo, folder, question["undo"])
-            drained.run(8)
+            drain = Drain(question["kind"], config, photo, folder, question["undo"])
+            drain.run(8)
             return {}
-        return drained.run(int(question["count"]))
+        return drain.run(int(question["count"]))
 
     return answer
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks._child import serve, timed
+from benchmarks._child import serve, time_calls
 from scai import plugins
 from scai.engines.base import TensorSpec, example
 from scai.models.cards import AUTO, CLASSIFICATION, ModelCard, SpeedPolicy, load_card
@@ -36,13 +36,13 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
 def load(question: dict[str, Any]) -> dict[str, Any]:
     """Load the model; returns the engine, and the seconds it took.
 
-    "auto" does as a resident worker; its speed records lie in the folder "records".
+    "auto" chooses as a resident worker does, with its speed records in the folder "records".
     """
     global _call, _spec, _one_by_one
-    started = time.perf_counter()
+    start = time.perf_counter()
     if question["engine"] == "plain":
-        _call, _spec, _one_by_one, said = _plain(Path(question["graph"]))
-        return {"is": said, "took": time.perf_counter() - started}
+        _call, _spec, _one_by_one, description = _plain(Path(question["graph"]))
+        return {"is": description, "took": time.perf_counter() - start}
     if "config" in question:
         card = load_card(Path(question["config"]), question["section"], question["kind"])
     else:
@@ -55,7 +55,7 @@ def load(question: dict[str, Any]) -> dict[str, Any]:
         model = loading.model_file(card, question["engine"], 0, _BATCH)
         engine = plugins.load("engines", question["engine"]).Engine(model)
     _call, _spec = engine.infer, engine.input
-    return {"is": engine.describe(), "took": time.perf_counter() - started}
+    return {"is": engine.describe(), "took": time.perf_counter() - start}
 
 
 def measure(batch: int, seconds: float) -> dict[str, float]:
@@ -72,9 +72,12 @@ def measure(batch: int, seconds: float) -> dict[str, float]:
         def turn() -> object:
             return call(images)
 
-    timed(turn, seconds / 5)
-    taken = timed(turn, seconds)
-    return {"rate": batch * len(taken) / sum(taken), "p50": statistics.median(taken) * 1000}
+    time_calls(turn, seconds / 5)
+    durations = time_calls(turn, seconds)
+    return {
+        "rate": batch * len(durations) / sum(durations),
+        "p50": statistics.median(durations) * 1000,
+    }
 
 
 def _plain(graph: Path) -> tuple[Call, TensorSpec, bool, str]:
@@ -82,13 +85,13 @@ def _plain(graph: Path) -> tuple[Call, TensorSpec, bool, str]:
     import tensorflow as tf
 
     if graph.is_dir():
-        loaded = tf.saved_model.load(str(graph))
-        function = loaded.signatures["serving_default"]
+        model = tf.saved_model.load(str(graph))
+        function = model.signatures["serving_default"]
         [(name, tensor)] = function.structured_input_signature[1].items()
 
         def call(batch: NDArray[np.generic]) -> object:
             outputs = function(**{name: tf.constant(batch)})
-            return loaded, [value.numpy() for value in outputs.values()]
+            return model, [value.numpy() for value in outputs.values()]
     else:
         tensor, run = _frozen(tf, graph)
 
@@ -108,15 +111,15 @@ def _frozen(tf: Any, graph: Path) -> tuple[Any, Callable[[Any], list[Any]]]:
     """Load a frozen TF1 graph as a function; returns its input tensor and the call."""
     definition = tf.compat.v1.GraphDef()
     definition.ParseFromString(graph.read_bytes())
-    used = {name.lstrip("^").split(":")[0] for node in definition.node for name in node.input}
+    sources = {name.lstrip("^").split(":")[0] for node in definition.node for name in node.input}
     source = next(node.name for node in definition.node if node.op == "Placeholder")
-    ends = [n.name for n in definition.node if n.name not in used and n.op != "NoOp"]
-    wrapped = tf.compat.v1.wrap_function(
+    ends = [n.name for n in definition.node if n.name not in sources and n.op != "NoOp"]
+    function = tf.compat.v1.wrap_function(
         lambda: tf.compat.v1.import_graph_def(definition, name=""), []
     )
-    tensor = wrapped.graph.get_tensor_by_name(f"{source}:0")
-    results = [wrapped.graph.get_tensor_by_name(f"{end}:0") for end in ends]
-    return tensor, wrapped.prune(tensor, results)
+    tensor = function.graph.get_tensor_by_name(f"{source}:0")
+    results = [function.graph.get_tensor_by_name(f"{end}:0") for end in ends]
+    return tensor, function.prune(tensor, results)
 
 
 if __name__ == "__main__":

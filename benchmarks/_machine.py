@@ -43,7 +43,7 @@ def machine(folder: Path = Path(".")) -> dict[str, Any]:
 def file_system(folder: Path) -> str:
     """Return the type of the file system of `folder`, or "unknown"."""
     best, kind = -1, "unknown"
-    wanted = folder.resolve()
+    path = folder.resolve()
     try:
         lines = Path("/proc/self/mountinfo").read_text().splitlines()
     except OSError:
@@ -51,7 +51,7 @@ def file_system(folder: Path) -> str:
     for line in lines:
         before, _, after = line.partition(" - ")
         point = Path(before.split()[4].replace("\\040", " "))
-        if wanted.is_relative_to(point) and len(point.parts) >= best:
+        if path.is_relative_to(point) and len(point.parts) >= best:
             best, kind = len(point.parts), after.split()[0]
     return kind
 

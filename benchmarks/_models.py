@@ -1,6 +1,6 @@
 """The model of most figures: MobileNetV2 for 224x224 pixels, with random weights.
 
-What the weights are does not change what a network costs, so none need be fetched.
+A network is as fast with random weights as with trained ones, so nothing has to be downloaded.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ def mobilenet() -> tuple[Path, Path]:
     if not (SAVED_MODEL / "saved_model.pb").exists() or not TFLITE.exists():
         progress("making MobileNetV2 with TensorFlow, once")
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-m", "benchmarks._models"],
             cwd=ROOT,
             env=environment,
             capture_output=True,
             text=True,
         )
-        if done.returncode:
-            last = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
+        if process.returncode:
+            last = process.stderr.strip().splitlines()[-1:] or ["no reason given"]
             raise click.ClickException(f"MobileNetV2 could not be made: {last[0]}")
     return SAVED_MODEL, TFLITE
 
@@ -49,16 +49,16 @@ def make(folder: Path) -> None:
 
     keras.utils.set_random_seed(1)
     model = keras.applications.MobileNetV2(weights=None)
-    making = folder / f".making-{os.getpid()}"
-    shutil.rmtree(making, ignore_errors=True)
-    making.mkdir(parents=True)
-    model.export(making / "saved", verbose=False)
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(making / "saved"))
-    (making / "lite").write_bytes(converter.convert())
+    draft = folder / f".making-{os.getpid()}"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    model.export(draft / "saved", verbose=False)
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(draft / "saved"))
+    (draft / "lite").write_bytes(converter.convert())
     shutil.rmtree(folder / SAVED_MODEL.name, ignore_errors=True)
-    os.replace(making / "saved", folder / SAVED_MODEL.name)
-    os.replace(making / "lite", folder / TFLITE.name)
-    making.rmdir()
+    os.replace(draft / "saved", folder / SAVED_MODEL.name)
+    os.replace(draft / "lite", folder / TFLITE.name)
+    draft.rmdir()
 
 
 if __name__ == "__main__":

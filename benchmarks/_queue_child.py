@@ -17,8 +17,8 @@ from scai.storage.session import new_name
 
 KIND = "image_classification"
 BATCH = 8
-# A listing may serve for 20 times as long as it took to read; a run that is longer pays for it
-# more than once. The limit is in seconds.
+# The queue reuses a listing for up to 20 times as long as it took to read. A longer run therefore
+# includes more than one listing. The limit is in seconds.
 _LISTINGS = 25
 _LONGEST = 40.0
 
@@ -38,7 +38,7 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
 
 
 def drain(pool: Path) -> dict[str, Any]:
-    """Claim and finish all jobs; returns the times of begin and end, and the number of jobs."""
+    """Claim and finish all jobs; returns the times of start and end, and the number of jobs."""
     with closing(_queue(pool)) as queue:
         begin, count = time.monotonic(), 0
         while claims := queue.claim(BATCH, 0):
@@ -71,25 +71,25 @@ def depth(pool: Path, seconds: float) -> dict[str, Any]:
     """
     disk = Disk("off")
     with closing(DirectoryQueue(pool, KIND, doorbell=False, disk=disk)) as queue:
-        taken: list[float] = []
+        durations: list[float] = []
         end = float("inf")
-        while len(taken) < 2 or time.perf_counter() < end:
+        while len(durations) < 2 or time.perf_counter() < end:
             before = time.perf_counter()
             claims = queue.claim(BATCH, 0)
             after = time.perf_counter()
-            taken.append(after - before)
-            if len(taken) == 1:
-                end = after + max(seconds, min(_LONGEST, _LISTINGS * taken[0]))
+            durations.append(after - before)
+            if len(durations) == 1:
+                end = after + max(seconds, min(_LONGEST, _LISTINGS * durations[0]))
             for claim in claims:
                 claim.done()
                 queue.put(Job(new_name(time.time()), KIND))
-    first, *later = (one * 1000 for one in taken)
+    first, *later = (one * 1000 for one in durations)
     return {
         "first": first,
         "median": statistics.median(later),
         "longest": max(later),
-        "mean": (first + sum(later)) / len(taken),
-        "batches": len(taken),
+        "mean": (first + sum(later)) / len(durations),
+        "batches": len(durations),
     }
 
 

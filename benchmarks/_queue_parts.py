@@ -1,7 +1,7 @@
 """The parts of the queue benchmark; each adds its rows, curves and ratios to the report.
 
-Nothing is removed that need not be while figures are taken: ext4 without a journal makes files
-many times slower for minutes after files nearby were removed.
+Files stay until the end where possible: ext4 without a journal creates files many times slower for
+minutes after files nearby were removed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from benchmarks import _sessions
 from benchmarks._child import Child
 from benchmarks._photo import photo
 from benchmarks._queue_child import BATCH, KIND
-from benchmarks.harness import interleaved, percentile
+from benchmarks.harness import interleave, percentile
 from benchmarks.report import Report
 from scai.jobs.retention import purge
 from scai.queues.base import Job
@@ -36,9 +36,9 @@ from scai.storage.session import FINAL, Session, Upload, new_name
 THREADS = (1, 4, 16)
 PROCESSES = (1, 2, 4)
 _CHILD = "benchmarks._queue_child"
-# In one figure; each is a photo on the disk until the end.
+# Uploads for one figure; each is a photo on the disk until the end.
 _MAX_UPLOADS = 800
-# What a session takes on the disk: bytes, files and folders.
+# Disk space of a session: bytes, files and folders.
 _SESSION_BYTES, _SESSION_FILES = 16_384, 4
 
 
@@ -61,17 +61,17 @@ def uploads(report: Report, rounds: int, work: Path, seconds: float) -> None:
                 count += 1
             return count
 
-        started = time.perf_counter()
+        start = time.perf_counter()
         with ThreadPoolExecutor(threads) as pool:
             count = sum(each.result() for each in [pool.submit(client) for _ in range(threads)])
-        return count / (time.perf_counter() - started)
+        return count / (time.perf_counter() - start)
 
     contenders = {
         f"uploads, durability {policy}: {_count(threads, 'thread')}": partial(rate, policy, threads)
         for policy in POLICIES
         for threads in THREADS
     }
-    values_by_name = interleaved(rounds, contenders)
+    values_by_name = interleave(rounds, contenders)
     _add(report, values_by_name, "uploads/s")
     for policy in POLICIES:
         names = [f"uploads, durability {policy}: {_count(t, 'thread')}" for t in THREADS]
@@ -103,7 +103,7 @@ def claims(report: Report, rounds: int, work: Path, tickets: int) -> None:
         return count / seconds
 
     try:
-        values_by_name = interleaved(
+        values_by_name = interleave(
             rounds,
             {
                 f"claims: {_count(processes, 'process')}": partial(rate, processes)
@@ -120,10 +120,10 @@ def pick_up(report: Report, rounds: int, work: Path, tickets: int) -> None:
     """Measure pick-up: from the creation of a ticket until an idle process has claimed it."""
     random.seed(1)
 
-    def created(pool: Path, name: str) -> None:
+    def create(pool: Path, name: str) -> None:
         (pool / name).touch()
 
-    def renamed(pool: Path, name: str) -> None:
+    def rename(pool: Path, name: str) -> None:
         os.rename(work / "aside", pool / name)
 
     def delays(child: Child, put: Callable[[Path, str], None]) -> list[float]:
@@ -140,15 +140,17 @@ def pick_up(report: Report, rounds: int, work: Path, tickets: int) -> None:
             (work / "aside").touch()
             at[name] = time.monotonic()
             put(pool, name)
-        seen = child.hear()["at"]
+        claim_times = child.hear()["at"]
         queue.close()
         shutil.rmtree(pool)
-        return [(seen.get(name, float("inf")) - put_at) * 1000 for name, put_at in at.items()]
+        return [
+            (claim_times.get(name, float("inf")) - put_at) * 1000 for name, put_at in at.items()
+        ]
 
     child = Child(_CHILD, {})
     try:
-        ways = {"ticket created": created, "ticket renamed": renamed}
-        values_by_name = interleaved(
+        ways = {"ticket created": create, "ticket renamed": rename}
+        values_by_name = interleave(
             rounds, {n: partial(delays, child, put) for n, put in ways.items()}
         )
     finally:
@@ -180,12 +182,12 @@ def depth(report: Report, rounds: int, work: Path, depths: list[int], seconds: f
     for count in depths:
         _sessions.tickets(work / str(count), count)
     child = Child(_CHILD, {})
-    asked: dict[str, Any] = {"do": "depth", "seconds": seconds}
+    question: dict[str, Any] = {"do": "depth", "seconds": seconds}
     try:
-        values_by_name = interleaved(
+        values_by_name = interleave(
             rounds,
             {
-                texts[count]: partial(child.ask, {**asked, "pool": str(work / str(count))})
+                texts[count]: partial(child.ask, {**question, "pool": str(work / str(count))})
                 for count in depths
             },
         )
@@ -227,7 +229,7 @@ def start_up(report: Report, rounds: int, work: Path, tickets: int) -> None:
         # It is older than all others, so it is claimed first.
         session = _upload(root, queue, photo(), disk, before=86_400)
         command = [sys.executable, "-m", f"workers.{KIND}", f"--poolingdir={pool}"]
-        started = time.perf_counter()
+        start = time.perf_counter()
         process = subprocess.Popen(
             [*command, f"--sesspath={root}", "--runningmode=runtime"],
             cwd=ROOT,
@@ -235,7 +237,7 @@ def start_up(report: Report, rounds: int, work: Path, tickets: int) -> None:
             stderr=subprocess.DEVNULL,
         )
         try:
-            return _until_final(session, started, process, 120)
+            return _until_final(session, start, process, 120)
         finally:
             process.kill()
             process.wait()
@@ -248,7 +250,7 @@ def start_up(report: Report, rounds: int, work: Path, tickets: int) -> None:
     names = {
         f"worker's start to first verdict: {c:,} wait": partial(begin, c) for c in (0, tickets)
     }
-    values_by_name = interleaved(rounds, names)
+    values_by_name = interleave(rounds, names)
     _add(report, values_by_name, "s")
     name = list(names)[1]
     report.ratio(f"{name}, in s", report.row(name).median, 5, None, at_most=True)
@@ -267,26 +269,29 @@ def purges(report: Report, rounds: int, work: Path, sessions: int) -> None:
 
     def ours(root: Path) -> None:
         queue = DirectoryQueue(work / "pool", KIND, doorbell=False, disk=Disk("off"))
-        done = purge(root, [queue], 3600, now=time.time() + 7200)
+        outcome = purge(root, [queue], 3600, now=time.time() + 7200)
         queue.close()
-        if len(done.removed) != sessions:
-            raise click.ClickException(f"expected {sessions} purged, got {len(done.removed)}")
+        if len(outcome.removed) != sessions:
+            raise click.ClickException(f"expected {sessions} purged, got {len(outcome.removed)}")
 
-    def timed(remove: Callable[[Path], object]) -> float:
+    def time_removal(remove: Callable[[Path], object]) -> float:
         root = roots.pop()
         if not ahead:
             _sessions.finished_sessions(root, sessions)
-        started = time.perf_counter()
+        start = time.perf_counter()
         remove(root)
-        return time.perf_counter() - started
+        return time.perf_counter() - start
 
-    ways = {"purge": partial(timed, ours), "rmtree of the same": partial(timed, shutil.rmtree)}
-    values_by_name = interleaved(
+    ways = {
+        "purge": partial(time_removal, ours),
+        "rmtree of the same": partial(time_removal, shutil.rmtree),
+    }
+    values_by_name = interleave(
         rounds, {f"{sessions:,} sessions: {n}": way for n, way in ways.items()}
     )
     _add(report, values_by_name, "s")
-    purged, plain = (report.row(name).median for name in values_by_name)
-    report.ratio(f"{sessions:,} sessions: purge / rmtree", purged / plain, at_most=True)
+    purge_time, plain_time = (report.row(name).median for name in values_by_name)
+    report.ratio(f"{sessions:,} sessions: purge / rmtree", purge_time / plain_time, at_most=True)
 
 
 def _upload(
@@ -302,14 +307,14 @@ def _upload(
 
 
 def _until_final(
-    session: Session, started: float, process: subprocess.Popen[bytes], longest: float
+    session: Session, start: float, process: subprocess.Popen[bytes], longest: float
 ) -> float:
     """Wait for the session's verdict; returns seconds since `started`. Raises ClickException."""
     while session.state not in FINAL:
-        if process.poll() is not None or time.perf_counter() - started > longest:
+        if process.poll() is not None or time.perf_counter() - start > longest:
             raise click.ClickException("the worker ended or took too long for its first verdict")
         time.sleep(0.002)
-    return time.perf_counter() - started
+    return time.perf_counter() - start
 
 
 def _add(report: Report, values_by_name: dict[str, list[Any]], unit: str) -> None:

@@ -1,7 +1,7 @@
 """The `scai bench` command: run the benchmarks of this folder.
 
-A benchmark is a module with `run(rounds, quick, out, **options) -> Report`, imported when it is
-asked for. Options of its own stand in its list `OPTIONS` of click options.
+A benchmark is a module with `run(rounds, quick, out, **options) -> Report`, imported only when it
+runs. Its own click options are in its list `OPTIONS`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BENCHMARKS = {
     "service": ("upload to verdict over HTTP against the bare engine's loop", "10 min"),
     "peers": ("SCAI beside other inference servers", "30 min"),
     "queue": ("the queue folder: uploads, claims, pick-up, depth, purge", "10 min"),
-    "decisions": ("what each decision in the worker buys", "5 min"),
+    "decisions": ("what each decision in the worker gains", "5 min"),
     "job": ("process start to verdict of one photo", "2 min"),
     "soak": ("memory and files over a long run", "60 min"),
 }
@@ -54,9 +54,9 @@ class Benchmarks(click.Group):
 def main() -> None:
     """Measure how fast SCAI is on this machine.
 
-    Each benchmark prints a table and writes it as JSON, with plots, into --out. What is promised
-    is a ratio of figures of one run; benchmarks/README.md says what each row means. Leave the
-    machine alone meanwhile.
+    Each benchmark prints a table and writes it as JSON, with plots, into --out. SCAI promises
+    ratios between figures of one run, not absolute figures; benchmarks/README.md explains the
+    rows. Do not use the machine for anything else meanwhile.
     """
 
 
@@ -97,12 +97,12 @@ def _about(name: str) -> str:
 
 def _command(name: str, names: list[str], text: str, own: list[click.Option]) -> click.Command:
     def run(rounds: int, quick: bool, out: Path, **options: Any) -> None:
-        missed = [each for each in names if not measure(each, rounds, quick, out, **options)]
-        if missed:
-            click.echo(f"scai bench: not measured: {', '.join(missed)}", err=True)
+        failures = [each for each in names if not measure(each, rounds, quick, out, **options)]
+        if failures:
+            click.echo(f"scai bench: not measured: {', '.join(failures)}", err=True)
             sys.exit(1)
 
-    shared = [
+    common = [
         click.Option(
             ["--rounds"],
             type=click.IntRange(min=1),
@@ -123,7 +123,7 @@ def _command(name: str, names: list[str], text: str, own: list[click.Option]) ->
             help="Output folder of the JSON and the plots.",
         ),
     ]
-    return click.Command(name, callback=run, params=[*shared, *own], help=text)
+    return click.Command(name, callback=run, params=[*common, *own], help=text)
 
 
 if __name__ == "__main__":

@@ -15,19 +15,19 @@ from typing import Any
 from benchmarks import _decisions_child as child
 from benchmarks._child import Child
 from benchmarks._photo import photo
-from benchmarks.harness import interleaved
+from benchmarks.harness import interleave
 from benchmarks.report import Report
 from benchmarks.service_inputs import Subject, classification, detection
 
 # Decisions to undo for each case, and the jobs of one round.
-_CLASSIFYING = (
+_CLASSIFICATION_CASES = (
     child.ONE_AT_A_TIME,
     child.NO_BATCHES,
     child.PLAIN_ENGINE,
     child.ALWAYS,
     child.OFF,
 )
-_DETECTING = (child.ONE_AT_A_TIME, child.OPENCV_PNG)
+_DETECTION_CASES = (child.ONE_AT_A_TIME, child.OPENCV_PNG)
 _LARGE = (child.FULL_SIZE,)
 _JOBS = 240
 _QUICK_JOBS = 24
@@ -36,13 +36,17 @@ _LARGE_PHOTO = (4000, 3000, 2500)
 
 def run(rounds: int, quick: bool, out: Path) -> Report:
     """Run the benchmark; quick: the bundled classifier alone, with few jobs."""
-    report = Report("decisions", "What each decision in the worker buys: jobs a second without it")
+    report = Report("decisions", "What each decision in the worker gains: jobs a second without it")
     folder = out / "decisions"
     jobs = _QUICK_JOBS if quick else _JOBS
-    _measure(report, "640x480", classification(folder, None, quick), _CLASSIFYING, rounds, jobs)
+    _measure(
+        report, "640x480", classification(folder, None, quick), _CLASSIFICATION_CASES, rounds, jobs
+    )
     if not quick:
         _measure(report, "12 Mpx", _large(folder / "large"), _LARGE, rounds, jobs // 4)
-        _measure(report, "640x480", detection(folder, None, None), _DETECTING, rounds, jobs // 2)
+        _measure(
+            report, "640x480", detection(folder, None, None), _DETECTION_CASES, rounds, jobs // 2
+        )
     return report
 
 
@@ -77,10 +81,10 @@ def _measure(
                 "folder": str(subject.photo.parent.resolve() / f"drained-{len(calls)}"),
                 "undo": undo,
             }
-            started = Child("benchmarks._decisions_child", question)
-            open_children.callback(started.close)
-            calls[undo] = partial(started.ask, {"count": jobs})
-        results = interleaved(rounds, calls)
+            contender = Child("benchmarks._decisions_child", question)
+            open_children.callback(contender.close)
+            calls[undo] = partial(contender.ask, {"count": jobs})
+        results = interleave(rounds, calls)
     for undo, values in results.items():
         for value in values:
             report.add(f"{place}: {undo}", "jobs/s", value["per_second"])

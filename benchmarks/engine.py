@@ -16,7 +16,7 @@ import click
 
 from benchmarks._child import Child
 from benchmarks._models import mobilenet
-from benchmarks.harness import interleaved, progress
+from benchmarks.harness import interleave, progress
 from benchmarks.report import Report
 from scai import plugins
 from scai.models.cards import AUTO, CLASSIFICATION, DETECTION, ModelCard, load_card
@@ -26,15 +26,15 @@ from scai.settings import ROOT
 BATCHES = (1, 8)
 PLAIN = "plain TensorFlow"
 # Batch -> bar and aim of auto, as a multiple of plain TensorFlow.
-PROMISED = {1: (3.0, 4.0), 8: (2.5, 3.5)}
+PROMISES = {1: (3.0, 4.0), 8: (2.5, 3.5)}
 _FAKE = "fake"
 _CONFIGS = {
     CLASSIFICATION: ROOT / "usr" / "image_classification.config",
     DETECTION: ROOT / "usr" / "object_detection.config",
 }
-_BUNDLED = {CLASSIFICATION: ("objects", "digits"), DETECTION: ("digit-detector", "blood-cells")}
+_SECTIONS = {CLASSIFICATION: ("objects", "digits"), DETECTION: ("digit-detector", "blood-cells")}
 _MOBILENET = "mobilenet"
-MODELS = (_MOBILENET, *(section for sections in _BUNDLED.values() for section in sections))
+MODELS = (_MOBILENET, *(section for sections in _SECTIONS.values() for section in sections))
 OPTIONS = [
     click.Option(
         ["--model"],
@@ -51,23 +51,23 @@ class Model:
 
     name: str
     contenders: dict[str, dict[str, Any]]
-    promised: Mapping[int, tuple[float, float]] = field(default_factory=dict)
+    promises: Mapping[int, tuple[float, float]] = field(default_factory=dict)
 
 
 def run(rounds: int, quick: bool, out: Path, *, model: tuple[str, ...] = ()) -> Report:
     """Run the benchmark; quick: one model, by default MobileNetV2, with fewer contenders."""
     report = Report("engine", "Engines against plain TensorFlow, two batch sizes")
-    chosen = model or (MODELS[:1] if quick else MODELS)
-    models = [_mobilenet(quick)] if _MOBILENET in chosen else []
-    models += _bundled(chosen)
+    names = model or (MODELS[:1] if quick else MODELS)
+    models = [_mobilenet(quick)] if _MOBILENET in names else []
+    models += _bundled_models(names)
     out.mkdir(parents=True, exist_ok=True)
-    # Records of another day might not hold today, so auto starts without any.
+    # Earlier speed records may no longer hold, so auto starts without any.
     with tempfile.TemporaryDirectory(prefix="engine-", dir=out) as records:
         for one in models:
             _measure(report, one, rounds, 0.5 if quick else 2.0, records)
     for one in models:
         for batch in BATCHES:
-            bar, aim = one.promised.get(batch, (None, None))
+            bar, aim = one.promises.get(batch, (None, None))
             for name in one.contenders:
                 if name.startswith(AUTO):
                     _ratio(report, one.name, name, batch, bar, aim)
@@ -75,24 +75,27 @@ def run(rounds: int, quick: bool, out: Path, *, model: tuple[str, ...] = ()) -> 
 
 
 def _mobilenet(quick: bool) -> Model:
-    saved, lite = mobilenet()
-    files = {"SavedModel": saved, ".tflite": lite}
-    contenders: dict[str, dict[str, Any]] = {PLAIN: {"engine": "plain", "graph": str(saved)}}
+    saved_model, lite = mobilenet()
+    files = {"SavedModel": saved_model, ".tflite": lite}
+    contenders: dict[str, dict[str, Any]] = {PLAIN: {"engine": "plain", "graph": str(saved_model)}}
     for file, graph in files.items():
         if quick and graph is lite:
             continue
         names = [AUTO] if quick else [AUTO, *_engines(graph)]
         for name in names:
             contenders[f"{name} on {file}"] = {"engine": name, "graph": str(graph)}
-    return Model("MobileNetV2 224", contenders, PROMISED)
+    return Model("MobileNetV2 224", contenders, PROMISES)
 
 
-def _bundled(chosen: Collection[str]) -> list[Model]:
-    """Models that come with SCAI: as configured, each engine on that file, and on the graph
-    beside it `auto` and plain TensorFlow."""
+def _bundled_models(names: Collection[str]) -> list[Model]:
+    """Models that come with SCAI.
+
+    `auto` and every engine run the configured file; `auto` and plain TensorFlow run the frozen
+    graph beside it.
+    """
     models = []
-    for kind, sections in _BUNDLED.items():
-        for section in (each for each in sections if each in chosen):
+    for kind, sections in _SECTIONS.items():
+        for section in (each for each in sections if each in names):
             card = load_card(_CONFIGS[kind], section, kind)
             if card.graph is None:
                 continue
@@ -102,12 +105,12 @@ def _bundled(chosen: Collection[str]) -> list[Model]:
                 contenders[PLAIN] = {"engine": "plain", "graph": str(graph)}
                 contenders[f"{AUTO} on .pb"] = {"engine": AUTO, "graph": str(graph)}
             for name in (AUTO, *_engines(card.graph)):
-                contenders[f"{name} on {card.graph.suffix}"] = {**_configured(card), "engine": name}
+                contenders[f"{name} on {card.graph.suffix}"] = {**_question(card), "engine": name}
             models.append(Model(section, contenders))
     return models
 
 
-def _configured(card: ModelCard) -> dict[str, Any]:
+def _question(card: ModelCard) -> dict[str, Any]:
     return {"config": str(card.config), "section": card.name, "kind": card.kind}
 
 
@@ -126,22 +129,22 @@ def _measure(report: Report, model: Model, rounds: int, seconds: float, records:
     try:
         for name, question in model.contenders.items():
             progress(f"{model.name}: loading {name}")
-            asked = {**question, "name": name, "records": records}
+            load = {**question, "name": name, "records": records}
             try:
-                children[name] = Child("benchmarks._engine_child", asked)
+                children[name] = Child("benchmarks._engine_child", load)
             except click.ClickException as error:
                 report.notes.append(f"{model.name}: {error.message}")
         for name, child in children.items():
             if name.startswith(AUTO):
-                took = f"{model.name}: {name} took {child.facts['took']:.1f} s to measure and load"
-                report.notes.append(took)
+                seconds_to_load = f"{child.facts['took']:.1f} s to measure and load"
+                report.notes.append(f"{model.name}: {name} took {seconds_to_load}")
         for batch in BATCHES:
-            asked = {"batch": batch, "seconds": seconds}
+            question = {"batch": batch, "seconds": seconds}
             calls = {
-                f"{model.name}, batch {batch}: {name}": partial(child.ask, asked)
+                f"{model.name}, batch {batch}: {name}": partial(child.ask, question)
                 for name, child in children.items()
             }
-            for name, values in interleaved(rounds, calls).items():
+            for name, values in interleave(rounds, calls).items():
                 note = children[name.partition(": ")[2]].facts["is"]
                 for value in values:
                     report.add(name, "images/s", value["rate"], note)

@@ -11,7 +11,7 @@ import click
 from scai.cli.text import progress_line
 
 
-def interleaved(rounds: int, contenders: Mapping[str, Callable[[], Any]]) -> dict[str, list[Any]]:
+def interleave(rounds: int, contenders: Mapping[str, Callable[[], Any]]) -> dict[str, list[Any]]:
     """Call each contender once per round, in turn, and collect their results.
 
     Every round begins with the next contender, so that none always comes first or after the same

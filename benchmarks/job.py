@@ -1,7 +1,7 @@
 """One photo in job mode, from the start of the process to its verdict.
 
-Beside it stand a resident worker, the start of Python alone, and the import of TensorFlow that
-the job would pay for if it used it.
+It is compared with a resident worker, with the start of Python alone, and with the import of
+TensorFlow, which job mode avoids.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import click
 
 from benchmarks._machine import file_system
 from benchmarks._photo import photo
-from benchmarks.harness import interleaved, progress
+from benchmarks.harness import interleave, progress
 from benchmarks.report import Report
 from scai.queues.base import Ticket
 from scai.queues.directory import DirectoryQueue
@@ -33,7 +33,7 @@ from scai.storage.session import FINAL, Session, Upload
 KIND = "image_classification"
 JOB, RESIDENT = "job mode, process start to verdict", "resident worker, ticket to verdict"
 BAR, AIM = 1.0, 0.4
-# Seconds between two looks at the session, and the longest wait for its verdict.
+# Seconds between two checks of the session, and the longest wait for its verdict.
 _LOOK = 0.002
 _LONGEST = 60.0
 
@@ -54,11 +54,11 @@ def run(rounds: int, quick: bool, out: Path) -> Report:
 
 
 def _measure(report: Report, rounds: int, quick: bool, work: Path) -> None:
-    alone, shared = Place(work / "job"), Place(work / "resident")
-    with shared.resident():
+    alone, place = Place(work / "job"), Place(work / "resident")
+    with place.resident():
         contenders: dict[str, tuple[Callable[[], float], int]] = {
             JOB: (alone.job, 3 if quick else 7),
-            RESIDENT: (shared.visit, 10 if quick else 40),
+            RESIDENT: (place.visit, 10 if quick else 40),
             "python -c pass": (partial(_python, "pass"), 3 if quick else 7),
             'python -c "import tensorflow"': (partial(_python, "import tensorflow"), 1),
         }
@@ -66,7 +66,7 @@ def _measure(report: Report, rounds: int, quick: bool, work: Path) -> None:
             progress(f"warming up: {name}")
             once()
         calls = {name: partial(_median, once, times) for name, (once, times) in contenders.items()}
-        for name, values in interleaved(rounds, calls).items():
+        for name, values in interleave(rounds, calls).items():
             for value in values:
                 report.add(name, "s", value)
 
@@ -93,10 +93,10 @@ class Place:
     def job(self) -> float:
         """Measure seconds from the start of a process for one session to its verdict."""
         session, _ = self._upload()
-        started = time.perf_counter()
+        start = time.perf_counter()
         process = self._worker("--runningmode=job", f"--sessname={session.name}")
         try:
-            return self._verdict(session, process) - started
+            return self._verdict(session, process) - start
         finally:
             process.wait()
 
@@ -126,7 +126,7 @@ class Place:
     def _worker(self, *arguments: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", f"workers.{KIND}", f"--sesspath={self._sessions}"]
         command += [f"--poolingdir={self._pool}", *arguments]
-        return _started(command)
+        return _start(command)
 
     def _verdict(self, session: Session, process: subprocess.Popen[bytes]) -> float:
         """Wait for the verdict; returns its time. Raises click.ClickException without one."""
@@ -143,17 +143,17 @@ class Place:
 
 def _python(code: str) -> float:
     """Measure the seconds of a Python process, start and end included."""
-    started = time.perf_counter()
-    if _started([sys.executable, "-c", code]).wait():
+    start = time.perf_counter()
+    if _start([sys.executable, "-c", code]).wait():
         raise click.ClickException(f"python -c {code!r} failed")
-    return time.perf_counter() - started
+    return time.perf_counter() - start
 
 
-def _started(command: list[str]) -> subprocess.Popen[bytes]:
+def _start(command: list[str]) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "SCAI_LOGLEVEL": "ERROR", "CUDA_VISIBLE_DEVICES": ""}
-    nothing = subprocess.DEVNULL
+    devnull = subprocess.DEVNULL
     return subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdin=nothing, stdout=nothing, stderr=nothing
+        command, cwd=ROOT, env=environment, stdin=devnull, stdout=devnull, stderr=devnull
     )
 
 

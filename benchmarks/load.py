@@ -4,7 +4,7 @@ It shares the machine with the server that it measures, so it is one thread, one
 requests that were put together beforehand. What a client says to the server is a talk (see
 load_talks.py).
 
-    closed_loop  a number of clients, each begins anew as soon as it is served
+    closed_loop  a fixed number of clients; each starts a new talk as soon as its last one has ended
     open_loop    a new client every 1/rate seconds, whether the others are served or not; its
                  latency counts from the moment it was due, so a stalled server looks stalled
 """
@@ -36,8 +36,8 @@ def closed_loop(
 ) -> Outcome:
     """Run a closed loop of `clients` for `seconds`, or until `count` talks have begun.
 
-    What ends in the first `warm` seconds is not counted, nor what ends after the last; failures
-    count always. `tick(talks ended)` is called after each talk.
+    Talks that end in the first `warm` seconds or after the last one are not counted; failures
+    always are. `tick(talks ended)` is called after each talk.
     """
     loop = Loop(address, tick)
     left = iter(range(count)) if count is not None else iter(int, 1)
@@ -66,20 +66,20 @@ def open_loop(
     """
     loop = Loop(address)
     idle: list[Client] = []
-    waiting: deque[float] = deque()
+    backlog: deque[float] = deque()
     busy = 0
 
     def free(client: Client) -> None:
         nonlocal busy
         busy -= 1
         idle.append(client)
-        if waiting:
-            due(waiting.popleft())
+        if backlog:
+            due(backlog.popleft())
 
     def due(moment: float) -> None:
         nonlocal busy
         if busy >= MAX_CONNECTIONS:
-            waiting.append(moment)
+            backlog.append(moment)
             return
         busy += 1
         loop.begin(idle.pop() if idle else None, talk(), moment)
@@ -90,6 +90,6 @@ def open_loop(
     loop.arrivals = iter([start + i / rate for i in range(number)])
     outcome = loop.run(start, float("inf"))
     outcome.wall = max(number / rate, outcome.wall)
-    if waiting:
-        outcome.failures["no answer"] += len(waiting)
+    if backlog:
+        outcome.failures["no answer"] += len(backlog)
     return outcome

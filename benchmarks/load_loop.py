@@ -43,7 +43,7 @@ class Outcome:
     talks: int = 0
 
     @property
-    def failed(self) -> int:
+    def failure_count(self) -> int:
         """Number of failed talks."""
         return sum(self.failures.values())
 
@@ -67,18 +67,18 @@ class Outcome:
 
 
 class Client:
-    """One connection and its current talk; `sock` is None once it is closed."""
+    """One connection and its current talk; `sock` is None after the connection is closed."""
 
-    __slots__ = ("sock", "talk", "began", "request", "sent", "received", "sending")
+    __slots__ = ("sock", "talk", "began", "request", "bytes_sent", "answer", "is_sending")
 
     def __init__(self) -> None:
         self.sock: socket.socket | None = None
         self.talk: Talk | None = None
         self.began = 0.0
         self.request = b""
-        self.sent = 0
-        self.received = b""
-        self.sending = False
+        self.bytes_sent = 0
+        self.answer = b""
+        self.is_sending = False
 
 
 class Loop:
@@ -101,7 +101,7 @@ class Loop:
         self._counted_from = time.perf_counter()
         self._end = float("inf")
         self._last = 0.0
-        self._heard = 0.0
+        self._last_data = 0.0
         self.free: Callable[[Client], None] = lambda client: None
         self.due: Callable[[float], None] = lambda moment: None
         self.arrivals: Iterator[float] = iter(())
@@ -129,7 +129,7 @@ class Loop:
 
     def _turns(self) -> None:
         arrival = next(self.arrivals, None)
-        self._heard = time.perf_counter()
+        self._last_data = time.perf_counter()
         while self._busy or self._timers or arrival is not None:
             now = time.perf_counter()
             while arrival is not None and arrival <= now:
@@ -137,9 +137,9 @@ class Loop:
                 arrival = next(self.arrivals, None)
             while self._timers and self._timers[0][0] <= now:
                 heapq.heappop(self._timers)[2]()
-            if now > self._heard + PATIENCE:
+            if now > self._last_data + PATIENCE:
                 for client in list(self._busy):
-                    self._ended(client, "no answer")
+                    self._end_talk(client, "no answer")
                 return
             if not self._busy and not self._timers and arrival is None:
                 return
@@ -161,33 +161,33 @@ class Loop:
         """Send the reply to the talk and start its next step."""
         assert client.talk is not None
         try:
-            wanted = client.talk.send(reply)
+            step = client.talk.send(reply)
         except StopIteration:
-            self._ended(client)
+            self._end_talk(client)
         except Wrong as error:
-            self._ended(client, str(error))
+            self._end_talk(client, str(error))
         except (KeyError, TypeError) as error:
-            self._ended(client, f"an answer without {error}")
+            self._end_talk(client, f"an answer without {error}")
         else:
-            if isinstance(wanted, float):
-                self._later(wanted, lambda: self._advance(client, None))
+            if isinstance(step, float):
+                self._later(step, lambda: self._advance(client, None))
                 return
             self._outcome.requests += 1
-            client.request, client.sent, client.received = wanted, 0, b""
+            client.request, client.bytes_sent, client.answer = step, 0, b""
             self._send(client)
 
     def _send(self, client: Client) -> None:
         try:
             sock = client.sock or self._connect(client)
-            client.sent += sock.send(memoryview(client.request)[client.sent :])
+            client.bytes_sent += sock.send(memoryview(client.request)[client.bytes_sent :])
         except BlockingIOError:
             pass
         except OSError as error:
-            self._lost(client, type(error).__name__)
+            self._lose(client, type(error).__name__)
             return
-        more = client.sent < len(client.request)
-        if more != client.sending:
-            client.sending = more
+        more = client.bytes_sent < len(client.request)
+        if more != client.is_sending:
+            client.is_sending = more
             events = selectors.EVENT_READ | (selectors.EVENT_WRITE if more else 0)
             self._selector.modify(sock, events, client)
 
@@ -196,7 +196,7 @@ class Loop:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setblocking(False)
-        client.sending = False
+        client.is_sending = False
         self._selector.register(sock, selectors.EVENT_READ, client)
         return sock
 
@@ -207,25 +207,25 @@ class Loop:
         except BlockingIOError:
             return
         except OSError as error:
-            self._lost(client, type(error).__name__)
+            self._lose(client, type(error).__name__)
             return
-        self._heard = time.perf_counter()
-        client.received += data
-        reply = read_reply(client.received, closed=not data)
+        self._last_data = time.perf_counter()
+        client.answer += data
+        reply = read_reply(client.answer, closed=not data)
         if reply is None:
             if not data:
-                self._lost(client, "connection closed")
+                self._lose(client, "connection closed")
             return
-        if not data or _CLOSES.search(client.received.partition(b"\r\n\r\n")[0]):
+        if not data or _CLOSES.search(client.answer.partition(b"\r\n\r\n")[0]):
             self._close(client)
         if client in self._busy:
             self._advance(client, reply)
 
-    def _lost(self, client: Client, reason: str) -> None:
+    def _lose(self, client: Client, reason: str) -> None:
         self._close(client)
         # A server may close an idle connection.
         if client in self._busy:
-            self._ended(client, reason)
+            self._end_talk(client, reason)
 
     def _close(self, client: Client) -> None:
         if client.sock is not None:
@@ -233,9 +233,9 @@ class Loop:
                 self._selector.unregister(client.sock)
             client.sock.close()
             client.sock = None
-            client.received = b""
+            client.answer = b""
 
-    def _ended(self, client: Client, failure: str = "") -> None:
+    def _end_talk(self, client: Client, failure: str = "") -> None:
         self._busy.discard(client)
         client.talk = None
         now = time.perf_counter()
@@ -254,12 +254,12 @@ class Loop:
             self.free(client)
 
 
-def read_reply(received: bytes, closed: bool = False) -> Reply | None:
+def read_reply(data: bytes, closed: bool = False) -> Reply | None:
     """Parse the answer from the bytes received so far; None while it is incomplete.
 
     `closed`: the server will send no more.
     """
-    head, separator, body = received.partition(b"\r\n\r\n")
+    head, separator, body = data.partition(b"\r\n\r\n")
     if not separator:
         return None
     status = int(head[9:12])
@@ -267,11 +267,11 @@ def read_reply(received: bytes, closed: bool = False) -> Reply | None:
     if length is not None:
         return Reply(status, body) if len(body) >= int(length[1]) else None
     if _CHUNKED.search(head):
-        return Reply(status, _dechunked(body)) if body.endswith(b"0\r\n\r\n") else None
+        return Reply(status, _join_chunks(body)) if body.endswith(b"0\r\n\r\n") else None
     return Reply(status, body) if closed else None
 
 
-def _dechunked(body: bytes) -> bytes:
+def _join_chunks(body: bytes) -> bytes:
     parts: list[bytes] = []
     while True:
         size, _, body = body.partition(b"\r\n")

@@ -1,7 +1,7 @@
 """The talks of a client with a server, and the checks of the answers.
 
 A talk is a generator: it yields requests (bytes of HTTP/1.1) or pauses (seconds, a float), gets a
-`Reply` for each request, returns when it has what it wanted and raises `Wrong` when it has not.
+`Reply` for each request, returns after a success and raises `Wrong` for a wrong answer.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def scai_talk(kind: str, photo: bytes, check: Check | None = None) -> Callable[[
     upload = post(routes.upload, photo)
 
     def talk() -> Talk:
-        taken = _reply((yield upload)).json()
-        path = f"{routes.result}?task={taken['sessname']}&key={taken['sesskey']}&wait={_WAIT}"
+        receipt = _reply((yield upload)).json()
+        path = f"{routes.result}?task={receipt['sessname']}&key={receipt['sesskey']}&wait={_WAIT}"
         ask = get(path)
         while True:
             verdict = _reply((yield ask)).json()

@@ -1,9 +1,9 @@
 """SCAI beside other inference servers: the same model, the same uploads, the same clients.
 
-Each server runs alone, is started anew in every round and takes its turn with the others. The
-peers are written as their own guides would have it (peer_programs/) and live in environments of
-their own (peers_install.py). SCAI and TensorFlow compute in float32; OpenVINO left alone computes
-in bfloat16 where the processor has it, so the peer with OpenVINO is measured in both.
+Each server runs alone, starts anew in every round and takes turns with the others. The peers follow
+their own guides (peer_programs/) and live in environments of their own (peers_install.py). SCAI and
+TensorFlow compute in float32. The default of OpenVINO is bfloat16 where the processor supports it,
+so the peer with OpenVINO is measured in both.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 import click
 
 from benchmarks._models import SAVED_MODEL
-from benchmarks.harness import interleaved, progress
+from benchmarks.harness import interleave, progress
 from benchmarks.load import Address, closed_loop
 from benchmarks.load_loop import Outcome
 from benchmarks.load_talks import Talk, has_predictions, one_request, scai_talk
@@ -47,7 +47,7 @@ _IDLE_TALKS = 40
 _READY = 120.0
 _TRIAL_SECONDS = 3.0
 # Bar and aim against peers with TensorFlow, and against the peer with our engine and precision.
-_PROMISED = {
+_PROMISES = {
     "flask-tensorflow": (2.0, 3.0),
     "litserve-tensorflow": (2.0, 3.0),
     "bentoml-tensorflow": (2.0, 3.0),
@@ -56,8 +56,8 @@ _PROMISED = {
 _PREDICTIONS = 5
 _OTHERS = "other programs, processors"
 
-Running = tuple[Address, int]
-# Folder below --out; the installations in "peers" of the default one must stay.
+Server = tuple[Address, int]
+# Folder below --out. It is not "peers", the folder of the installations, which must stay.
 WORK = "peers-work"
 
 
@@ -66,30 +66,30 @@ def run(rounds: int, quick: bool, out: Path, *, peer: tuple[str, ...] = ()) -> R
     report = Report("peers", f"SCAI and other servers, {CLIENTS} clients, MobileNetV2 224 float32")
     work = out / WORK
     subject = classification(work, None)
-    measured = _Measured(report, subject, work, quick)
-    contenders: dict[str, Callable[[], None]] = {SCAI: measured.scai}
-    chosen = [each for each in PEERS if not peer or each.name in peer]
-    running = []
-    for each in chosen:
+    measurement = _Measurement(report, subject, work, quick)
+    contenders: dict[str, Callable[[], None]] = {SCAI: measurement.scai}
+    candidates = [each for each in PEERS if not peer or each.name in peer]
+    peers = []
+    for each in candidates:
         try:
             install(each)
-            best = measured.best_setting(each)
+            best = measurement.best_setting(each)
         except (NotInstalled, click.ClickException) as error:
             text = error.message if isinstance(error, click.ClickException) else str(error)
             report.notes.append(f"{each.title}: not measured: {' '.join(text.split())}")
             continue
         report.notes.append(f"{each.title}: {each.versions()}{f'; {best}' if best else ''}")
-        running.append(each)
-        contenders[each.title] = partial(measured.peer, each, best)
+        peers.append(each)
+        contenders[each.title] = partial(measurement.peer, each, best)
     try:
-        interleaved(rounds, contenders)
+        interleave(rounds, contenders)
     finally:
-        measured.clear()
-    measured.conclude(running)
+        measurement.clear()
+    measurement.conclude(peers)
     return report
 
 
-class _Measured:
+class _Measurement:
     """The rows of all servers."""
 
     def __init__(self, report: Report, subject: Subject, work: Path, quick: bool) -> None:
@@ -110,14 +110,14 @@ class _Measured:
         began = time.perf_counter()
         self._sites += 1
         folder = self._work / f"site-{self._sites}"
-        with site(self._subject, folder, keep=True) as running:
-            self._measure(SCAI, (running.address, running.process.pid), self._scai_talk, began)
+        with site(self._subject, folder, keep=True) as server:
+            self._measure(SCAI, (server.address, server.process.pid), self._scai_talk, began)
 
     def peer(self, peer: Peer, setting: str) -> None:
         """Measure one peer in its best setting."""
         began = time.perf_counter()
-        with self._serving(peer, setting) as running:
-            self._measure(peer.title, running, self._peer_talk, began)
+        with self._serve(peer, setting) as server:
+            self._measure(peer.title, server, self._peer_talk, began)
 
     def clear(self) -> None:
         """Remove SCAI's sessions at the end; earlier, that would slow down later rounds."""
@@ -131,7 +131,7 @@ class _Measured:
         rates = {}
         for name in peer.settings:
             progress(f"trying {peer.title}: {name}")
-            with self._serving(peer, name) as (address, _):
+            with self._serve(peer, name) as (address, _):
                 outcome = closed_loop(
                     address, self._peer_talk, CLIENTS, seconds=_TRIAL_SECONDS, warm=1.0
                 )
@@ -140,26 +140,26 @@ class _Measured:
         self._report.notes.append(f"{peer.title}, settings tried: {rates_text}")
         return max(rates, key=lambda name: rates[name])
 
-    def _measure(self, name: str, running: Running, talk: Callable[[], Talk], began: float) -> None:
-        address, pid = running
+    def _measure(self, name: str, server: Server, talk: Callable[[], Talk], began: float) -> None:
+        address, pid = server
         report = self._report
         report.add(f"{name}, start", "s", time.perf_counter() - began)
         idle = closed_loop(address, talk, 1, count=self._idle)
         report.add(f"{name}, 1 client, p50", "ms", idle.ms(0.5))
-        before, everything = usage([pid, *descendants(pid)]).cpu, processor_seconds()
+        before, total_before = usage([pid, *descendants(pid)]).cpu, processor_seconds()
         moment = time.perf_counter()
-        loaded = closed_loop(address, talk, CLIENTS, seconds=self._seconds, warm=1.0)
-        used = usage([pid, *descendants(pid)])
-        spent = used.cpu - before
-        others = processor_seconds() - everything - spent - loaded.cpu
-        took = time.perf_counter() - moment
-        report.add(f"{name}, {CLIENTS} clients", "images/s", loaded.per_second)
+        load = closed_loop(address, talk, CLIENTS, seconds=self._seconds, warm=1.0)
+        after = usage([pid, *descendants(pid)])
+        cpu = after.cpu - before
+        others = processor_seconds() - total_before - cpu - load.cpu
+        duration = time.perf_counter() - moment
+        report.add(f"{name}, {CLIENTS} clients", "images/s", load.per_second)
         for text, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
-            report.add(f"{name}, {CLIENTS} clients, {text}", "ms", loaded.ms(share))
-        report.add(f"{name}, processor", "ms/image", 1000 * spent / max(1, loaded.talks))
-        report.add(_OTHERS, "cores", max(0.0, others) / took)
-        report.add(f"{name}, memory after the load", "MB", used.pss, "PSS of all processes")
-        self._count(name, idle, loaded)
+            report.add(f"{name}, {CLIENTS} clients, {text}", "ms", load.ms(share))
+        report.add(f"{name}, processor", "ms/image", 1000 * cpu / max(1, load.talks))
+        report.add(_OTHERS, "cores", max(0.0, others) / duration)
+        report.add(f"{name}, memory after the load", "MB", after.pss, "PSS of all processes")
+        self._count(name, idle, load)
 
     def _count(self, name: str, *outcomes: Outcome) -> None:
         failures = self._failures.setdefault(name, Counter())
@@ -167,11 +167,11 @@ class _Measured:
             failures += outcome.failures
 
     @contextmanager
-    def _serving(self, peer: Peer, setting: str) -> Iterator[Running]:
+    def _serve(self, peer: Peer, setting: str) -> Iterator[Server]:
         """Run the peer until the block ends. Raises click.ClickException if it does not answer."""
         port = free_port()
-        filled = {"port": str(port), "cores": str(cores()), "programs": str(PROGRAMS)}
-        first, *rest = [part.format(**filled) for part in peer.command]
+        placeholders = {"port": str(port), "cores": str(cores()), "programs": str(PROGRAMS)}
+        first, *rest = [part.format(**placeholders) for part in peer.command]
         folder = self._work / peer.name
         folder.mkdir(parents=True, exist_ok=True)
         log = folder / "log.txt"
@@ -184,7 +184,7 @@ class _Measured:
         try:
             address = ("127.0.0.1", port)
             deadline = time.monotonic() + _READY
-            while closed_loop(address, self._peer_talk, 1, count=1).failed:
+            while closed_loop(address, self._peer_talk, 1, count=1).failure_count:
                 if process.poll() is not None or time.monotonic() > deadline:
                     last = log.read_text(errors="replace").splitlines()[-1:]
                     raise click.ClickException(f"it does not answer: {' '.join(last)[:200]}")
@@ -213,7 +213,7 @@ class _Measured:
         for peer in peers:
             theirs = self._report.row(f"{peer.title}, {CLIENTS} clients").values
             values = [own / other for own, other in zip(ours, theirs, strict=True) if other]
-            bar, aim = _PROMISED.get(peer.name, (None, None))
+            bar, aim = _PROMISES.get(peer.name, (None, None))
             if values:
                 ratio = f"SCAI / {peer.title}, images a second"
                 self._report.ratio(ratio, statistics.median(values), bar, aim, note=note)

@@ -25,8 +25,8 @@ class NotInstalled(Exception):
 class Peer:
     """A server to compare with.
 
-    `command` is what is run in the environment's `bin`, with {port}, {cores} and {programs} filled
-    in; `settings` are variables of the environment, by name, of which the fastest are kept.
+    `command` starts a program in the environment's `bin`, with {port}, {cores} and {programs}
+    filled in. `settings` are sets of environment variables by name; the fastest set is measured.
     `shares` names a peer whose installation it uses.
     """
 
@@ -51,9 +51,9 @@ class Peer:
         """Return the versions of the packages as `name==version` in one line."""
         marker = self.home / "versions.txt"
         lines = marker.read_text().splitlines() if marker.exists() else []
-        wanted = {package.lower().replace("_", "-") for package in self.packages}
-        pinned = [line for line in lines if line.split("==")[0].lower().replace("_", "-") in wanted]
-        return ", ".join(pinned)
+        names = {package.lower().replace("_", "-") for package in self.packages}
+        matches = [line for line in lines if line.split("==")[0].lower().replace("_", "-") in names]
+        return ", ".join(matches)
 
 
 def _openvino_settings(precision: str) -> dict[str, dict[str, str]]:
@@ -106,7 +106,7 @@ PEERS = (
         _OPENVINO_COMMAND,
         settings=_openvino_settings("f32"),
     ),
-    # The default of a user: bfloat16 where the processor has it.
+    # OpenVINO's default: bfloat16 where the processor supports it.
     Peer(
         "litserve-openvino-default",
         "LitServe, OpenVINO, its own precision",
@@ -130,20 +130,20 @@ def install(peer: Peer) -> None:
         _pip(python, "install", "--quiet", *peer.packages)
         marker.write_text(_pip(python, "freeze"))
     except subprocess.TimeoutExpired:
-        raise NotInstalled(f"no end of the installation within {_LONGEST_INSTALL} s") from None
+        raise NotInstalled(f"the installation took more than {_LONGEST_INSTALL} s") from None
 
 
 def _pip(python: str, *arguments: str) -> str:
-    done = subprocess.run(
+    process = subprocess.run(
         [python, "-m", "pip", "--disable-pip-version-check", *arguments],
         capture_output=True,
         text=True,
         timeout=_LONGEST_INSTALL,
     )
-    if done.returncode:
-        last = [line for line in done.stderr.splitlines() if line.strip()][-1:]
+    if process.returncode:
+        last = [line for line in process.stderr.splitlines() if line.strip()][-1:]
         raise NotInstalled(last[0][:200] if last else "pip failed")
-    return done.stdout
+    return process.stdout
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """The directory queue: uploads, pick-up, claims, depth, start-up and the cleaner.
 
-Only what any program may use is used: DirectoryQueue, Session, purge, and the worker's command.
+It uses only what any program may use: DirectoryQueue, Session, purge, and the worker's command.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The report of a benchmark: rows of figures, and ratios with their bars.
 
-A row keeps every round's value. What is promised is a ratio of figures of one run, never an
-absolute figure.
+A row keeps every round's value. Promises are ratios between figures of one run, never absolute
+figures.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Ratio:
     note: str = ""
 
     @property
-    def met(self) -> bool | None:
+    def is_met(self) -> bool | None:
         """Whether the bar is reached; None where there is none."""
         if self.bar is None:
             return None
@@ -131,7 +131,7 @@ class Report:
                     _number(r.value),
                     _limit(r.bar, r.at_most),
                     _limit(r.aim, r.at_most),
-                    {True: "met", False: "MISSED", None: ""}[r.met],
+                    {True: "met", False: "MISSED", None: ""}[r.is_met],
                     r.note,
                 )
                 for r in self.ratios
@@ -167,7 +167,7 @@ class Report:
                     "bar": r.bar,
                     "aim": r.aim,
                     "at_most": r.at_most,
-                    "met": r.met,
+                    "met": r.is_met,
                     "note": r.note,
                 }
                 for r in self.ratios

@@ -2,7 +2,7 @@
 
 `scai up` runs as an installation does: portal, one worker, uploads and verdicts flushed to the
 disk. Clients upload a 640x480 JPEG of about 100 kB and wait for the verdict by long-poll. The
-clients share the processor with the server; what they take is a row of the report.
+clients share the processor with the server; a row of the report says how much of it they use.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 
 from benchmarks._child import Child
-from benchmarks.harness import interleaved
+from benchmarks.harness import interleave
 from benchmarks.load import closed_loop, open_loop
 from benchmarks.load_loop import Outcome
 from benchmarks.load_talks import Talk, has_predictions, scai_talk
@@ -82,17 +82,17 @@ def run(
         subjects.append(detection(work, photo, detector))
     alone(report, subjects[0], work, _MAIN)
     for subject in subjects:
-        _Measured(report, subject, quick).run(rounds, work, tree)
+        _Measurement(report, subject, quick).run(rounds, work, tree)
     report.notes.append(
         "bare: decode, resize and infer in one process, in the fastest of several ways; detection: "
         "and draw, and encode with OpenCV's default PNG. Each ratio is the median of the rounds, "
-        "in each of which the bare loop ran before and after the service. On a machine that does "
-        "other things as well, the one with more processes gets more of it: compare processor time."
+        "in each of which the bare loop ran before and after the service. On a busy machine, "
+        "the side with more processes gets a larger share: compare processor time."
     )
     return report
 
 
-class _Measured:
+class _Measurement:
     """One kind of recognition: its bare loop and its sites, and their rows in the report."""
 
     def __init__(self, report: Report, subject: Subject, quick: bool) -> None:
@@ -101,7 +101,7 @@ class _Measured:
         self._seconds = 2.0 if quick else 6.0
         self._quick = quick
         self._talk: Callable[[], Talk]
-        self._ended = 0
+        self._talks = 0
         self._failures: Counter[str] = Counter()
 
     def run(self, rounds: int, work: Path, trees: tuple[Path, ...]) -> None:
@@ -119,12 +119,14 @@ class _Measured:
             contenders: dict[str, Callable[[], object]] = {}
             for label, each in sites.items():
                 contenders |= self._contenders(label, each, bare)
-            interleaved(rounds, contenders)
+            interleave(rounds, contenders)
             for label, each in sites.items():
                 self._conclude(label, each)
         why = ", ".join(f"{count} x {reason}" for reason, count in self._failures.items())
-        failed = self._failures.total()
-        report.add(f"{subject.name}, failed of {self._ended} uploads", "answers", failed, why)
+        failure_count = self._failures.total()
+        report.add(
+            f"{subject.name}, failed of {self._talks} uploads", "answers", failure_count, why
+        )
 
     def _contenders(self, label: str, site: Site, bare: Child) -> dict[str, Callable[[], object]]:
         """The measurements of each round, by name."""
@@ -137,15 +139,17 @@ class _Measured:
             return calls
         for clients in CLIENTS:
             if clients not in (1, _MAIN):
-                calls[f"{name}, {clients} clients"] = partial(self._closed, name, site, clients)
+                calls[f"{name}, {clients} clients"] = partial(
+                    self._closed_loop, name, site, clients
+                )
         for share in _SHARES:
-            calls[f"{name}, {share:.0%} of the rate"] = partial(self._open, name, site, share)
+            calls[f"{name}, {share:.0%} of the rate"] = partial(self._open_loop, name, site, share)
         return calls
 
     def _beside(self, name: str, site: Site, bare: Child) -> None:
         """Measure the service with `_MAIN` clients, between two runs of the bare loop."""
         before = bare.ask({"seconds": self._seconds / 2})
-        outcome = self._closed(name, site, _MAIN)
+        outcome = self._closed_loop(name, site, _MAIN)
         after = bare.ask({"seconds": self._seconds / 2})
         rate = (before["per_second"] + after["per_second"]) / 2
         self._report.add(f"{name}, bare loop", "images/s", rate)
@@ -153,7 +157,7 @@ class _Measured:
         self._report.add(f"{name}, bare loop, processor", "ms/image", alone)
         self._report.add(f"{name}, {_MAIN} clients / bare", "of it", outcome.per_second / rate)
 
-    def _closed(self, name: str, site: Site, clients: int) -> Outcome:
+    def _closed_loop(self, name: str, site: Site, clients: int) -> Outcome:
         before, began, all_before = site.usage(), time.perf_counter(), processor_seconds()
         outcome = closed_loop(
             site.address, self._talk, clients, seconds=self._seconds, warm=self._seconds / 4
@@ -163,19 +167,21 @@ class _Measured:
         self._report.add(case, "images/s", outcome.per_second)
         self._latencies(case, outcome)
         if clients == _MAIN and outcome.talks:
-            took, everything = time.perf_counter() - began, processor_seconds() - all_before
-            spent = {role: used.cpu - before.get(role, Usage()).cpu for role, used in after.items()}
-            spent["the clients"] = outcome.cpu
-            for role, seconds in {**spent, "all together": sum(spent.values())}.items():
+            duration, all_cpu = time.perf_counter() - began, processor_seconds() - all_before
+            cpu_by_role = {
+                role: usage.cpu - before.get(role, Usage()).cpu for role, usage in after.items()
+            }
+            cpu_by_role["the clients"] = outcome.cpu
+            for role, seconds in {**cpu_by_role, "all together": sum(cpu_by_role.values())}.items():
                 row = f"{name}, {role}, processor"
                 self._report.add(row, "ms/image", 1000 * seconds / outcome.talks)
-            ours = sum(spent.values())
-            self._report.add(f"{name}, processors busy", "cores", ours / took)
-            others = max(0.0, everything - ours) / took
+            ours = sum(cpu_by_role.values())
+            self._report.add(f"{name}, processors busy", "cores", ours / duration)
+            others = max(0.0, all_cpu - ours) / duration
             self._report.add(f"{name}, other programs, processors", "cores", others)
         return outcome
 
-    def _open(self, name: str, site: Site, share: float) -> None:
+    def _open_loop(self, name: str, site: Site, share: float) -> None:
         """Measure new clients at a share of the closed loop's rate."""
         rate = share * self._report.row(f"{name}, {_MAIN} clients").median
         outcome = open_loop(site.address, self._talk, rate, seconds=self._seconds)
@@ -197,7 +203,7 @@ class _Measured:
     def _latencies(self, case: str, outcome: Outcome) -> None:
         for text, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0)):
             self._report.add(f"{case}, {text}", "ms", outcome.ms(share))
-        self._ended += outcome.talks
+        self._talks += outcome.talks
         self._failures += outcome.failures
 
     def _conclude(self, label: str, site: Site) -> None:

@@ -2,8 +2,8 @@
 
 One process decodes, resizes and recognises one photo again and again with SCAI's own pixels,
 recognizer and engine; for detection it draws and encodes a PNG with OpenCV's default settings.
-There are several ways to keep all cores at it (`WAYS`). All are tried once, and the fastest is
-the one that the service has to bear comparison with.
+There are several ways to keep all cores busy (`_ways`). Each is tried, and the service is compared
+with the fastest.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Bare:
         policy = SpeedPolicy(ROOT / settings.load().cachepath)
         self._card = dataclasses.replace(load_card(config, "default", kind), speed_policy=policy)
         self._data = photo.read_bytes()
-        self._shared = self._build(self._card, _BATCH)
+        self._recognizer = self._build(self._card, _BATCH)
         single = dataclasses.replace(self._card, threads=1, batch=1, speed_policy=None)
         self._singles = [self._build(single, 1) for _ in range(cores())]
         self._way = ""
@@ -48,24 +48,24 @@ class Bare:
     @property
     def facts(self) -> dict[str, Any]:
         """The engine, and the number of results for the photo."""
-        [result] = self._infer(self._shared, [self._decode(self._shared)])
-        return {"engine": self._shared.engine.name, "results": len(result)}
+        [result] = self._infer(self._recognizer, [self._decode(self._recognizer)])
+        return {"engine": self._recognizer.engine.name, "results": len(result)}
 
     def latencies(self, count: int) -> list[float]:
         """Measure the seconds of one photo at a time, `count` times."""
-        return [self._timed() for _ in range(count)]
+        return [self._time_one() for _ in range(count)]
 
     def choose(self, trials: int) -> dict[str, float]:
         """Measure every way several times, in turn, and keep the fastest; returns photos a second.
 
-        Of each way's trials the best counts: what disturbs a trial only ever takes away from it.
+        The best trial of each way counts, because a disturbance can only make a trial slower.
         """
-        tried: dict[str, float] = {}
+        rates: dict[str, float] = {}
         for _ in range(trials):
             for name, way in self._ways().items():
-                tried[name] = max(tried.get(name, 0.0), self._rate(way, _TRIAL_SECONDS)[0])
-        self._way = max(tried, key=lambda name: tried[name])
-        return tried
+                rates[name] = max(rates.get(name, 0.0), self._rate(way, _TRIAL_SECONDS)[0])
+        self._way = max(rates, key=lambda name: rates[name])
+        return rates
 
     def rate(self, seconds: float) -> tuple[float, float]:
         """Measure photos a second of the fastest way, and processor milliseconds of each."""
@@ -81,16 +81,16 @@ class Bare:
 
     def _rate(self, way: Callable[[float], int], seconds: float) -> tuple[float, float]:
         wall, cpu = time.perf_counter(), time.process_time()
-        done = way(wall + seconds)
-        took = time.process_time() - cpu
-        return done / (time.perf_counter() - wall), 1000 * took / done
+        count = way(wall + seconds)
+        cpu_seconds = time.process_time() - cpu
+        return count / (time.perf_counter() - wall), 1000 * cpu_seconds / count
 
     def _serially(self, end: float) -> int:
-        done = 0
-        while time.perf_counter() < end or not done:
-            self._one(self._shared)
-            done += 1
-        return done
+        count = 0
+        while time.perf_counter() < end or not count:
+            self._one(self._recognizer)
+            count += 1
+        return count
 
     def _apart(self, end: float) -> int:
         counts = [0] * len(self._singles)
@@ -108,9 +108,9 @@ class Bare:
 
         def work(number: int) -> None:
             while time.perf_counter() < end or not counts[number]:
-                ready = self._decode(self._shared)
+                ready = self._decode(self._recognizer)
                 with engine:
-                    [result] = self._infer(self._shared, [ready])
+                    [result] = self._infer(self._recognizer, [ready])
                 self._finish(ready[0], result)
                 counts[number] += 1
 
@@ -125,16 +125,16 @@ class Bare:
         return sum(counts)
 
     def _in_batches(self, end: float) -> int:
-        done = 0
+        count = 0
         with ThreadPoolExecutor(cores()) as pool:
             ahead: list[Future[tuple[Picture, Tensor]]] = []
             after: list[Future[None]] = []
-            while time.perf_counter() < end or not done:
+            while time.perf_counter() < end or not count:
                 while len(ahead) < _AHEAD:
-                    ahead.append(pool.submit(self._decode, self._shared))
+                    ahead.append(pool.submit(self._decode, self._recognizer))
                 ready = [future.result() for future in ahead[:_BATCH]]
                 del ahead[:_BATCH]
-                results = self._infer(self._shared, ready)
+                results = self._infer(self._recognizer, ready)
                 # At most two inference batches may wait.
                 for future in after:
                     future.result()
@@ -142,12 +142,12 @@ class Bare:
                     pool.submit(self._finish, picture, result)
                     for (picture, _), result in zip(ready, results, strict=True)
                 ]
-                done += _BATCH
-        return done
+                count += _BATCH
+        return count
 
-    def _timed(self) -> float:
+    def _time_one(self) -> float:
         before = time.perf_counter()
-        self._one(self._shared)
+        self._one(self._recognizer)
         return time.perf_counter() - before
 
     def _one(self, recognizer: Recognizer) -> None:
@@ -172,9 +172,9 @@ class Bare:
         from scai.recognition.annotate import draw
 
         card = self._card
-        drawn = draw(picture.pixels, result.drawing, card.line_thickness, card.max_boxes)
-        done, _ = cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
-        assert done
+        canvas = draw(picture.pixels, result.drawing, card.line_thickness, card.max_boxes)
+        success, _ = cv2.imencode(".png", cv2.cvtColor(canvas, cv2.COLOR_RGB2BGR))
+        assert success
 
     def _build(self, card: ModelCard, batch: int) -> Recognizer:
         recognizer: Recognizer = plugins.load("workers", self._kind).build(card, batch)
@@ -188,8 +188,8 @@ def main() -> None:
     def answer(question: dict[str, Any]) -> dict[str, Any]:
         if not bare:
             bare.append(Bare(question["kind"], Path(question["config"]), Path(question["photo"])))
-            tried = bare[0].choose(question["trials"])
-            return {**bare[0].facts, "ways": tried}
+            rates = bare[0].choose(question["trials"])
+            return {**bare[0].facts, "ways": rates}
         if "latencies" in question:
             return {"latencies": bare[0].latencies(question["latencies"])}
         per_second, cpu_ms = bare[0].rate(question["seconds"])

@@ -63,22 +63,22 @@ def classification(folder: Path, own_photo: Path | None, bundled: bool = False) 
 
 def detection(folder: Path, own_photo: Path | None, detector: Path | None) -> Subject:
     """Prepare the detector `detector` (.tflite, labels beside it), or an available one."""
-    chosen = detector or (_DETECTOR if _DETECTOR.exists() else None)
-    if chosen is None:
+    model = detector or (_DETECTOR if _DETECTOR.exists() else None)
+    if model is None:
         config = ROOT / "usr" / "object_detection.config"
         return Subject(DETECTION, config, _photo(folder, own_photo), "digit-detector")
-    names = [file for pattern in _LABELS for file in chosen.parent.glob(pattern)]
-    if not chosen.is_file() or not names:
+    names = [file for pattern in _LABELS for file in model.parent.glob(pattern)]
+    if not model.is_file() or not names:
         raise click.ClickException(
-            f"--detector {chosen}: expected a model with a labels.txt or *labelmap*.txt beside it"
+            f"--detector {model}: expected a model with a labels.txt or *labelmap*.txt beside it"
         )
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "object_detection.config"
     config.write_text(
-        f"[default]\nPATH_TO_CKPT = {chosen.resolve()}\nPATH_TO_LABELS = {names[0].resolve()}\n"
+        f"[default]\nPATH_TO_CKPT = {model.resolve()}\nPATH_TO_LABELS = {names[0].resolve()}\n"
         "ENGINE = auto\n"
     )
-    return Subject(DETECTION, config, _photo(folder, own_photo), chosen.name)
+    return Subject(DETECTION, config, _photo(folder, own_photo), model.name)
 
 
 def _photo(folder: Path, own: Path | None) -> Path:

@@ -70,17 +70,17 @@ def site(
     keep: bool = False,
     more: Mapping[str, str] | None = None,
 ) -> Iterator[Site]:
-    """Serve a subject from an installation in a folder of its own, which goes at the end.
+    """Serve a subject from an installation in a folder of its own, which is removed at the end.
 
-    `keep`: the folder stays, for some file systems make files slowly after many were removed.
+    `keep` leaves the folder, because some file systems create files slowly after many removals.
     `more`: environment variables of the installation.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    running = Site(folder.resolve(), tree.resolve(), **subject.environment(), **(more or {}))
+    installation = Site(folder.resolve(), tree.resolve(), **subject.environment(), **(more or {}))
     try:
-        yield running
+        yield installation
     finally:
-        running.stop()
+        installation.stop()
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -50,7 +50,8 @@ class Usage:
 class Site:
     """`scai up` of the checkout `tree` on a free port; `folder` holds its sessions, queue and log.
 
-    Ready when made; raises click.ClickException with the log's end when it does not get so.
+    It is ready when constructed. Raises click.ClickException, with the last lines of the log, if it
+    does not become ready.
     """
 
     def __init__(self, folder: Path, tree: Path = ROOT, **environment: str) -> None:
@@ -86,11 +87,6 @@ class Site:
                 if word in line:
                     usages[role] = usage([child, *descendants(child)])
         return usages
-
-    def said(self, word: str) -> str:
-        """Return the first line of the log with that word, or ""."""
-        lines = self._log.read_text(errors="replace").splitlines()
-        return next((line for line in lines if word in line), "")
 
     def stop(self) -> None:
         """End the installation and all its processes."""

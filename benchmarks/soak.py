@@ -1,7 +1,7 @@
 """Memory, open files and threads of an installation over very many images.
 
 `scai up` with its cleaner at a short keep time, 16 clients, small JPEGs and the model that SCAI
-brings. What is promised is what grows after the first tenth, when everything has been used once.
+brings. Promises are about growth after the first tenth, when everything has been used once.
 """
 
 from __future__ import annotations
@@ -57,30 +57,30 @@ class Samples:
     """Usage of the processes after each number of images; one list entry a sample."""
 
     images: list[int] = field(default_factory=list)
-    used: list[dict[str, Usage]] = field(default_factory=list)
+    usages: list[dict[str, Usage]] = field(default_factory=list)
 
-    def add(self, images: int, used: dict[str, Usage]) -> None:
+    def add(self, images: int, usage: dict[str, Usage]) -> None:
         """Record the current usage."""
         self.images.append(images)
-        self.used.append(used)
+        self.usages.append(usage)
 
     def roles(self) -> list[str]:
         """List the roles that exist in every sample."""
-        return [role for role in self.used[0] if all(role in used for used in self.used)]
+        return [role for role in self.usages[0] if all(role in usage for usage in self.usages)]
 
     def curve(self, role: str, value: Callable[[Usage], float]) -> list[float]:
         """Return one value of one role, sample by sample."""
-        return [value(used[role]) for used in self.used]
+        return [value(usage[role]) for usage in self.usages]
 
     def growth(self, role: str, value: Callable[[Usage], float]) -> float:
         """Return the difference of medians: last samples minus first ones after the warm-up."""
         begin, end = self._windows(role, value)
         return statistics.median(end) - statistics.median(begin)
 
-    def leaked(self, role: str, value: Callable[[Usage], float]) -> float:
+    def leak(self, role: str, value: Callable[[Usage], float]) -> float:
         """Return the difference of minima: last samples minus first ones after the warm-up.
 
-        For what comes and goes with the jobs in hand: only what never goes is counted.
+        For resources that come and go with the jobs in hand: only those that stay are counted.
         """
         begin, end = self._windows(role, value)
         return min(end) - min(begin)
@@ -112,14 +112,14 @@ def run(
     subject = Subject(CLASSIFICATION, ROOT / "usr" / "image_classification.config", out, model)
     talk = scai_talk(subject.kind, data, has_predictions(_EXPECTED))
     more = {**_ENVIRONMENT, "SCAI_USEDCONFIG": model}
-    with site(subject, out / "soak-site", more=more) as running:
+    with site(subject, out / "soak-site", more=more) as installation:
         samples = Samples()
-        watch = _Watch(running, samples, count)
-        outcome = closed_loop(running.address, talk, CLIENTS, count=count, tick=watch)
-        samples.add(outcome.talks, running.usage())
+        watch = _Watch(installation, samples, count)
+        outcome = closed_loop(installation.address, talk, CLIENTS, count=count, tick=watch)
+        samples.add(outcome.talks, installation.usage())
     progress("")
     report.add("images", "images/s", outcome.per_second)
-    report.add(f"failed of {outcome.talks}", "answers", outcome.failed, outcome.why())
+    report.add(f"failed of {outcome.talks}", "answers", outcome.failure_count, outcome.why())
     for role in samples.roles():
         _conclude(report, samples, role)
     report.notes.append(
@@ -136,42 +136,42 @@ def run(
 class _Watch:
     """A callback after each image, which takes samples and prints progress."""
 
-    def __init__(self, running: Site, samples: Samples, count: int) -> None:
-        self._running = running
+    def __init__(self, installation: Site, samples: Samples, count: int) -> None:
+        self._installation = installation
         self._samples = samples
         self._count = count
         self._every = max(1, count // _SAMPLES)
-        self._said = time.monotonic()
-        self._began = self._said
+        self._last_report = time.monotonic()
+        self._began = self._last_report
 
     def __call__(self, images: int) -> None:
         if images % self._every:
             return
-        self._samples.add(images, self._running.usage())
+        self._samples.add(images, self._installation.usage())
         now = time.monotonic()
-        if now - self._said >= 5:
-            self._said = now
+        if now - self._last_report >= 5:
+            self._last_report = now
             left = (now - self._began) / images * (self._count - images)
             progress(f"{images:,} of {self._count:,} images, {left / 60:.0f} min left")
 
 
 def _conclude(report: Report, samples: Samples, role: str) -> None:
     sizes: dict[str, Callable[[Usage], float]] = {
-        "PSS": lambda used: used.pss,
-        "USS": lambda used: used.uss,
-        "RSS": lambda used: used.rss,
+        "PSS": lambda usage: usage.pss,
+        "USS": lambda usage: usage.uss,
+        "RSS": lambda usage: usage.rss,
     }
     for name, size in sizes.items():
         report.add(f"{role}, {name} at the end", "MB", samples.curve(role, size)[-1])
     resident = sizes["RSS"]
     report.add(f"{role}, RSS slope", f"MB per {_PER:,} images", samples.slope(role, resident))
-    report.add(f"{role}, threads, growth", "", samples.growth(role, lambda used: used.threads))
+    report.add(f"{role}, threads, growth", "", samples.growth(role, lambda usage: usage.threads))
     report.ratio(f"{role}, growth, MB", samples.growth(role, resident), *_GROWTH_MB, at_most=True)
-    files = samples.leaked(role, lambda used: used.descriptors)
+    files = samples.leak(role, lambda usage: usage.descriptors)
     report.ratio(f"{role}, growth, open files", files, *_GROWTH_FILES, at_most=True)
     for name, unit, value in (
         ("", "memory (RSS), MB", resident),
-        (" open files", "open files", lambda used: float(used.descriptors)),
+        (" open files", "open files", lambda usage: float(usage.descriptors)),
     ):
         report.series[f"{role}{name}"] = {
             "x": samples.images,

@@ -50,8 +50,8 @@ _NAP = 0.01
 class Trace:
     """The files of ours that threads enter while `recording`, and the functions entered in each.
 
-    Both are in the order of the first entry. Threads that are to be seen must start after
-    `install`. Files are paths below the project's folder, such as "scai/web/app.py".
+    Both are in the order of the first entry. Only threads that start after `install` are traced.
+    Files are paths below the project's folder, such as "scai/web/app.py".
     """
 
     def __init__(self, root: Path = ROOT) -> None:
@@ -110,7 +110,7 @@ def files_of(way: str, kind: str = DEFAULT_KIND) -> dict[str, list[str]]:
                 session = _session(settings, kind)
                 with trace.recording(others_only=True):
                     _run(settings, kind, session)
-                    # What a worker does behind the verdict belongs to the photo as well.
+                    # The worker's steps after the verdict belong to the photo as well.
                     stop()
     return trace.files
 
@@ -156,7 +156,7 @@ def _upload(app: Flask, kind: str) -> None:
 
 @contextmanager
 def _working(settings: Settings, kind: str) -> Iterator[Callable[[], None]]:
-    """Run a resident worker with one photo behind it in a thread; yield what stops it."""
+    """Run a resident worker in a thread after its first photo; yield a function that stops it."""
     build = plugins.load("workers", kind).build
     config, pool = settings.models_file(kind), settings.pool(kind)
     models = ModelCache(lambda section: build(cards.load_card(config, section, kind)))

@@ -11,8 +11,8 @@ from flask import Flask, Response, jsonify, request
 from PIL import Image
 
 app = Flask(__name__)
-loaded = tf.saved_model.load(os.environ["MODEL"])
-model = loaded.signatures["serving_default"]
+network = tf.saved_model.load(os.environ["MODEL"])
+model = network.signatures["serving_default"]
 input_name = next(iter(model.structured_input_signature[1]))
 
 

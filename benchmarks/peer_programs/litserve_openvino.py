@@ -30,8 +30,8 @@ class Classifier(ls.LitAPI):
             options["INFERENCE_NUM_THREADS"] = THREADS
         if PRECISION:
             options["INFERENCE_PRECISION_HINT"] = PRECISION
-        compiled = openvino.Core().compile_model(os.environ["MODEL"], "CPU", options)
-        self.request = compiled.create_infer_request()
+        model = openvino.Core().compile_model(os.environ["MODEL"], "CPU", options)
+        self.request = model.create_infer_request()
         self.predict(np.zeros((1, 224, 224, 3), np.float32))
 
     def decode_request(self, request: Mapping[str, Any]) -> np.ndarray:

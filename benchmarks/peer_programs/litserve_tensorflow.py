@@ -18,8 +18,8 @@ class Classifier(ls.LitAPI):
         import tensorflow as tf
 
         self.tf = tf
-        self.loaded = tf.saved_model.load(os.environ["MODEL"])
-        self.model = self.loaded.signatures["serving_default"]
+        self.saved_model = tf.saved_model.load(os.environ["MODEL"])
+        self.model = self.saved_model.signatures["serving_default"]
         self.input_name = next(iter(self.model.structured_input_signature[1]))
         self.predict(np.zeros((1, 224, 224, 3), np.float32))
 

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from benchmarks import command
 from benchmarks._machine import file_system
 from benchmarks._photo import photo
-from benchmarks.harness import interleaved, percentile
+from benchmarks.harness import interleave, percentile
 from benchmarks.report import Ratio, Report, Row
 from scai.pictures.header import probe
 from scai.settings import ROOT
@@ -67,7 +67,7 @@ def test_values_of_one_name_and_unit_make_one_row() -> None:
 def test_a_ratio_knows_whether_it_keeps_its_promise(
     value: float, bar: float | None, at_most: bool, met: bool | None
 ) -> None:
-    assert Ratio("x", value, bar, None, at_most).met is met
+    assert Ratio("x", value, bar, None, at_most).is_met is met
 
 
 def test_the_table_shows_figures_bars_and_what_was_missed() -> None:
@@ -104,7 +104,7 @@ def test_contenders_take_turns_and_each_is_first_once() -> None:
         order.append(name)
         return len(order)
 
-    found = interleaved(3, {name: lambda name=name: contender(name) for name in "abc"})
+    found = interleave(3, {name: lambda name=name: contender(name) for name in "abc"})
     assert order == list("abc" + "bca" + "cab")
     assert found == {"a": [1, 6, 8], "b": [2, 4, 9], "c": [3, 5, 7]}
 

@@ -104,7 +104,7 @@ def test_a_closed_loop_runs_each_talk_once_over_as_many_connections_as_clients(s
     ended = []
     outcome = closed_loop(server.address, ask(), 3, count=20, tick=ended.append)
     assert len(outcome.latencies) == len(server.asked) == outcome.requests == 20
-    assert outcome.failed == 0 and server.connections == 3
+    assert outcome.failure_count == 0 and server.connections == 3
     assert ended == list(range(1, 21))
     assert outcome.wall > 0 and outcome.cpu > 0
     assert outcome.per_second == pytest.approx(20 / outcome.wall)
@@ -114,7 +114,7 @@ def test_a_large_upload_arrives_whole(server) -> None:
     data = bytes(range(256)) * 30_000
     got = []
     server.handle = lambda path, body: (got.append(body), (200, VERDICT))[1]
-    assert closed_loop(server.address, ask(data), 2, count=4).failed == 0
+    assert closed_loop(server.address, ask(data), 2, count=4).failure_count == 0
     assert len(got) == 4 and all(data in body for body in got)
 
 
@@ -167,7 +167,7 @@ def test_a_failed_session_is_a_failure(server) -> None:
 
 def test_an_answer_in_chunks_is_read(server) -> None:
     server.chunked = True
-    assert closed_loop(server.address, ask(), 2, count=6).failed == 0
+    assert closed_loop(server.address, ask(), 2, count=6).failure_count == 0
 
 
 def test_an_open_loop_keeps_its_rate_and_counts_from_when_a_client_was_due(server) -> None:
@@ -224,9 +224,9 @@ def test_files_that_come_and_go_with_the_jobs_are_no_leak() -> None:
         late = images > 50_000
         in_hand = images // 1000 % (7 if late else 3)
         samples.add(images, {"portal": Usage(descriptors=20 + in_hand)})
-    assert samples.leaked("portal", lambda used: used.descriptors) == 0
+    assert samples.leak("portal", lambda used: used.descriptors) == 0
     samples.used = [{"portal": Usage(descriptors=20 + i // 20)} for i in range(100)]
-    assert samples.leaked("portal", lambda used: used.descriptors) == 4
+    assert samples.leak("portal", lambda used: used.descriptors) == 4
 
 
 @pytest.fixture
