@@ -6,9 +6,9 @@ import click
 
 from scai import logs, queues, settings
 from scai.cli._errors import one_sentence
-from scai.cli.text import human_age, human_bytes
 from scai.errors import ScaiError
 from scai.jobs.retention import purge
+from scai.monitoring.units import human_age, human_bytes
 
 
 @click.command()

@@ -10,9 +10,10 @@ import click
 
 from scai import settings
 from scai.cli._errors import one_sentence
-from scai.cli.text import human_age, table
+from scai.cli.text import table
 from scai.monitoring.queue_status import AGES, QueueStatus
 from scai.monitoring.queue_status import status as queue_status
+from scai.monitoring.units import human_age
 
 SECTION = "The server"
 

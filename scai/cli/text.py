@@ -1,4 +1,4 @@
-"""Text for people on a terminal: tables, sizes, ages and a line of progress."""
+"""Text for people on a terminal: tables and a line of progress."""
 
 from __future__ import annotations
 
@@ -26,26 +26,6 @@ def table(
         ]
         lines.append((" " * indent + "  ".join(cells)).rstrip())
     return lines
-
-
-def human_age(seconds: float) -> str:
-    """Such as 0.3 s, 12 s, 5 min, 3 h, 2 d."""
-    if seconds < 1:
-        return f"{seconds:.1f} s"
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size or seconds == size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds:.0f} s"
-
-
-def human_bytes(count: int) -> str:
-    """Such as 812 B, 1.4 MB."""
-    if count < 1000:
-        return f"{count} B"
-    for size, unit in ((1e9, "GB"), (1e6, "MB")):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count / 1e3:.1f} kB"
 
 
 def progress_line(text: str) -> None:

@@ -1,11 +1,9 @@
-"""Tables, sizes and ages as people read them on a terminal."""
+"""Tables and results as people read them on a terminal."""
 
 from __future__ import annotations
 
-import pytest
-
 from scai.cli.submit import result_text
-from scai.cli.text import human_age, human_bytes, table
+from scai.cli.text import table
 
 
 def test_a_table_aligns_words_to_the_left_and_figures_to_the_right() -> None:
@@ -13,28 +11,6 @@ def test_a_table_aligns_words_to_the_left_and_figures_to_the_right() -> None:
     assert table(rows) == ["queue   waiting", "a             7", "longer     1234"]
     assert table(rows, right=(), indent=1) == [" queue   waiting", " a       7", " longer  1234"]
     assert table([]) == []
-
-
-@pytest.mark.parametrize(
-    "seconds, text",
-    [(0.31, "0.3 s"), (12, "12 s"), (60, "1 min"), (119, "119 s"), (7200, "2 h"), (2e5, "2.31 d")],
-)
-def test_an_age_has_the_unit_that_a_person_would_choose(seconds: float, text: str) -> None:
-    assert human_age(seconds) == text
-
-
-@pytest.mark.parametrize(
-    "count, text",
-    [
-        (0, "0 B"),
-        (999, "999 B"),
-        (1000, "1.0 kB"),
-        (1_440_000, "1.4 MB"),
-        (5 * 10**12, "5000.0 GB"),
-    ],
-)
-def test_a_size_has_the_unit_that_a_person_would_choose(count: int, text: str) -> None:
-    assert human_bytes(count) == text
 
 
 def test_a_result_is_a_heading_and_a_row_for_each_prediction() -> None:

@@ -109,6 +109,6 @@ def test_only_http_is_spoken(scai: Scai) -> None:
 
 def test_progress_tells_the_time_left() -> None:
     assert report.progress("x", 500_000, 1_500_000, 250_000, 2.0) == (
-        "x  33%  500.0 kB of 1.5 MB  8 s left"
+        "x  33%  500 kB of 1.5 MB  8 s left"
     )
     assert report.progress("x", 2, None, 2, 1.0) == "x  2 B"

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from scai.cli.text import human_age, human_bytes, progress_line
+from scai.cli.text import progress_line
+from scai.monitoring.units import human_age, human_bytes
 from tools.models.catalogue import CatalogueEntry
 
 # Seconds between two repaints of a progress line.

@@ -16,6 +16,7 @@ from scai.models import public
 from scai.models.model import Model
 from scai.models.notes import Metric
 from scai.models.shelf import ModelShelf
+from scai.monitoring.units import human_bytes
 from scai.settings import ROOT, Settings
 from scai.web import answers, page
 
@@ -54,7 +55,7 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
                 settings.kinds,
             ),
             samples=samples,
-            size=_size,
+            size=human_bytes,
             mb=f"{settings.max_upload_mb:g}",
             megapixels=f"{settings.max_megapixels:g}",
             max_bytes=settings.max_upload_bytes,
@@ -145,16 +146,6 @@ def _by_label(metrics: Iterable[Metric]) -> dict[str, list[Metric]]:
         if metric.label and metric.unit == "share":
             metrics_by_title[metric.title].append(metric)
     return metrics_by_title
-
-
-def _size(count: int) -> str:
-    """Such as 60 B, 312 kB, 1.4 MB."""
-    value = float(count)
-    for unit in ("B", "kB", "MB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} GB"
 
 
 def _cacheable(response: Response, rule: str) -> Response:
