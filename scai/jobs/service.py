@@ -81,7 +81,7 @@ class JobService:
         Raises NotFound, BadRequest, BadImage, Busy or StorageFull.
         """
         queue = self._queue(kind)
-        values = self._options.parse(kind, params or {})
+        values = self._options.parse(kind, params) if params else {}
         input_type = self._input_types[kind]
         info = input_type.probe(picture, self._limits)
         self._refuse_when_full(kind)

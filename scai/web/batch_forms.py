@@ -74,7 +74,7 @@ def read_upload(request: Request, settings: Settings) -> Iterator[BatchUpload]:
             )
         archive = form.others.get(ARCHIVE)
         if archive and _is_present(archive):
-            unpacking = _open_archive(stack, archive.spool, settings)
+            unpacking = _open_archive(stack, archive, settings)
             if not unpacking.entries:
                 raise BadArchive("there is no file in this ZIP")
             for at, entry in enumerate(unpacking.entries, len(photos)):
@@ -98,23 +98,23 @@ def _form(request: Request, settings: Settings) -> Iterator[Form]:
 
 def _is_present(file: Photo) -> bool:
     """Whether there is a file: browsers send one without name and content for an empty field."""
-    return bool(file.name or file.spool.too_large or file.spool.picture)
+    return bool(file.name or file.too_large or file.picture)
 
 
-def _open_archive(stack: ExitStack, spool: Spool, settings: Settings) -> Unpacking:
-    """Open the ZIP in a spool and check its list of files."""
-    if spool.too_large:
+def _open_archive(stack: ExitStack, archive: Photo, settings: Settings) -> Unpacking:
+    """Open the ZIP that came in a request and check its list of files."""
+    if archive.too_large:
         raise _archive_too_large(settings)
-    picture = spool.picture
-    file: BinaryIO = io.BytesIO(picture) if isinstance(picture, bytes) else picture.open("rb")
+    content = archive.picture
+    file: BinaryIO = io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
     return Unpacking(stack.enter_context(file), settings.max_batch_photos, settings.max_batch_bytes)
 
 
 @contextmanager
 def _sent(photo: Photo, settings: Settings) -> Iterator[bytes | Path]:
-    if photo.spool.too_large:
+    if photo.too_large:
         raise too_large(settings)
-    yield photo.spool.picture
+    yield photo.picture
 
 
 @contextmanager

@@ -7,7 +7,7 @@ parser, which knows every shape but looks at each byte several times.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,10 +38,23 @@ BROKEN_UPLOAD = "upload process was error"
 
 @dataclass
 class Photo:
-    """One picture of a request: the client's name for it, and its bytes."""
+    """One picture of a request: the client's name for it, and its bytes.
+
+    A picture of a small form is in memory as it was cut out of the form; others are in a spool.
+    """
 
     name: str
-    spool: Spool
+    content: bytes | Spool
+
+    @property
+    def picture(self) -> bytes | Path:
+        """The bytes that arrived, or the file that holds them."""
+        return self.content if isinstance(self.content, bytes) else self.content.picture
+
+    @property
+    def too_large(self) -> bool:
+        """Whether the picture was dropped because it is too large."""
+        return not isinstance(self.content, bytes) and self.content.too_large
 
 
 @dataclass
@@ -68,18 +81,19 @@ def form_of(
     others: further fields with a file, and the limit of each in bytes.
     small_body: the largest form in bytes that is split, not parsed.
 
-    A picture of more than `limit` bytes is dropped, and its spool says so. Large pictures lie in
+    A picture of more than `limit` bytes is dropped, and says so. Large pictures lie in
     `folder` until they are moved away or the block ends. Raises HTTPException for a request that
     is too large or has too many or too long fields. A body that is no form gives an empty one.
     """
     spools: list[Spool] = []
 
     def new_spool(name: str) -> Spool:
-        spools.append(Spool(folder, others.get(name, limit)))
+        spools.append(Spool(folder, files.limit_of(name)))
         return spools[-1]
 
+    files = _FileFields(photo, limit, others)
     try:
-        yield _read(request, _FileFields(photo, others), new_spool, small_body)
+        yield _read(request, files, new_spool, small_body)
     finally:
         for spool in spools:
             spool.close()
@@ -134,10 +148,15 @@ def form_error(error: HTTPException, request: Request, settings: Settings) -> Sc
 
 @dataclass(frozen=True)
 class _FileFields:
-    """Which fields have files: the field of the pictures, and others."""
+    """Which fields have files, and the limit of each in bytes: the pictures' field, and others."""
 
     photo: str
-    others: Collection[str]
+    limit: int
+    others: Mapping[str, int]
+
+    def limit_of(self, name: str) -> int:
+        """The most bytes of a file in the field `name`."""
+        return self.others.get(name, self.limit)
 
     def put(self, form: Form, name: str, file: Photo) -> None:
         """Put the file of field `name` into the form, if this field may have one."""
@@ -202,9 +221,11 @@ def _form(parts: list[Part], files: _FileFields, spool: Callable[[str], Spool]) 
         if part.filename is None:
             form.fields.setdefault(part.name, part.content.decode("utf-8", "replace"))
         else:
-            file = Photo(part.filename, spool(part.name))
-            file.spool.write(part.content)
-            files.put(form, part.name, file)
+            content: bytes | Spool = part.content
+            if len(part.content) > files.limit_of(part.name):
+                content = spool(part.name)
+                content.write(part.content)
+            files.put(form, part.name, Photo(part.filename, content))
     return form
 
 

@@ -73,7 +73,7 @@ def request(body: bytes, type: str = "multipart/form-data; boundary=b") -> Reque
 
 def read(body: bytes, folder: Path, small_body: int = forms.SMALL_BODY) -> object:
     with form_of(request(body), "photo", folder, LIMIT, small_body=small_body) as form:
-        return form.fields, [(photo.name, photo.spool.picture) for photo in form.photos]
+        return form.fields, [(photo.name, photo.picture) for photo in form.photos]
 
 
 @pytest.mark.parametrize("body", USUAL.values(), ids=USUAL)
@@ -102,7 +102,7 @@ def test_a_large_picture_lies_in_the_folder_until_the_end(tmp_path: Path, length
     data = bytes(range(250)) * (length // 250)
     with form_of(request(file(data) + END), "photo", tmp_path, 2_000_000) as form:
         [photo] = form.photos
-        path = photo.spool.picture
+        path = photo.picture
         assert isinstance(path, Path) and path.parent == tmp_path and path.read_bytes() == data
     assert list(tmp_path.iterdir()) == []
 
@@ -123,7 +123,7 @@ def test_what_is_too_large_is_dropped_while_it_comes(tmp_path: Path) -> None:
     with form_of(
         request(file(b"x" * 2_500_000) + file(b"y") + END), "photo", tmp_path, 2_000_000
     ) as f:
-        assert [photo.spool.too_large for photo in f.photos] == [True, False]
+        assert [photo.too_large for photo in f.photos] == [True, False]
         assert list(tmp_path.iterdir()) == []
 
 

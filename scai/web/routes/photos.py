@@ -111,14 +111,14 @@ class _PhotoPages:
 
     def _submit(self, photo: Photo, fields: Mapping[str, str]) -> tuple[str, str]:
         """Submit one photo: its task and key. Raises ScaiError."""
-        if photo.spool.too_large:
+        if photo.too_large:
             raise too_large(self._settings)
         kind = fields.get("kind", "")
         if kind not in self._service.kinds:
             known = ", ".join(self._service.kinds)
             raise BadRequest(f"kind: expected one of {known}, got {kind[:40]!r}")
         options = client_options.from_fields(fields)
-        session = self._service.submit(kind, photo.spool.picture, photo.name, options)
+        session = self._service.submit(kind, photo.picture, photo.name, options)
         return session.name, session.first_record["key"]
 
     def _answer(self, submission: _Submission) -> Response:

@@ -64,6 +64,7 @@ class _Views:
 
     def __init__(self, service: JobService, settings: Settings, kind: Kind) -> None:
         self._service, self._settings, self._kind = service, settings, kind
+        self._folder, self._limit = settings.sessionpath, settings.max_upload_bytes
 
     def add_to(self, blueprint: Blueprint) -> None:
         """Add the addresses of this kind to `blueprint`, those that it has."""
@@ -133,29 +134,28 @@ class _Views:
 
         Raises HTTPException for a form that is too large or cannot be read.
         """
-        folder, limit = self._settings.sessionpath, self._settings.max_upload_bytes
         if _is_form():
-            with form_of(request, "photo", folder, limit) as form:
+            with form_of(request, "photo", self._folder, self._limit) as form:
                 fields = {**form.fields, **request.args.to_dict()}
                 replies = [self._submit(photo, fields) for photo in form.photos]
             return replies or [_refusal(BadRequest(NO_PICTURE))]
         if not request.content_length and "Transfer-Encoding" not in request.headers:
             return [_refusal(BadRequest(NO_PICTURE))]
-        if (request.content_length or 0) > limit:
+        if (request.content_length or 0) > self._limit:
             return [_refusal(too_large(self._settings))]
         # Asking for form fields would read the body, which curl calls a form too.
-        with body_of(request, folder, limit) as spool:
+        with body_of(request, self._folder, self._limit) as spool:
             return [self._submit(Photo(request.args.get("filename", ""), spool), request.args)]
 
     def _submit(self, photo: Photo, fields: Mapping[str, str]) -> Answer:
         """Submit one picture."""
         if _is_form() and not photo.name:
             return _refusal(BadRequest(BROKEN_UPLOAD))
-        if photo.spool.too_large:
+        if photo.too_large:
             return _refusal(too_large(self._settings))
         try:
-            params = client_options.from_fields(fields)
-            session = self._service.submit(self._kind.name, photo.spool.picture, photo.name, params)
+            params = client_options.from_fields(fields) if fields else None
+            session = self._service.submit(self._kind.name, photo.picture, photo.name, params)
         except UnsupportedFormat as error:
             return _refusal(_seed_error(error, photo.name, self._kind))
         except ScaiError as error:
