@@ -26,6 +26,7 @@ class QueueView:
         self, queue: JobQueue, clock: Callable[[], float] = time.monotonic, least: float = 1.0
     ) -> None:
         self._queue = queue
+        self._clock = clock
         self._count = Reading(self._read_count, 0, least, clock)
         self._order = Reading[list[str] | None](lambda: queue.order(MAX_ORDER), [], least, clock)
         self._admitted = 0
@@ -36,7 +37,9 @@ class QueueView:
         Jobs that workers took since the last count still count; before this refuses anybody, the
         count is `least` seconds old at most.
         """
-        if self._count.value() + self._admitted >= limit:
+        # Every upload comes by here, and a reading is seldom due.
+        count = self._count.latest if self._clock() < self._count.due_at else self._count.value()
+        if count + self._admitted >= limit:
             if self._count.value(soon=True) + self._admitted >= limit:
                 return False
         self._admitted += 1

@@ -17,7 +17,7 @@ _TIMES = 100
 class Pace:
     """Due again `least` seconds after the last reading, or 100 times what that one took.
 
-    Not locked: the caller decides who reads.
+    `due_at` is when, as a time of `clock`. Not locked: the caller decides who reads.
     """
 
     def __init__(
@@ -26,8 +26,7 @@ class Pace:
         self._least = least
         self._clock = clock
         self._times = times
-        self._read_at = -float("inf")
-        self._cost = 0.0
+        self._read_at = self.due_at = -float("inf")
 
     @property
     def age(self) -> float:
@@ -37,7 +36,7 @@ class Pace:
     @property
     def due(self) -> bool:
         """Whether it is time to read again."""
-        return self.age >= max(self._least, self._times * self._cost)
+        return self._clock() >= self.due_at
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -45,13 +44,15 @@ class Pace:
         started = self._clock()
         yield
         self._read_at = self._clock()
-        self._cost = self._read_at - started
+        self.due_at = self._read_at + max(self._least, self._times * (self._read_at - started))
 
 
 class Reading(Generic[T]):
     """The last value of `read`, which is called again at the pace of `Pace`. Safe between threads.
 
     Callers who come while another one reads get the old value, which is `first` before any reading.
+    `latest` is the last value, however old; from the time `due_at` of `clock` on, `value` reads it
+    again.
     """
 
     def __init__(
@@ -62,9 +63,10 @@ class Reading(Generic[T]):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._read = read
-        self._value = first
+        self.latest = first
         self._least = least
         self._pace = Pace(least, clock)
+        self.due_at = self._pace.due_at
         self._reader = threading.Lock()
 
     def value(self, *, soon: bool = False) -> T:
@@ -73,7 +75,8 @@ class Reading(Generic[T]):
         if due and self._reader.acquire(blocking=False):
             try:
                 with self._pace.reading():
-                    self._value = self._read()
+                    self.latest = self._read()
+                self.due_at = self._pace.due_at
             finally:
                 self._reader.release()
-        return self._value
+        return self.latest
