@@ -15,6 +15,7 @@ Nobody but this file knows these names.
 
 from __future__ import annotations
 
+import fcntl
 import hmac
 import os
 import re
@@ -32,7 +33,7 @@ from typing import Any
 from scai.errors import BadSession, NotFound, ScaiError
 from scai.storage.disk import Disk
 from scai.storage.json_files import read_object, to_bytes, to_json
-from scai.storage.locks import flock, folder_lock, open_folder
+from scai.storage.locks import folder_lock
 from scai.storage.ticket import TicketQueue
 
 NAME = re.compile(r"d-\d{8}-[0-9a-f]{40}")
@@ -119,11 +120,15 @@ class Session:
         making = root / f".new-{session.name}"
         try:
             making.mkdir(mode=0o750, parents=True)
-            with open_folder(making) as folder:
-                flock(folder)
+            folder = os.open(making, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                # Nobody else knows this directory yet, so nobody holds the lock.
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 session._fill(making, folder, upload)
                 os.rename(making, session.path)
                 ticket = None if queue is None else queue.place(session.name)
+            finally:
+                os.close(folder)
             flushes = [partial(session._disk.sync_directory, root)]
             if queue is not None and ticket is not None:
                 flushes.append(partial(queue.flush, ticket))
