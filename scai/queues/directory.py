@@ -20,9 +20,11 @@ claimed again at any moment; only `withdraw` and a failed `flush` remove one.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +34,9 @@ from scai.queues._doorbell import Doorbell
 from scai.queues._folders import QueueFolders
 from scai.queues._holds import HoldFolder
 from scai.queues._listing import Listing
-from scai.queues._tickets import TicketFolder
 from scai.queues.base import Claim, ClaimStatus, Job, JobQueue, QueueOptions, Ticket
 from scai.storage.disk import Disk
+from scai.storage.session import NAME
 
 # A dead owner's claims are to be back within 2 s, so idle claimers look this often, in seconds.
 _RECOVERY_PERIOD = 1.0
@@ -55,7 +57,10 @@ def open_queue(kind: str, options: QueueOptions) -> JobQueue:
 
 
 class DirectoryQueue(JobQueue):
-    """Tickets in the folder `pool`; the other arguments are those of QueueOptions."""
+    """Tickets in the folder `pool`; the other arguments are those of QueueOptions.
+
+    Whatever else is in that folder and not named as a session is ignored.
+    """
 
     def __init__(
         self,
@@ -72,7 +77,6 @@ class DirectoryQueue(JobQueue):
         self.pool = pool
         self._folders = QueueFolders(pool, look_only=look_only)
         self._disk = disk or Disk()
-        self._tickets = TicketFolder(self._folders)
         self._claims = ClaimFolder(self._folders)
         self._holds = HoldFolder(self._folders, self._disk)
         self._listing = Listing(self._folders, sweep)
@@ -95,22 +99,50 @@ class DirectoryQueue(JobQueue):
                 self._owner = _owners.Owner(self._folders.owners)
             return self._owner
 
+    def _ticket(self, session: str) -> str:
+        return f"{self._folders.pool}/{session}"
+
     def place(self, session: str) -> Ticket:
-        return Ticket(session, new=self._tickets.add(session))
+        # An empty file cannot be half-written, so this one call is the commit point.
+        try:
+            # A further name of one empty file: making and removing a file of its own costs more.
+            os.link(self._folders.blank, self._ticket(session))
+        except FileExistsError:
+            return Ticket(session, new=False)
+        except OSError:
+            # There is no blank file, or it has as many names as can be.
+            return Ticket(session, new=self._place_file(session))
+        return Ticket(session)
+
+    def _place_file(self, session: str) -> bool:
+        """Make a ticket that is a file of its own; False if there was a ticket already."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            os.close(os.open(self._ticket(session), flags, 0o640))
+        except FileExistsError:
+            return False
+        except FileNotFoundError:
+            self._folders.make()
+            os.close(os.open(self._ticket(session), flags, 0o640))
+        return True
+
+    def _remove_ticket(self, session: str) -> None:
+        with suppress(FileNotFoundError):
+            os.unlink(self._ticket(session))
 
     def flush(self, ticket: Ticket) -> None:
         try:
             self._disk.sync_directory(self.pool)
         except OSError:
             if ticket.new:
-                self._tickets.remove(ticket.session)
+                self._remove_ticket(ticket.session)
             raise
 
     def withdraw(self, session: str) -> bool:
-        self._tickets.remove(session)
+        self._remove_ticket(session)
         if self._claims.has(session):
             return False
-        self._tickets.remove(session)  # given back between the two looks
+        self._remove_ticket(session)  # given back between the two looks
         self.drop_hold(session)
         return True
 
@@ -182,10 +214,16 @@ class DirectoryQueue(JobQueue):
         return sum(1 for _ in self.waiting())
 
     def waiting(self) -> Iterable[str]:
-        return self._tickets.sessions()
+        return filter(NAME.fullmatch, self._folders.names(self._folders.pool))
 
     def order(self, limit: int) -> list[str] | None:
-        return self._tickets.order(limit)
+        sessions: list[str] = []
+        # No further than needed: reading a million names takes a second.
+        for name in filter(NAME.fullmatch, self._folders.tickets()):
+            sessions.append(name)
+            if len(sessions) > limit:
+                return None
+        return sorted(sessions)
 
     def refresh(self) -> None:
         self._listing.refresh()
@@ -197,7 +235,7 @@ class DirectoryQueue(JobQueue):
         return None
 
     def waits(self, session: str) -> bool:
-        return self._tickets.has(session)
+        return os.path.exists(self._ticket(session))
 
     def has(self, session: str) -> bool:
         # The ticket twice, for one that is given back between the two looks is at neither place.
