@@ -147,10 +147,10 @@ class Session:
 
         `folder` is its descriptor.
         """
-        picture = making / self.first_record["input_image"]
+        picture = os.path.join(making, self.first_record["input_image"])
         files = {os.path.join(making, _RECORD): to_json(self.first_record)}
         if upload.file is None:
-            files[os.fspath(picture)] = upload.data
+            files[picture] = upload.data
             self._disk.write_all(files, also=[folder])
             return
         os.rename(upload.file, picture)
