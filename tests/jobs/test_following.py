@@ -60,7 +60,8 @@ def test_what_is_final_already_is_told_at_once(site: Site) -> None:
 
 
 def test_a_failure_is_a_result_too(site: Site) -> None:
-    answer = site.post(IC, picture()[:200] + bytes(200))
+    # Every release of Pillow accepts the header, for that is whole; some pixels are missing.
+    answer = site.post(IC, picture()[:-40])
     site.workers[IC.name].step()
     (name, data), _ = events(site, answer)
     assert (name, data["state"]) == ("result", "failure")
