@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import expect
-from support.live import IC, Live, digit, free_port
+from support.live import IC, Live, digit
+from support.ports import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

@@ -6,7 +6,6 @@ import io
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -22,15 +21,10 @@ from PIL import Image, ImageDraw, ImageFont
 from scai.settings import ROOT
 from support.helpers import wait_until
 from support.kinds import IC, OD
+from support.ports import free_port
 
 # What the default classification model can say.
 OBJECTS = set((ROOT / "usr" / "models" / "objects" / "labels.txt").read_text().split())
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Live:
@@ -79,11 +73,18 @@ class Live:
     def said(self, pattern: str) -> list[str]:
         return [line for line in list(self.log) if re.search(pattern, line)]
 
-    def wait_ready(self) -> Live:
-        wait_until(
-            lambda: self.said("is ready at") or self.process.poll() is not None, 120, "ready"
-        )
-        assert self.process.poll() is None, "\n".join(self.log)
+    def wait_ready(self, seconds: float = 120) -> Live:
+        """Return when it is ready; one that is not in time, or ends, is killed and fails."""
+        try:
+            wait_until(
+                lambda: self.said("is ready at") or self.process.poll() is not None,
+                seconds,
+                "ready",
+            )
+            assert self.process.poll() is None, "\n".join(self.log)
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def wait_idle(self) -> None:
@@ -103,15 +104,14 @@ class Live:
 
     def pids(self, of: str) -> list[int]:
         """Processes below the supervisor whose command line holds `of`."""
-        return [pid for pid in self.all_pids() if of in command_line(pid)]
+        return [pid for pid in self.all_pids()[1:] if of in command_line(pid)]
 
     def all_pids(self) -> list[int]:
-        found, todo = [], [self.process.pid]
-        while todo:
-            children = children_of(todo.pop())
-            found += children
-            todo += children
-        return found
+        """The supervisor and every process below it; the supervisor is the first."""
+        pids = [self.process.pid]
+        for pid in pids:
+            pids += children_of(pid)
+        return pids
 
     def post(
         self, upload: str, data: bytes, name: str = "photo.png", **form: str
@@ -126,20 +126,34 @@ class Live:
         return dict(requests.get(self.url + path, params=query, timeout=wait + 30).json())
 
     def stop(self, how: int = signal.SIGTERM, seconds: float = 30) -> int:
-        """End it and return its exit status; fails when a process is left."""
+        """End it and return its exit status; fails when a process is left, and kills it."""
         pids = self.all_pids()
         if self.process.poll() is None:
             self.process.send_signal(how)
         try:
             code = self.process.wait(seconds)
+            wait_until(lambda: not any(alive(pid) for pid in pids), 20, "no process left")
+        except BaseException:
+            kill(pid for pid in pids if alive(pid))
+            raise
         finally:
-            self.process.kill()
-            self.process.wait()
-            self._reader.join(10)
-            if self.process.stdout is not None:
-                self.process.stdout.close()
-        wait_until(lambda: not any(alive(pid) for pid in pids), 20, "no process left")
+            self._reap()
         return code
+
+    def kill(self) -> None:
+        """End all its processes at once."""
+        if self.process.poll() is None:
+            # A stopped supervisor starts no further process while its children are listed.
+            self.process.send_signal(signal.SIGSTOP)
+            kill(self.all_pids()[1:])
+        self._reap()
+
+    def _reap(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._reader.join(10)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
 
 def kill(pids: Iterable[int]) -> None:
