@@ -61,7 +61,15 @@ def test_its_photo_has_a_page(site: Site, verdict: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "sign"), [("/docs", "Day or night: send a photo"), ("/status", f"queue-{NAME}")]
+    ("path", "sign"),
+    [
+        ("/", "Day or night"),
+        ("/batch", "Day or night"),
+        ("/docs", "Day or night: send a photo"),
+        ("/history", NAME),
+        ("/models", "Day or night"),
+        ("/status", f"queue-{NAME}"),
+    ],
 )
 def test_pages_show_it(site: Site, path: str, sign: str) -> None:
     page = site.http.get(path)
