@@ -19,16 +19,21 @@ MAX_ORDER = 10_000
 class QueueView:
     """Room and order of one queue, read again every `least` seconds at most. Safe between threads.
 
-    What it says may be that much older than the queue, and more where reading takes long.
+    What it says may be that much older than the queue, and more where reading takes long. No order
+    is read of a queue with more than `max_order` jobs.
     """
 
     def __init__(
-        self, queue: JobQueue, clock: Callable[[], float] = time.monotonic, least: float = 1.0
+        self,
+        queue: JobQueue,
+        clock: Callable[[], float] = time.monotonic,
+        least: float = 1.0,
+        max_order: int = MAX_ORDER,
     ) -> None:
         self._queue = queue
         self._clock = clock
         self._count = Reading(self._read_count, 0, least, clock)
-        self._order = Reading[list[str] | None](lambda: queue.order(MAX_ORDER), [], least, clock)
+        self._order = Reading[list[str] | None](lambda: queue.order(max_order), [], least, clock)
         self._admitted = 0
 
     def admit(self, limit: int) -> bool:

@@ -14,6 +14,7 @@ from scai.errors import Busy, InUse, NotFound
 from scai.jobs import inputs
 from scai.jobs.following import Follower, Stream
 from scai.jobs.queue_view import QueueView
+from scai.jobs.times import DEFAULT_TIMES, JobTimes
 from scai.jobs.waiters import Waiters
 from scai.models.client_options import ClientOptions
 from scai.pictures.header import Limits
@@ -24,11 +25,6 @@ from scai.storage.session import FINAL, Session, Upload
 
 log = logging.getLogger(__name__)
 
-# Seconds between two looks at the disk during a wait: events are only hints.
-_RECHECK = 1.0
-_RECHECK_WITHOUT_EVENTS = 0.1
-# Seconds that a client waits when too many wait already. It asks again at once, and again.
-_SHORT_WAIT = 0.1
 # Seconds after which a client that found no room to follow may try again.
 _RETRY_FOLLOW = 10
 _MAX_NAME = 255  # characters
@@ -39,9 +35,15 @@ class JobService:
     """The only door of jobs for the routes. Starts no thread before somebody waits."""
 
     def __init__(
-        self, settings: Settings, queues: Mapping[str, JobQueue], *, disk: Disk | None = None
+        self,
+        settings: Settings,
+        queues: Mapping[str, JobQueue],
+        *,
+        disk: Disk | None = None,
+        times: JobTimes = DEFAULT_TIMES,
     ) -> None:
         self.settings = settings
+        self.times = times
         self._queues = dict(queues)
         self._input_types = {kind: inputs.of(settings.kinds[kind]) for kind in self._queues}
         self._disk = disk or Disk(settings.durability)
@@ -167,12 +169,12 @@ class JobService:
     def wait(self, session: Session, timeout: float) -> dict[str, Any]:
         """The session's result as soon as it is final, or as it is after `timeout` seconds.
 
-        While three quarters of the portal's threads wait, this is a tenth of a second at most.
+        While three quarters of the portal's threads wait, this is `times.short_wait` at most.
         """
         if not self._waiting.acquire(blocking=False):
             # The other threads are for uploads and for clients who do not wait. Answered at once,
             # this client would ask again and again, and take the processor from them.
-            return self._wait(session, min(timeout, _SHORT_WAIT))
+            return self._wait(session, min(timeout, self.times.short_wait))
         try:
             return self._wait(session, min(timeout, self.settings.max_wait))
         finally:
@@ -187,7 +189,9 @@ class JobService:
                 left = deadline - time.monotonic()
                 if result.get("state") in FINAL or left <= 0:
                     return result
-                pause = _RECHECK if self._waiters.informed else _RECHECK_WITHOUT_EVENTS
+                times = self.times
+                informed = self._waiters.informed
+                pause = times.recheck if informed else times.recheck_without_events
                 event.wait(min(left, pause))
 
     def follow(self, sessions: Iterable[tuple[str, str]]) -> Stream:

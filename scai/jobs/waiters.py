@@ -62,6 +62,10 @@ class Waiters:
         self._events: dict[str, list[_Ringable]] = {}
         self.informed = False
 
+    def __len__(self) -> int:
+        """How many sessions are waited for."""
+        return len(self._events)
+
     @contextmanager
     def waiting_for(self, name: str) -> Iterator[threading.Event]:
         """An event that is set whenever a claim on the session's job ends."""

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from scai.jobs.batches.portion import PortionPhoto
 from scai.jobs.batches.service import BatchService
 from scai.jobs.retention import purge
 from scai.jobs.service import JobService
+from scai.jobs.times import JobTimes
 from scai.queues.directory import DirectoryQueue
 from scai.storage.batch import Batch
 from scai.storage.disk import Disk
@@ -170,12 +172,16 @@ def test_a_disk_that_fills_in_the_middle_keeps_what_it_has(
             raise OSError(28, "No space left on device")
         real(self, path, data)
 
-    monkeypatch.setattr("scai.jobs.batches.portion._LINES", 2)
     monkeypatch.setattr(Disk, "append", append)
-    added = batches.add(progress, photos("a", "b", "c", "d", "e"), "p", last=True)
-    assert [item.line["name"] for item in added.items] == ["a", "b"]
-    assert sorted(name for name, _ in added.refusals) == ["c", "d", "e"]
-    assert progress.state == "open" and len(sessions(site)) == 2
+    batches = BatchService(
+        JobService(replace(site.settings, max_waiting=100), site.queues), site.settings
+    )
+    names = [f"{number}.jpg" for number in range(40)]
+    added = batches.add(progress, photos(*names), "p", last=True)
+    have = [item.line["name"] for item in added.items]
+    assert 0 < len(have) < len(names) and have == names[: len(have)]
+    assert sorted(name for name, _ in added.refusals) == sorted(names[len(have) :])
+    assert progress.state == "open" and len(sessions(site)) == len(have)
 
 
 def test_a_disk_that_refuses_a_new_batch_leaves_nothing(
@@ -225,10 +231,11 @@ def test_a_list_that_became_shorter_is_read_anew(site: Site, batches: BatchServi
 
 
 def test_a_portion_beside_another_is_told_to_come_back(
-    site: Site, batches: BatchService, monkeypatch: pytest.MonkeyPatch
+    site: Site,
 ) -> None:
+    service = JobService(site.settings, site.queues, times=JobTimes(batch_patience=0.0))
+    batches = BatchService(service, site.settings)
     progress = batches.create(KIND, {})
-    monkeypatch.setattr("scai.storage.batch._PATIENCE", 0.0)
     with progress.batch.lock(), pytest.raises(Busy) as caught:
         batches.add(progress, photos("a"))
     assert caught.value.details["retry_after"] == 2

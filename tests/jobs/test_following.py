@@ -176,12 +176,11 @@ def test_a_stream_follows_the_step_to_processing_and_the_places(folder: Folder) 
 
 
 def test_a_stream_that_is_left_waits_for_nothing_any_more(folder: Folder) -> None:
-    waiters = folder.follower._waiters
     stream = folder.follower.events(asked(folder.session()), 60)
     next(stream)
-    assert len(waiters._events) == 1
+    assert len(folder.waiters) == 1
     stream.close()
-    assert waiters._events == {}
+    assert len(folder.waiters) == 0
 
 
 def test_a_waiting_session_is_not_looked_at_by_itself(folder: Folder) -> None:

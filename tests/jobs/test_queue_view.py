@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
 from support.helpers import KIND, Clock
 
-from scai.jobs import queue_view
 from scai.jobs.queue_view import QueueView
 from scai.queues.memory import MemoryQueue
 
@@ -74,8 +72,7 @@ def test_one_reading_of_the_order_serves_all() -> None:
     assert queue.readings == 2
 
 
-def test_a_very_long_queue_tells_no_places(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue_view, "MAX_ORDER", 2)
-    view = QueueView(Slow("a", "b", "c"))
+def test_a_very_long_queue_tells_no_places() -> None:
+    view = QueueView(Slow("a", "b", "c"), max_order=2)
     assert view.place("b") is None and not view.waits("b")
     assert view.admit(4)

@@ -11,6 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from scai.jobs.service import JobService
+from scai.jobs.times import JobTimes
 from scai.web.app import create_app
 from support.helpers import picture
 from support.inprocess import Site
@@ -19,6 +20,8 @@ from support.kinds import KINDS
 IC, OD = (routes.name for routes in KINDS)
 WHITE, BLACK = picture(color=(250, 250, 250)), picture(color=(3, 3, 3))
 Answer = dict[str, Any]
+# The server reads a batch again after a moment; the tests are faster than that.
+LOOK_ALWAYS = JobTimes(batch_look=0.0, batch_look_all=0.0)
 
 
 class Client:
@@ -26,8 +29,8 @@ class Client:
 
     def __init__(self, site: Site, **changes: Any) -> None:
         self.site = site
-        self.settings = dataclasses.replace(site.settings, max_waiting=1000, **changes)
-        self.service = JobService(self.settings, site.queues)
+        self.settings = dataclasses.replace(site.settings, **{"max_waiting": 1000, **changes})
+        self.service = JobService(self.settings, site.queues, times=LOOK_ALWAYS)
         self.http: FlaskClient = create_app(self.service, self.settings).test_client()
 
     def create(self, *photos: tuple[str, bytes], status: int = 201, **fields: Any) -> Answer:
@@ -71,13 +74,6 @@ def zipped(*files: tuple[str, bytes]) -> bytes:
         for name, data in files:
             archive.writestr(name, data)
     return out.getvalue()
-
-
-@pytest.fixture(autouse=True)
-def look_always(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is told is a moment old at most; the tests are faster than that."""
-    monkeypatch.setattr("scai.jobs.batches.progress._PAUSE", 0.0)
-    monkeypatch.setattr("scai.jobs.batches.progress._PAUSE_ALL", 0.0)
 
 
 @pytest.fixture

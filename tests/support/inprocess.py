@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 
 from scai import kinds
 from scai.jobs.service import JobService
+from scai.jobs.times import DEFAULT_TIMES, JobTimes
 from scai.kinds import Kind
 from scai.models import cards
 from scai.queues.memory import MemoryQueue
@@ -26,10 +27,10 @@ from scai.worker.pipeline import Worker
 class Site:
     """An application with its queues and workers in this process.
 
-    `more` are further settings.
+    `more` are further settings, or other values than these.
     """
 
-    def __init__(self, folder: Path, **more: Any) -> None:
+    def __init__(self, folder: Path, times: JobTimes = DEFAULT_TIMES, **more: Any) -> None:
         usr = folder / "usr"
         usr.mkdir()
         (usr / "labels.txt").write_text("black\ndark\ngrey\nlight\nwhite\n")
@@ -40,18 +41,18 @@ class Site:
         (usr / "object_detection.config").write_text(
             "[default]\nENGINE = fake\nPATH_TO_LABELS = labels.txt\nLABEL_OFFSET = -1\n"
         )
-        self.settings = Settings(
-            sessionpath=folder / "session",
-            icconfig=usr / "image_classification.config",
-            odconfig=usr / "object_detection.config",
-            max_upload_mb=0.2,
-            max_megapixels=1.0,
-            max_waiting=5,
-            durability="off",
-            **more,
-        )
+        values: dict[str, Any] = {
+            "sessionpath": folder / "session",
+            "icconfig": usr / "image_classification.config",
+            "odconfig": usr / "object_detection.config",
+            "max_upload_mb": 0.2,
+            "max_megapixels": 1.0,
+            "max_waiting": 5,
+            "durability": "off",
+        }
+        self.settings = Settings(**{**values, **more})
         self.queues = {kind: MemoryQueue(kind) for kind in self.settings.kinds}
-        self.service = JobService(self.settings, self.queues)
+        self.service = JobService(self.settings, self.queues, times=times)
         self.http: FlaskClient = create_app(self.service, self.settings).test_client()
         self.workers = {kind: self._worker(kind) for kind in self.queues}
 

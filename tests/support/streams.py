@@ -61,7 +61,8 @@ class Folder:
         self.queue = DirectoryQueue(folder / "pool", KIND)
         self.now = 0.0
         views = {KIND: QueueView(self.queue, least=0.05)}
-        self.follower = Follower(self.root, Waiters([self.queue]), views, times=times)
+        self.waiters = Waiters([self.queue])
+        self.follower = Follower(self.root, self.waiters, views, times=times)
 
     def session(self) -> Session:
         return Session.create(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import os
 import re
@@ -14,10 +13,7 @@ from support.helpers import picture
 from support.inprocess import Site
 from support.kinds import KINDS
 
-from scai.jobs.service import JobService
-from scai.web.app import create_app
-
-client, look_always = batch_client.client, batch_client.look_always
+client = batch_client.client
 
 
 def test_photos_become_one_batch_and_get_their_verdicts(client: Client) -> None:
@@ -223,11 +219,7 @@ def test_more_photos_than_a_batch_may_have_are_told(site: Site) -> None:
 
 
 def test_a_full_queue_is_told_and_the_rest_goes_in_later(site: Site) -> None:
-    client = Client(site)
-    client.settings = dataclasses.replace(client.settings, max_waiting=2)
-    client.http = create_app(
-        JobService(client.settings, site.queues), client.settings
-    ).test_client()
+    client = Client(site, max_waiting=2)
     data = zipped(*[(f"{n}.jpg", WHITE) for n in range(4)])
     batch = client.send_zip(data, portion="p")
     assert len(batch["taken"]) == 2 and batch["retry_after"] == 60

@@ -25,7 +25,7 @@ from scai.models import notes
 from scai.storage.json_files import read_object
 from scai.storage.session import Session
 
-client, look_always = batch_client.client, batch_client.look_always
+client = batch_client.client
 
 ROUTE = {routes.name: routes for routes in KINDS}
 HUGE = 10**400  # JSON may hold it, and no float can

@@ -128,7 +128,7 @@ class Sliced(bytes):
 def test_a_long_extra_part_costs_no_time() -> None:
     """Sixteen thousand empty blocks, all of which must be passed by, in each of many entries."""
     extra = struct.pack("<2H", 0xCAFE, 0) * 16_000 + struct.pack("<2HQ", 1, 8, 7)
-    assert zip_list._with_extra(Sliced(extra), 0xFFFFFFFF, 5, 6) == (7, 5, 6)
+    assert zip_list.with_extra(Sliced(extra), 0xFFFFFFFF, 5, 6) == (7, 5, 6)
     assert Sliced.copied < len(extra)
 
 

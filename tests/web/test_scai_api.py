@@ -5,6 +5,7 @@ import io
 import json
 import re
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,28 @@ from support.helpers import picture
 from support.inprocess import Site
 from support.kinds import IC, KINDS, OD
 
+from scai.jobs.times import JobTimes
 from scai.kinds import Kind
 from scai.settings import ROOT
 from scai.storage.session import Session
+from scai.storage.upload_spool import IN_MEMORY
 
 UPLOAD_KEYS = {"status", "filename", "datetime", "sessname", "sesskey"}
 RESULT_KEYS = {"state", "job", "message", "result", "result_image"}
+
+
+@pytest.fixture
+def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
+    """Make a site with other settings than `site` has."""
+    sites: list[Site] = []
+
+    def make(*arguments: JobTimes, **settings: object) -> Site:
+        sites.append(Site(tmp_path, *arguments, **settings))
+        return sites[-1]
+
+    yield make
+    for site in sites:
+        site.close()
 
 
 @pytest.mark.parametrize("routes", KINDS, ids=lambda r: r.name)
@@ -248,10 +265,10 @@ def test_a_picture_can_be_the_body(site: Site, method: str, type: str | None) ->
 
 @pytest.mark.parametrize("how", ["form", "body", "chunked"])
 def test_a_large_picture_becomes_its_session_without_debris(
-    site: Site, monkeypatch: pytest.MonkeyPatch, how: str
+    make_site: Callable[..., Site], how: str
 ) -> None:
-    monkeypatch.setattr("scai.storage.upload_spool.IN_MEMORY", 1000)
-    data = picture() + b"\0" * 150_000
+    site = make_site(max_upload_mb=2.0)
+    data = picture() + b"\0" * (IN_MEMORY + 500_000)
     if how == "form":
         answer = site.post(IC, data)
     elif how == "body":
@@ -266,7 +283,7 @@ def test_a_large_picture_becomes_its_session_without_debris(
     folder = site.settings.sessionpath / answer["sessname"]
     assert (folder / "input.jpg").read_bytes() == data
     assert list(site.settings.sessionpath.iterdir()) == [folder]
-    refused = site.post(IC, b"x" * 150_000)
+    refused = site.post(IC, b"x" * (IN_MEMORY + 500_000))
     assert refused["status"] == "error"
     assert list(site.settings.sessionpath.iterdir()) == [folder]
 
@@ -341,18 +358,26 @@ def test_a_long_poll_is_answered_when_the_verdict_is_there(site: Site) -> None:
 
 
 def test_those_who_find_no_room_to_wait_pause_before_they_ask_again(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    make_site: Callable[..., Site],
 ) -> None:
+    site = make_site(threads=2)
     answer = site.post(IC, picture())
-    while site.service._waiting.acquire(blocking=False):
-        pass
+    stream = site.service.follow([(answer["sessname"], answer["sesskey"])])
     assert site.get(IC.result, answer, wait="30")["state"] == "initialization"
-    # A verdict ends the pause as it ends any wait.
-    monkeypatch.setattr("scai.jobs.service._SHORT_WAIT", 30)
+    stream.close()
+
+
+def test_a_verdict_ends_the_pause_of_those_who_find_no_room_to_wait(
+    make_site: Callable[..., Site],
+) -> None:
+    site = make_site(JobTimes(short_wait=30), threads=2)
+    answer = site.post(IC, picture())
+    stream = site.service.follow([(answer["sessname"], answer["sesskey"])])
     timer = threading.Timer(0.2, site.workers[IC.name].step)
     timer.start()
     assert site.get(IC.result, answer, wait="30")["state"] == "complete"
     timer.join()
+    stream.close()
 
 
 @pytest.mark.parametrize("wait", ["0", "0.05", "nonsense", "-3", "nan"])

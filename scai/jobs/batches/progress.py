@@ -16,13 +16,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from scai.errors import BadSession, NotFound
+from scai.jobs.times import DEFAULT_TIMES, JobTimes
 from scai.storage.batch import Batch, is_photo
 from scai.storage.json_files import finite
 from scai.storage.session import FINAL, Session
 
-# Seconds between two looks at the sessions, and between two at all of them.
-_PAUSE = 0.2
-_PAUSE_ALL = 5.0
 # With so many that still wait one after the other, those behind them surely wait too.
 _SURE = 64
 # Most labels of one item: a picture has a few, a page full of digits has ten.
@@ -60,11 +58,16 @@ class Progress:
     """The items of one batch and their states. Safe between threads."""
 
     def __init__(
-        self, batch: Batch, head: Mapping[str, Any], clock: Callable[[], float] = time.monotonic
+        self,
+        batch: Batch,
+        head: Mapping[str, Any],
+        times: JobTimes = DEFAULT_TIMES,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.batch = batch
         self.head = dict(head)
         self.closed = False
+        self._times = times
         self._clock = clock
         self._lock = threading.RLock()
         self._start_anew()
@@ -121,9 +124,9 @@ class Progress:
         self.read()
         with self._lock:
             now = self._clock()
-            if now - self._looked < _PAUSE and not at_once:
+            if now - self._looked < self._times.batch_look and not at_once:
                 return
-            everything = now - self._looked_all >= _PAUSE_ALL
+            everything = now - self._looked_all >= self._times.batch_look_all
             self._looked = now
             if everything:
                 self._looked_all = now

@@ -43,6 +43,7 @@ class BatchService:
         self._root = settings.sessionpath
         self._disk = disk or Disk(settings.durability)
         self._max_batches = max_batches
+        self._times = service.times
         self._lock = threading.Lock()
         self._recent: OrderedDict[str, Progress] = OrderedDict()
 
@@ -72,7 +73,7 @@ class BatchService:
 
     def _progress(self, batch: Batch, head: Mapping[str, Any]) -> Progress:
         with self._lock:
-            progress = self._recent.pop(batch.name, None) or Progress(batch, head)
+            progress = self._recent.pop(batch.name, None) or Progress(batch, head, self._times)
             self._recent[batch.name] = progress
             while len(self._recent) > 1 and (
                 len(self._recent) > self._max_batches
@@ -102,7 +103,7 @@ class BatchService:
         `portion` is the client's name for these photos. With `last`, the batch is closed, unless
         some of the photos may be sent again. Raises Busy while another portion is being added.
         """
-        with _alone(progress):
+        with _alone(progress, self._times.batch_patience):
             adding = Portion(self._service, self._settings, progress, portion)
             for photo in photos:
                 adding.add(photo)
@@ -152,7 +153,7 @@ class BatchService:
         Sessions that are being recognised stay, and with them the batch, which is closed. It can be
         removed when they are done.
         """
-        with _alone(progress):
+        with _alone(progress, self._times.batch_patience):
             removed, in_work = 0, []
             for item in progress.items:
                 if item.state in (REFUSED, REMOVED):
@@ -174,9 +175,12 @@ class BatchService:
 
 
 @contextmanager
-def _alone(progress: Progress) -> Iterator[None]:
-    """Hold the batch's lock and read what others added. Raises Busy while they do."""
-    with progress.batch.lock() as ours:
+def _alone(progress: Progress, patience: float) -> Iterator[None]:
+    """Hold the batch's lock and read what others added.
+
+    Raises Busy when they still do after `patience` seconds.
+    """
+    with progress.batch.lock(patience) as ours:
         if not ours:
             raise Busy("photos are being added to this batch; try again soon", retry_after=2)
         progress.read()

@@ -58,7 +58,7 @@ def records(file: BinaryIO, place: ListPlace) -> Iterator[Record]:
     """Each entry of the list. Raises BadArchive."""
     for raw, name, extra in _raw_records(file, place):
         made, _, flags, method, _, _, crc, packed, size, *_, outside, offset = raw
-        size, packed, offset = _with_extra(extra, size, packed, offset)
+        size, packed, offset = with_extra(extra, size, packed, offset)
         head = read(file, offset, _LOCAL.size)
         signature, _, inside_flags, *_, name_size, extra_size = _LOCAL.unpack(head)
         if signature != b"PK\x03\x04":
@@ -126,7 +126,7 @@ def _raw_records(
         yield raw[1:], rest[:name_size], rest[name_size:]
 
 
-def _with_extra(extra: bytes, size: int, packed: int, offset: int) -> tuple[int, int, int]:
+def with_extra(extra: bytes, size: int, packed: int, offset: int) -> tuple[int, int, int]:
     """The three numbers, of which those too large for their fields are in the extra part."""
     numbers: Iterator[int] = iter(())
     at = 0
