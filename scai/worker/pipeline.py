@@ -52,7 +52,7 @@ class Worker:
     its bytes into pixels; draws: whether results are drawn on pictures;
     memory: bytes of decoded pictures beyond which decoding waits; threads: for decoding, and
     twice as many for writing; tell: gets facts for people every report_period seconds;
-    journal: gets an entry of each verdict, and is closed at the end
+    journal: gets an entry of each verdict, and is closed at the end; sleep, clock: of the pauses
     """
 
     def __init__(
@@ -73,6 +73,8 @@ class Worker:
         tell: Callable[..., None] = lambda **facts: None,
         report_period: float = 5.0,
         journal: Journal | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._queue = queue
         self._models = models
@@ -85,6 +87,7 @@ class Worker:
         self._writers = ThreadPoolExecutor(2 * threads, thread_name_prefix="write")
         self._ready = InferenceQueue(batch, batch_wait, memory)
         self._journal = journal
+        self._sleep, self._clock = sleep, clock
         note = journal.note if journal is not None else lambda entry: None
         self._verdicts = Verdicts(self._pause, note, draws=draws)
         self._admission = Admission(sessions, disk or Disk(), max_attempts, self._verdicts)
@@ -199,9 +202,9 @@ class Worker:
 
     def _pause(self, seconds: float) -> bool:
         """Sleep, unless the worker is to stop; whether it is."""
-        deadline = time.monotonic() + seconds
-        while not self._stopping and time.monotonic() < deadline:
-            time.sleep(min(_NAP, seconds))
+        deadline = self._clock() + seconds
+        while not self._stopping and self._clock() < deadline:
+            self._sleep(min(_NAP, seconds))
         return self._stopping
 
     def _prepare(self, task: Task) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.helpers import KIND, picture
+from support.helpers import KIND, Clock, picture
 from support.watched import Watched, died_while_running
 
 from scai.errors import EngineError
@@ -42,7 +42,8 @@ def models(config: Path) -> ModelCache:
 
 @pytest.fixture
 def worker(queue: DirectoryQueue, models: ModelCache, sessions: Path) -> Iterator[Worker]:
-    worker = Worker(queue, models, sessions, batch=8)
+    clock = Clock(0.0)  # pauses pass at once
+    worker = Worker(queue, models, sessions, batch=8, sleep=clock.sleep, clock=clock)
     yield worker
     worker.close()
 
@@ -186,7 +187,6 @@ def test_a_passing_error_of_the_disk_changes_nothing_and_the_job_waits_again(
         raise OSError(24, "Too many open files")
 
     with monkeypatch.context() as patch:
-        patch.setattr("scai.worker.admission.DISK_PAUSE", 0.01)
         patch.setattr(Session, "record", refuse)
         worker.step()
     assert (session.path / "process.json").read_bytes() == before
@@ -333,7 +333,6 @@ def test_a_full_disk_delays_the_verdict_and_loses_nothing(
         return real(self, *arguments, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Session, "complete", complete)
-    monkeypatch.setattr("scai.worker.verdicts.DISK_PAUSE", 0.01)
     worker.step()
     assert session.state == "complete"
 
