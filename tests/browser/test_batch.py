@@ -60,7 +60,7 @@ def test_the_drawings_say_what_the_table_says(page: Any) -> None:
     expect(labels.locator("desc")).to_have_text("3: 3; 7: 1")
     expect(labels.locator("rect.plot-bar")).to_have_count(2)
     figure = page.locator(".plot", has=labels)
-    figure.get_by_text("As a table").click()
+    figure.get_by_text("Show as table").click()
     expect(figure.locator("tbody").locator("th, td")).to_have_text(["3", "3", "7", "1"])
     scores = page.get_by_role("img", name="Score of the best label")
     told = scores.locator("desc").text_content().split("; ")
@@ -74,7 +74,7 @@ def test_a_zip_with_a_bad_file_shows_it_as_a_row(page: Any) -> None:
     choose(page, "archive", {"name": "all.zip", "mimeType": "application/zip", "buffer": data})
     expect(page.locator(".chosen-sum")).to_contain_text("all.zip")
     start(page)
-    expect_done(page, "Done. 2 files have no answer; the table says why")
+    expect_done(page, "Done. 2 files have no result; the table says why")
     assert sorted(column(page, 3)) == ["done", "rejected", "rejected"]
     row = rows(page).filter(has_text="up.png")
     expect(row).to_contain_text("its name leads out of the ZIP")

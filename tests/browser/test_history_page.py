@@ -147,13 +147,13 @@ def test_kind_and_days_narrow_the_list(open_page: Open, live: Live) -> None:
         sent(live, IC, "early.png", days_ago=3),
     ]
     page = open_list(open_page, *entries)
-    page.get_by_label("Type", exact=True).select_option("object_detection")
+    page.get_by_role("combobox", name="Type").select_option("object_detection")
     expect(page.locator(".photo")).to_have_count(1)
     assert names(page) == ["detected.png"]
-    page.get_by_label("Type", exact=True).select_option("")
-    page.get_by_label("From").fill(local_day(entries[0]["time"] - DAY_MS))
+    page.get_by_role("combobox", name="Type").select_option("")
+    page.get_by_label("From", exact=True).fill(local_day(entries[0]["time"] - DAY_MS))
     expect(page.locator(".photo")).to_have_count(2)
-    page.get_by_label("From").fill("")
+    page.get_by_label("From", exact=True).fill("")
     page.get_by_label("To", exact=True).fill(local_day(entries[2]["time"]))
     expect(page.locator(".photo")).to_have_count(1)
     assert names(page) == ["early.png"]

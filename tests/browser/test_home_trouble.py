@@ -197,7 +197,7 @@ def test_a_file_that_has_gone_is_told(page: Any, tmp_path: Path) -> None:
     expect(rows(page, CLASSIFY, "ready")).to_have_count(1)
     file.unlink()
     submit(page, CLASSIFY)
-    expect(problem(page, CLASSIFY)).to_contain_text("cannot be read any more")
+    expect(problem(page, CLASSIFY)).to_contain_text("can no longer be read")
 
 
 def test_a_reload_in_the_middle_loses_nothing_that_was_sent(page: Any) -> None:

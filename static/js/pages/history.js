@@ -89,7 +89,8 @@ function noteFocus() {
   const next = card.nextElementSibling ?? card.previousElementSibling;
   const other = next instanceof HTMLElement ? (next.dataset.task ?? "") : "";
   return () => {
-    const again = cardOf(task) ?? (other && cardOf(other)) ?? document.querySelector(".photo");
+    const neighbour = other ? cardOf(other) : null; // none if the card was alone on its day
+    const again = cardOf(task) ?? neighbour ?? document.querySelector(".photo");
     const target = again ? find(which ?? ".name", again) : find("#main");
     target.focus({ preventScroll: Boolean(again) });
   };
