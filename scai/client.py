@@ -14,7 +14,7 @@ from scai.kinds import Kind
 
 # States in which a result does not change any more.
 _FINAL = ("complete", "failure")
-# Longest time that one request waits for a result, and what it may take beyond that, in seconds.
+# Seconds that one request waits for a result, and further seconds before it times out.
 _POLL = 20
 _SLACK = 15
 

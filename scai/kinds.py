@@ -1,4 +1,4 @@
-"""The kinds of recognition: what a kind is called, where it is reached, what its results are.
+"""The kinds of recognition: their names, their addresses and the shapes of their results.
 
 A kind is two files of one name in workers/, or in a further folder: `<kind>.py` is the worker
 program, `<kind>.toml` holds the values of its `Kind`. Only the second is read here, so the portal
@@ -18,16 +18,16 @@ from typing import Any
 from scai.errors import ConfigError
 
 FOLDER = Path(__file__).resolve().parent.parent / "workers"
-# What a result is: scored labels of the whole picture, or scored boxes in it.
+# The shapes of results: scored labels of the whole picture, or scored boxes in it.
 LABELS, BOXES = "labels", "boxes"
 # What an upload may be: scai/jobs/inputs.py judges it, scai/worker/decoding.py decodes it.
 PICTURE = "picture"
 INPUT_TYPES = (PICTURE,)
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _ADDRESS = re.compile(r"/[A-Za-z0-9_./-]+")
-# A singular among the words, and its plural, which catalogues translate for both.
+# Singulars among the words, each with its plural. Catalogues translate the plural for both.
 _ONE = {"one": "many", "action_one": "action_many"}
-_COUNTED = {LABELS: ("{n} class", "{n} classes"), BOXES: ("{n} object", "{n} objects")}
+_PLURALS = {LABELS: ("{n} class", "{n} classes"), BOXES: ("{n} object", "{n} objects")}
 
 
 @dataclass(frozen=True)
@@ -51,19 +51,19 @@ class Words:
     draw: str = "Draw a picture"
 
     def to_dict(self, say: Callable[[str], str]) -> dict[str, str]:
-        """The sentences by name; `say` translates one, of a singular and a plural the plural."""
-        words = {name: say(sentence) for name, sentence in asdict(self).items() if name not in _ONE}
+        """The sentences by name; `say` translates each, but a singular by its plural."""
+        texts = {name: say(sentence) for name, sentence in asdict(self).items() if name not in _ONE}
         for one, many in _ONE.items():
             plural: str = getattr(self, many)
-            words[one] = getattr(self, one) if words[many] == plural else words[many]
-        return words
+            texts[one] = getattr(self, one) if texts[many] == plural else texts[many]
+        return texts
 
 
 @dataclass(frozen=True)
 class ApiWords:
-    """What the description of the API calls the operations of a kind, in English.
+    """Names of the operations of a kind in the description of the API, in English.
 
-    Without a sentence of its own, an operation has the default after the title of the kind.
+    The default name of an operation is the title of the kind with the text below.
     """
 
     post: str = "send a photo"
@@ -89,7 +89,7 @@ class OwnSettings:
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture to try: static/samples/<name>.webp, which `model` knows, and its title."""
+    """A sample picture: static/samples/<name>.webp, the model that recognises it, its title."""
 
     name: str
     model: str
@@ -149,14 +149,14 @@ class Kind:
 
     def sentences(self) -> set[str]:
         """Every sentence of `to_dict`, in English: what a catalogue translates."""
-        sentences: set[str] = set()
+        texts: set[str] = set()
 
         def note(sentence: str) -> str:
-            sentences.add(sentence)
+            texts.add(sentence)
             return sentence
 
         self.to_dict(note)
-        return sentences - {""}
+        return texts - {""}
 
 
 def _addresses(kind: Kind) -> tuple[str | None, ...]:
@@ -166,8 +166,8 @@ def _addresses(kind: Kind) -> tuple[str | None, ...]:
 def load(further: str | Path = "") -> Mapping[str, Kind]:
     """The kinds in workers/ and in the folder `further`, by name, sorted by it in each folder.
 
-    Raises ConfigError with one sentence for a file that is no kind, a name or an address that two
-    kinds have, and a folder that is not there.
+    Raises ConfigError with one sentence for a file that does not describe a kind, a name or address
+    that two kinds share, and a folder that does not exist.
     """
     return _load(Path(further).resolve() if str(further) else None)
 
@@ -191,7 +191,7 @@ def _load(further: Path | None) -> Mapping[str, Kind]:
 
 
 def read(file: Path) -> Kind:
-    """The kind that a TOML file describes. Raises ConfigError for one that is no kind."""
+    """Read the kind that a TOML file describes. Raises ConfigError for any other file."""
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -204,7 +204,7 @@ def read(file: Path) -> Kind:
 
 
 class _Table:
-    """The content of a kind's file. Keys are removed as they are read; the rest are unknown."""
+    """The content of a kind's file. Each key is removed when it is read; the rest are unknown."""
 
     def __init__(self, file: Path, table: dict[str, Any]) -> None:
         self._file = file
@@ -216,14 +216,14 @@ class _Table:
         title = self._text("title")
         shape = self._table.pop("shape", "")
         self._check(
-            "shape", isinstance(shape, str) and shape in _COUNTED, f"{LABELS} or {BOXES}", shape
+            "shape", isinstance(shape, str) and shape in _PLURALS, f"{LABELS} or {BOXES}", shape
         )
         draws = self._table.pop("draws", shape == BOXES)
         self._check("draws", isinstance(draws, bool), "true or false", draws)
         input_type = self._text("input_type", PICTURE)
         self._check("input_type", input_type in INPUT_TYPES, " or ".join(INPUT_TYPES), input_type)
         slug = self._text("slug", name.replace("_", ""))
-        one, many = _COUNTED[shape]
+        one, many = _PLURALS[shape]
         own = {"question": title, "one": one, "many": many}
         api = {name: f"{title}: {words}" for name, words in asdict(ApiWords()).items()}
         kind = Kind(
@@ -249,16 +249,20 @@ class _Table:
 
     def _addresses(self, slug: str, draws: bool) -> dict[str, Any]:
         upload = f"/{slug}"
-        paths = {"upload": upload, "result": f"{upload}/result", "input": f"{upload}/result/input"}
+        defaults = {
+            "upload": upload,
+            "result": f"{upload}/result",
+            "input": f"{upload}/result/input",
+        }
         if draws:
-            paths["output"] = f"{upload}/result/output"
-        own = self._table.pop("addresses", {})
-        self._check("addresses", isinstance(own, dict), "a table", own)
-        for key, address in own.items():
-            self._check(f"[addresses] {key}", key in paths, " or ".join(paths), key)
+            defaults["output"] = f"{upload}/result/output"
+        table = self._table.pop("addresses", {})
+        self._check("addresses", isinstance(table, dict), "a table", table)
+        for key, address in table.items():
+            self._check(f"[addresses] {key}", key in defaults, " or ".join(defaults), key)
             sound = isinstance(address, str) and _ADDRESS.fullmatch(address)
             self._check(f"[addresses] {key}", bool(sound), "a path such as /toy/result", address)
-        return {"output": None, **paths, **own}
+        return {"output": None, **defaults, **table}
 
     def _samples(self) -> tuple[Sample, ...]:
         rows = self._table.pop("samples", [])

@@ -22,7 +22,7 @@ _FOLDERS = {
 
 
 def names(kind: str) -> list[str]:
-    """The variants of `kind`, sorted, by their files; `base` is their contract and no variant."""
+    """The variants of `kind`, sorted, by their files; `base` is their contract, not a variant."""
     _, folder = _FOLDERS[kind]
     return sorted(
         file.stem
@@ -32,7 +32,7 @@ def names(kind: str) -> list[str]:
 
 
 def load(kind: str, name: str) -> ModuleType:
-    """Import one variant. Raises ConfigError, with the names there are, for an unknown name."""
+    """Import one variant. Raises ConfigError, which lists the names, for an unknown one."""
     variants = names(kind)
     if name not in variants:
         raise ConfigError(f"no {kind} named {name!r}; there are: {', '.join(variants)}")

@@ -1,4 +1,4 @@
-"""Child processes: how they start and end, and what the system says of a process."""
+"""Start and end child processes, and read the system's facts about a process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scai.errors import ConfigError
 
 # The environment variable that names the parent to a child; see `die_with_parent`.
 PARENT = "SCAI_PARENT_PID"
-# The exit status of a program that a wrong setting or model stopped, as in sysexits.h.
+# The exit status of a program after a wrong setting or model, as in sysexits.h.
 EXIT_CONFIG = 78
 _PR_SET_PDEATHSIG = 1
 _CODE = Path(__file__).resolve().parent.parent
@@ -65,7 +65,7 @@ def run_child(
 
 
 def end_children(children: Iterable[Process], grace: float) -> list[Process]:
-    """Ask all to stop, wait, and kill those that still run after `grace` seconds together.
+    """Ask all children to stop, and kill those that still run `grace` seconds later.
 
     Returns the killed ones. None of the children runs afterwards.
     """
@@ -94,7 +94,7 @@ def describe_exit(code: int) -> str:
 
 
 def die_with_parent() -> None:
-    """Let SIGTERM stop this process when the SCAI process that started it dies, however.
+    """Let SIGTERM stop this process when the SCAI process that started it dies in any way.
 
     Does nothing in a process that `start_child` or `run_child` did not start.
     """

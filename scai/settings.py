@@ -204,14 +204,14 @@ class Settings:
 
 
 def _check_own(kind: Kind) -> None:
-    """Raise ConfigError when a kind names a setting that there is not, or one of another type."""
+    """Raise ConfigError when a kind names a setting that does not exist or has another type."""
     for use, type_ in (("pool", "Path"), ("models", "Path"), ("workers", "int")):
         name = getattr(kind.settings, use)
-        fitting = [option for option, field in OPTIONS.items() if field.type == type_]
-        if name and name not in fitting:
-            wanted = "a path" if type_ == "Path" else "a whole number"
+        names = [option for option, field in OPTIONS.items() if field.type == type_]
+        if name and name not in names:
+            meaning = "a path" if type_ == "Path" else "a whole number"
             raise ConfigError(
-                f"{kind.file}: [settings] {use}: expected a setting that is {wanted}, got {name!r}"
+                f"{kind.file}: [settings] {use}: expected a setting that is {meaning}, got {name!r}"
             )
 
 

@@ -96,15 +96,17 @@ def run(kind: str, build: Build, flags: Mapping[str, Any], image: Path | None = 
     """
     die_with_parent()
     if not gc.isenabled():
-        # What is loaded now stays to the end: no collection has to visit it again.
+        # Everything loaded so far stays to the end, so no collection has to visit it again.
         gc.freeze()
         gc.enable()
     try:
         values = settings.load({name: flags.get(flag) for flag, name in _SETTINGS.items()})
         logs.set_up(kind, values.loglevel, values.logformat)
         if kind not in values.kinds:
-            known = ", ".join(values.kinds)
-            raise ConfigError(f"expected one of the kinds {known}; SCAI_WORKERSPATH names others")
+            kinds = ", ".join(values.kinds)
+            raise ConfigError(
+                f"expected one of the kinds {kinds}; SCAI_WORKERSPATH is a folder of others"
+            )
         config = Path(flags.get("config") or values.models_file(kind))
 
         def load(section: str) -> Recognizer:
@@ -145,8 +147,8 @@ def _one_file(kind: Kind, recognizer: Recognizer, image: Path) -> int:
         data = image.read_bytes()
     except OSError as error:
         raise BadImage(f"{image}: {error.strerror}") from error
-    decoded = DECODERS[kind.input_type](data, DEFAULT_LIMITS, recognizer.needed_sides)
-    [result] = recognizer.recognize([decoded.pixels])
+    picture = DECODERS[kind.input_type](data, DEFAULT_LIMITS, recognizer.needed_sides)
+    [result] = recognizer.recognize([picture.pixels])
     click.echo(json.dumps(result.to_dict(), ensure_ascii=False, indent=1))
     return 0
 

@@ -73,8 +73,8 @@ class ImageClassification(Recognizer):
 
     def prepare(self, image: Pixels) -> Tensor:
         """The whole picture, resized to the model's input."""
-        sized = resize(image, *self._size, method=self.card.resize)
-        return as_input(sized, self.engine.input, self.card.input_mean, self.card.input_std)
+        pixels = resize(image, *self._size, method=self.card.resize)
+        return as_input(pixels, self.engine.input, self.card.input_mean, self.card.input_std)
 
     def read(
         self, outputs: Sequence[Tensor], index: int, size: tuple[int, int], options: Options = NONE
@@ -114,16 +114,16 @@ class ImageClassification(Recognizer):
         if offset is None:
             # A label map counts from 1, lines count from 0.
             offset = 1 if min(self._names) == 1 and labels.is_map(self._label_file()) else 0
-        got = sum(number >= offset for number in self._names)
-        if got != width:
+        count = sum(number >= offset for number in self._names)
+        if count != width:
             hint = (
                 "; state LABEL_OFFSET = 1 if the first label stands for none of the classes"
-                if got == width + 1
+                if count == width + 1
                 else ""
             )
             raise ConfigError(
                 f"{self.card.where('LABELS')}: expected {width} labels, as many as the model has "
-                f"scores, got {got} in {self.card.labels}{hint}"
+                f"scores, got {count} in {self.card.labels}{hint}"
             )
         return offset
 

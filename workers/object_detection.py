@@ -69,10 +69,10 @@ class ObjectDetection(Recognizer):
     def prepare(self, image: Pixels) -> Tensor:
         """The picture at the size of the model's input, or if that is free, up to MAX_SIDE."""
         if self._size:
-            sized = resize(image, *self._size, method=self.card.resize)
+            pixels = resize(image, *self._size, method=self.card.resize)
         else:
-            sized = fit_within(image, self.card.max_side)
-        return as_input(sized, self.engine.input, self.card.input_mean, self.card.input_std)
+            pixels = fit_within(image, self.card.max_side)
+        return as_input(pixels, self.engine.input, self.card.input_mean, self.card.input_std)
 
     def read(
         self, outputs: Sequence[Tensor], index: int, size: tuple[int, int], options: Options = NONE
@@ -174,11 +174,11 @@ class ObjectDetection(Recognizer):
         count = self.card.num_classes
         if count is None or not self._names:
             return
-        named = [number for number, name in self._names.items() if name.lower() not in _NO_CLASS]
+        ids = [number for number, name in self._names.items() if name.lower() not in _NO_CLASS]
         # A map may skip ids: COCO names 80 of 90. Lines count from 0 unless the first is no class.
-        from_zero = not self._is_map() and 0 in named
-        largest = max(named, default=0) + from_zero
-        if count not in (largest, len(named)):
+        from_zero = not self._is_map() and 0 in ids
+        largest = max(ids, default=0) + from_zero
+        if count not in (largest, len(ids)):
             raise ConfigError(
                 f"{self.card.where('NUM_CLASSES')}: expected {largest}, as {self.card.labels} has, "
                 f"got {count}"

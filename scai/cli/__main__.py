@@ -21,8 +21,8 @@ class Commands(click.Group):
     """The commands in the files of one package; adding a file adds a command.
 
     A file train_detector.py is the command `train-detector`. It holds SECTION, the heading that
-    lists it in the help, and `main`, a click command or a Tool. Files without SECTION are no
-    commands of this group, and those whose names begin with an underscore are not even looked at.
+    lists it in the help, and `main`, a click command or a Tool. Files without SECTION are not
+    commands of this group. Files whose names begin with an underscore are ignored.
     """
 
     package = "scai.cli"

@@ -1,4 +1,4 @@
-"""How a command ends that cannot go on: one sentence and an exit status."""
+"""Report the error that stops a command: one sentence and an exit status."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class Tool:
     help: str
 
     def get_short_help_str(self, limit: int = 80) -> str:
-        """The line for the list of commands, whole however long it is."""
+        """Return the line for the list of commands, never shortened."""
         return self.help
 
     def load(self) -> click.Command:

@@ -28,12 +28,12 @@ def main(sessionpath: str | None, keeptimeperiod: str | None, dry_run: bool, qui
     root = values.sessionpath
     if not root.is_dir():
         raise ScaiError(f"{root}: no such folder; name it with --sessionpath")
-    done = purge(root, queues.open_all(values).values(), values.keeptimeperiod, dry_run=dry_run)
-    if done.removed or not quiet:
-        for name in done.removed:
+    outcome = purge(root, queues.open_all(values).values(), values.keeptimeperiod, dry_run=dry_run)
+    if outcome.removed or not quiet:
+        for name in outcome.removed:
             click.echo(f"{'would remove' if dry_run else 'removed'} {name}")
         click.echo(
-            f"{len(done.removed)} sessions older than {human_age(values.keeptimeperiod)} "
-            f"{'would be ' if dry_run else ''}removed, {human_bytes(done.freed)} freed, "
-            f"{done.alive} kept because they wait or run"
+            f"{len(outcome.removed)} sessions older than {human_age(values.keeptimeperiod)} "
+            f"{'would be ' if dry_run else ''}removed, {human_bytes(outcome.freed)} freed, "
+            f"{outcome.alive} kept because they wait or run"
         )

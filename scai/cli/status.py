@@ -44,7 +44,7 @@ def status_text(queues: Sequence[QueueStatus]) -> str:
 
 
 def _ages(queues: Sequence[QueueStatus]) -> list[str]:
-    """How many jobs have waited how long: "5 s" counts those of 2 to 5 seconds."""
+    """Count the waiting jobs by age; the column "5 s" counts those of 2 to 5 seconds."""
     if not queues:
         return []
     rows = [["waiting for up to", *(f"{limit} s" for limit in AGES), "longer"]]

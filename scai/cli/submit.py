@@ -45,10 +45,10 @@ class JobType(click.ParamType):  # type: ignore[type-arg]
 
     def _jobs(self) -> dict[str, Kind]:
         try:
-            found = kinds.load(os.environ.get("SCAI_WORKERSPATH", ""))
+            kinds_by_name = kinds.load(os.environ.get("SCAI_WORKERSPATH", ""))
         except ConfigError as error:
             self.fail(error.message)
-        return {kind.job: kind for kind in found.values()}
+        return {kind.job: kind for kind in kinds_by_name.values()}
 
 
 @click.command()
@@ -90,7 +90,7 @@ def main(
     if out is not None and len(photos) > 1 and not out.is_dir():
         raise click.UsageError("--out must be a folder when there are several photos")
     client = Client(server)
-    failed = False
+    any_failure = False
     for number, photo in enumerate(photos, 1):
         progress_line(f"[{number}/{len(photos)}] {photo.name}: uploading")
         receipt = client.upload(photo, job, model)
@@ -98,18 +98,18 @@ def main(
         if wait:
             progress_line(f"[{number}/{len(photos)}] {photo.name}: waiting for the result")
             answer |= client.wait(receipt, timeout)
-            failed |= answer["state"] == "failure"
+            any_failure |= answer["state"] == "failure"
             if out is not None and answer["state"] == "complete":
                 target = out / f"{photo.stem}.png" if out.is_dir() else out
                 target.write_bytes(client.picture(receipt))
                 answer["saved"] = str(target)
         progress_line("")
         click.echo(json.dumps(answer, ensure_ascii=False) if as_json else result_text(answer))
-    sys.exit(1 if failed else 0)
+    sys.exit(1 if any_failure else 0)
 
 
 def result_text(answer: Mapping[str, Any]) -> str:
-    """What came of one photo: a heading and a row for each prediction."""
+    """Format the result of one photo: a heading and a row for each prediction."""
     photo, state = answer["photo"], answer.get("state")
     if state is None:
         return f"{photo}: accepted as {answer['task']}, key {answer['key']}"
@@ -124,7 +124,7 @@ def result_text(answer: Mapping[str, Any]) -> str:
 
 
 def _row(prediction: Mapping[str, Any]) -> list[str]:
-    """Label, score, and the box in numbers; a bar where there is no box."""
+    """Format one prediction: label, score, and its box in numbers, or a bar without a box."""
     last = "#" * round(prediction["score"] * _BAR)
     if box := prediction.get("box"):
         last = "[" + ", ".join(f"{value:.0f}" for value in box.values()) + "]"

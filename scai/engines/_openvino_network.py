@@ -21,14 +21,14 @@ def port_sides(port: Any) -> tuple[int | None, ...]:
     return tuple(None if side.is_dynamic else side.get_length() for side in shape)
 
 
-def port_name(port: Any, configured: str = "") -> str:
+def port_name(port: Any, layer: str = "") -> str:
     """The name of a port: the configured one, else the one in the model's file.
 
     Operations that only pass a tensor on are optimised away and leave their names to it, so a
     tensor may have several; the result node keeps the one that the file's end had.
     """
-    if configured:
-        return plain_name(configured)
+    if layer:
+        return plain_name(layer)
     own = str(port.node.get_friendly_name()).removesuffix(":0")
     names = sorted(str(name).removesuffix(":0") for name in port.get_names())
     return own if own in names or not names else names[0]
@@ -122,9 +122,9 @@ def _free_one_reshape(ov: Any, network: Any) -> bool:
         if shape[0].is_static or not len(sides) or sides[0] != 1 or 0 in sides:
             continue
         sides[0] = 0  # 0: as in the source
-        freed = ov.opset8.reshape(source, ov.opset8.constant(sides), True)
-        freed.output(0).set_names(node.output(0).get_names())
+        new_reshape = ov.opset8.reshape(source, ov.opset8.constant(sides), True)
+        new_reshape.output(0).set_names(node.output(0).get_names())
         for target in node.output(0).get_target_inputs():
-            target.replace_source_output(freed.output(0))
+            target.replace_source_output(new_reshape.output(0))
         return True
     return False

@@ -71,7 +71,7 @@ class Engine(EngineBase):
         self._threads = model.threads or cores()
         self._lanes: list[_Interpreter] = []
         self._pool: ThreadPoolExecutor | None = None
-        self._closing = threading.Lock()
+        self._use_lock = threading.Lock()
         lanes = max(1, self.plan.lanes)
         share = self._threads // lanes
 
@@ -94,7 +94,7 @@ class Engine(EngineBase):
         """Run `(b, h, w, c)`; see EngineBase."""
         check_batch(self.name, batch, self.input)
         try:
-            with self._closing:
+            with self._use_lock:
                 if self._lanes and len(batch) > 1:
                     return self._run_lanes(batch)
                 return run_batch(batch, self._one_by_one, self._run)
@@ -103,7 +103,7 @@ class Engine(EngineBase):
 
     def close(self) -> None:
         """Drop the interpreters, after the batch that is running."""
-        with self._closing:
+        with self._use_lock:
             self._main = None
             self._lanes = []
             if self._pool is not None:

@@ -89,7 +89,7 @@ class Engine(EngineBase):
         self.plan = model.plan
         self._request: Any = None
         self._lanes: list[Any] = []
-        self._closing = threading.Lock()
+        self._use_lock = threading.Lock()
         try:
             network = self._read()
             self._describe_ends(network)
@@ -107,7 +107,7 @@ class Engine(EngineBase):
         """Run `(b, h, w, c)`; see EngineBase."""
         check_batch(self.name, batch, self.input)
         try:
-            with self._closing:
+            with self._use_lock:
                 if self._request is None:
                     raise RuntimeError("the engine is closed")
                 if self._lanes and len(batch) > 1:
@@ -118,7 +118,7 @@ class Engine(EngineBase):
 
     def close(self) -> None:
         """Drop the compiled model, after the batch that is running."""
-        with self._closing:
+        with self._use_lock:
             self._request = None
             self._lanes = []
 
@@ -142,11 +142,11 @@ class Engine(EngineBase):
         rows, requests = Rows(len(batch)), self._lanes
         try:
             for i in range(len(batch) + len(requests)):
-                request, finished = requests[i % len(requests)], i - len(requests)
-                if finished >= 0:
+                request, oldest = requests[i % len(requests)], i - len(requests)
+                if oldest >= 0:
                     request.wait()
                     ends = range(len(self.outputs))
-                    rows.put(finished, [request.get_output_tensor(end).data for end in ends])
+                    rows.put(oldest, [request.get_output_tensor(end).data for end in ends])
                 if i < len(batch):
                     request.start_async({0: batch[i : i + 1]}, share_inputs=True)
         except BaseException:
@@ -194,11 +194,11 @@ class Engine(EngineBase):
             TensorSpec(port_name(out, name), (None, *port_sides(out)[1:]), port_dtype(out))
             for out, name in zip(network.outputs, names, strict=True)
         )
-        quantised = [spec.name for spec in self.outputs if spec.dtype in ("uint8", "int8")]
-        if quantised:
+        tensors = [spec.name for spec in self.outputs if spec.dtype in ("uint8", "int8")]
+        if tensors:
             # OpenVINO keeps the whole numbers and loses the scale that gives them a meaning.
             raise UnsupportedModel(
-                f"{self._model.path}: openvino loses the scale of {', '.join(quantised)}"
+                f"{self._model.path}: openvino loses the scale of {', '.join(tensors)}"
             )
 
     def _load_lanes(self, network: Any) -> None:
@@ -231,24 +231,24 @@ class Engine(EngineBase):
 
     def _load_default(self, network: Any) -> bool:
         """Compile and warm up; return whether a batch may be one call."""
-        fixed = self._compile(network, _LATENCY).create_infer_request()
-        free = None if self._model.batch == 1 else self._free_request(network, fixed)
+        request_for_one = self._compile(network, _LATENCY).create_infer_request()
+        free = None if self._model.batch == 1 else self._free_request(network, request_for_one)
         if free is not None:
             self._request = free
             try:
                 if runs_together(self._run, self.input, (RuntimeError, ValueError)):
                     return True
             except RuntimeError:
-                if free is fixed:
+                if free is request_for_one:
                     raise
-        self._request = fixed
+        self._request = request_for_one
         self._run(example(self.input, 1))
         return False
 
-    def _free_request(self, network: Any, fixed: Any) -> Any:
-        """A request that takes any batch: `fixed` itself if it does; None if there is none."""
+    def _free_request(self, network: Any, request_for_one: Any) -> Any:
+        """A request that takes any batch: `request_for_one` if it does; None if there is none."""
         if network.inputs[0].get_partial_shape()[0].is_dynamic:
-            return fixed
+            return request_for_one
         if len(self.outputs) > 1:
             # Detectors are full of constants that hold the batch. OpenVINO 2026.4 does not refuse
             # them with another one: it ends the process.

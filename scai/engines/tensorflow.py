@@ -112,10 +112,10 @@ class Engine(EngineBase):
         """The input tensor and the output tensors: those named, else the graph's own."""
         model = self._model
         names = {node.name for node in definition.node}
-        used = {_operation(name) for node in definition.node for name in node.input}
+        sources = {_operation(name) for node in definition.node for name in node.input}
         own = [n.name for n in definition.node if n.op == "Placeholder"][:1]
         detects = [name for name in (*_DETECTION, "detection_masks") if name in names]
-        ends = [n.name for n in definition.node if n.name not in used and n.op != "NoOp"]
+        ends = [n.name for n in definition.node if n.name not in sources and n.op != "NoOp"]
         inputs = model.inputs or tuple(own)
         outputs = model.outputs or tuple(detects if len(detects) >= len(_DETECTION) else ends)
         if not inputs or not outputs:
@@ -131,8 +131,8 @@ class Engine(EngineBase):
 
     def _load_saved_model(self) -> Run:
         tf = self._tf
-        loaded = tf.saved_model.load(str(self._model.path))
-        signatures = loaded.signatures
+        saved_model = tf.saved_model.load(str(self._model.path))
+        signatures = saved_model.signatures
         if not signatures:
             raise UnsupportedModel(f"{self._model.path}: expected a SavedModel with a signature")
         key = "serving_default" if "serving_default" in signatures else next(iter(signatures))
@@ -147,7 +147,7 @@ class Engine(EngineBase):
             outputs = function(**{name: tf.constant(batch)})
             return [outputs[result].numpy() for result in results]
 
-        self._keep_alive = loaded  # its variables die with it
+        self._keep_alive = saved_model  # its variables die with it
         return run
 
     def _pick(self, layers: tuple[str, ...], signature: Any) -> list[str]:
@@ -206,7 +206,8 @@ class Engine(EngineBase):
 
 
 def _import() -> Any:
-    """Import tensorflow, kept from writing about processors and graphics cards."""
+    """Import tensorflow without its messages about processors and graphics cards."""
+
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         import tensorflow

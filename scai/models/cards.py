@@ -235,18 +235,18 @@ def _parse(config: Path) -> configparser.ConfigParser:
 
 def _follow(ini: configparser.ConfigParser, config: Path, section: str) -> str:
     """The section that `section` stands for after every USE."""
-    seen: list[str] = []
+    trail: list[str] = []
     while True:
         if section not in ini:
-            place = f"{config}: [{seen[-1]}] USE: " if seen else f"{config}: "
+            place = f"{config}: [{trail[-1]}] USE: " if trail else f"{config}: "
             raise ConfigError(
                 f"{place}expected one of the sections {', '.join(ini.sections()) or '(none)'}, "
                 f"got {section!r}"
             )
-        if section in seen:
-            chain = " -> ".join([*seen, section])
+        if section in trail:
+            chain = " -> ".join([*trail, section])
             raise ConfigError(f"{config}: [{section}] USE: expected an end, got the circle {chain}")
-        seen.append(section)
+        trail.append(section)
         target = ini.get(section, "use", fallback="").strip()
         if not target:
             return section

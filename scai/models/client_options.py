@@ -31,13 +31,13 @@ class ClientOptions:
         """The names of the models on offer, the default one first; aliases are left out."""
         file = self._settings.models_file(kind)
         try:
-            changed = file.stat().st_mtime
+            mtime = file.stat().st_mtime
         except OSError:
             return []
-        cached = self._models.get(kind)
-        if cached is None or cached[0] != changed:
-            cached = self._models[kind] = (changed, self._read_models(file))
-        return list(cached[1])
+        entry = self._models.get(kind)
+        if entry is None or entry[0] != mtime:
+            entry = self._models[kind] = (mtime, self._read_models(file))
+        return list(entry[1])
 
     def _read_models(self, file: Path) -> list[str]:
         try:

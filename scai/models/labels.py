@@ -84,20 +84,20 @@ def _item(tokens: Iterator[_Token], closing: str, where: str, start: int) -> dic
     """The simple fields of one message; nested messages, such as keypoints, are skipped."""
     fields: dict[str, str] = {}
     key = ""
-    expecting = False
+    after_colon = False
     for kind, word, line in tokens:
         if word == closing and kind == "mark":
             return fields
         if kind == "mark" and word in _CLOSING:
             _item(tokens, _CLOSING[word], where, line)
-            key, expecting = "", False
+            key, after_colon = "", False
         elif kind == "mark" and word == ":":
-            expecting = True
+            after_colon = True
         elif kind == "mark":
             continue
-        elif expecting:
+        elif after_colon:
             fields[key] = word
-            expecting = False
+            after_colon = False
         elif kind == "text" and key:
             fields[key] += word  # adjacent strings are one, as in C
         else:

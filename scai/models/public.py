@@ -26,20 +26,20 @@ def facts_of_workers(model: Model, workers: Iterable[Mapping[str, Any]]) -> list
     """The facts about this model from each living worker that has loaded it."""
     facts: list[Mapping[str, Any]] = []
     for worker in workers:
-        loaded = worker.get("loaded")
+        engines = worker.get("loaded")
         if worker.get("model") == model.name:
             facts.append(worker)
-        elif isinstance(loaded, dict) and model.name in loaded:
+        elif isinstance(engines, dict) and model.name in engines:
             # The worker started with another model, which its other facts are about.
-            facts.append({"warm": worker.get("warm"), "engine": loaded[model.name]})
+            facts.append({"warm": worker.get("warm"), "engine": engines[model.name]})
     return facts
 
 
 def describe(model: Model, speed: Mapping[str, Any], workers: Iterable[Any]) -> dict[str, Any]:
     """The entry of a model in /models.json; docs/api.md says what each key means."""
     notes = model.notes
-    running = [_public_facts(worker) for worker in workers]
-    engines = [worker["engine"] for worker in running if worker.get("engine")]
+    facts_list = [_public_facts(worker) for worker in workers]
+    engines = [worker["engine"] for worker in facts_list if worker.get("engine")]
     return {
         "kind": model.kind,
         "name": model.name,
@@ -62,9 +62,9 @@ def describe(model: Model, speed: Mapping[str, Any], workers: Iterable[Any]) -> 
         "files": [{"name": name, "bytes": size} for name, size in model.files],
         "plots": [_plot(model, plot) for plot in model.plots],
         "engine": (engines or [speed.get("engine") or model.engine])[0],
-        "device": next((w["device"] for w in running if w.get("device")), ""),
-        "precision": next((w["precision"] for w in running if w.get("precision")), ""),
-        "running": running,
+        "device": next((w["device"] for w in facts_list if w.get("device")), ""),
+        "precision": next((w["precision"] for w in facts_list if w.get("precision")), ""),
+        "running": facts_list,
         "speed": dict(speed),
     }
 

@@ -1,4 +1,4 @@
-"""The models of an installation: the sections of the models files and what lies beside.
+"""The models of an installation: the sections of the models files, and the files of each model.
 
 No model library is loaded, and no model is opened. Whatever cannot be read is left out, and a
 section that is wrong says so in `problem`.
@@ -52,13 +52,13 @@ class ModelShelf:
 
     def speed(self, model: Model, workers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         """The speed of a model, as `speeds.describe`: from a worker that runs it, or a file."""
-        stored = self._stored_speed(model)
+        from_file = self._stored_speed(model)
         for facts in workers:
             record = facts.get("measured")
             if isinstance(record, dict) and (speed := speeds.describe(record, model.graph)):
                 # The file may list more of the plans.
-                return stored if stored.get("date") == speed["date"] else speed
-        return stored
+                return from_file if from_file.get("date") == speed["date"] else speed
+        return from_file
 
     def _stored_speed(self, model: Model) -> dict[str, Any]:
         folder = self._settings.cachepath
@@ -70,22 +70,22 @@ class ModelShelf:
     def _sections(self, file: Path) -> tuple[list[tuple[str, str]], str]:
         """Name and target of each section, and why there are none."""
         mark = _mark(file)
-        cached = self._files.get(file)
-        if cached is None or cached[0] != mark:
+        entry = self._files.get(file)
+        if entry is None or entry[0] != mark:
             try:
                 pairs, problem = [(n, _target(file, n)) for n in cards.sections(file)], ""
             except ConfigError as error:
                 log.warning("%s", error.message)
                 pairs, problem = [], public_message(error, file)
-            cached = self._files[file] = (mark, pairs, problem)
-        return cached[1], cached[2]
+            entry = self._files[file] = (mark, pairs, problem)
+        return entry[1], entry[2]
 
     def _model(
         self, kind: str, file: Path, name: str, default: bool, aliases: tuple[str, ...]
     ) -> Model:
-        cached = self._models.get((kind, name))
-        if cached is not None:
-            marks, model = cached
+        entry = self._models.get((kind, name))
+        if entry is not None:
+            marks, model = entry
             if marks == (default, aliases, *map(_mark, model.sources)) and not model.problem:
                 return model
         model = read(kind, file, name, default, aliases)

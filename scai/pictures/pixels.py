@@ -272,7 +272,7 @@ def _encode_png_with_opencv(image: Pixels) -> bytes:
         cv2.IMWRITE_PNG_FILTER,
         cv2.IMWRITE_PNG_FILTER_SUB,
     ]
-    done, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
-    if not done:
+    success, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
+    if not success:
         raise BadImage("the result picture could not be encoded", stage="encode")
     return bytes(data)

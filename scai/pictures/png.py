@@ -68,14 +68,14 @@ def _compress(rows: Rows, strip_bytes: int, isal: Any) -> list[bytes]:
     ISA-L lets other threads run meanwhile.
     """
     height, row_bytes = rows.shape
-    fitting = min(height, max(1, strip_bytes // (1 + row_bytes)))
-    strip = np.empty((fitting, 1 + row_bytes), np.uint8)
+    rows_per_strip = min(height, max(1, strip_bytes // (1 + row_bytes)))
+    strip = np.empty((rows_per_strip, 1 + row_bytes), np.uint8)
     filter_type = _better_filter(rows)
     strip[:, 0] = filter_type
     stream = isal.compressobj(_LEVEL)
     parts = []
-    for top in range(0, height, fitting):
-        part = strip[: min(fitting, height - top)]
+    for top in range(0, height, rows_per_strip):
+        part = strip[: min(rows_per_strip, height - top)]
         (_sub if filter_type == _SUB else _up)(rows, top, part[:, 1:])
         parts.append(stream.compress(part))
     parts.append(stream.flush())

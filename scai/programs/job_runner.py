@@ -1,4 +1,4 @@
-"""Job mode: one process per session, at most so many at once; started where the tickets are.
+"""Job mode: start one process per waiting session, up to `max_jobs` at once.
 
 The process claims its own ticket, so the queue's promises hold unchanged: a process that dies
 leaves a claim that comes back, and a job that killed its process too often is given up.
@@ -58,7 +58,7 @@ class JobRunner:
             try:
                 self.step()
             except Exception:
-                # Whatever it was, uploads go on being accepted and must find a runner.
+                # Whatever the error was, the portal still accepts uploads: the runner must go on.
                 log.exception("the waiting jobs cannot be started now")
             self._rung.wait(self._settings.checktimeperiod)
         self.close()
@@ -69,7 +69,7 @@ class JobRunner:
         self._rung.set()
 
     def step(self) -> int:
-        """Reap ended processes, start processes for waiting sessions; how many run now."""
+        """Reap ended processes and start others for waiting sessions; return how many run."""
         self._reap()
         if len(self._running) < self._settings.max_jobs:
             for queue in self._queues.values():
@@ -96,19 +96,19 @@ class JobRunner:
             journal.close()
 
     def _reap(self) -> None:
-        ended = [
+        exits = [
             (name, kind, code)
             for name, (kind, process) in self._running.items()
             if (code := process.poll()) is not None
         ]
-        for name, kind, code in ended:
+        for name, kind, code in exits:
             del self._running[name]
             if code == 0:
                 self._order.forget(name)
             else:
                 log.warning("process of session %s: %s", name, describe_exit(code))
                 self._order.note_failure(name, kind, code)
-        if ended:
+        if exits:
             for queue in self._queues.values():
                 queue.recover()
 
@@ -126,10 +126,10 @@ class JobRunner:
                 if not ours:
                     claim.give_back()
                     return
-                died = WorkerDied(reason)
-                session.fail(died)
+                death = WorkerDied(reason)
+                session.fail(death)
                 claim.hold(reason)
-                self._journals[kind].note(lambda: JournalEntry.unstarted(died, arrival_time(name)))
+                self._journals[kind].note(lambda: JournalEntry.unstarted(death, arrival_time(name)))
         except (OSError, ScaiError) as error:
             log.error("session %s: %s", name, error)
             claim.give_back()

@@ -32,7 +32,7 @@ _GRACE = 2
 def application() -> Flask:
     """The WSGI application for any WSGI server, set up by the ini file and the environment.
 
-    Always in runtime mode, as the original under uwsgi: nobody here starts processes for jobs.
+    It always runs in runtime mode, like the original under uwsgi: nothing here starts processes.
     """
     settings = dataclasses.replace(load(), runningmode="runtime")
     return create_app(service.build(settings), settings)
@@ -91,6 +91,6 @@ def serve(settings: Settings) -> None:
 def _job_runner(settings: Settings) -> JobRunner:
     """The runner of job mode. Raises ConfigError for a model that cannot be used."""
     for kind in settings.kinds:
-        # No worker is started that would say so.
+        # In job mode there is no resident worker that would report it.
         cards.load_card(settings.models_file(kind), settings.usedconfig, kind)
     return JobRunner(settings, list(settings.kinds))

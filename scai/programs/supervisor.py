@@ -56,7 +56,7 @@ class Timing:
 class Child:
     """One program that runs for ever, or (with `every`, in seconds) again and again.
 
-    `pause` is the time in seconds before its next restart, `due` the clock's time of that.
+    `pause` is the time in seconds before its next restart, `due` the moment of that restart.
     """
 
     name: str

@@ -139,7 +139,7 @@ class _Tag:
     @classmethod
     def of(cls, label: str, score: float, size: int, room: int) -> _Tag:
         """The tag of a label, at most `room` pixels wide."""
-        text, size, width, ascent, descent = _fitted(caption(label, score), size, room)
+        text, size, width, ascent, descent = _fit(caption(label, score), size, room)
         pad = _padding(size)
         height = ascent + descent + 2 * pad
         return cls(text, color(label), size, pad, ascent, width + 2 * pad, height)
@@ -183,7 +183,7 @@ def _padding(size: int) -> int:
     return max(1, size // 6)
 
 
-def _fitted(text: str, size: int, width: int) -> tuple[str, int, int, int, int]:
+def _fit(text: str, size: int, width: int) -> tuple[str, int, int, int, int]:
     """The text, its size, and its width, ascent and descent in pixels, fitted into `width`.
 
     The letters get smaller first; then the end of the text is cut.

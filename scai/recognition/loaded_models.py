@@ -60,11 +60,11 @@ class ModelCache:
 
     def _name(self, section: str) -> str:
         alias, now = section or self.default, time.monotonic()
-        cached = self._names.get(alias)
-        if cached is None or now - cached[0] > _ALIAS_AGE:
+        entry = self._names.get(alias)
+        if entry is None or now - entry[0] > _ALIAS_AGE:
             # Clients name sections: `resolve` raises for one that there is not, so few are cached.
-            cached = self._names[alias] = (now, self._resolve(alias))
-        return cached[1]
+            entry = self._names[alias] = (now, self._resolve(alias))
+        return entry[1]
 
     def _make_room(self) -> None:
         while len(self._loaded) >= self._capacity:

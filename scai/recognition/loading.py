@@ -3,7 +3,7 @@
 Where the card comes with a folder for speed records, the fastest engine and plan are found once by
 a speed trial (scai/recognition/speed_trials.py). Without a record the fixed order of
 docs/performance.md holds. An engine that cannot read a model raises UnsupportedModel, and the next
-one is asked.
+one is tried.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def _run_trial(
 
 
 def for_one_image(record: SpeedRecord, names: Sequence[str]) -> SpeedRecord:
-    """What a process for a single image uses of a record: the engine that starts soon.
+    """Reduce a record to what a process for a single image uses: the engine that starts fastest.
 
     The first engine of `names` starts fastest; another one never makes up for its longer start by
     running faster. Nothing is loaded for images that come together.
@@ -169,12 +169,12 @@ def for_one_image(record: SpeedRecord, names: Sequence[str]) -> SpeedRecord:
 
 
 def _reference(model: ModelFile, names: Sequence[str]) -> str:
-    preferred = _REFERENCE.get(file_kind(model.path), _OTHER_REFERENCE)
-    return preferred if preferred in names else names[0]
+    first = _REFERENCE.get(file_kind(model.path), _OTHER_REFERENCE)
+    return first if first in names else names[0]
 
 
 def _sample_values(card: ModelCard) -> tuple[float, float, int]:
-    """The lowest and highest value of this card's inputs; a side where the model has none."""
+    """Lowest and highest input value of a card, and the side for a model without a size."""
     mean = 0.0 if card.input_mean is None else card.input_mean
     std = 255.0 if card.input_std is None else card.input_std
     side = max(card.input_height or 0, card.input_width or 0)
@@ -196,10 +196,10 @@ def candidates(card: ModelCard) -> list[str]:
     if card.graph is None:
         raise ConfigError(f"{card.where('GRAPH')}: expected a model file, got nothing")
     suffix = file_kind(model_path(card.graph))
-    preferred = _FASTEST_FIRST.get(suffix, ())
-    others = [name for name in plugins.names("engines") if name not in preferred]
+    first = _FASTEST_FIRST.get(suffix, ())
+    others = [name for name in plugins.names("engines") if name not in first]
     readers = [
-        name for name in (*preferred, *others) if suffix in plugins.load("engines", name).SUFFIXES
+        name for name in (*first, *others) if suffix in plugins.load("engines", name).SUFFIXES
     ]
     if not readers:
         raise ConfigError(

@@ -145,11 +145,11 @@ def as_input(
         shift = -128 if dtype == np.int8 else 0
         if pixels.dtype == dtype:
             return pixels
-        stored = np.rint(pixels.astype(np.float32)) + shift
+        values = np.rint(pixels.astype(np.float32)) + shift
     else:
         real = (pixels.astype(np.float32) - (mean or 0.0)) / (std or DEFAULT_STD)
-        stored = np.rint(real / spec.scale) + spec.zero_point
-    clipped: Tensor = np.clip(stored, bounds.min, bounds.max).astype(dtype)
+        values = np.rint(real / spec.scale) + spec.zero_point
+    clipped: Tensor = np.clip(values, bounds.min, bounds.max).astype(dtype)
     return clipped
 
 

@@ -1,7 +1,7 @@
 """Results of a recognition: arrays of checked shapes, and the forms in which others need them.
 
-A `Result` knows its JSON, the text of the seed system, a summary for the log and what is to be
-drawn, so nobody else asks of which class it is. "Nothing found" is a value like any other:
+A `Result` knows its JSON, the text of the seed system, a summary for the log and its drawing, so no
+other module needs to know its class. "Nothing found" is a value like any other:
 `Detections.empty(width, height)`.
 """
 
@@ -67,7 +67,7 @@ class Result(ABC):
 
     @property
     def drawing(self) -> Drawing | None:
-        """What is drawn on the picture; None: nothing ever is."""
+        """What is drawn on the picture; None for a result that is never drawn."""
         return None
 
 

@@ -28,7 +28,7 @@ from scai.storage.locks import flock
 
 log = logging.getLogger(__name__)
 
-# Raised whenever the files, or the trials, come to mean something else.
+# Increase this number when the meaning of the files or of the trials changes.
 _FORMAT = 1
 _LOCK = ".measuring"
 _DATE, _DATE_PATTERN = "%Y-%m-%dT%H:%M:%SZ", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
@@ -140,7 +140,7 @@ def _plan_speed(values: Any) -> PlanSpeed:
 
 @dataclass(frozen=True)
 class Machine:
-    """What of a machine its speeds depend on: the processor's model, the cores of this process."""
+    """The facts that decide a machine's speeds: the processor's model, this process's cores."""
 
     processor: str
     cores: int
@@ -152,7 +152,7 @@ def this_machine(cpuinfo: Path = _CPUINFO) -> Machine:
 
 
 def key(model: ModelFile, engines: Sequence[str], machine: Machine | None = None) -> str:
-    """All that a record depends on but the batch, as 32 hex digits. Raises OSError.
+    """Digest of everything but the batch that a record depends on: 32 hex digits. Raises OSError.
 
     `engines` are those that a trial compares, in order; `machine` is this one unless given.
     """
@@ -188,7 +188,7 @@ def read(folder: Path, name: str, batch: int, *, any_batch: bool = False) -> Spe
 
 
 def write(folder: Path, name: str, record: SpeedRecord, graph: Path | None = None) -> None:
-    """Store a record; a disk that refuses is one line of the log.
+    """Store a record; log one line if that fails.
 
     `graph` is the model's file or folder, noted for readers who know the model by its file.
     """

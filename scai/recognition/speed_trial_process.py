@@ -109,7 +109,7 @@ class _Bench:
             except ScaiError as error:
                 trial.refusal = error.message
             except Exception as error:
-                # Whatever a library makes of a model, the other plans are still to be tried.
+                # Whatever error a library raises, the other plans must still be tried.
                 trial.refusal = one_line(error)
 
     def _open(self, number: int, trial: Trial) -> None:
@@ -138,21 +138,21 @@ class _Bench:
 
     def _has_default(self, engine: str) -> bool:
         """Whether the default plan of an engine was opened."""
-        opened = [self._trials[number] for number in self._engines]
-        return any(trial.engine == engine and trial.plan == PLAIN for trial in opened)
+        trials = [self._trials[number] for number in self._engines]
+        return any(trial.engine == engine and trial.plan == PLAIN for trial in trials)
 
     def _time_all(self) -> None:
-        """Time in rounds of one turn each, so that a slow moment of the machine meets them all."""
+        """Time in rounds of one turn each, so that a slow moment affects all trials."""
         if self._images is None or not self._engines:
             return
         effort, start = self._effort, time.monotonic()
-        running = dict(self._engines)
+        candidates = dict(self._engines)
         for rounds in range(effort.max_rounds):
             if self._is_enough(rounds, time.monotonic() - start):
                 break
             if rounds == effort.min_rounds:
-                running = self._promising(running)
-            for number, engine in running.items():
+                candidates = self._promising(candidates)
+            for number, engine in candidates.items():
                 self._write(at=number)
                 self._take_turn(self._trials[number], engine, self._images)
 
@@ -187,18 +187,18 @@ class _Bench:
             calls.append(time.perf_counter() - start)
         return min(calls) / len(images)
 
-    def _promising(self, running: dict[int, EngineBase]) -> dict[int, EngineBase]:
+    def _promising(self, candidates: dict[int, EngineBase]) -> dict[int, EngineBase]:
         """The default plans, and all that may still turn out to be the fastest."""
-        shortest = {n: min(self._trials[n].single) * min(self._trials[n].many) for n in running}
+        shortest = {n: min(self._trials[n].single) * min(self._trials[n].many) for n in candidates}
         limit = min(shortest.values()) * self._effort.hopeless**2
-        left = {
+        rest = {
             n: engine
-            for n, engine in running.items()
+            for n, engine in candidates.items()
             if shortest[n] < limit or self._trials[n].plan == PLAIN
         }
-        for number in running.keys() - left.keys():
+        for number in candidates.keys() - rest.keys():
             self._trials[number].refusal = "slower"
-        return left
+        return rest
 
 
 def output_order(outputs: Sequence[TensorSpec], reference: Sequence[TensorSpec]) -> list[int]:

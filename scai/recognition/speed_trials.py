@@ -108,15 +108,15 @@ def find_fastest(
     command: Sequence[str] = COMMAND,
 ) -> SpeedRecord:
     """Run `trials` (see `list_trials`) in a process and pick the fastest. Raises EngineError."""
-    left, crashed = list(trials), list[Trial]()
+    queue, crashes = list(trials), list[Trial]()
     deadline = time.monotonic() + MAX_SECONDS
-    while left:
-        timed, culprit = _run_process(model, left, images, command, deadline)
+    while queue:
+        results, culprit = _run_process(model, queue, images, command, deadline)
         if culprit is None:
-            return pick_fastest([*timed, *crashed], engines, max(1, model.batch))
-        left.remove(culprit)
-        crashed.append(culprit)
-    reasons = (f"{t.engine}, {t.plan}: {t.refusal}" for t in crashed)
+            return pick_fastest([*results, *crashes], engines, max(1, model.batch))
+        queue.remove(culprit)
+        crashes.append(culprit)
+    reasons = (f"{t.engine}, {t.plan}: {t.refusal}" for t in crashes)
     raise EngineError("; ".join(reasons) or "no plans")
 
 

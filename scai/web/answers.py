@@ -104,10 +104,10 @@ def of_http_error(error: HTTPException) -> Response:
 
 def _scai_error(error: HTTPException) -> ScaiError:
     if error.code == 404:
-        return NotFound("there is nothing at this address; /openapi.json tells of all there are")
+        return NotFound("there is nothing at this address; /openapi.json lists all addresses")
     if error.code == 405:
-        allowed = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
-        return WrongMethod(f"expected {allowed or 'another method'}, got {request.method[:20]}")
+        methods = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
+        return WrongMethod(f"expected {methods or 'another method'}, got {request.method[:20]}")
     if error.code is not None and error.code < 500:
         return BadRequest(error.description or error.name)
     return ScaiError(MISTAKE)

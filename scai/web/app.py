@@ -15,7 +15,7 @@ from scai.web.static_files import serve_statics
 
 
 def create_app(service: JobService, settings: Settings) -> Flask:
-    """A new application. No global, no thread; call it twice and get two."""
+    """Create an application, without globals or threads; two calls give two applications."""
     app = Flask("scai", template_folder=str(ROOT / "templates"), static_folder=None)
     app.config["KINDS"] = settings.kinds
     app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes

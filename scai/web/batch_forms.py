@@ -70,7 +70,9 @@ def read_upload(request: Request, settings: Settings) -> Iterator[BatchUpload]:
         photos = list(filter(_is_present, form.photos))
         for at, photo in enumerate(photos):
             upload.photos.append(
-                PortionPhoto(photo.name or f"photo {at + 1}", at, partial(_sent, photo, settings))
+                PortionPhoto(
+                    photo.name or f"photo {at + 1}", at, partial(_open_photo, photo, settings)
+                )
             )
         archive = form.others.get(ARCHIVE)
         if archive and _is_present(archive):
@@ -78,8 +80,8 @@ def read_upload(request: Request, settings: Settings) -> Iterator[BatchUpload]:
             if not unpacking.entries:
                 raise BadArchive("there is no file in this ZIP")
             for at, entry in enumerate(unpacking.entries, len(photos)):
-                unpacked = partial(_unpacked, unpacking, entry, settings)
-                upload.photos.append(PortionPhoto(entry.name, at, unpacked))
+                source = partial(_open_entry, unpacking, entry, settings)
+                upload.photos.append(PortionPhoto(entry.name, at, source))
         yield upload
 
 
@@ -111,14 +113,16 @@ def _open_archive(stack: ExitStack, archive: Photo, settings: Settings) -> Unpac
 
 
 @contextmanager
-def _sent(photo: Photo, settings: Settings) -> Iterator[bytes | Path]:
+def _open_photo(photo: Photo, settings: Settings) -> Iterator[bytes | Path]:
     if photo.too_large:
         raise too_large(settings)
     yield photo.picture
 
 
 @contextmanager
-def _unpacked(unpacking: Unpacking, entry: ZipEntry, settings: Settings) -> Iterator[bytes | Path]:
+def _open_entry(
+    unpacking: Unpacking, entry: ZipEntry, settings: Settings
+) -> Iterator[bytes | Path]:
     limit = settings.max_upload_bytes
     if not entry.refusal and entry.size > limit:
         raise too_large(settings)

@@ -19,12 +19,12 @@ COOKIE = "lang"
 MAX_AGE = 365 * 24 * 3600  # of the cookie, in seconds
 
 
-def choose(query: str, cookie: str, accepted: LanguageAccept) -> str:
-    """The language for a browser: that of the address, else of the cookie, else of its settings."""
+def choose(query: str, cookie: str, header: LanguageAccept) -> str:
+    """The language for a browser: by the address, else by the cookie, else by its settings."""
     for tag in (query, cookie):
         if tag in LANGUAGES:
             return tag
-    for tag, _ in accepted:
+    for tag, _ in header:
         # Traditional characters serve every reader of Chinese better than English does.
         if tag.lower().split("-")[0] == "zh":
             return "zh-Hant"

@@ -56,10 +56,10 @@ def render(template: str, name: str, status: int = 200, **values: object) -> Res
         version=__version__,
         **values,
     )
-    # It names the files of one version of itself, and depends on who reads it.
+    # The page names the files of its own version, and its content depends on the reader.
     # A foreign worker's label may hold half a surrogate pair, which cannot be sent.
     response = Response(page.encode("utf-8", "replace"), status, mimetype="text/html")
-    # With the key of a photo or a batch in its address, nothing of it stays anywhere.
+    # A page with the key of a photo or a batch in its address must not be stored anywhere.
     response.headers["Cache-Control"] = "no-store" if "key" in request.args else "no-cache"
     response.headers["Vary"] = "Accept-Language, Cookie"
     if request.args.get("lang") == tag:

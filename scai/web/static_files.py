@@ -30,14 +30,14 @@ def serve_statics(app: Flask, folder: Path) -> None:
     app.static_folder = str(folder)
     mark = f"v-{_digest(folder)}/"
     texts = _texts(folder)
-    packed: dict[str, bytes] = {}  # by name, from the first request on
+    gzip_cache: dict[str, bytes] = {}  # by name, from the first request on
 
     def static(filename: str) -> Response:
         name = _without_mark(filename)
         if name in texts and request.accept_encodings["gzip"] > 0:
-            if name not in packed:
-                packed[name] = gzip.compress((folder / name).read_bytes(), mtime=0)
-            response = _gzip_response(packed[name], name)
+            if name not in gzip_cache:
+                gzip_cache[name] = gzip.compress((folder / name).read_bytes(), mtime=0)
+            response = _gzip_response(gzip_cache[name], name)
         else:
             response = app.send_static_file(name)
         if name in texts:

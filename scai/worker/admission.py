@@ -43,7 +43,7 @@ class Admission:
     def _begin(self, task: Task) -> Outcome | None:
         """Lock the session and read its record; the outcome of a job that must not run."""
         try:
-            if not task.held.enter_context(task.session.lock()):
+            if not task.resources.enter_context(task.session.lock()):
                 return Later(CONTENDED_PAUSE)
             task.record = task.session.record()
             return self._refusal(task)

@@ -44,48 +44,48 @@ class InferenceQueue:
         self._memory = memory
         self._change = threading.Condition()
         self._ready: list[tuple[float, Task]] = []
-        self._coming = 0
-        self._held = 0
+        self._announced_count = 0
+        self._bytes = 0
         self._stuck = 0
         self._ended = False
 
     def announce(self) -> None:
         """Expect one more task; `put` or `drop` follows."""
         with self._change:
-            self._coming += 1
+            self._announced_count += 1
 
     def put(self, task: Task) -> None:
         """Add an expected task that is ready for the engine."""
         with self._change:
             self._ready.append((time.monotonic(), task))
-            self._coming -= 1
+            self._announced_count -= 1
             self._change.notify_all()
 
     def drop(self) -> None:
         """Expect one task less: it will not come."""
         with self._change:
-            self._coming -= 1
+            self._announced_count -= 1
             self._change.notify_all()
 
     def hold(self, size: int) -> None:
         """Count `size` more bytes of pixels in memory."""
         with self._change:
-            self._held += size
+            self._bytes += size
 
     def release(self, size: int) -> None:
         """Count `size` bytes of pixels less."""
         with self._change:
-            self._held -= size
+            self._bytes -= size
             self._change.notify_all()
 
     def wait_for_memory(self) -> None:
         """Return as soon as there is room for one more picture."""
         with self._change:
-            if self._held < self._memory:
+            if self._bytes < self._memory:
                 return
             self._stuck += 1
             self._change.notify_all()
-            self._change.wait_for(lambda: self._held < self._memory)
+            self._change.wait_for(lambda: self._bytes < self._memory)
             self._stuck -= 1
 
     def take(self, *, draining: bool = False) -> InferenceBatch | None:
@@ -96,7 +96,7 @@ class InferenceQueue:
         """
         with self._change:
             while True:
-                if not self._ready and not self._coming and (draining or self._ended):
+                if not self._ready and not self._announced_count and (draining or self._ended):
                     return None
                 pause: float | None = None
                 if self._ready:
@@ -110,9 +110,9 @@ class InferenceQueue:
         """Why a batch of that size is closed now, or "" and the seconds that it may wait."""
         if size >= self._largest:
             return FULL, None
-        if not self._coming and draining:
+        if not self._announced_count and draining:
             return LAST, None
-        if self._stuck and self._held >= self._memory:
+        if self._stuck and self._bytes >= self._memory:
             return MEMORY, None
         if draining:
             return "", None
@@ -128,7 +128,7 @@ class InferenceQueue:
 
     def _close(self, group: list[Task], why: str) -> InferenceBatch:
         # A multiple of what the engine runs side by side: the rest would leave a part of the engine
-        # idle, and has its results no later when it begins the next batch.
+        # idle, and gets its results just as soon at the start of the next batch.
         abreast = group[0].abreast
         odd = len(group) % abreast if len(group) > abreast else 0
         group = group[: len(group) - odd]

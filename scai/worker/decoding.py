@@ -1,4 +1,4 @@
-"""Decode the types of input that scai/jobs/inputs.py lets in."""
+"""Decode the types of input that scai/jobs/inputs.py accepts."""
 
 from __future__ import annotations
 

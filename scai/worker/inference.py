@@ -43,7 +43,7 @@ def _recognizer(models: ModelCache, section: str) -> Recognizer:
 
 
 def _recognize(recognizer: Recognizer, tasks: list[Task]) -> list[Result]:
-    started = time.perf_counter()
+    start = time.perf_counter()
     try:
         for task in tasks:
             if task.tensor is None:
@@ -57,8 +57,8 @@ def _recognize(recognizer: Recognizer, tasks: list[Task]) -> list[Result]:
     except Exception as error:
         log.exception("model %s failed on %d images", recognizer.card.name, len(tasks))
         raise ScaiError(MISTAKE) from error
-    took = (time.perf_counter() - started) * 1000
+    infer_ms = (time.perf_counter() - start) * 1000
     for task in tasks:
-        task.times["infer_ms"] = took
+        task.times["infer_ms"] = infer_ms
         task.batch = len(tasks)
     return results

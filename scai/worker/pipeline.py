@@ -132,7 +132,7 @@ class Worker:
             self._journal.close()
 
     def step(self, timeout: float = 0.0) -> int:
-        """Finish at most `batch` jobs in the calling thread's time; how many there were."""
+        """Finish at most `batch` jobs before returning; return their number."""
         claims = self._queue.claim(self._batch, timeout)
         self._work(claims)
         return len(claims)
@@ -167,7 +167,7 @@ class Worker:
     def _start(self, claims: list[Claim], finish: Callable[[], None]) -> None:
         """Admit the claims and start them; each suspect alone, with nothing else in hand."""
         tasks = [task for claim in claims if (task := self._admission.admit(claim)) is not None]
-        # Separated before any is begun, because that counts an attempt.
+        # Separate them before any starts, because a start counts an attempt.
         suspects = [task for task in tasks if task.suspect]
         for task in [task for task in tasks if not task.suspect]:
             self._go(task)
@@ -187,7 +187,7 @@ class Worker:
             self._fewer.wait_for(lambda: self._in_hand == 0)
 
     def _report(self) -> None:
-        """Tell how it goes, every report period, if anything was done."""
+        """Report the figures of this worker once a report period, if a job has ended since."""
         now = time.monotonic()
         if self._reported == self._done or now - self._reported_at < self._report_period:
             return
@@ -201,14 +201,14 @@ class Worker:
         )
 
     def _pause(self, seconds: float) -> bool:
-        """Sleep, unless the worker is to stop; whether it is."""
+        """Sleep, but no longer than until the worker must stop; return whether it must."""
         deadline = self._clock() + seconds
         while not self._stopping and self._clock() < deadline:
             self._sleep(min(_NAP, seconds))
         return self._stopping
 
     def _prepare(self, task: Task) -> None:
-        """In a decoding thread: from the session's file to what the engine needs."""
+        """Turn a session's file into the engine's input, in a decoding thread."""
         outcome = self._begin(task)
         if outcome is None:
             self._ready.put(task)
@@ -222,14 +222,14 @@ class Worker:
             return Later()
         try:
             self._ready.wait_for_memory()
-            started = time.perf_counter()
+            start = time.perf_counter()
             task.times["waited_ms"] = max(0.0, time.time() - task.created) * 1000
             task.record = task.session.start(task.record)
             # A foreign client's file may be of any size: one byte more is enough to refuse it.
             with task.session.input_of(task.record).open("rb") as file:
                 data = file.read(self._limits.max_bytes + 1)
             self._decode(task, data)
-            task.times["decode_ms"] = (time.perf_counter() - started) * 1000
+            task.times["decode_ms"] = (time.perf_counter() - start) * 1000
         except Exception as error:
             return failure(task, error, "decoding")
         return None
@@ -241,19 +241,19 @@ class Worker:
         task.decoded = self._decode_input(data, self._limits, sides)
         size = task.pixels.nbytes
         self._ready.hold(size)
-        task.held.callback(self._ready.release, size)
+        task.resources.callback(self._ready.release, size)
         if recognizer:
             task.tensor = recognizer.prepare(task.pixels)
             task.abreast = max(1, recognizer.engine.plan.lanes)
 
     def _infer_all(self, draining: bool = False) -> None:
-        """In the engine's thread: one inference batch after the other."""
+        """Run one inference batch after the other, in the engine's thread."""
         while (batch := self._ready.take(draining=draining)) is not None:
             for task, outcome in infer(self._models, batch.tasks):
                 self._writers.submit(self._finish, task, outcome)
 
     def _finish(self, task: Task, outcome: Outcome) -> None:
-        """End a task in hand: the only way out of the pipeline, in whatever thread."""
+        """End a task in hand, from any thread: the only way out of the pipeline."""
         try:
             self._verdicts.finish(task, outcome)
         finally:

@@ -23,7 +23,7 @@ _LATEST = 1e11
 class Task:
     """One job under way.
 
-    `held` is what it holds until its end: the session's lock, memory. `tensor` is the input of the
+    `resources` are released at its end: the session's lock, memory. `tensor` is the input of the
     model, made early if the model was loaded by then; `abreast` is the number of pictures that the
     model's engine runs side by side. `batch` is the number of pictures that it was run with.
     `times` are in milliseconds.
@@ -32,7 +32,7 @@ class Task:
     claim: Claim
     session: Session
     record: dict[str, Any] = field(default_factory=dict)
-    held: ExitStack = field(default_factory=ExitStack)
+    resources: ExitStack = field(default_factory=ExitStack)
     decoded: Picture | None = None
     tensor: Tensor | None = None
     abreast: int = 1

@@ -1,7 +1,7 @@
 """The end of a job: `Verdicts.finish` publishes the verdict, then lets go of ticket and lock.
 
-Nobody else ends a claim. The ticket goes only after the verdict is on the disk; a disk that refuses
-is waited for, because only room is missing.
+Nobody else ends a claim. The ticket goes only after the verdict is on the disk. While the disk is
+full, the worker waits, because only space is missing.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Verdicts:
         self._draws = draws
 
     def finish(self, task: Task, outcome: Outcome) -> None:
-        """Bring a task to its end, once; whatever goes wrong here, the job waits again."""
+        """End a task, once; after an unexpected error here, the job waits again."""
         try:
             self._carry_out(task, outcome)
         except (OSError, ScaiError) as error:
@@ -64,7 +64,7 @@ class Verdicts:
             log.exception("session %s: no verdict written; trying again", task.session.name)
             self._later(task, DISK_PAUSE)
         finally:
-            task.held.close()
+            task.resources.close()
 
     def _carry_out(self, task: Task, outcome: Outcome) -> None:
         match outcome:
@@ -95,19 +95,19 @@ class Verdicts:
 
     def _complete(self, task: Task, outcome: Complete) -> None:
         """Draw, publish the result, drop the ticket."""
-        started = time.perf_counter()
+        start = time.perf_counter()
         result, recognizer = outcome.result, outcome.recognizer
         try:
-            text, drawn = result.seed_text(), self._drawn(task, outcome)
+            text, picture = result.seed_text(), self._draw(task, outcome)
         except Exception:
             log.exception("session %s: drawing failed", task.session.name)
             self._fail(task, Failed(ScaiError("the result could not be drawn", stage="draw")))
             return
-        task.times["draw_ms"] = (time.perf_counter() - started) * 1000
+        task.times["draw_ms"] = (time.perf_counter() - start) * 1000
         verdict = _verdict(task, outcome)
 
         def write() -> bool:
-            return task.session.complete(verdict, text=text, picture=drawn, record=task.record)
+            return task.session.complete(verdict, text=text, picture=picture, record=task.record)
 
         if self._publish(task, write, lambda: _entry_of(task, recognizer)):
             log.info(
@@ -119,7 +119,7 @@ class Verdicts:
                 task.batch,
             )
 
-    def _drawn(self, task: Task, outcome: Complete) -> bytes | None:
+    def _draw(self, task: Task, outcome: Complete) -> bytes | None:
         """The PNG of the picture with the result on it; None where nothing is drawn."""
         drawing = outcome.result.drawing
         if drawing is None or not self._draws:
@@ -128,16 +128,16 @@ class Verdicts:
         return annotate(task.pixels, drawing, card.line_thickness, card.max_boxes)
 
     def _fail(self, task: Task, outcome: Failed) -> None:
-        """Publish that there will be no result, and why; drop the ticket or put it on hold."""
+        """Publish the failure with its reason; drop the ticket or put it on hold."""
         error, hold = outcome.error, outcome.hold
 
         def write() -> bool:
             return task.session.fail(error)
 
-        done = self._publish(task, write, lambda: _entry_of(task, error), hold=hold)
+        is_published = self._publish(task, write, lambda: _entry_of(task, error), hold=hold)
         if hold:
             log.error("session %s given up: %s", task.session.name, hold)
-        elif done:
+        elif is_published:
             log.warning("session %s failed: %s", task.session.name, error.message)
 
     def _publish(
@@ -167,14 +167,14 @@ class Verdicts:
                     return False
 
 
-def failure(task: Task, error: Exception, doing: str) -> Outcome:
-    """The outcome of a task in which `error` was raised; `doing` is for the log of a bug."""
+def failure(task: Task, error: Exception, step: str) -> Outcome:
+    """The outcome of a task in which `error` was raised; `step` names the step in the log."""
     if isinstance(error, ScaiError):
         return Failed(error)
     if isinstance(error, OSError):
         log.error("session %s: %s; trying again", task.session.name, error)
         return Later(DISK_PAUSE)
-    log.error("session %s: %s failed", task.session.name, doing, exc_info=error)
+    log.error("session %s: %s failed", task.session.name, step, exc_info=error)
     return Failed(ScaiError(MISTAKE))
 
 
@@ -204,9 +204,11 @@ def _image(picture: Picture) -> dict[str, int]:
 
 def _entry_of(task: Task, end: Recognizer | ScaiError) -> JournalEntry:
     """The journal entry of a task that ended by this recognizer's result or by an error."""
-    now, waited = time.time(), task.times.get("waited_ms", 0.0)
-    took = max(0.0, now - task.created) * 1000
+    now, waited_ms = time.time(), task.times.get("waited_ms", 0.0)
+    total_ms = max(0.0, now - task.created) * 1000
     if isinstance(end, ScaiError):
-        return JournalEntry.failure(end, now, took, waited, task.model)
+        return JournalEntry.failure(end, now, total_ms, waited_ms, task.model)
     infer, model = task.times.get("infer_ms", 0.0), end.card.name
-    return JournalEntry(now, took, waited, infer, task.batch, "complete", model, end.engine.name)
+    return JournalEntry(
+        now, total_ms, waited_ms, infer, task.batch, "complete", model, end.engine.name
+    )

@@ -74,7 +74,7 @@ def task(new_session: Callable[..., Session]) -> Task:
     """A task that holds its session's lock, decoded and run."""
     session = new_session()
     task = Task(Recorded(session.name), session, session.record())
-    assert task.held.enter_context(session.lock())
+    assert task.resources.enter_context(session.lock())
     task.decoded = read_picture(picture())
     task.times = {"waited_ms": 1.0, "infer_ms": 2.0}
     return task
@@ -140,6 +140,6 @@ def test_results_are_drawn_for_kinds_that_draw(task: Task, draws: bool) -> None:
 
 def test_memory_is_released_before_the_lock(task: Task) -> None:
     locked: list[bool] = []
-    task.held.callback(lambda: locked.append(not unlocked(task)))
+    task.resources.callback(lambda: locked.append(not unlocked(task)))
     Verdicts(lambda seconds: False).finish(task, AlreadyFinal())
     assert locked == [True]

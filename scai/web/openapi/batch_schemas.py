@@ -22,7 +22,7 @@ _COUNTS = record(
     all=whole("All photos."),
     **{state: whole("Photos in this state.") for state in STATES},
 )
-_TAKEN = record(
+_ACCEPTED_PHOTO = record(
     "An accepted photo.",
     "n name task key",
     n=whole("Its number in the batch, from 1."),
@@ -88,7 +88,7 @@ SCHEMAS: dict[str, Schema] = {
         key=text("Its key. It cannot be guessed; keep it."),
         state=text("As in Batch.", enum=["open", "running", "complete"]),
         counts=_COUNTS,
-        taken=rows("The accepted photos, which will be recognised.", _TAKEN),
+        taken=rows("The accepted photos, which will be recognised.", _ACCEPTED_PHOTO),
         refused=rows(
             "The refused photos, each with the reason.",
             record(

@@ -39,7 +39,7 @@ _KEY_VALUE = Value(
     required=True,
     example="KEY",
 )
-_OPENED = (_ID_VALUE, _KEY_VALUE)
+_ACCESS = (_ID_VALUE, _KEY_VALUE)
 _PHOTOS = Value(
     "photo",
     "A picture; the field may be repeated.",
@@ -62,13 +62,13 @@ _PORTION = Value(
 )
 _FORM = "multipart/form-data"
 
-_COUNTED = {"all": 2, **dict.fromkeys(STATES, 0), "waiting": 2}
-_ADDED: dict[str, Any] = {
+_COUNTS = {"all": 2, **dict.fromkeys(STATES, 0), "waiting": 2}
+_OUTCOME: dict[str, Any] = {
     "status": "success",
     "id": _ID,
     "key": A_KEY,
     "state": "running",
-    "counts": _COUNTED,
+    "counts": _COUNTS,
     "taken": [{"n": 1, "name": "cats/1.jpg", "task": A_TASK, "key": A_KEY}],
     "refused": [],
 }
@@ -78,7 +78,7 @@ _BATCH = {
     "kind": "object_detection",
     "created": 1795267693.412,
     "expected": 0,
-    "counts": {**_COUNTED, "waiting": 1, "complete": 1},
+    "counts": {**_COUNTS, "waiting": 1, "complete": 1},
     "cursor": "5f2b8c1e-3",
     "more": False,
     "items": [
@@ -179,7 +179,7 @@ GROUP = Group(
             ),
             (_FORM,),
             (
-                Answer(201, "Created.", "Added", _ADDED),
+                Answer(201, "Created.", "Added", _OUTCOME),
                 *_refusals("Unknown kind or model, a value out of range, or an unreadable form."),
             ),
             opens="batch",
@@ -190,7 +190,7 @@ GROUP = Group(
             "Add photos to a batch",
             "Send one portion after another; the last one closes the batch.",
             (
-                *_OPENED,
+                *_ACCESS,
                 _PHOTOS,
                 _ARCHIVE,
                 Value(
@@ -204,7 +204,9 @@ GROUP = Group(
             ),
             (_FORM,),
             (
-                Answer(200, "Which photos were accepted and which were refused.", "Added", _ADDED),
+                Answer(
+                    200, "Which photos were accepted and which were refused.", "Added", _OUTCOME
+                ),
                 *_refusals("The batch is closed or full, or the form is unreadable."),
                 _UNKNOWN,
             ),
@@ -216,7 +218,7 @@ GROUP = Group(
             "With `after`, lists only the photos that changed since; with `wait`, answers "
             "as soon as one changes.",
             (
-                *_OPENED,
+                *_ACCESS,
                 Value("after", "The `cursor` of the previous answer.", {"type": "string"}),
                 Value(
                     "wait",
@@ -237,7 +239,7 @@ GROUP = Group(
             "All results of a batch as a table",
             "One row per prediction, and one for each photo without any. Text that a "
             "spreadsheet could read as a formula gets a leading quote.",
-            _OPENED,
+            _ACCESS,
             answers=(
                 Answer(
                     200,
@@ -258,7 +260,7 @@ GROUP = Group(
             "/batches/{id}",
             "Delete a batch with all its photos",
             "Photos that still wait will not be recognised.",
-            _OPENED,
+            _ACCESS,
             answers=(
                 Answer(
                     200,

@@ -74,8 +74,8 @@ def document(
     for group in groups(kinds):
         for operation in group.operations:
             item = paths.setdefault(operation.path, {})
-            fitting = fit(operation, settings, models)
-            item[operation.method.lower()] = _operation(fitting, group.name, links)
+            fit_operation = fit(operation, settings, models)
+            item[operation.method.lower()] = _operation(fit_operation, group.name, links)
     description: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {"title": "SCAI", "version": __version__, "description": _ABOUT},
@@ -140,8 +140,8 @@ def _fields(schema: Schema, before: str) -> Iterator[tuple[str, str]]:
 def name_of(schema: str | Schema) -> str:
     """The shared schema that describes the keys of an answer; "" if there is none."""
     if isinstance(schema, str):
-        known = schemas().get(schema, {})
-        return schema if known.get("properties") else name_of(known)
+        shared = schemas().get(schema, {})
+        return schema if shared.get("properties") else name_of(shared)
     if "$ref" in schema:
         return name_of(schema["$ref"].rpartition("/")[2])
     inside = [*schema.get("oneOf", ()), *schema.get("anyOf", ())]
@@ -159,8 +159,8 @@ def about(schema: Schema) -> str:
 def _operation(operation: Operation, group: str, links: _Links) -> dict[str, Any]:
     answers: dict[str, Any] = {}
     for answer in operation.answers:
-        known = answers.setdefault(str(answer.status), {"description": answer.about})
-        _add(known, answer)
+        response = answers.setdefault(str(answer.status), {"description": answer.about})
+        _add(response, answer)
     if operation.opens:
         answers[str(operation.answers[0].status)]["links"] = links.of(operation)
     spec: dict[str, Any] = {
@@ -179,10 +179,10 @@ def _operation(operation: Operation, group: str, links: _Links) -> dict[str, Any
     return spec
 
 
-def _add(known: dict[str, Any], answer: Answer) -> None:
+def _add(response: dict[str, Any], answer: Answer) -> None:
     """Add one more media type to the answer with this status."""
     if answer.headers:
-        known["headers"] = {
+        response["headers"] = {
             name: {"description": meaning, "schema": {"type": "string"}}
             for name, meaning in answer.headers.items()
         }
@@ -192,7 +192,7 @@ def _add(known: dict[str, Any], answer: Answer) -> None:
     content: dict[str, Any] = {"schema": schema or answer.schema or {}}
     if answer.example is not None:
         content["example"] = answer.example
-    known.setdefault("content", {})[answer.type] = content
+    response.setdefault("content", {})[answer.type] = content
 
 
 class _Links:
@@ -208,12 +208,12 @@ class _Links:
         """The links of `operation`, by the name of the operation that each leads to."""
         name = OPENED_BY[operation.opens]
         body = {"task": "sessname", "id": "id"}[name], {"task": "sesskey", "id": "key"}[name]
-        given = {name: f"$response.body#/{body[0]}", "key": f"$response.body#/{body[1]}"}
+        parameters = {name: f"$response.body#/{body[0]}", "key": f"$response.body#/{body[1]}"}
         return {
-            other.name: {"operationId": other.name, "parameters": given}
+            other.name: {"operationId": other.name, "parameters": parameters}
             for other in self._operations
             if other.kind == operation.kind
-            and set(given) <= {value.name for value in other.values if value.required}
+            and set(parameters) <= {value.name for value in other.values if value.required}
         }
 
 

@@ -36,7 +36,7 @@ from scai.web.openapi.operations import (
 
 FORM = "multipart/form-data"
 BYTES = "application/octet-stream"
-_TAKEN = {
+_RECEIPT = {
     "status": "success",
     "filename": "photo.jpg",
     "datetime": "2026/11/21 13:28:13",
@@ -189,7 +189,7 @@ def _uploads(kind: Kind) -> tuple[Operation, ...]:
                     200,
                     "Accepted: one object, or an array for several photos.",
                     one_or_many,
-                    _TAKEN,
+                    _RECEIPT,
                 ),
                 *(replace(answer, schema="Refusals") for answer in _REFUSALS),
             ),
@@ -203,7 +203,7 @@ def _uploads(kind: Kind) -> tuple[Operation, ...]:
             "The body is the picture itself, whatever its media type says. POST works as well.",
             (_BODY, *_options("query"), _FILENAME),
             (BYTES,),
-            (Answer(200, "Accepted.", "Upload", _TAKEN), *_REFUSALS),
+            (Answer(200, "Accepted.", "Upload", _RECEIPT), *_REFUSALS),
             kind=kind.name,
             opens="session",
         ),

@@ -160,8 +160,8 @@ _BYTES: Schema = {"type": "string", "format": "binary"}
 def _picture(
     path: str, kind: str, summary: str, about: str, types: tuple[str, ...], save: str
 ) -> Operation:
-    kept = {"ETag": "Version of the content, for `If-None-Match`."}
-    there = tuple(Answer(200, "The picture.", _BYTES, type=each, headers=kept) for each in types)
+    headers = {"ETag": "Version of the content, for `If-None-Match`."}
+    there = tuple(Answer(200, "The picture.", _BYTES, type=each, headers=headers) for each in types)
     return Operation(
         "GET",
         path,

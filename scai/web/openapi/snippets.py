@@ -27,38 +27,38 @@ def curl(operation: Operation, server: str) -> str:
         parts[0] += f" -o {operation.save}"
     if operation.method == "PUT" or (operation.method != "GET" and not operation.bodies):
         parts[0] += f" -X {operation.method}"
-    for value in _placed(operation, "form"):
+    for value in _values_in(operation, "form"):
         if _is_file(value):
             parts.append(f"-F {value.name}=@{value.example}")
         else:
             parts.append(f"--form-string {value.name}={value.example}")
-    parts += [f"--data-binary @{value.example}" for value in _placed(operation, "body")]
-    parts.append(_quoted(_address(operation, server)))
+    parts += [f"--data-binary @{value.example}" for value in _values_in(operation, "body")]
+    parts.append(_quote(_address(operation, server)))
     return _broken(parts)
 
 
 def python(operation: Operation, server: str) -> str:
     """The program that requests the operation and prints the answer."""
-    given = [_literal(server + _path(operation))]
-    files = [value for value in _placed(operation, "form") if _is_file(value)]
-    fields = [value for value in _placed(operation, "form") if not _is_file(value)]
-    body = _placed(operation, "body")
-    if query := _placed(operation, "query"):
-        given.append(f"params={_dict(query)}")
+    arguments = [_literal(server + _path(operation))]
+    files = [value for value in _values_in(operation, "form") if _is_file(value)]
+    fields = [value for value in _values_in(operation, "form") if not _is_file(value)]
+    body = _values_in(operation, "body")
+    if query := _values_in(operation, "query"):
+        arguments.append(f"params={_dict(query)}")
     if files:
-        given.append(f'files={{"{files[0].name}": photo}}')
+        arguments.append(f'files={{"{files[0].name}": photo}}')
     if fields:
-        given.append(f"data={_dict(fields)}")
+        arguments.append(f"data={_dict(fields)}")
     if body:
-        given.append("data=photo")
+        arguments.append("data=photo")
     events = operation.type == "text/event-stream"
-    given += ["stream=True"] if events else []
-    given.append(f"timeout={_SECONDS}")
-    inside = "".join(f"\n    {each}," for each in given) + "\n"
+    arguments += ["stream=True"] if events else []
+    arguments.append(f"timeout={_SECONDS}")
+    inside = "".join(f"\n    {each}," for each in arguments) + "\n"
     call = f"answer = requests.{operation.method.lower()}({inside})"
     if files or body:
-        opened = f'with open({_literal((files or body)[0].example)}, "rb") as photo:\n'
-        call = opened + "\n".join(f"    {line}" for line in call.split("\n"))
+        opening = f'with open({_literal((files or body)[0].example)}, "rb") as photo:\n'
+        call = opening + "\n".join(f"    {line}" for line in call.split("\n"))
     return f"import requests\n\n{call}\n{_print_answer(operation)}"
 
 
@@ -75,7 +75,7 @@ def _print_answer(operation: Operation) -> str:
     return "print(answer.status_code, answer.text)"
 
 
-def _placed(operation: Operation, place: str) -> list[Value]:
+def _values_in(operation: Operation, place: str) -> list[Value]:
     return [value for value in operation.values if value.place == place and value.example]
 
 
@@ -86,17 +86,17 @@ def _is_file(value: Value) -> bool:
 
 def _path(operation: Operation) -> str:
     path = operation.path
-    for value in _placed(operation, "path"):
+    for value in _values_in(operation, "path"):
         path = path.replace(f"{{{value.name}}}", quote(value.example, safe=""))
     return path
 
 
 def _address(operation: Operation, server: str) -> str:
-    query = [f"{v.name}={quote(v.example, safe='')}" for v in _placed(operation, "query")]
+    query = [f"{v.name}={quote(v.example, safe='')}" for v in _values_in(operation, "query")]
     return server + _path(operation) + ("?" + "&".join(query) if query else "")
 
 
-def _quoted(word: str) -> str:
+def _quote(word: str) -> str:
     return word if _PLAIN.fullmatch(word) else shlex.quote(word)
 
 

@@ -48,11 +48,11 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
 def _refuse(error: Exception) -> Response:
     if isinstance(error, HTTPException):
         error = BadRequest(error.description or error.name)
-    known = answers.for_client(error)
-    if known is not error and request.path == url_for("batches.page"):
+    answer_error = answers.for_client(error)
+    if answer_error is not error and request.path == url_for("batches.page"):
         return page.render("error.html", "error", 500, code=500)
-    answers.log_refusal(known)
-    return answers.send(answers.problem(known), known.status)
+    answers.log_refusal(answer_error)
+    return answers.send(answers.problem(answer_error), answer_error.status)
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ class _Views:
         """Make a batch of the photos of a request. Raises BadRequest."""
         kind = upload.fields.get("kind", "")
         if kind not in self.service.kinds:
-            known = " or ".join(self.service.kinds)
-            raise BadRequest(f"kind: expected {known}, got {kind[:60]!r}")
+            answer_error = " or ".join(self.service.kinds)
+            raise BadRequest(f"kind: expected {answer_error}, got {kind[:60]!r}")
         expected = upload.number("expected", self.settings.max_batch_photos)
         progress = self.batches.create(kind, client_options.from_fields(upload.fields), expected)
         last = bool(upload.photos) and not upload.says("open")
@@ -85,15 +85,15 @@ class _Api(_Views):
     def create(self) -> Response:
         """Make a batch."""
         with read_upload(request, self.settings) as upload:
-            return _send_added(*self.make(upload), made=True)
+            return _send_outcome(*self.make(upload), is_new=True)
 
     def add(self, id: str) -> Response:
         """Add photos to a batch."""
         progress = self.open(id)
         with read_upload(request, self.settings) as upload:
             portion, last = _portion(upload), upload.says("last")
-            added = self.batches.add(progress, upload.photos, portion, last=last)
-        return _send_added(progress, added)
+            outcome = self.batches.add(progress, upload.photos, portion, last=last)
+        return _send_outcome(progress, outcome)
 
     def document(self, id: str) -> Response:
         """The state of a batch, and those of its photos that changed."""
@@ -112,11 +112,13 @@ class _Api(_Views):
 
     def remove(self, id: str) -> Response:
         """Delete a batch and its photos, but for those that are being recognised."""
-        done = self.batches.remove(self.open(id))
-        if not done["in_work"]:
-            return answers.send({"status": "success", **done})
+        removal = self.batches.remove(self.open(id))
+        if not removal["in_work"]:
+            return answers.send({"status": "success", **removal})
         sentence = "some photos are being recognised; remove the batch when that is over"
-        return answers.send({"status": "error", "error": sentence, "code": "in_use", **done}, 409)
+        return answers.send(
+            {"status": "error", "error": sentence, "code": "in_use", **removal}, 409
+        )
 
 
 class _Pages(_Views):
@@ -142,11 +144,11 @@ class _Pages(_Views):
                 csrf.check(upload.fields.get(csrf.FIELD))
                 if not upload.photos:
                     raise BadRequest("choose a ZIP or some photos first")
-                progress, added = self.make(upload)
+                progress, outcome = self.make(upload)
         except ScaiError as error:
             return self._form(error.status, error=error.message)
-        if not added.items:
-            name, why = added.refusals[0]
+        if not outcome.items:
+            name, why = outcome.refusals[0]
             return self._form(why.status, error=f"{name}: {why.message}")
         address = addresses.batch_page(progress.batch.name, progress.head["key"])
         return make_response(redirect(address, 303))
@@ -162,8 +164,8 @@ class _Pages(_Views):
             "photo_mb": f"{settings.max_upload_mb:g}",
             "megapixels": f"{settings.max_megapixels:g}",
         }
-        given = {"batch": None, "error": "", "refused": [], **values}
-        return page.render("batch.html", "batch", status, kinds=kinds, limits=limits, **given)
+        context = {"batch": None, "error": "", "refused": [], **values}
+        return page.render("batch.html", "batch", status, kinds=kinds, limits=limits, **context)
 
     def _plain(self, progress: Progress) -> Response:
         """The batch as a page that needs no scripts."""
@@ -195,8 +197,8 @@ def _whole(text: str | None, default: int) -> int:
     return int(text) if text and text.isdecimal() and len(text) < 10 else default
 
 
-def _send_added(progress: Progress, added: PortionResult, *, made: bool = False) -> Response:
-    """What came of the photos of a request, as JSON; `made`: of the request that made the batch."""
+def _send_outcome(progress: Progress, outcome: PortionResult, *, is_new: bool = False) -> Response:
+    """Answer which photos were accepted, as JSON; `is_new`: the request made the batch."""
     progress.look()
     document = progress.since("", 0)
     answer: dict[str, Any] = {
@@ -205,16 +207,16 @@ def _send_added(progress: Progress, added: PortionResult, *, made: bool = False)
         "key": progress.head["key"],
         "state": document["state"],
         "counts": document["counts"],
-        "taken": [_photo(item) for item in added.items],
-        "refused": [{"name": name, **error.to_dict()} for name, error in added.refusals],
+        "taken": [_photo(item) for item in outcome.items],
+        "refused": [{"name": name, **error.to_dict()} for name, error in outcome.refusals],
     }
-    status = 201 if made else 200
-    if added.refusals and not added.items:
-        first = added.refusals[0][1]
+    status = 201 if is_new else 200
+    if outcome.refusals and not outcome.items:
+        first = outcome.refusals[0][1]
         status = first.status
         answer |= {"status": "error", "error": first.message, "code": first.code}
-    if added.stop:
-        answer["retry_after"] = added.stop.details.get("retry_after", 60)
+    if outcome.stop:
+        answer["retry_after"] = outcome.stop.details.get("retry_after", 60)
     return answers.send(answer, status)
 
 

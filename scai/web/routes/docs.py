@@ -28,11 +28,11 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
     def description() -> Response:
         response = jsonify(openapi.document(settings, addresses.server(), models()))
         response.headers["Cache-Control"] = "no-cache"
-        return _packed(response)
+        return _compress(response)
 
     @docs.get("/docs", endpoint="page")
     def show() -> Response:
-        return _packed(_page(settings, models()))
+        return _compress(_page(settings, models()))
 
     return docs
 
@@ -55,7 +55,7 @@ def _page(settings: Settings, models: Mapping[str, Sequence[str]]) -> Response:
     )
 
 
-def _packed(response: Response) -> Response:
+def _compress(response: Response) -> Response:
     """Compress the answer for clients that take it, to a tenth; it holds no secret."""
     response.vary.add("Accept-Encoding")
     if request.accept_encodings["gzip"] > 0:
@@ -65,9 +65,9 @@ def _packed(response: Response) -> Response:
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
-    """What the page shows of one operation, and in `told` what its scripts need."""
+    """The values of one operation for the page; `told` holds those that its scripts need."""
     values = [_value(value) for value in operation.values]
-    told = {
+    facts = {
         "method": operation.method,
         "path": operation.path,
         "kind": operation.kind,
@@ -90,7 +90,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "answers": [_answer(answer) for answer in _by_status(operation.answers)],
         "curl": snippets.curl(operation, addresses.server()),
         "python": snippets.python(operation, addresses.server()),
-        "told": told,
+        "told": facts,
     }
 
 

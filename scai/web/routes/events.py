@@ -28,7 +28,7 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
     @events.get("/events")
     def follow() -> Response:
         stream = service.follow(_tasks_and_keys())
-        response = Response(_encoded(stream), mimetype="text/event-stream")
+        response = Response(_encode(stream), mimetype="text/event-stream")
         response.call_on_close(stream.close)
         response.headers["X-Accel-Buffering"] = "no"  # nginx would hold the events back
         return answers.no_store(response)
@@ -49,7 +49,7 @@ def _tasks_and_keys() -> list[tuple[str, str]]:
     return list(zip(tasks, keys, strict=True))
 
 
-def _encoded(events: Iterable[Event]) -> Iterator[bytes]:
+def _encode(events: Iterable[Event]) -> Iterator[bytes]:
     yield f"retry: {_RETRY}\n\n".encode()
     for event in events:
         data = json.dumps(event.data, ensure_ascii=False)

@@ -44,7 +44,7 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
         return answers.no_store(answer)
 
     @history.errorhandler(ScaiError)
-    def refused(error: ScaiError) -> Response:
+    def refuse(error: ScaiError) -> Response:
         return _page(error)
 
     @history.errorhandler(RequestEntityTooLarge)

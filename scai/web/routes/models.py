@@ -80,8 +80,8 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
             return answers.send(answers.refusal(error), error.status)
         data, mark = picture
         # The content of an address with the right mark never changes.
-        marked = request.args.get("v") == mark
-        rule = "public, max-age=31536000, immutable" if marked else "no-cache"
+        is_current = request.args.get("v") == mark
+        rule = "public, max-age=31536000, immutable" if is_current else "no-cache"
         return _cacheable(Response(data, mimetype="image/png"), rule)
 
     return models
@@ -127,14 +127,14 @@ def _one_per_engine(trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _anchors(names: Iterable[tuple[str, str]], kinds: Iterable[str]) -> dict[tuple[str, str], str]:
     """The anchor of each model on the page, by kind and name: made of the name, and unique."""
     anchors: dict[tuple[str, str], str] = {}
-    used = {"main", "compare", "add", *kinds}
+    taken_anchors = {"main", "compare", "add", *kinds}
     for kind, name in names:
         plain = re.sub(r"[^\w-]+", "-", name).strip("-") or "model"
         anchor, number = plain, 1
-        while anchor in used:
+        while anchor in taken_anchors:
             number += 1
             anchor = f"{plain}-{number}"
-        used.add(anchor)
+        taken_anchors.add(anchor)
         anchors[kind, name] = anchor
     return anchors
 

@@ -53,7 +53,7 @@ def _card(kind: Kind, names: list[str], shelf: ModelShelf) -> dict[str, Any]:
 
     `pad` is the model that reads digits drawn by hand, "" if there is none.
     """
-    told = {model.name: model for model in shelf.models(kind.name)}
-    models = [told.get(name, Model(kind.name, name)) for name in names]
+    models_by_name = {model.name: model for model in shelf.models(kind.name)}
+    models = [models_by_name.get(name, Model(kind.name, name)) for name in names]
     digits = [model.name for model in models if set(model.labels) == _DIGITS]
     return {**kind.to_dict(), "models": models, "pad": digits[0] if digits else ""}

@@ -33,7 +33,7 @@ _SIDES = ("x_min", "y_min", "x_max", "y_max")
 
 @dataclass
 class _Submission:
-    """What came of a form: task and key of each accepted photo, name and error of the others."""
+    """The outcome of a form: task and key of each accepted photo, name and error of the others."""
 
     accepted: list[tuple[str, str]] = field(default_factory=list)
     refused: list[tuple[str, ScaiError]] = field(default_factory=list)
@@ -105,8 +105,8 @@ class _PhotoPages:
                 log.error("upload not stored: %s", error)
                 submission.refused.append((photo.name, storage_error(error)))
         if not submission.accepted and not submission.refused:
-            nothing = BadRequest("expected a picture in the field photo, got none")
-            submission.refused.append(("", nothing))
+            no_photo = BadRequest("expected a picture in the field photo, got none")
+            submission.refused.append(("", no_photo))
         return submission
 
     def _submit(self, photo: Photo, fields: Mapping[str, str]) -> tuple[str, str]:
@@ -115,8 +115,8 @@ class _PhotoPages:
             raise too_large(self._settings)
         kind = fields.get("kind", "")
         if kind not in self._service.kinds:
-            known = ", ".join(self._service.kinds)
-            raise BadRequest(f"kind: expected one of {known}, got {kind[:40]!r}")
+            kinds = ", ".join(self._service.kinds)
+            raise BadRequest(f"kind: expected one of {kinds}, got {kind[:40]!r}")
         options = client_options.from_fields(fields)
         session = self._service.submit(kind, photo.picture, photo.name, options)
         return session.name, session.first_record["key"]

@@ -60,7 +60,7 @@ def _refuse(error: Exception) -> Response:
 
 
 class _Views:
-    """What the addresses of one kind of recognition answer."""
+    """The views of one kind of recognition."""
 
     def __init__(self, service: JobService, settings: Settings, kind: Kind) -> None:
         self._service, self._settings, self._kind = service, settings, kind
@@ -86,7 +86,7 @@ class _Views:
                 )
 
     def upload(self) -> Response:
-        """Submit the pictures of the request; how to do that, for a request without any."""
+        """Submit the pictures of the request. Without any, explain how to send one."""
         if request.method in ("GET", "OPTIONS"):
             return answers.send({**answers.refusal(BadRequest(NO_PICTURE)), "usage": USAGE})
         try:

@@ -45,7 +45,7 @@ def _queue(queue: Mapping[str, Any]) -> dict[str, Any]:
     minutes = queue["minutes"]
     counts = [minute["count"] for minute in minutes]
     failures = [minute["failures"] for minute in minutes]
-    good = [count - failed for count, failed in zip(counts, failures, strict=True)]
+    good = [count - failure_count for count, failure_count in zip(counts, failures, strict=True)]
     photos_top = charts.top_of_scale(max(counts), _MIN_PHOTOS)
     slowest = max((minute["p95_ms"] or 0 for minute in minutes), default=0)
     ms_top = charts.top_of_scale(slowest, _MIN_MS)
