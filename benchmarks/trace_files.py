@@ -6,6 +6,9 @@
 A real application and a real worker run in this process, over queue folders in a temporary
 directory. A first photo warms everything up: imports and caches are not counted. Then every file
 of scai/ and workers/ in which a function is entered is listed, in the order of the first entry.
+
+A photo's way begins when the bell has rung for a worker that waits, and ends with the verdict. What
+is done once a second, for all photos, is no part of it; nor is the journal, which is for figures.
 """
 
 from __future__ import annotations
@@ -14,11 +17,10 @@ import io
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import click
@@ -28,11 +30,10 @@ from PIL import Image
 from scai import kinds, plugins
 from scai.jobs import service
 from scai.models import cards
-from scai.monitoring.journal import Journal
 from scai.queues.directory import DirectoryQueue
 from scai.recognition.loaded_models import ModelCache
 from scai.settings import ROOT, Settings
-from scai.storage.session import FINAL, Session, Upload
+from scai.storage.session import Session, Upload
 from scai.web.app import create_app
 from scai.worker.pipeline import Worker
 
@@ -42,13 +43,18 @@ WAYS = ("upload", "photo")
 DEFAULT_KIND = "object_detection"
 KINDS = kinds.load()
 _BOUNDARY = "----------------trace-of-one-photo"
-# Seconds until a photo without a verdict counts as lost.
+# Seconds until a worker counts as stuck.
 _PATIENCE = 60.0
-_NAP = 0.01
+# Repetitions, of which the shortest counts: a pause of the machine may let one come upon what is
+# done once a second.
+_TIMES = 3
+# Where the way of a photo begins and ends.
+_CLAIM = DirectoryQueue.claim.__code__
+_VERDICT = Session.complete.__code__
 
 
 class Trace:
-    """The files of ours that threads enter while `recording`, and the functions entered in each.
+    """The files of ours that threads enter while recording, and the functions entered in each.
 
     Both are in the order of the first entry. Only threads that start after `install` are traced.
     Files are paths below the project's folder, such as "scai/web/app.py".
@@ -58,8 +64,11 @@ class Trace:
         self.files: dict[str, list[str]] = {}
         self._roots = tuple(f"{root / folder}/" for folder in OURS)
         self._skip = len(f"{root}/")
-        self._thread: int | None = None
+        # Threads that are not seen: those that carry no photo, or have turned to other photos.
+        self._left: set[int] = set()
         self._recording = False
+        self._claiming = threading.Event()
+        self._ended = threading.Event()
 
     @contextmanager
     def install(self) -> Iterator[None]:
@@ -73,19 +82,58 @@ class Trace:
             threading.setprofile(None)
 
     @contextmanager
-    def recording(self, *, others_only: bool = False) -> Iterator[None]:
-        """Note the files; with `others_only`, not those that the calling thread enters."""
-        self._thread = threading.get_ident() if others_only else None
-        self._recording = True
+    def recording(self) -> Iterator[None]:
+        """Note the files that this thread and others enter in the block."""
+        self._begin(set())
         try:
             yield
         finally:
             self._recording = False
 
+    @contextmanager
+    def recording_photo(self) -> Iterator[None]:
+        """Note the files that other threads enter, from a worker's claim to its next verdict.
+
+        The block sends the photo. Raises ClickException if there is no verdict.
+        """
+        self._wait_for(self._claiming)
+        self._ended.clear()
+        self._begin({threading.get_ident()})
+        try:
+            yield
+            self._wait_for(self._ended)
+        finally:
+            self._recording = False
+
+    def _wait_for(self, event: threading.Event) -> None:
+        if not event.wait(_PATIENCE):
+            raise click.ClickException(f"the worker did nothing for {_PATIENCE:g} s")
+
+    def _begin(self, without: set[int]) -> None:
+        self.files = {}
+        self._left = without
+        self._recording = True
+
     def _hook(self, frame: FrameType, event: str, argument: Any) -> None:
-        if not self._recording or event != "call" or threading.get_ident() == self._thread:
-            return
         code = frame.f_code
+        if code is _CLAIM:
+            self._turn_to_next(event)
+        elif self._recording and threading.get_ident() not in self._left:
+            if event == "call":
+                self._note(code)
+            elif event == "return" and code is _VERDICT:
+                self._recording = False
+                self._ended.set()
+
+    def _turn_to_next(self, event: str) -> None:
+        """Leave the claiming thread when it claims again, for that is for other photos."""
+        if event == "call":
+            self._left.add(threading.get_ident())
+            self._claiming.set()
+        elif event == "return":
+            self._claiming.clear()
+
+    def _note(self, code: CodeType) -> None:
         if code.co_filename.startswith(self._roots):
             functions = self.files.setdefault(code.co_filename[self._skip :], [])
             if code.co_qualname not in functions:
@@ -97,22 +145,34 @@ def files_of(way: str, kind: str = DEFAULT_KIND) -> dict[str, list[str]]:
 
     Returns the functions by file of ours.
     """
-    trace = Trace()
-    with tempfile.TemporaryDirectory(prefix="scai-trace-") as folder, trace.install():
+    with tempfile.TemporaryDirectory(prefix="scai-trace-") as folder:
         settings = _settings(Path(folder))
-        if way == "upload":
-            app = create_app(service.build(settings), settings)
-            _upload(app, kind)
+        ways = _upload_ways if way == "upload" else _photo_ways
+        return min(ways(settings, kind), key=len)
+
+
+def _upload_ways(settings: Settings, kind: str) -> Iterator[dict[str, list[str]]]:
+    """What uploads enter, each of several."""
+    trace = Trace()
+    app = create_app(service.build(settings), settings)
+    _upload(app, kind)
+    with trace.install():
+        for _ in range(_TIMES):
             with trace.recording():
                 _upload(app, kind)
-        else:
-            with _working(settings, kind) as stop:
-                session = _session(settings, kind)
-                with trace.recording(others_only=True):
-                    _run(settings, kind, session)
-                    # The worker's steps after the verdict belong to the photo as well.
-                    stop()
-    return trace.files
+            yield trace.files
+
+
+def _photo_ways(settings: Settings, kind: str) -> Iterator[dict[str, list[str]]]:
+    """What photos in a worker enter, each of several."""
+    trace = Trace()
+    with _working(settings, kind, trace):
+        for _ in range(_TIMES):
+            session = _session(settings, kind)
+            with trace.recording_photo():
+                # As a shell client does.
+                _ticket(settings, kind, session).touch()
+            yield trace.files
 
 
 def _settings(folder: Path) -> Settings:
@@ -155,27 +215,26 @@ def _upload(app: Flask, kind: str) -> None:
 
 
 @contextmanager
-def _working(settings: Settings, kind: str) -> Iterator[Callable[[], None]]:
-    """Run a resident worker in a thread after its first photo; yield a function that stops it."""
+def _working(settings: Settings, kind: str, trace: Trace) -> Iterator[None]:
+    """Run a resident worker, with one photo behind it, in a thread that the trace sees."""
     build = plugins.load("workers", kind).build
     config, pool = settings.models_file(kind), settings.pool(kind)
     models = ModelCache(lambda section: build(cards.load_card(config, section, kind)))
     queue = DirectoryQueue(pool, kind)
-    worker = Worker(queue, models, settings.sessionpath, journal=Journal(pool))
-    thread = threading.Thread(target=worker.run, name="worker")
-
-    def stop() -> None:
-        worker.stop()
-        thread.join()
-
+    worker = Worker(queue, models, settings.sessionpath)
+    thread = threading.Thread(target=worker.run, args=(_PATIENCE,), name="worker")
     try:
-        _ticket(settings, kind, _session(settings, kind)).touch()
+        # This starts the thread of the doorbell, which carries no photo: the trace does not see it.
         worker.step()
-        thread.start()
-        try:
-            yield stop
-        finally:
-            stop()
+        with trace.install():
+            _ticket(settings, kind, _session(settings, kind)).touch()
+            worker.step()
+            thread.start()
+            try:
+                yield
+            finally:
+                worker.stop()
+                thread.join()
     finally:
         worker.close()
 
@@ -186,16 +245,6 @@ def _session(settings: Settings, kind: str) -> Session:
 
 def _ticket(settings: Settings, kind: str, session: Session) -> Path:
     return settings.pool(kind) / session.name
-
-
-def _run(settings: Settings, kind: str, session: Session) -> None:
-    """Touch the ticket as a shell client does, and wait for the verdict."""
-    _ticket(settings, kind, session).touch()
-    deadline = time.monotonic() + _PATIENCE
-    while session.state not in FINAL:
-        if time.monotonic() > deadline:
-            raise click.ClickException(f"no verdict within {_PATIENCE:g} s")
-        time.sleep(_NAP)
 
 
 @click.command()
