@@ -66,7 +66,7 @@ def run(rounds: int, quick: bool, out: Path, *, peer: tuple[str, ...] = ()) -> R
     report = Report("peers", f"SCAI and other servers, {CLIENTS} clients, MobileNetV2 224 float32")
     work = out / WORK
     subject = classification(work, None)
-    measurement = _Measurement(report, subject, work, quick)
+    measurement = PeerRows(report, subject, work, quick)
     contenders: dict[str, Callable[[], None]] = {SCAI: measurement.scai}
     candidates = [each for each in PEERS if not peer or each.name in peer]
     peers = []
@@ -89,11 +89,11 @@ def run(rounds: int, quick: bool, out: Path, *, peer: tuple[str, ...] = ()) -> R
     return report
 
 
-class _Measurement:
+class PeerRows:
     """The rows of all servers."""
 
     def __init__(self, report: Report, subject: Subject, work: Path, quick: bool) -> None:
-        self._report = report
+        self.report = report
         self._subject = subject
         self._work = work
         self._seconds = 2.0 if quick else 8.0
@@ -137,12 +137,12 @@ class _Measurement:
                 )
                 rates[name] = outcome.per_second
         rates_text = ", ".join(f"{name}: {rate:.0f} images/s" for name, rate in rates.items())
-        self._report.notes.append(f"{peer.title}, settings tried: {rates_text}")
+        self.report.notes.append(f"{peer.title}, settings tried: {rates_text}")
         return max(rates, key=lambda name: rates[name])
 
     def _measure(self, name: str, server: Server, talk: Callable[[], Talk], began: float) -> None:
         address, pid = server
-        report = self._report
+        report = self.report
         report.add(f"{name}, start", "s", time.perf_counter() - began)
         idle = closed_loop(address, talk, 1, count=self._idle)
         report.add(f"{name}, 1 client, p50", "ms", idle.ms(0.5))
@@ -208,19 +208,19 @@ class _Measurement:
 
     def conclude(self, peers: list[Peer]) -> None:
         """Report the ratios of the rounds."""
-        ours = self._report.row(f"{SCAI}, {CLIENTS} clients").values
-        note = warning(self._report.row(_OTHERS).median) if peers else ""
+        ours = self.report.row(f"{SCAI}, {CLIENTS} clients").values
+        note = warning(self.report.row(_OTHERS).median) if peers else ""
         for peer in peers:
-            theirs = self._report.row(f"{peer.title}, {CLIENTS} clients").values
+            theirs = self.report.row(f"{peer.title}, {CLIENTS} clients").values
             values = [own / other for own, other in zip(ours, theirs, strict=True) if other]
             bar, aim = _PROMISES.get(peer.name, (None, None))
             if values:
                 ratio = f"SCAI / {peer.title}, images a second"
-                self._report.ratio(ratio, statistics.median(values), bar, aim, note=note)
+                self.report.ratio(ratio, statistics.median(values), bar, aim, note=note)
         for name, failures in self._failures.items():
             why = ", ".join(f"{count} x {reason}" for reason, count in failures.items())
-            self._report.add(f"{name}, failed", "answers", failures.total(), why)
-        self._report.notes.append(
+            self.report.add(f"{name}, failed", "answers", failures.total(), why)
+        self.report.notes.append(
             "SCAI and TensorFlow compute in float32. SCAI answers by an upload and a long-poll, "
             "with both flushed to the disk; the peers answer the upload itself and keep nothing."
         )

@@ -36,11 +36,12 @@ class Peer:
     command: tuple[str, ...]
     settings: dict[str, dict[str, str]] = field(default_factory=lambda: {"": {}})
     shares: str = ""
+    folder: Path = FOLDER
 
     @property
     def home(self) -> Path:
         """Folder of its virtual environment."""
-        return FOLDER / (self.shares or self.name)
+        return self.folder / (self.shares or self.name)
 
     @property
     def bin(self) -> Path:

@@ -170,6 +170,8 @@ _KEYS = {
 # Keys without a field of their own. IMAGE_SIZE was the size in inches of a figure that is not
 # drawn any more; it is accepted so that the seed's files load without a warning.
 _OTHER_KEYS = ("use", "usr_path", "image_size")
+# Every key that a model's section may have.
+KEYS = (*_KEYS, *_OTHER_KEYS)
 # The keys that a command line may override.
 OVERRIDES = (
     "graph",

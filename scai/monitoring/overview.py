@@ -19,6 +19,7 @@ from scai.monitoring.findings import findings
 from scai.monitoring.last_hour import LastHour, Minute, per_minute, reasons, summary
 from scai.monitoring.queue_status import QueueStatus, by_age, hold_reasons, queue_status
 from scai.processes import memory
+from scai.queues.base import JobQueue
 from scai.settings import Settings
 from scai.storage.pace import Pace
 
@@ -33,13 +34,17 @@ _SETTINGS = ("runningmode", "durability", "keeptimeperiod", "max_waiting", "batc
 
 
 class Overview:
-    """The state of the installation of these settings. Safe between threads."""
+    """The state of the installation of these settings. Safe between threads.
+
+    `clock` is the time of day, `ticks` measures durations, both in seconds; `status` reads a queue.
+    """
 
     def __init__(
         self,
         settings: Settings,
         clock: Callable[[], float] = time.time,
         ticks: Callable[[], float] = time.monotonic,
+        status: Callable[[JobQueue, float], QueueStatus] = queue_status,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -49,7 +54,7 @@ class Overview:
         self._document: dict[str, Any] | None = None
         self._pace = Pace(_DOCUMENT_AGE, ticks, times=0)
         self._memory = _Memory(ticks)
-        self._queues = [_Queue(settings, kind, clock, ticks) for kind in settings.kinds]
+        self._queues = [_Queue(settings, kind, clock, ticks, status) for kind in settings.kinds]
 
     def read(self) -> dict[str, Any]:
         """The document of docs/api.md, at most a second old. The caller must not change it."""
@@ -102,8 +107,10 @@ class _Queue:
         kind: str,
         clock: Callable[[], float],
         ticks: Callable[[], float],
+        status: Callable[[JobQueue, float], QueueStatus],
     ) -> None:
         self.kind = kind
+        self._read_status = status
         self.hour = LastHour(settings.pool(kind), clock)
         self._pace = Pace(0.0, ticks)
         # Looking makes no folders: where there is none, nothing waits.
@@ -114,7 +121,7 @@ class _Queue:
         if self._pace.due:
             with self._pace.reading():
                 try:
-                    self._state = queue_status(self._queue, now)
+                    self._state = self._read_status(self._queue, now)
                 except OSError:
                     pass  # the folder is out of order; the portal's log says so at each upload
         return self._state

@@ -225,7 +225,7 @@ def test_files_that_come_and_go_with_the_jobs_are_no_leak() -> None:
         in_hand = images // 1000 % (7 if late else 3)
         samples.add(images, {"portal": Usage(descriptors=20 + in_hand)})
     assert samples.leak("portal", lambda used: used.descriptors) == 0
-    samples.used = [{"portal": Usage(descriptors=20 + i // 20)} for i in range(100)]
+    samples.usages = [{"portal": Usage(descriptors=20 + i // 20)} for i in range(100)]
     assert samples.leak("portal", lambda used: used.descriptors) == 4
 
 
@@ -240,9 +240,8 @@ def fake_pip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str],
             (home / "bin" / "python").chmod(0o755)
 
         monkeypatch.setattr(peers_install.venv, "create", create)
-        return Peer("fake", "Fake", ("flask", "Some_Thing"), ("python",))
+        return Peer("fake", "Fake", ("flask", "Some_Thing"), ("python",), folder=tmp_path)
 
-    monkeypatch.setattr(peers_install, "FOLDER", tmp_path)
     return make
 
 
@@ -271,11 +270,11 @@ def test_a_peer_that_cannot_be_installed_is_told_of_and_left_out(monkeypatch, tm
         raise NotInstalled("no such package")
 
     def scai(self: object) -> None:
-        self._report.add("SCAI, 16 clients", "images/s", 100)
+        self.report.add("SCAI, 16 clients", "images/s", 100)
 
     monkeypatch.setattr(peers, "install", refuse)
     monkeypatch.setattr(peers, "classification", lambda *_: Subject(IC, photo, photo, "model"))
-    monkeypatch.setattr(peers._Measured, "scai", scai)
+    monkeypatch.setattr(peers.PeerRows, "scai", scai)
     report = peers.run(2, True, tmp_path)
     assert report.row("SCAI, 16 clients").values == [100, 100] and not report.ratios
     for peer in PEERS:

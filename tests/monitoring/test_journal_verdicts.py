@@ -39,20 +39,20 @@ class _Os:
         return getattr(os, name)
 
 
-def _gone(journal: Journal, pool: Path, patch: pytest.MonkeyPatch) -> None:
-    journal._folder = str(pool / "no" / "such" / "folder")
+def _link_to_nowhere(pool: Path, patch: pytest.MonkeyPatch) -> None:
+    (pool / FOLDER).symlink_to(pool / "no" / "such" / "folder")
 
 
-def _file_in_the_way(journal: Journal, pool: Path, patch: pytest.MonkeyPatch) -> None:
+def _file_in_the_way(pool: Path, patch: pytest.MonkeyPatch) -> None:
     (pool / FOLDER).write_text("in the way")
 
 
-def _full(journal: Journal, pool: Path, patch: pytest.MonkeyPatch) -> None:
+def _full(pool: Path, patch: pytest.MonkeyPatch) -> None:
     # The journal's disk only: the verdict's own writing is another module's.
     patch.setattr("scai.monitoring.journal.os", _Os())
 
 
-def _bug(journal: Journal, pool: Path, patch: pytest.MonkeyPatch) -> None:
+def _bug(pool: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(JournalEntry, "to_line", lambda self: 1 / 0)
 
 
@@ -106,9 +106,9 @@ def test_every_verdict_of_a_worker_stands_in_the_journal(
     }
 
 
-@pytest.mark.parametrize("harm", [_gone, _file_in_the_way, _full, _bug])
+@pytest.mark.parametrize("harm", [_link_to_nowhere, _file_in_the_way, _full, _bug])
 def test_a_journal_that_fails_leaves_the_verdict_alone(
-    harm: Callable[[Journal, Path, pytest.MonkeyPatch], None],
+    harm: Callable[[Path, pytest.MonkeyPatch], None],
     worker: Worker,
     noted: Journal,
     new_session: Callable[..., Session],
@@ -116,7 +116,7 @@ def test_a_journal_that_fails_leaves_the_verdict_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     good, bad = submitted(queue, new_session()), submitted(queue, new_session(data=b"no"))
-    harm(noted, queue.pool, monkeypatch)
+    harm(queue.pool, monkeypatch)
     worker.step()
     assert (good.state, bad.state) == ("complete", "failure")
     assert len(queue) == 0 and not queue.claims() and not queue.held()

@@ -22,7 +22,7 @@ from scai.errors import BadImage, ScaiError, WorkerDied
 from scai.jobs.service import JobService
 from scai.monitoring.journal import Journal, JournalEntry
 from scai.monitoring.overview import Overview
-from scai.monitoring.queue_status import queue_status
+from scai.monitoring.queue_status import QueueStatus, queue_status
 from scai.queues._owners import Owner
 from scai.queues.base import Job, JobQueue
 from scai.queues.directory import DirectoryQueue
@@ -140,14 +140,12 @@ def test_many_watchers_cost_one_reading_a_second(
     assert overview.read()["waiting"] == 1
 
 
-def test_a_long_queue_is_read_more_seldom(
-    settings: Settings, overview: Overview, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def slow(queue: JobQueue, now: float | None = None) -> Any:
+def test_a_long_queue_is_read_more_seldom(settings: Settings, clock: Clock) -> None:
+    def slow(queue: JobQueue, now: float) -> QueueStatus:
         clock.now += 0.5
         return queue_status(queue, now)
 
-    monkeypatch.setattr("scai.monitoring.overview.queue_status", slow)
+    overview = Overview(settings, clock, clock, slow)
     overview.read()
     wait_in(settings, IC, 1)
     clock.now += 40

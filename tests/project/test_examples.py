@@ -272,8 +272,8 @@ def test_what_train_writes_can_be_installed_and_served(
 def test_ask_prints_what_the_server_sees(
     live: Live, tmp_path: Path, example: Example, monkeypatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setenv("SCAI_SERVER", live.url)
     ask = example("ask")
-    monkeypatch.setattr(ask, "SERVER", live.url)
     (tmp_path / "three.png").write_bytes(digit("3"))
     ask.main(tmp_path / "three.png", "digits")
     assert capsys.readouterr().out.splitlines()[0].endswith("%  3")
@@ -319,8 +319,8 @@ def busy() -> Iterator[HTTPServer]:
 def test_ask_comes_back_when_told_to(
     busy: HTTPServer, tmp_path: Path, example: Example, monkeypatch, capsys
 ) -> None:
+    monkeypatch.setenv("SCAI_SERVER", f"http://127.0.0.1:{busy.server_port}")
     ask = example("ask")
-    monkeypatch.setattr(ask, "SERVER", f"http://127.0.0.1:{busy.server_port}")
     full = (503, {"error": "come back later"})
     taken = (200, {"sessname": "d-1", "sesskey": "2"})
     seen = {"state": "complete", "predictions": [{"label": "frog", "score": 0.75}]}
@@ -338,8 +338,8 @@ def test_ask_comes_back_when_told_to(
 
 
 def test_ask_gives_up_where_no_server_is(tmp_path: Path, example: Example, monkeypatch) -> None:
+    monkeypatch.setenv("SCAI_SERVER", "http://127.0.0.1:9")
     ask = example("ask")
-    monkeypatch.setattr(ask, "SERVER", "http://127.0.0.1:9")
     monkeypatch.setattr(ask, "TRIES", 2)
     (tmp_path / "frog.png").write_bytes(b"frog")
     with pytest.raises(SystemExit, match="does a server run there"):

@@ -263,7 +263,7 @@ def test_voc_is_read_in_pixels_from_zero(voc: Path) -> None:
 def test_coco_is_read_with_its_pictures_wherever_they_are(coco: Path) -> None:
     for path in (coco, coco / "annotations" / "instances_val2017.json"):
         with Files(coco) as files:
-            data = command._data(files, path, "", "")
+            data = command.load_data(files, path, "", "")
             assert data.samples[0].name == "val2017/1.png"
             assert data.samples[0].truth.boxes.tolist() == [[20, 10, 60, 30]]
             assert data.classes == ("square", "disc")

@@ -1,6 +1,7 @@
 """`scai retrain --base`: every kind of base gives features, and a model that is served."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -193,21 +194,25 @@ def test_a_network_of_keras_applications_sees_with_its_real_weights(tmp_path: Pa
     assert "cat" in read(NAMES)[best], read(NAMES)[best]
 
 
-def test_features_are_seen_once_and_kept(tmp_path: Path, monkeypatch) -> None:
+def test_features_are_seen_once_and_kept(tmp_path: Path) -> None:
     from tools.retrain import bases
 
     _, folder = saved_model(tmp_path)
     base = bases.find(str(folder), "", None, 0, 127.5, 127.5)
-    found = class_folders.find(shapes(tmp_path / "data", count=3))
-    first = bottlenecks.features(found, found.items, base, ["plain", "mirrored"], tmp_path / "seen")
+    pictures = class_folders.find(shapes(tmp_path / "data", count=3))
 
-    def blind(base: bases.Base) -> None:
+    def features(base: bases.Base) -> list[np.ndarray]:
+        views = ["plain", "mirrored"]
+        return bottlenecks.features(pictures, pictures.items, base, views, tmp_path / "cache")[0]
+
+    def blind(x: object) -> None:
         raise AssertionError("looked again")
 
-    monkeypatch.setattr(bottlenecks, "_runner", blind)
-    again = bottlenecks.features(found, found.items, base, ["plain", "mirrored"], tmp_path / "seen")
-    assert all(np.array_equal(a, b) for a, b in zip(first[0], again[0], strict=True))
+    blind_base = replace(base, function=blind)
+    first = features(base)
+    again = features(blind_base)
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     # A cut-off file of the cache, as a full disk leaves one, counts as not there.
-    next((tmp_path / "seen").rglob("*.npy")).write_bytes(b"\x93NUMPY")
+    next((tmp_path / "cache").rglob("*.npy")).write_bytes(b"\x93NUMPY")
     with pytest.raises(AssertionError, match="looked again"):
-        bottlenecks.features(found, found.items, base, ["plain", "mirrored"], tmp_path / "seen")
+        features(blind_base)

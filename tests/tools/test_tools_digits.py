@@ -225,10 +225,10 @@ def test_suppression_in_matrix_form_is_greedy_suppression():
     boxes = np.concatenate([corner, corner + rng.uniform(0.02, 0.2, (8, 60, 2))], 2)
     scores = rng.uniform(0.1, 1, (8, 60))
     # When the graph suppresses
-    kept = graph._kept(tf.constant(boxes, tf.float32), tf.constant(scores, tf.float32), how).numpy()
+    masks = graph.suppress(tf.constant(boxes, tf.float32), tf.constant(scores, tf.float32), how)
     # Then the same ones stay as when the best is taken and what lies on it dropped, in turn
-    for k, b, s in zip(kept, boxes, scores, strict=True):
-        np.testing.assert_array_equal(k.astype(bool), greedy(b, s, how.overlap, how.inside))
+    for mask, b, s in zip(masks.numpy(), boxes, scores, strict=True):
+        np.testing.assert_array_equal(mask.astype(bool), greedy(b, s, how.overlap, how.inside))
 
 
 def greedy(boxes: np.ndarray, scores: np.ndarray, overlap: float, inside: float) -> np.ndarray:

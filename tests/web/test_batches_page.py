@@ -11,6 +11,8 @@ import pytest
 from support.helpers import picture
 from support.inprocess import Site
 
+from scai.web.routes.batches import ROWS
+
 WHITE = picture(color=(250, 250, 250))
 KIND = "image_classification"
 
@@ -53,13 +55,14 @@ def test_the_form_takes_a_zip(site: Site) -> None:
     assert submit(site, archive=out.getvalue()).status_code == 303
 
 
-def test_a_long_batch_has_pages(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scai.web.routes.batches._ROWS", 2)
-    place = submit(site, *[(f"{n}.jpg", WHITE) for n in range(3)]).headers["Location"]
+def test_a_long_batch_has_pages(site: Site) -> None:
+    # Refused files have rows, too, and cost less than photos.
+    files = [("0.jpg", WHITE), *[(f"{n}.txt", b"words") for n in range(1, ROWS + 1)]]
+    place = submit(site, *files).headers["Location"]
     first = site.http.get(place).get_data(as_text=True)
-    assert "1.jpg" in first and "2.jpg" not in first and "from=2" in first
-    second = site.http.get(f"{place}&from=2").get_data(as_text=True)
-    assert "2.jpg" in second and "1.jpg" not in second and "from=0" in second
+    assert f"{ROWS - 1}.txt" in first and f"{ROWS}.txt" not in first and f"from={ROWS}" in first
+    second = site.http.get(f"{place}&from={ROWS}").get_data(as_text=True)
+    assert f"{ROWS}.txt" in second and f"{ROWS - 1}.txt" not in second and "from=0" in second
     for strange in ("99", "x", "-1"):
         assert site.http.get(f"{place}&from={strange}").status_code == 200
 

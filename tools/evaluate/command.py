@@ -75,7 +75,7 @@ def main(
     (which may be its .json).
     """
     with one_sentence(), open_files(data, images) as files:
-        dataset = _data(files, data, SHORT.get(kind or "", ""), part)
+        dataset = load_data(files, data, SHORT.get(kind or "", ""), part)
         choices = [model_choice.parse(text) for text in models]
         cards = [model_choice.card(choice, dataset.kind) for choice in choices]
         dataset = without_missing_classes(
@@ -97,7 +97,8 @@ def main(
                 click.echo(f"wrote {path}")
 
 
-def _data(files: Files, path: Path, kind: str, part: str) -> DataSet:
+def load_data(files: Files, path: Path, kind: str, part: str) -> DataSet:
+    """Read the labelled pictures at `path`, a folder, a ZIP or a COCO file. Raises UserError."""
     if path.suffix.lower() == ".json":
         if kind == CLASSIFICATION:
             raise UserError(f"{path}: COCO is data for detection.")

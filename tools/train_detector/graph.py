@@ -58,7 +58,7 @@ def detect(output: tf.Tensor, rule: Suppression) -> Detections:
     kind = tf.cast(tf.argmax(logits, axis=-1, output_type=tf.int32), tf.float32)
     score = peak * tf.reduce_max(tf.nn.softmax(logits), axis=-1)
     box = _corners(cells[..., 1:5], cells[..., depth:], rows, columns)
-    score = score * _kept(box, score, rule, kind)
+    score = score * suppress(box, score, rule, kind)
     boxes = tf.concat([box, kind[..., None]], axis=-1)
     score, order = tf.math.top_k(score, rule.limit)
     real = tf.cast(score >= rule.threshold, tf.float32)
@@ -91,10 +91,10 @@ def _corners(values: tf.Tensor, centre: tf.Tensor, rows: int, columns: int) -> t
     return tf.concat([low[..., 1:], low[..., :1], high[..., 1:], high[..., :1]], axis=-1)
 
 
-def _kept(
+def suppress(
     box: tf.Tensor, score: tf.Tensor, rule: Suppression, kind: tf.Tensor | None = None
 ) -> tf.Tensor:
-    """(b, n) 1.0 for a box to keep, 0.0 for a duplicate of a better one.
+    """Mark duplicates: (b, n) 1.0 for a box to keep, 0.0 for a duplicate of a better one.
 
     The same as greedy non-maximum suppression, but in matrix form: a box goes if a better box on
     it stays, computed in a few rounds because that one may go itself.

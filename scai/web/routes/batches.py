@@ -26,7 +26,7 @@ MAX_PORTION = 100
 # The most items of one answer.
 MAX_ITEMS = 500
 # For browsers without scripts: rows of one page, and the labels that it counts.
-_ROWS, _LABELS = 100, 20
+ROWS, _LABELS = 100, 20
 
 
 def blueprint(service: JobService, settings: Settings) -> Blueprint:
@@ -177,9 +177,9 @@ class _Pages(_Views):
             "batch_plain.html",
             "batch",
             told={**document, "items": items},
-            rows=items[first : first + _ROWS],
+            rows=items[first : first + ROWS],
             first=first,
-            step=_ROWS,
+            step=ROWS,
             labels=_labels(items, of_parts=bool(kind.output)),
             routes=kind,
         )
