@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from scai.errors import BadImage, NotFound, ScaiError
+from scai.storage.disk import Disk
 from scai.storage.session import NAME, Session, Upload, arrival_time, new_name
 
 Make = Callable[..., Session]
@@ -204,8 +205,9 @@ def test_a_session_appears_whole_or_not_at_all(sessions: Path) -> None:
 
     reader = threading.Thread(target=scan)
     reader.start()
+    disk = Disk("off")
     for _ in range(100):
-        Session.create(sessions, "image_classification", Upload(b"x" * 50_000, ".jpg"))
+        Session.create(sessions, "image_classification", Upload(b"x" * 50_000, ".jpg"), disk=disk)
     stop.set()
     reader.join()
     assert bad == []
