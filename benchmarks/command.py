@@ -20,9 +20,9 @@ from scai.settings import ROOT
 OUT = ROOT / ".cache" / "bench"
 # Module -> what it measures, and its duration on two cores.
 BENCHMARKS = {
-    "engine": ("images a second of each engine against plain TensorFlow", "10 min"),
-    "service": ("upload to verdict over HTTP against the bare engine's loop", "10 min"),
-    "peers": ("SCAI beside other inference servers", "30 min"),
+    "engine": ("images per second of each engine, compared with plain TensorFlow", "10 min"),
+    "service": ("upload to verdict over HTTP, compared with a bare loop", "10 min"),
+    "peers": ("SCAI and other inference servers", "30 min"),
     "queue": ("the queue folder: uploads, claims, pick-up, depth, purge", "10 min"),
     "decisions": ("what each decision in the worker gains", "5 min"),
     "job": ("process start to verdict of one photo", "2 min"),
@@ -108,12 +108,12 @@ def _command(name: str, names: list[str], text: str, own: list[click.Option]) ->
             type=click.IntRange(min=1),
             default=3,
             show_default=True,
-            help="Number of rounds; contenders take turns in each.",
+            help="Number of rounds; in each, all contenders take turns.",
         ),
         click.Option(
             ["--quick"],
             is_flag=True,
-            help="Measure less: under a minute each, with rougher figures.",
+            help="Measure less: under a minute per benchmark, with rougher figures.",
         ),
         click.Option(
             ["--out"],

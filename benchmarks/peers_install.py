@@ -27,7 +27,7 @@ class Peer:
 
     `command` starts a program in the environment's `bin`, with {port}, {cores} and {programs}
     filled in. `settings` are sets of environment variables by name; the fastest set is measured.
-    `shares` names a peer whose installation it uses.
+    `shares` names a peer whose installation it uses; `folder` holds all installations.
     """
 
     name: str

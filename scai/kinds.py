@@ -67,11 +67,11 @@ class ApiWords:
     """
 
     post: str = "send a photo"
-    put: str = "send a photo as it is"
+    put: str = "send a photo as the request body"
     usage: str = "how to send a photo"
     result: str = "the result"
     remove: str = "delete the photo and its result"
-    input: str = "the photo as it was sent"
+    input: str = "the original photo"
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def main(
     as_json: bool,
     **values: Any,
 ) -> None:
-    """Classify a picture and print a label and its score a line, best first.
+    """Classify a picture and print one label with its score per line, best first.
 
     Values without an option come from the section. With --graph and --labels, but neither --config
     nor --usedconfig, no section is read, because it would describe another model.

@@ -51,8 +51,10 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(
         (
             click.option("--config", type=click.Path(), help="Models file (ini)."),
-            click.option("--usedconfig", help="Section of it to load (default: default)."),
-            click.option("--poolingdir", type=click.Path(), help="Queue folder."),
+            click.option(
+                "--usedconfig", help="Section of the models file to load (default: default)."
+            ),
+            click.option("--poolingdir", type=click.Path(), help="Folder of the queue."),
             click.option("--sesspath", type=click.Path(), help="Folder of the sessions."),
             click.option(
                 "--checktimeperiod",
@@ -65,7 +67,9 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
                 help="runtime: stay and watch the queue; job: run --sessname and exit.",
             ),
             click.option("--sessname", default="", help="Session to run in job mode."),
-            click.option("--batch", help="Largest inference batch (default: 8)."),
+            click.option(
+                "--batch", help="Maximum number of pictures in an inference batch (default: 8)."
+            ),
         )
     ):
         command = option(command)

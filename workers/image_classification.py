@@ -175,7 +175,7 @@ def build(card: ModelCard, batch: int = 0) -> ImageClassification:
 @click.option("--input_mean", type=float, help="Instead of INPUT_MEAN; may be 0.")
 @click.option("--input_std", type=float, help="Instead of INPUT_STD.")
 def main(image: Path | None, **flags: Any) -> None:
-    """Classify the pictures of the tickets in the queue folder."""
+    """Classify the pictures of the jobs in the queue folder."""
     run(KIND, build, flags, image)
 
 

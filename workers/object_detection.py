@@ -229,7 +229,7 @@ def build(card: ModelCard, batch: int = 0) -> ObjectDetection:
 @click.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 @options
 def main(**flags: Any) -> None:
-    """Detect objects in the pictures of the tickets in the queue folder."""
+    """Detect objects in the pictures of the jobs in the queue folder."""
     run(KIND, build, flags)
 
 

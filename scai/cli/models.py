@@ -3,4 +3,4 @@
 from scai.cli._tool import Tool
 
 SECTION = "Models"
-main = Tool("tools.models.command", "List, show, install, remove and pull models.")
+main = Tool("tools.models.command", "List, show, install, remove and download models.")

@@ -16,7 +16,7 @@ from scai.cli._errors import one_sentence
 @click.option("--odpoolpath", help="Queue folder of object detection.")
 @one_sentence
 def main(**flags: str | None) -> None:
-    """Run the portal alone: pages and API. In runtime mode, start workers separately."""
+    """Run the portal alone: pages and API. Start workers separately, except in job mode."""
     from scai.programs.portal import serve
 
     values = settings.load(flags)

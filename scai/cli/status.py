@@ -22,7 +22,7 @@ SECTION = "The server"
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @one_sentence
 def main(as_json: bool) -> None:
-    """Show the queues of the installation in this folder: depth, oldest job, workers."""
+    """Show the queues and workers of the installation in this folder."""
     queues = queue_status(settings.load())
     if as_json:
         click.echo(json.dumps([queue.to_dict() for queue in queues], ensure_ascii=False, indent=1))

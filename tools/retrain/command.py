@@ -37,10 +37,12 @@ _NOT_ON_CARD = {
     "--out", type=Path, default=Path("retrained"), show_default=True, help="Output folder."
 )
 @click.option("--base", help=".tflite, .pb, SavedModel, or a name of keras.applications.")
-@click.option("--base_layer", default="", help="Operation of a .pb whose output is the features.")
+@click.option("--base_layer", default="", help="Operation of a .pb that outputs the features.")
 @click.option("--base_weights", type=Path, help="Weights of a keras.applications network.")
 @click.option("--base_mean", default=127.5, show_default=True, help="Input mean of a .pb base.")
-@click.option("--base_std", default=127.5, show_default=True, help="Input deviation of a .pb base.")
+@click.option(
+    "--base_std", default=127.5, show_default=True, help="Input standard deviation of a .pb base."
+)
 @click.option("--from-scratch", "scratch", is_flag=True, help="Train a small network instead.")
 @click.option(
     "--image_size",
@@ -54,19 +56,23 @@ _NOT_ON_CARD = {
     show_default=True,
     help="Cache of the features of pictures.",
 )
-@click.option("--augment/--no-augment", default=None, help="Train on altered pictures too.")
+@click.option("--augment/--no-augment", default=None, help="Also train on augmented pictures.")
 @click.option(
     "--validation_percentage",
     type=_SHARE,
     default=10,
     show_default=True,
-    help="Share for early stopping.",
+    help="Percentage of pictures for validation.",
 )
 @click.option(
-    "--testing_percentage", type=_SHARE, default=10, show_default=True, help="Share for evaluation."
+    "--testing_percentage",
+    type=_SHARE,
+    default=10,
+    show_default=True,
+    help="Percentage for testing.",
 )
 @click.option(
-    "--how_many_training_steps", type=click.IntRange(1), help="Batches; with a base: 1000."
+    "--how_many_training_steps", type=click.IntRange(1), help="Number of steps; with a base: 1000."
 )
 @click.option(
     "--epochs", type=click.IntRange(1), help="Passes over all pictures; from scratch: 20."
@@ -85,12 +91,12 @@ _NOT_ON_CARD = {
 @click.option(
     "--class_weights/--no-class_weights", default=True, help="Give rare classes more weight."
 )
-@click.option("--mirror", is_flag=True, help="From scratch: average over the mirror image too.")
+@click.option("--mirror", is_flag=True, help="From scratch: also average over the mirror image.")
 @click.option(
     "--ensemble",
     type=Path,
     multiple=True,
-    help="From scratch: .keras of an earlier training, to average the answers with.",
+    help="From scratch: .keras of an earlier training whose answers are averaged in.",
 )
 @click.option("--bfloat16", is_flag=True, help="From scratch: faster on processors with bfloat16.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Random seed.")
@@ -110,7 +116,7 @@ _NOT_ON_CARD = {
     show_default=True,
     help="Models file that --install writes to.",
 )
-@click.option("--force", is_flag=True, help="Replace an existing section and --out.")
+@click.option("--force", is_flag=True, help="Replace an existing --out and section.")
 def main(**flags: Any) -> None:
     """Train a classifier of your own pictures and write everything that a server needs."""
     with one_sentence(stopped=_STOPPED):

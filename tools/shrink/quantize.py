@@ -74,7 +74,7 @@ _SIDE = click.IntRange(1, 4096)
 @click.option("--resize", type=click.Choice(RESIZE), help="Replaces RESIZE.")
 @click.option("--install", "install_as", default="", help="Install the model under this name.")
 @click.option("--config", type=_PATH, help="Models file that --install writes to.")
-@click.option("--force", is_flag=True, help="Replace an existing section and an existing --out.")
+@click.option("--force", is_flag=True, help="Replace an existing --out and section.")
 def main(**flags: Any) -> None:
     """Quantise MODEL after training, and compare quality, size and speed.
 

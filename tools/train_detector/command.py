@@ -32,7 +32,7 @@ _NOT_ON_CARD = {"data", "out", "resume", "checkpoint", "licence", "install_as", 
 )
 @click.option("--images", type=Path, help="Folder or .zip of the pictures of a COCO .json.")
 @click.option(
-    "--label_map", type=Path, help="Label file with the order of the classes; else sorted."
+    "--label_map", type=Path, help="Label file with the order of the classes (default: sorted)."
 )
 @click.option(
     "--out", type=Path, default=Path("detector"), show_default=True, help="Output folder."
@@ -47,7 +47,9 @@ _NOT_ON_CARD = {"data", "out", "resume", "checkpoint", "licence", "install_as", 
     help="Factor on the channels of the network.",
 )
 @click.option("--epochs", type=click.IntRange(1), help="Passes over all pictures.")
-@click.option("--how_many_training_steps", type=click.IntRange(1), help="Batches; default 3000.")
+@click.option(
+    "--how_many_training_steps", type=click.IntRange(1), help="Number of steps; default 3000."
+)
 @click.option("--minutes", type=click.FloatRange(0.05), help="Training time, instead of steps.")
 @click.option(
     "--batch_size", type=click.IntRange(1), default=16, show_default=True, help="Pictures per step."
@@ -88,7 +90,7 @@ _NOT_ON_CARD = {"data", "out", "resume", "checkpoint", "licence", "install_as", 
     type=click.IntRange(0, 80),
     default=15,
     show_default=True,
-    help="Share for validation, if the data names no such pictures.",
+    help="Percentage for validation, if the data names no such pictures.",
 )
 @click.option(
     "--learn_from_validation", is_flag=True, help="Train on the validation pictures as well."
@@ -97,7 +99,7 @@ _NOT_ON_CARD = {"data", "out", "resume", "checkpoint", "licence", "install_as", 
     "--patience",
     type=click.IntRange(0),
     default=0,
-    help="Measurements without improvement before stopping early; 0: never.",
+    help="Validations without improvement before stopping early; 0: never.",
 )
 @click.option("--keep_best", is_flag=True, help="Export the best weights, not the last.")
 @click.option(
@@ -134,7 +136,7 @@ _NOT_ON_CARD = {"data", "out", "resume", "checkpoint", "licence", "install_as", 
     show_default=True,
     help="Models file that --install writes to.",
 )
-@click.option("--force", is_flag=True, help="Replace an existing section and --out.")
+@click.option("--force", is_flag=True, help="Replace an existing --out and section.")
 def main(**flags: Any) -> None:
     """Train a small detector for your classes and write everything that a server needs."""
     with one_sentence(stopped="stopped; nothing was written."):
