@@ -24,9 +24,9 @@ BENCHMARKS = {
     "service": ("upload to verdict over HTTP, compared with a bare loop", "10 min"),
     "peers": ("SCAI and other inference servers", "30 min"),
     "queue": ("the queue folder: uploads, claims, pick-up, depth, purge", "10 min"),
-    "decisions": ("what each decision in the worker gains", "5 min"),
-    "job": ("process start to verdict of one photo", "2 min"),
-    "soak": ("memory and files over a long run", "60 min"),
+    "decisions": ("the gain of each design decision in the worker", "5 min"),
+    "job": ("the time from process start to the verdict of one photo", "2 min"),
+    "soak": ("memory and open files over a long run", "60 min"),
 }
 ALL = "all"
 
