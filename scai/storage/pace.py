@@ -17,7 +17,8 @@ _TIMES = 100
 class Pace:
     """Due again `least` seconds after the last reading, or 100 times what that one took.
 
-    `due_at` is when, as a time of `clock`. Not locked: the caller decides who reads.
+    `read_at` is the end of the last reading, and `due_at` when the next one is due, as times of
+    `clock`. Not locked: the caller decides who reads.
     """
 
     def __init__(
@@ -26,12 +27,12 @@ class Pace:
         self._least = least
         self._clock = clock
         self._times = times
-        self._read_at = self.due_at = -float("inf")
+        self.read_at = self.due_at = -float("inf")
 
     @property
     def age(self) -> float:
         """Seconds since the end of the last reading; infinite before the first one."""
-        return self._clock() - self._read_at
+        return self._clock() - self.read_at
 
     @property
     def due(self) -> bool:
@@ -43,8 +44,8 @@ class Pace:
         """Measure a reading; one that raises does not count."""
         started = self._clock()
         yield
-        self._read_at = self._clock()
-        self.due_at = self._read_at + max(self._least, self._times * (self._read_at - started))
+        self.read_at = self._clock()
+        self.due_at = self.read_at + max(self._least, self._times * (self.read_at - started))
 
 
 class Reading(Generic[T]):

@@ -2,7 +2,7 @@
 
 from itertools import count
 
-from scai.queues._backlog import Backlog
+from scai.queues._listing import Backlog
 
 
 def names(*numbers: int) -> list[str]:
