@@ -6,7 +6,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from scai.errors import NotFound
@@ -37,26 +37,18 @@ def flock(descriptor: int, patience: float = 0.0, *, shared: bool = False) -> bo
 
 
 @contextmanager
-def open_folder(folder: Path) -> Iterator[int]:
-    """A descriptor of the folder, which keeps its lock through a rename. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
 def folder_lock(folder: Path, patience: float, missing: str) -> Iterator[bool]:
     """Hold the folder's lock during the block, which is given False if another holds it.
 
     Raises NotFound(`missing`) where there is no such folder; errors of the disk pass through.
     """
-    with ExitStack() as stack:
-        try:
-            descriptor = stack.enter_context(open_folder(folder))
-        except OSError as error:
-            if error.errno in NOT_THERE:
-                raise NotFound(missing) from None
-            raise
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in NOT_THERE:
+            raise NotFound(missing) from None
+        raise
+    try:
         yield flock(descriptor, patience)
+    finally:
+        os.close(descriptor)

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from scai.errors import NotFound
-from scai.storage.locks import flock, folder_lock, open_folder
+from scai.storage.locks import flock, folder_lock
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[int]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def test_a_lock_is_ones_own_until_its_file_is_closed(tmp_path: Path) -> None:
-    with open_folder(tmp_path) as first:
+    with opened(tmp_path) as first:
         assert flock(first)
         with folder_lock(tmp_path, 0, "none") as ours:
             assert not ours
@@ -22,7 +33,7 @@ def test_a_lock_is_ones_own_until_its_file_is_closed(tmp_path: Path) -> None:
 
 
 def test_shared_locks_exclude_only_locks_that_are_not_shared(tmp_path: Path) -> None:
-    with open_folder(tmp_path) as one, open_folder(tmp_path) as two, open_folder(tmp_path) as three:
+    with opened(tmp_path) as one, opened(tmp_path) as two, opened(tmp_path) as three:
         assert flock(one, shared=True) and flock(two, shared=True)
         assert not flock(three)
 
@@ -39,7 +50,7 @@ def test_a_lock_that_is_released_in_time_is_waited_for(tmp_path: Path) -> None:
 
 def test_a_folder_keeps_its_lock_through_a_rename(tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
-    with open_folder(tmp_path / "new") as folder:
+    with opened(tmp_path / "new") as folder:
         assert flock(folder)
         (tmp_path / "new").rename(tmp_path / "ready")
         with folder_lock(tmp_path / "ready", 0, "none") as ours:
