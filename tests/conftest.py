@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -17,6 +18,7 @@ from support.form_client import FormClient
 from support.helpers import KIND, SHARED, picture
 from support.inprocess import Site
 
+from scai.queues.base import Job
 from scai.queues.directory import DirectoryQueue
 from scai.storage.session import Session, Upload
 
@@ -103,6 +105,27 @@ def new_session(sessions: Path) -> Callable[..., Session]:
         return Session.create(sessions, kind, upload, params=params)
 
     return make
+
+
+@pytest.fixture
+def submit(new_session: Callable[..., Session], queue: DirectoryQueue) -> Callable[..., Session]:
+    """Makes sessions as `new_session` does, and puts their jobs into the queue."""
+
+    def submit(**arguments: Any) -> Session:
+        session = new_session(**arguments)
+        queue.put(Job(session.name, KIND))
+        return session
+
+    return submit
+
+
+@pytest.fixture
+def fake_models(tmp_path: Path) -> Path:
+    """A models file of one model, without a network, that tells five levels of grey apart."""
+    (tmp_path / "labels.txt").write_text("black\ndark\ngrey\nlight\nwhite\n")
+    config = tmp_path / "image_classification.config"
+    config.write_text("[default]\nENGINE = fake\nLABELS = labels.txt\n")
+    return config
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import expect
+from support import browser_batching
 from support.browser_batching import choose, column, expect_done, folder_of, rows, start, zip_of
 from support.live import digit
 
@@ -22,9 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser]
 Open = Callable[..., Any]
 
 
-@pytest.fixture
-def page(open_page: Open) -> Any:
-    return open_page("/batch", viewport={"width": 1280, "height": 900})
+page = browser_batching.page
 
 
 def png(name: str, text: str) -> dict[str, Any]:

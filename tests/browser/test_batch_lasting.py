@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import requests
 from playwright.sync_api import expect
+from support import browser_batching
 from support.browser_batching import choose, column, expect_done, folder_of, rows, start, zip_of
+from support.browser_keyboard import tab_to
 from support.helpers import wait_until
 from support.live import digit, kill
 
@@ -22,10 +24,7 @@ Open = Callable[..., Any]
 SENDING = re.compile(r"/photos\?key=")
 
 
-@pytest.fixture
-def page(open_page: Open) -> Any:
-    return open_page("/batch", viewport={"width": 1280, "height": 900})
-
+page = browser_batching.page
 
 # The first answer to a portion is lost on its way, after the server has taken the photos.
 LOSE_AN_ANSWER = """() => {
@@ -192,14 +191,6 @@ def test_a_phone_needs_no_sideways_scrolling(open_page: Open, tmp_path: Path) ->
     expect(score).to_be_visible()
     box = score.bounding_box()
     assert box and box["x"] + box["width"] <= 360
-
-
-def tab_to(page: Any, target: Any) -> None:
-    for _ in range(40):
-        page.keyboard.press("Tab")
-        if target.evaluate("node => node === document.activeElement"):
-            return
-    pytest.fail("the keyboard never gets there")
 
 
 def test_the_keyboard_is_enough(page: Any, tmp_path: Path) -> None:

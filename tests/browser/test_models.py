@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import expect
+from support.browser_keyboard import tab_to
 from support.live import Live, digit
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -39,14 +40,6 @@ def photo(page: Any, text: str = "7") -> None:
 
 def side(page: Any, model: str) -> Any:
     return page.get_by_role("region", name=model, exact=True).and_(page.locator(".side"))
-
-
-def tab_to(page: Any, target: Any) -> None:
-    for _ in range(200):
-        page.keyboard.press("Tab")
-        if target.evaluate("node => node === document.activeElement"):
-            return
-    pytest.fail("the keyboard never gets there")
 
 
 def test_each_model_has_its_card(page: Any) -> None:

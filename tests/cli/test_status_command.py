@@ -8,28 +8,19 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from support.queueing import NOW, wait_in
 
 from scai.cli.__main__ import main as scai
 from scai.cli.status import status_text
 from scai.monitoring.queue_status import AGES, status
-from scai.queues.base import Job
-from scai.queues.directory import DirectoryQueue
 from scai.settings import Settings
-from scai.storage.session import new_name
 
-NOW = 1_790_000_052.0
 IC, OD = "image_classification", "object_detection"
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(icpoolpath=tmp_path / IC, odpoolpath=tmp_path / OD)
-
-
-def wait_in(settings: Settings, kind: str, *ages: float, now: float = NOW) -> None:
-    queue = DirectoryQueue(settings.pool(kind), kind, doorbell=False)
-    for age in ages:
-        queue.put(Job(new_name(now - age), kind))
 
 
 def test_the_command_shows_ages_only_when_somebody_waits(settings: Settings) -> None:

@@ -16,7 +16,6 @@ from support.live import IC, Live, digit
 from scai.models import cards
 from scai.monitoring.journal import FOLDER, Journal, JournalEntry
 from scai.monitoring.last_hour import LastHour, reasons, summary
-from scai.queues.base import Job
 from scai.queues.directory import DirectoryQueue
 from scai.recognition.loaded_models import ModelCache
 from scai.storage.session import Session
@@ -57,40 +56,32 @@ def _bug(pool: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def models(tmp_path: Path) -> ModelCache:
-    (tmp_path / "labels.txt").write_text("black\nwhite\n")
-    config = tmp_path / "image_classification.config"
-    config.write_text("[default]\nENGINE = fake\nLABELS = labels.txt\n")
-    return ModelCache(lambda section: build(cards.load_card(config, section, KIND)))
+def models(fake_models: Path) -> ModelCache:
+    return ModelCache(lambda section: build(cards.load_card(fake_models, section, KIND)))
 
 
 @pytest.fixture
-def noted(queue: DirectoryQueue) -> Journal:
+def journal(queue: DirectoryQueue) -> Journal:
     return Journal(queue.pool)
 
 
 @pytest.fixture
 def worker(
-    queue: DirectoryQueue, models: ModelCache, sessions: Path, noted: Journal
+    queue: DirectoryQueue, models: ModelCache, sessions: Path, journal: Journal
 ) -> Iterator[Worker]:
-    worker = Worker(queue, models, sessions, journal=noted)
+    worker = Worker(queue, models, sessions, journal=journal)
     yield worker
     worker.close()
 
 
-def submitted(queue: DirectoryQueue, session: Session) -> Session:
-    queue.put(Job(session.name, KIND))
-    return session
-
-
 def test_every_verdict_of_a_worker_stands_in_the_journal(
-    worker: Worker, new_session: Callable[..., Session], queue: DirectoryQueue
+    worker: Worker, submit: Callable[..., Session], queue: DirectoryQueue
 ) -> None:
     for data in (None, None, b"no picture"):
-        submitted(queue, new_session(data=data))
-    broken = submitted(queue, new_session())
+        submit(data=data)
+    broken = submit()
     (broken.path / "process.json").write_text("{")
-    deadly = submitted(queue, new_session())
+    deadly = submit()
     record = deadly.record() | {"attempts": 3}
     (deadly.path / "process.json").write_text(json.dumps(record))
     worker.step()
@@ -110,25 +101,25 @@ def test_every_verdict_of_a_worker_stands_in_the_journal(
 def test_a_journal_that_fails_leaves_the_verdict_alone(
     harm: Callable[[Path, pytest.MonkeyPatch], None],
     worker: Worker,
-    noted: Journal,
-    new_session: Callable[..., Session],
+    journal: Journal,
+    submit: Callable[..., Session],
     queue: DirectoryQueue,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    good, bad = submitted(queue, new_session()), submitted(queue, new_session(data=b"no"))
+    good, bad = submit(), submit(data=b"no")
     harm(queue.pool, monkeypatch)
     worker.step()
     assert (good.state, bad.state) == ("complete", "failure")
     assert len(queue) == 0 and not queue.claims() and not queue.held()
-    assert noted.losses == 2
+    assert journal.losses == 2
 
 
 def test_the_journal_is_no_job_and_the_queue_does_not_mind_it(
-    queue: DirectoryQueue, noted: Journal
+    queue: DirectoryQueue, journal: Journal
 ) -> None:
-    noted.note(lambda: JournalEntry(NOW, 1.0))
-    noted.close()
-    assert noted.losses == 0
+    journal.note(lambda: JournalEntry(NOW, 1.0))
+    journal.close()
+    assert journal.losses == 0
     assert len(queue) == 0 and queue.claim(5, 0) == []
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from support.helpers import Clock
+from support.queueing import NOW, wait_in
 from support.svg import pieces
 
 from scai import processes
@@ -24,14 +25,13 @@ from scai.monitoring.journal import Journal, JournalEntry
 from scai.monitoring.overview import Overview
 from scai.monitoring.queue_status import QueueStatus, queue_status
 from scai.queues._owners import Owner
-from scai.queues.base import Job, JobQueue
+from scai.queues.base import JobQueue
 from scai.queues.directory import DirectoryQueue
 from scai.queues.memory import MemoryQueue
 from scai.settings import Settings
 from scai.storage.session import new_name
 from scai.web.app import create_app
 
-NOW = 1_790_000_052.0
 IC, OD = "image_classification", "object_detection"
 
 
@@ -80,12 +80,6 @@ def hire(settings: Settings) -> Iterator[Callable[..., Owner]]:
 def staffed(hire: Callable[..., Owner]) -> None:
     hire(IC)
     hire(OD)
-
-
-def wait_in(settings: Settings, kind: str, *ages: float, now: float = NOW) -> None:
-    queue = DirectoryQueue(settings.pool(kind), kind, doorbell=False)
-    for age in ages:
-        queue.put(Job(new_name(now - age), kind))
 
 
 def note(settings: Settings, kind: str, *entries: JournalEntry) -> None:
@@ -283,9 +277,15 @@ def words(http: FlaskClient, **query: str) -> str:
     return unescape(answer.text)
 
 
+def headline(text: str) -> str:
+    """The verdict of the status page."""
+    [words] = re.findall(r'<h1 id="verdict"[^>]*>([^<]*)<', text)
+    return str(words)
+
+
 def test_the_page_says_that_everything_runs(http: FlaskClient, staffed: None) -> None:
     text = words(http)
-    assert '<h1 id="verdict" aria-live="polite">Everything is running normally</h1>' in text
+    assert headline(text) == "Everything is running normally"
     assert "No photo in the last hour" in text and "No photos are waiting." in text
     assert 'data-level="good"' in text
 
@@ -296,7 +296,7 @@ def test_the_page_says_who_is_missing_and_what_to_do(
     hire(IC)
     wait_in(settings, OD, 1, 2, now=time.time())
     text = words(http)
-    assert '<h1 id="verdict" aria-live="polite">No worker for object detection</h1>' in text
+    assert headline(text) == "No worker for object detection"
     assert "2 photos are waiting for a worker." in text
     assert "python -m workers.object_detection" in text
     assert 'data-level="bad"' in text
@@ -368,7 +368,7 @@ def test_all_figures_are_there_without_scripts(
 
 
 def test_the_page_speaks_traditional_chinese(http: FlaskClient, staffed: None) -> None:
-    assert '<h1 id="verdict" aria-live="polite">一切正常</h1>' in words(http, lang="zh-Hant")
+    assert headline(words(http, lang="zh-Hant")) == "一切正常"
 
 
 def test_programs_get_the_same_figures(http: FlaskClient, staffed: None) -> None:

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import expect
 
 from support.live import digit
 
 DONE_MS = 60_000  # a worker may still be loading its model
+
+
+@pytest.fixture
+def page(open_page: Callable[..., Any]) -> Any:
+    """The page of batches in a window of ordinary size."""
+    return open_page("/batch", viewport={"width": 1280, "height": 900})
 
 
 def folder_of(place: Path, *digits: str, name: str = "digits") -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import runpy
 from collections.abc import Callable
 from importlib import import_module
@@ -65,6 +66,13 @@ class Site:
         build = _build_of(self.settings.kinds[kind])
         models = ModelCache(lambda section: build(cards.load_card(config, section, kind)))
         return Worker(self.queues[kind], models, self.settings.sessionpath)
+
+    def csrf_token(self, page: str) -> str:
+        """The token in the forms of a page."""
+        [token] = set(
+            re.findall(r'name="csrf_token" value="([0-9a-f]{40})"', self.http.get(page).text)
+        )
+        return token
 
     def post(self, kind: Kind, data: bytes, name: str = "photo.jpg", **form: str) -> dict:
         form_data = {"photo": (io.BytesIO(data), name), **form}

@@ -7,11 +7,22 @@ from pathlib import Path
 
 from scai.queues.base import Job, JobQueue
 from scai.queues.directory import DirectoryQueue
+from scai.settings import Settings
 from scai.storage.session import new_name
+
+# The time of day in tests that have a clock of their own, in epoch seconds.
+NOW = 1_790_000_052.0
 
 
 def names(count: int, start: float = 1_790_000_000.0) -> list[str]:
     return [new_name(start + n) for n in range(count)]
+
+
+def wait_in(settings: Settings, kind: str, *ages: float, now: float = NOW) -> None:
+    """Let jobs wait in the queue of a kind that came so many seconds before `now`."""
+    queue = DirectoryQueue(settings.pool(kind), kind, doorbell=False)
+    for age in ages:
+        queue.put(Job(new_name(now - age), kind))
 
 
 def put(queue: JobQueue, *sessions: str) -> None:

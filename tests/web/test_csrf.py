@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -18,13 +16,6 @@ from scai.web import csrf
 
 IC, _ = KINDS
 TOKEN = "ab" * 20
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    site = Site(tmp_path)
-    yield site
-    site.close()
 
 
 def send(http: FlaskClient, token: str | None, **headers: str) -> int:

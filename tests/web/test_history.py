@@ -23,12 +23,6 @@ from scai.kinds import Kind
 from scai.storage.session import Session, Upload
 
 
-def token(site: Site) -> str:
-    found = re.search(r'name="csrf_token" value="([0-9a-f]{40})"', site.http.get("/history").text)
-    assert found
-    return found[1]
-
-
 def one(routes: Kind, answer: dict, **more: str) -> dict[str, str]:
     return {
         "kind": routes.name,
@@ -40,7 +34,7 @@ def one(routes: Kind, answer: dict, **more: str) -> dict[str, str]:
 
 def export(site: Site, photos: Any, **form: str) -> Any:
     text = photos if isinstance(photos, str) else json.dumps(photos)
-    form = {"csrf_token": token(site), "photos": text, **form}
+    form = {"csrf_token": site.csrf_token("/history"), "photos": text, **form}
     part = '--cut\r\nContent-Disposition: form-data; name="{}"\r\n\r\n{}\r\n'
     body = "".join(part.format(*field) for field in form.items()) + "--cut--\r\n"
     kind = "multipart/form-data; boundary=cut"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import html
 import io
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -20,13 +18,6 @@ from werkzeug.test import TestResponse
 from scai.errors import EngineError
 from scai.storage.session import Session
 from scai.web import csrf
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    site = Site(tmp_path)
-    yield site
-    site.close()
 
 
 def send(site: Site, *files: tuple[bytes, str], kind: str = IC.name, **fields: str) -> TestResponse:

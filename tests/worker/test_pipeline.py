@@ -14,7 +14,6 @@ from support.helpers import KIND, picture, wait_until
 from support.watched import Watched, died_while_running
 
 from scai.models import cards
-from scai.queues.base import Job
 from scai.queues.directory import DirectoryQueue
 from scai.recognition.loaded_models import ModelCache
 from scai.storage.session import Session
@@ -41,12 +40,9 @@ class Gate:
 
 
 @pytest.fixture
-def models(tmp_path: Path) -> ModelCache:
-    (tmp_path / "labels.txt").write_text("black\ndark\ngrey\nlight\nwhite\n")
-    file = tmp_path / "m.config"
-    file.write_text("[default]\nENGINE = fake\nLABELS = labels.txt\n")
+def models(fake_models: Path) -> ModelCache:
     models = ModelCache(
-        lambda section: Watched(build(cards.load_card(file, section, KIND)))  # type: ignore[arg-type,return-value]
+        lambda section: Watched(build(cards.load_card(fake_models, section, KIND)))  # type: ignore[arg-type,return-value]
     )
     models.get()
     return models
@@ -87,16 +83,6 @@ def start(worker: Worker) -> Iterator[Callable[[], threading.Thread]]:
     worker.stop()
     for thread in threads:
         thread.join(20)
-
-
-@pytest.fixture
-def submit(new_session: Submit, queue: DirectoryQueue) -> Submit:
-    def submit(**arguments: object) -> Session:
-        session = new_session(**arguments)
-        queue.put(Job(session.name, KIND))
-        return session
-
-    return submit
 
 
 @pytest.fixture

@@ -24,13 +24,14 @@ WAITING = 40
 
 @pytest.mark.parametrize("stops", [20, pytest.param(200, marks=pytest.mark.slow)])
 def test_no_job_is_lost_when_workers_are_stopped_again_and_again_under_load(
-    tmp_path: Path, sessions: Path, new_session: Callable[..., Session], stops: int
+    tmp_path: Path,
+    sessions: Path,
+    new_session: Callable[..., Session],
+    stops: int,
+    fake_models: Path,
 ) -> None:
     # Given a queue that always has jobs waiting
-    (tmp_path / "labels.txt").write_text("black\ndark\ngrey\nlight\nwhite\n")
-    config = tmp_path / "m.config"
-    config.write_text("[default]\nENGINE = fake\nLABELS = labels.txt\n")
-    models = ModelCache(lambda section: build(cards.load_card(config, section, KIND)))
+    models = ModelCache(lambda section: build(cards.load_card(fake_models, section, KIND)))
     models.get()
     pool = tmp_path / "pool"
     disk = Disk("off")

@@ -48,16 +48,6 @@ def worker(queue: DirectoryQueue, models: ModelCache, sessions: Path) -> Iterato
     worker.close()
 
 
-@pytest.fixture
-def submit(new_session: Make, queue: DirectoryQueue) -> Make:
-    def submit(**arguments: object) -> Session:
-        session = new_session(**arguments)
-        queue.put(Job(session.name, KIND))
-        return session
-
-    return submit
-
-
 def test_a_job_gets_its_verdict_and_its_ticket_goes(
     worker: Worker, submit: Make, queue: DirectoryQueue
 ) -> None:
