@@ -130,8 +130,8 @@ def test_the_photo_is_as_large_as_it_says_and_always_the_same() -> None:
 
 @pytest.mark.parametrize("name", [*command.BENCHMARKS, command.ALL])
 def test_every_benchmark_has_help_and_is_explained_with_every_option(name: str) -> None:
-    shown = CliRunner().invoke(command.main, [name, "--help"])
-    assert shown.exit_code == 0
+    help_page = CliRunner().invoke(command.main, [name, "--help"])
+    assert help_page.exit_code == 0
     assert f"scai bench {name}" in README
     one = command.main.get_command(click.Context(command.main), name)
     assert one is not None and one.help

@@ -113,12 +113,12 @@ def accessible() -> Callable[[Any], None]:
     def check(page: Any) -> None:
         # Transitions under way have colours that nobody chose.
         page.evaluate("() => Promise.allSettled(document.getAnimations().map((a) => a.finished))")
-        found = axe.run(page).response["violations"]
-        serious = [each for each in found if each["impact"] in ("serious", "critical")]
-        told = [
+        violations = axe.run(page).response["violations"]
+        serious = [each for each in violations if each["impact"] in ("serious", "critical")]
+        sentences = [
             f"{each['id']}: {each['help']}: {[node['target'] for node in each['nodes'][:5]]}"
             for each in serious
         ]
-        assert told == []
+        assert sentences == []
 
     return check

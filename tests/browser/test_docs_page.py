@@ -70,8 +70,8 @@ def test_scripts_write_the_same_examples_as_the_server(
     for page in (docs, plain):
         assert page.locator("pre[data-code]").count() > 40
     read = "(all) => all.map((pre) => pre.textContent)"
-    told = docs.locator("pre[data-code]").evaluate_all(read)
-    assert told == plain.locator("pre[data-code]").all_text_contents()
+    codes = docs.locator("pre[data-code]").evaluate_all(read)
+    assert codes == plain.locator("pre[data-code]").all_text_contents()
 
 
 def test_a_photo_is_tried_from_upload_to_picture_and_deleted(docs: Any) -> None:

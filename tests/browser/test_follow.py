@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from support import browser_following
-from support.browser_following import FOLLOW, given, settled, wake
+from support.browser_following import FOLLOW, items_of, settled, wake
 from support.live import IC, OD, Live, digit, kill
 
 asleep = browser_following.asleep
@@ -30,14 +30,14 @@ def test_many_photos_are_followed_over_one_stream_at_a_time(
     page.on("request", lambda r: streams.append(r.url) if "/events?" in r.url else None)
     page.on("request", lambda r: polls.append(r.url) if IC.result + "?" in r.url else None)
     sent = [live.post(IC.upload, digit(str(i % 10), 40), f"{i}.png") for i in range(120)]
-    page.evaluate(FOLLOW, given(IC.name, *sent))
+    page.evaluate(FOLLOW, items_of(IC.name, *sent))
     # The first one is told its place before anything runs.
     page.wait_for_function(
         "(task) => window.news[task].includes('initialization 0')", arg=sent[0]["sessname"]
     )
     wake(live)
     news = settled(page, 120)
-    assert all(told[-1].startswith("answer complete") for told in news.values())
+    assert all(lines[-1].startswith("answer complete") for lines in news.values())
     assert len(news) == 120
     assert polls == []
     assert all(url.count("task=") <= 48 for url in streams)
@@ -65,7 +65,7 @@ def test_a_page_that_nobody_sees_keeps_no_stream_and_misses_nothing(
     streaming = "() => window.streams.filter((one) => one.readyState === 1).length === 1"
     at_rest = "() => window.streams.every((one) => one.readyState === 2)"
     sent = live.post(IC.upload, digit("3"))
-    page.evaluate(FOLLOW, given(IC.name, sent))
+    page.evaluate(FOLLOW, items_of(IC.name, sent))
     page.wait_for_function(streaming)
     # Out of sight, the stream ends; in sight again, there is one.
     page.evaluate("() => window.show(false)")
@@ -85,12 +85,12 @@ def test_photos_behind_many_that_stand_still_get_their_results(
     page = open_page()
     still = [live.post(IC.upload, digit("3", 40)) for _ in range(60)]
     moving = [live.post(OD.upload, digit("3")) for _ in range(3)]
-    page.evaluate(FOLLOW, given(IC.name, *still) + given(OD.name, *moving))
+    page.evaluate(FOLLOW, items_of(IC.name, *still) + items_of(OD.name, *moving))
     news = settled(page, 3)
     assert all(news[one["sessname"]][-1].startswith("answer complete") for one in moving)
     wake(live)
     news = settled(page, 63)
-    assert all(told[-1].startswith("answer complete") for told in news.values())
+    assert all(lines[-1].startswith("answer complete") for lines in news.values())
 
 
 def test_where_streams_are_refused_each_photo_is_asked_for(
@@ -100,11 +100,11 @@ def test_where_streams_are_refused_each_photo_is_asked_for(
     page = open_page()
     page.route("**/events?*", lambda route: route.fulfill(status=503))
     sent = [live.post(IC.upload, digit("3")) for _ in range(8)]
-    page.evaluate(FOLLOW, given(IC.name, *sent))
+    page.evaluate(FOLLOW, items_of(IC.name, *sent))
     page.wait_for_function("() => Object.values(window.news).every((told) => told.length)")
     wake(live)
     news = settled(page, 8)
-    assert all(told[-1].startswith("answer complete") for told in news.values())
+    assert all(lines[-1].startswith("answer complete") for lines in news.values())
 
 
 def test_where_streams_say_nothing_each_photo_is_asked_for(
@@ -113,7 +113,7 @@ def test_where_streams_say_nothing_each_photo_is_asked_for(
     page = open_page()
     page.route("**/events?*", lambda route: None)  # as a proxy that keeps all to itself
     sent = live.post(IC.upload, digit("3"))
-    page.evaluate(FOLLOW, given(IC.name, sent))
+    page.evaluate(FOLLOW, items_of(IC.name, sent))
     assert settled(page, 1)[sent["sessname"]][-1].startswith("answer complete")
 
 
@@ -122,7 +122,7 @@ def test_a_photo_that_is_removed_or_left_alone_troubles_no_other(
 ) -> None:
     page = open_page()
     stay, gone, left = (live.post(IC.upload, digit("3")) for _ in range(3))
-    page.evaluate(FOLLOW, given(IC.name, stay, gone, left))
+    page.evaluate(FOLLOW, items_of(IC.name, stay, gone, left))
     page.wait_for_function("() => Object.values(window.news).every((told) => told.length)")
     page.evaluate("(task) => window.stops[task].abort()", left["sessname"])
     removed = page.request.delete(
@@ -162,7 +162,7 @@ def test_a_restart_of_the_server_loses_no_answer(chromium: Any, own: Callable[..
     for pid in live.pids("workers.image_classification"):
         os.kill(pid, signal.SIGSTOP)
     sent = [live.post(IC.upload, digit(str(i), 40)) for i in range(10)]
-    page.evaluate(FOLLOW, given(IC.name, *sent))
+    page.evaluate(FOLLOW, items_of(IC.name, *sent))
     page.wait_for_function("() => Object.values(window.news).every((told) => told.length)")
     wake_and_stop(live)
     page.wait_for_function(
@@ -171,7 +171,7 @@ def test_a_restart_of_the_server_loses_no_answer(chromium: Any, own: Callable[..
     )
     own()
     news = settled(page, 10)
-    assert all(told[-1].startswith("answer complete") for told in news.values())
+    assert all(lines[-1].startswith("answer complete") for lines in news.values())
     page.close()
 
 
@@ -206,6 +206,6 @@ def test_a_browser_comes_back_by_itself_when_the_time_of_a_stream_is_over(
     page.wait_for_function("() => window.told.length >= 2")
     wake(live)
     page.wait_for_function("() => window.told.at(-1) === 'result'")
-    page.evaluate(FOLLOW, given(IC.name, sent))
+    page.evaluate(FOLLOW, items_of(IC.name, sent))
     assert settled(page, 1)[sent["sessname"]][-1].startswith("answer complete")
     page.close()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import expect
-from support.browser_seeding import IC, OD, Open, card, kept, names, open_list, sent
+from support.browser_seeding import IC, OD, Open, card, names, open_list, sent, stored_entries
 from support.live import Live
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -59,7 +59,7 @@ def test_all_are_deleted(open_page: Open, live: Live) -> None:
     page.locator("#ask").get_by_role("button", name="Delete").click()
     expect(page.locator("#nothing")).to_be_visible()
     assert not any((live.sessions / entry["task"]).exists() for entry in entries)
-    assert kept(page) == []
+    assert stored_entries(page) == []
 
 
 def test_taken_off_the_list_it_stays_on_the_server(open_page: Open, live: Live) -> None:
@@ -69,7 +69,7 @@ def test_taken_off_the_list_it_stays_on_the_server(open_page: Open, live: Live) 
     page.get_by_role("button", name="Remove from this list only").click()
     expect(page.locator("#nothing")).to_be_visible()
     assert (live.sessions / entry["task"]).is_dir()
-    assert kept(page) == []
+    assert stored_entries(page) == []
 
 
 def test_the_open_photo_can_be_deleted(open_page: Open, live: Live) -> None:
@@ -101,11 +101,11 @@ def test_a_photo_in_hand_stays_and_one_that_failed_too(
     page.route(f"**{IC.result}?*", refuse)
     page.get_by_role("button", name="Delete 2", exact=True).click()
     page.locator("#ask").get_by_role("button", name="Delete").click()
-    said = page.locator("#said")
-    expect(said).to_contain_text("1 photo is being recognised right now and was not deleted.")
-    expect(said).to_contain_text("1 photo could not be deleted.")
+    message = page.locator("#said")
+    expect(message).to_contain_text("1 photo is being recognised right now and was not deleted.")
+    expect(message).to_contain_text("1 photo could not be deleted.")
     assert names(page) == ["busy.png", "sick.png"]
-    assert len(kept(page)) == 2
+    assert len(stored_entries(page)) == 2
 
 
 def test_what_the_server_removed_is_marked_and_shows_what_was_kept(

@@ -23,10 +23,10 @@ from support.browser_seeding import (
     card,
     colour,
     digit,
-    kept,
     names,
     open_list,
     sent,
+    stored_entries,
 )
 from support.live import Live
 
@@ -60,7 +60,7 @@ def test_a_photo_gets_its_verdict_on_the_open_page(open_page: Open, live: Live) 
     expect(card(page, "three.png").locator(".meta")).to_contain_text("digits")
     page.reload()
     expect(card(page, "three.png").locator(".verdict")).to_contain_text("3, ")
-    assert {each["state"] for each in kept(page)} == {"complete"}
+    assert {each["state"] for each in stored_entries(page)} == {"complete"}
 
 
 def test_a_verdict_that_comes_later_is_followed(open_page: Open, live: Live) -> None:
@@ -171,7 +171,7 @@ def test_a_photo_is_reopened_in_place(
     expect(dialog.locator(".view")).to_be_visible()
     expect(dialog).to_contain_text("digits")
     accessible(page)
-    entry = kept(page)[0]
+    entry = stored_entries(page)[0]
     link = dialog.get_by_role("link", name="Full page")
     expect(link).to_have_attribute("href", f"/photo?task={entry['task']}&key={entry['key']}")
     expect(dialog.get_by_role("button", name="Newer")).to_be_disabled()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from support.browser_seeding import STORE, add, kept
+from support.browser_seeding import STORE, add, stored_entries
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -23,7 +23,7 @@ def entry(number: int) -> dict[str, Any]:
 def test_what_is_added_is_there_after_a_reload_newest_first(page: Any) -> None:
     add(page, entry(1), entry(3), entry(2))
     page.reload()
-    found = kept(page)
+    found = stored_entries(page)
     assert [each["name"] for each in found] == ["3.jpg", "2.jpg", "1.jpg"]
     assert found[0] == entry(3) | {
         "thumb": None,
@@ -47,7 +47,7 @@ def test_an_entry_outlives_a_page_that_is_left_at_once(page: Any) -> None:
             }}""",
             [entry(1), entry(2), entry(3)],
         )
-    assert [each["name"] for each in kept(page)] == ["3.jpg", "2.jpg", "1.jpg"]
+    assert [each["name"] for each in stored_entries(page)] == ["3.jpg", "2.jpg", "1.jpg"]
     assert page.evaluate("() => localStorage.length") == 0
 
 
@@ -63,13 +63,13 @@ def test_an_entry_changes_and_goes(page: Any) -> None:
         }}""",
         [entry(1)["task"], entry(2)["task"], entry(9)["task"]],
     )
-    [left] = kept(page)
+    [left] = stored_entries(page)
     assert (left["name"], left["state"], left["labels"][0]["label"]) == ("1.jpg", "complete", "7")
     # Whoever adds it once more knows less of it.
     add(page, entry(1))
-    assert kept(page)[0]["state"] == "complete"
+    assert stored_entries(page)[0]["state"] == "complete"
     page.evaluate(f"async () => (await {STORE}).clear()")
-    assert kept(page) == []
+    assert stored_entries(page) == []
 
 
 def test_a_verdict_may_come_before_the_small_picture_is_read(page: Any) -> None:
@@ -81,7 +81,7 @@ def test_a_verdict_may_come_before_the_small_picture_is_read(page: Any) -> None:
         }}""",
         entry(1),
     )
-    assert [each["state"] for each in kept(page)] == ["complete"]
+    assert [each["state"] for each in stored_entries(page)] == ["complete"]
 
 
 def test_two_tabs_at_once_lose_nothing(page: Any) -> None:
@@ -96,7 +96,7 @@ def test_two_tabs_at_once_lose_nothing(page: Any) -> None:
     other.evaluate(adding, [entry(n) for n in range(30, 90)])
     for tab in (page, other):
         tab.evaluate("() => window.added.then(() => true)")
-    found = kept(page)
+    found = stored_entries(page)
     assert [each["time"] for each in found] == list(range(89, -1, -1))
     assert {each["model"] for each in found} == {"m"}
 
@@ -131,9 +131,9 @@ def test_the_oldest_make_room(page: Any) -> None:
         })""",
         entry(0) | {"labels": [], "thumb": None},
     )
-    assert len(kept(page)) == 2000
+    assert len(stored_entries(page)) == 2000
     add(page, entry(5000))
-    found = kept(page)
+    found = stored_entries(page)
     assert len(found) == 2000
     assert (found[0]["time"], found[-1]["time"]) == (5000, 1)
 
@@ -161,11 +161,13 @@ def test_without_a_database_entries_last_as_long_as_the_page(
         f"async (task) => (await {STORE}).update(task, {{ state: 'complete' }})", entry(1)["task"]
     )
     page.evaluate(f"async (task) => (await {STORE}).remove(task)", entry(2)["task"])
-    assert [(each["name"], each["state"]) for each in kept(page)] == [("1.jpg", "complete")]
+    assert [(each["name"], each["state"]) for each in stored_entries(page)] == [
+        ("1.jpg", "complete")
+    ]
     got = page.evaluate(f"async (task) => (await {STORE}).get(task)", entry(1)["task"])
     assert got["name"] == "1.jpg"
     page.evaluate(f"async () => (await {STORE}).clear()")
-    assert kept(page) == []
+    assert stored_entries(page) == []
 
 
 THUMBS = f"""async () => {{
@@ -192,7 +194,7 @@ def test_on_a_full_disk_the_oldest_small_pictures_go_first(page: Any) -> None:
     page.evaluate(adding, [entry(3)])
     assert page.evaluate(THUMBS) == [0, 0, 0, 0]
     page.reload()
-    assert [each["time"] for each in kept(page)] == [3, 2, 1, 0]
+    assert [each["time"] for each in stored_entries(page)] == [3, 2, 1, 0]
 
 
 def thumb(page: Any, data: bytes) -> Image.Image | None:

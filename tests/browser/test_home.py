@@ -20,10 +20,10 @@ from support.browser_homely import (
     card,
     choose,
     expect_state,
+    photo_view,
     png,
     recognise,
     rows,
-    shown,
     submit,
     upload,
 )
@@ -60,21 +60,21 @@ def test_a_photo_is_seen_before_it_is_sent(page: Any) -> None:
     choose(page, CLASSIFY, upload("three.png", THREE))
     expect_state(page, CLASSIFY, "ready")
     expect(rows(page, CLASSIFY, "ready")).to_contain_text("three.png")
-    image = shown(page, CLASSIFY).locator("img")
+    image = photo_view(page, CLASSIFY).locator("img")
     expect(image).to_have_js_property("naturalWidth", 320)
 
 
 def test_classification_names_the_picture(page: Any) -> None:
     recognise(page, CLASSIFY, upload("three.png", THREE))
     expect(rows(page, CLASSIFY, "done")).to_contain_text(re.compile(r"\w+, \d{1,3}\.\d%"))
-    expect(shown(page, CLASSIFY)).to_contain_text(re.compile(r"\d{1,3}\.\d%"))
+    expect(photo_view(page, CLASSIFY)).to_contain_text(re.compile(r"\d{1,3}\.\d%"))
     expect(card(page, CLASSIFY).locator("> [role=status]")).to_contain_text("Done.")
 
 
 def test_detection_finds_the_digits(page: Any) -> None:
     recognise(page, DETECT, upload("digits.png", TWO_DIGITS))
     expect(rows(page, DETECT, "done")).to_contain_text("2 objects")
-    expect(shown(page, DETECT).get_by_role("heading", name="digits.png")).to_be_visible()
+    expect(photo_view(page, DETECT).get_by_role("heading", name="digits.png")).to_be_visible()
 
 
 def test_several_photos_go_with_one_press_and_one_is_looked_at(page: Any) -> None:
@@ -84,15 +84,15 @@ def test_several_photos_go_with_one_press_and_one_is_looked_at(page: Any) -> Non
     submit(page, CLASSIFY)
     expect_state(page, CLASSIFY, "done")
     expect(rows(page, CLASSIFY, "done")).to_have_count(3)
-    expect(shown(page, CLASSIFY).locator(".shown-name")).to_have_text("one.png")
+    expect(photo_view(page, CLASSIFY).locator(".shown-name")).to_have_text("one.png")
     rows(page, CLASSIFY).nth(2).locator(".tray-row").click()
-    expect(shown(page, CLASSIFY).locator(".shown-name")).to_have_text("three.png")
+    expect(photo_view(page, CLASSIFY).locator(".shown-name")).to_have_text("three.png")
     expect(card(page, CLASSIFY).locator(".tally")).to_have_text("3 photos recognised")
 
 
 def test_a_chosen_photo_stays_while_others_come(page: Any) -> None:
     recognise(page, CLASSIFY, upload("one.png", THREE), upload("two.png", THREE))
-    name = shown(page, CLASSIFY).locator(".shown-name")
+    name = photo_view(page, CLASSIFY).locator(".shown-name")
     expect(name).to_have_text("one.png")
     recognise(page, CLASSIFY, upload("three.png", THREE))
     expect(name).to_have_text("one.png")
@@ -103,9 +103,9 @@ def test_a_chosen_photo_stays_while_others_come(page: Any) -> None:
 
 def test_photos_are_removed_one_by_one_or_all_at_once(page: Any) -> None:
     recognise(page, CLASSIFY, *[upload(f"{n}.png", THREE) for n in range(3)])
-    shown(page, CLASSIFY).get_by_role("button", name="Remove").click()
+    photo_view(page, CLASSIFY).get_by_role("button", name="Remove").click()
     expect(rows(page, CLASSIFY)).to_have_count(2)
-    expect(shown(page, CLASSIFY).locator(".shown-name")).to_have_text("1.png")
+    expect(photo_view(page, CLASSIFY).locator(".shown-name")).to_have_text("1.png")
     card(page, CLASSIFY).get_by_role("button", name="Clear all").click()
     expect_state(page, CLASSIFY, "empty")
     expect(rows(page, CLASSIFY)).to_have_count(0)
@@ -117,7 +117,7 @@ def test_photos_are_removed_one_by_one_or_all_at_once(page: Any) -> None:
 def test_another_model_takes_the_same_photo(page: Any) -> None:
     recognise(page, CLASSIFY, upload("three.png", THREE))
     page.locator(f"{CLASSIFY} select").select_option("digits")
-    shown(page, CLASSIFY).get_by_role("button", name="Recognise again with digits").click()
+    photo_view(page, CLASSIFY).get_by_role("button", name="Recognise again with digits").click()
     expect(rows(page, CLASSIFY, "done")).to_contain_text(re.compile(r"^three\.png3, \d"))
     expect(rows(page, CLASSIFY)).to_have_count(1)
 
@@ -172,7 +172,7 @@ def test_names_and_labels_are_never_markup(page: Any, watch: Any) -> None:
     submit(page, CLASSIFY)
     expect_state(page, CLASSIFY, "done")
     expect(rows(page, CLASSIFY)).to_contain_text(f"{hostile}, 50.0%")
-    expect(shown(page, CLASSIFY)).to_contain_text(hostile)
+    expect(photo_view(page, CLASSIFY)).to_contain_text(hostile)
     expect(page.locator("img[src=x]")).to_have_count(0)
 
 
@@ -185,7 +185,7 @@ def test_a_full_page_is_in_order(
     long_name = f"{'a-very-long-name' * 8}.png"
     digits = png(("2", 60, 120), ("5", 360, 90), size=(640, 480))
     recognise(page, DETECT, upload(long_name, digits), upload("b.png", digits))
-    expect(shown(page, DETECT).locator(".view")).to_be_visible()
+    expect(photo_view(page, DETECT).locator(".view")).to_be_visible()
     page.get_by_role("button", name="Draw a digit").click()
     expect(page.locator(".pad-paper")).to_be_visible()
     assert page.evaluate("() => document.documentElement.scrollWidth") <= width
@@ -229,7 +229,7 @@ def test_the_keyboard_is_enough(page: Any, tmp_path: Path) -> None:
     expect(rows(page, CLASSIFY).first.locator(".tray-row")).to_be_focused()
     expect_state(page, CLASSIFY, "done")
     page.keyboard.press("ArrowDown")
-    expect(shown(page, CLASSIFY).locator(".shown-name")).to_have_text("two.png")
+    expect(photo_view(page, CLASSIFY).locator(".shown-name")).to_have_text("two.png")
     expect(rows(page, CLASSIFY).nth(1).locator(".tray-row")).to_be_focused()
     page.keyboard.press("Delete")
     expect(rows(page, CLASSIFY)).to_have_count(1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import expect
-from support.browser_homely import CLASSIFY, THREE, card, choose, rows, shown, submit, upload
+from support.browser_homely import CLASSIFY, THREE, card, choose, photo_view, rows, submit, upload
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -47,7 +47,7 @@ def test_two_hundred_photos_all_get_their_verdict(page: Any) -> None:
     submit(page, CLASSIFY)
     # While they are on their way the page answers: another photo can be looked at.
     rows(page, CLASSIFY).nth(2).locator(".tray-row").click()
-    expect(shown(page, CLASSIFY).locator(".shown-name")).to_have_text("photo-2.png")
+    expect(photo_view(page, CLASSIFY).locator(".shown-name")).to_have_text("photo-2.png")
     total = card(page, CLASSIFY).locator(".total")
     expect(total).to_have_attribute("aria-valuemax", str(MANY))
     expect(rows(page, CLASSIFY, "done")).to_have_count(MANY, timeout=150_000)
@@ -62,5 +62,5 @@ def test_two_hundred_photos_all_get_their_verdict(page: Any) -> None:
     assert 0 < row.evaluate_all(pictured) < MANY
     row.last.scroll_into_view_if_needed()
     row.last.locator(".tray-row").click()
-    expect(shown(page, CLASSIFY).locator(".shown-name")).to_have_text(f"photo-{MANY - 1}.png")
+    expect(photo_view(page, CLASSIFY).locator(".shown-name")).to_have_text(f"photo-{MANY - 1}.png")
     expect(row.last.locator(".thumb")).to_have_attribute("style", re.compile("blob:"))

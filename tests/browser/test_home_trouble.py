@@ -21,9 +21,9 @@ from support.browser_homely import (
     card,
     choose,
     expect_state,
+    photo_view,
     recognise,
     rows,
-    shown,
     submit,
     upload,
 )
@@ -36,14 +36,14 @@ UPLOAD = "**/imageclassification"
 
 
 def problem(page: Any, form: str) -> Any:
-    return shown(page, form).get_by_role("alert")
+    return photo_view(page, form).get_by_role("alert")
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "notes.jpg"])
 def test_what_is_no_picture_is_refused_in_words(page: Any, watch: Any, name: str) -> None:
     watch.allow.append("the server responded with a status of 4")
     choose(page, CLASSIFY, upload(name, b"these are words", "text/plain"))
-    expect(shown(page, CLASSIFY)).to_contain_text("No preview available")
+    expect(photo_view(page, CLASSIFY)).to_contain_text("No preview available")
     submit(page, CLASSIFY)
     expect_state(page, CLASSIFY, "failed")
     expect(problem(page, CLASSIFY)).to_contain_text("not a picture")
@@ -99,7 +99,7 @@ def test_an_error_of_the_server_is_told_and_tried_again(page: Any, watch: Any) -
     expect_state(page, CLASSIFY, "failed")
     expect(problem(page, CLASSIFY)).to_contain_text("went wrong on the server")
     page.unroute(UPLOAD)
-    shown(page, CLASSIFY).get_by_role("button", name="Try again").click()
+    photo_view(page, CLASSIFY).get_by_role("button", name="Try again").click()
     expect(rows(page, CLASSIFY, "done")).to_have_count(1, timeout=VERDICT_MS)
     expect(rows(page, CLASSIFY, "failed")).to_have_count(1)
 
@@ -169,7 +169,7 @@ def test_without_a_connection_it_says_so_and_goes_on_by_itself(page: Any, watch:
     watch.allow.append("ERR_INTERNET_DISCONNECTED")
     # What is needed to send is there by now, as on a page that was used before.
     recognise(page, CLASSIFY, upload("first.png", THREE))
-    expect(shown(page, CLASSIFY).locator(".view")).to_be_visible()
+    expect(photo_view(page, CLASSIFY).locator(".view")).to_be_visible()
     page.context.set_offline(True)
     choose(page, CLASSIFY, upload("second.png", THREE))
     submit(page, CLASSIFY)
@@ -185,7 +185,7 @@ def test_a_lost_connection_while_waiting_is_told_and_recovers(page: Any, watch: 
     choose(page, CLASSIFY, upload("three.png", THREE))
     submit(page, CLASSIFY)
     expect(rows(page, CLASSIFY)).to_contain_text("Connection lost, retrying", timeout=VERDICT_MS)
-    expect(shown(page, CLASSIFY)).to_contain_text("Connection lost, retrying")
+    expect(photo_view(page, CLASSIFY)).to_contain_text("Connection lost, retrying")
     page.unroute_all()
     expect_state(page, CLASSIFY, "done")
 
@@ -212,7 +212,7 @@ def test_a_reload_in_the_middle_loses_nothing_that_was_sent(page: Any) -> None:
     page.reload()
     expect(rows(page, CLASSIFY, "done")).to_have_count(3, timeout=VERDICT_MS)
     expect(rows(page, CLASSIFY).first).to_contain_text(re.compile(r"^0\.png\w+, \d"))
-    expect(shown(page, CLASSIFY)).to_contain_text(re.compile(r"\d\.\d%"))
+    expect(photo_view(page, CLASSIFY)).to_contain_text(re.compile(r"\d\.\d%"))
     lost = card(page, CLASSIFY).get_by_role("alert")
     expect(lost).to_contain_text("1 photo had not been sent when")
 
@@ -222,7 +222,7 @@ def test_after_a_reload_the_photo_can_still_go_to_another_model(page: Any) -> No
     page.reload()
     expect_state(page, CLASSIFY, "done")
     page.locator(f"{CLASSIFY} select").select_option("digits")
-    shown(page, CLASSIFY).get_by_role("button", name="Recognise again with digits").click()
+    photo_view(page, CLASSIFY).get_by_role("button", name="Recognise again with digits").click()
     expect(rows(page, CLASSIFY, "done")).to_contain_text(re.compile(r"^three\.png3, \d"))
 
 

@@ -19,8 +19,8 @@ from support.browser_homely import (
     draw,
     expect_state,
     paste,
+    photo_view,
     rows,
-    shown,
     transfer,
 )
 
@@ -41,7 +41,7 @@ def test_dropped_photos_start_at_once(page: Any) -> None:
     drop(page, CLASSIFY, ("dropped.png", THREE, "image/png"), ("other.png", THREE, "image/png"))
     expect_state(page, CLASSIFY, "done")
     expect(rows(page, CLASSIFY, "done")).to_have_count(2)
-    expect(shown(page, CLASSIFY).locator(".shown-name")).to_have_text("dropped.png")
+    expect(photo_view(page, CLASSIFY).locator(".shown-name")).to_have_text("dropped.png")
 
 
 def test_a_photo_dropped_beside_the_cards_does_not_replace_the_page(page: Any) -> None:

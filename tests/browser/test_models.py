@@ -106,8 +106,8 @@ def test_what_both_say_is_told(page: Any) -> None:
     choose(page, "digits", "digit-detector")
     page.get_by_role("button", name="Sample: numbers").click()
     shared = page.locator(".agreement")
-    told = re.compile("labels are in both results|Both rank . first")
-    expect(shared.get_by_role("heading")).to_have_text(told, timeout=VERDICT_MS)
+    sentence = re.compile("labels are in both results|Both rank . first")
+    expect(shared.get_by_role("heading")).to_have_text(sentence, timeout=VERDICT_MS)
     expect(shared.get_by_role("columnheader")).to_have_text(["Label", "digits", "digit-detector"])
     expect(shared.get_by_role("rowheader").first).to_have_text(re.compile(r"^\d$"))
     expect(shared.get_by_role("cell").first).to_have_text(re.compile(r"^\d{1,3}\.\d%"))
@@ -181,13 +181,13 @@ def test_a_side_that_failed_is_asked_again(page: Any, watch: Any) -> None:
 def test_the_keyboard_is_enough_to_compare(page: Any) -> None:
     tab_to(page, page.get_by_label("Second model"))
     # Letters typed a second apart would begin a new word each; arrows do not depend on that.
-    chosen = page.get_by_label("Second model").locator(":checked")
+    choice = page.get_by_label("Second model").locator(":checked")
     page.keyboard.press("Home")
     for _ in range(4):
-        if chosen.inner_text() == "digit-detector":
+        if choice.inner_text() == "digit-detector":
             break
         page.keyboard.press("ArrowDown")
-    expect(chosen).to_have_text("digit-detector")
+    expect(choice).to_have_text("digit-detector")
     tab_to(page, page.get_by_role("button", name="Sample: numbers"))
     page.keyboard.press("Enter")
     expect(side(page, "digit-detector")).to_contain_text("ms in total", timeout=VERDICT_MS)
@@ -263,9 +263,9 @@ def hostile(tmp_path: Path) -> Iterator[Live]:
 def test_hostile_names_and_labels_are_text(chromium: Any, hostile: Live) -> None:
     context = chromium.new_context()
     page = context.new_page()
-    said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("dialog", lambda dialog: said.append(dialog.message))
+    messages: list[str] = []
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("dialog", lambda dialog: messages.append(dialog.message))
     page.goto(f"{hostile.url}/models")
     expect(page.locator(".compare-form")).to_be_visible()
     expect(page.locator(".model h3").first).to_have_text(HOSTILE)
@@ -275,5 +275,5 @@ def test_hostile_names_and_labels_are_text(chromium: Any, hostile: Live) -> None
     expect(page.locator(".agreement")).to_be_visible(timeout=VERDICT_MS)
     expect(page.locator(".side > header h3")).to_have_text([HOSTILE, "'; alert(1)"])
     assert page.locator("img[src=x]").count() == 0
-    assert said == []
+    assert messages == []
     context.close()

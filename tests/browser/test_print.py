@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import expect
-from support.browser_homely import CLASSIFY, DETECT, TWO_DIGITS, card, recognise, shown, upload
+from support.browser_homely import CLASSIFY, DETECT, TWO_DIGITS, card, photo_view, recognise, upload
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 
 def test_a_result_is_printed_without_what_is_pressed(page: Any) -> None:
     recognise(page, DETECT, upload("two.png", TWO_DIGITS))
-    view = shown(page, DETECT)
+    view = photo_view(page, DETECT)
     expect(view.locator(".view-row")).to_have_count(2)
     page.emulate_media(media="print")
     page.set_viewport_size({"width": 700, "height": 1000})
@@ -27,7 +27,7 @@ def test_a_result_is_printed_without_what_is_pressed(page: Any) -> None:
 
 def test_tags_stay_with_their_boxes_on_a_page_of_another_width(page: Any) -> None:
     recognise(page, DETECT, upload("two.png", TWO_DIGITS))
-    view = shown(page, DETECT)
+    view = photo_view(page, DETECT)
     expect(view.locator(".view-tag:visible")).to_have_count(2)
     # Paper comes without the events of a window that changes.
     page.evaluate("() => { ResizeObserver.prototype.observe = () => {}; }")

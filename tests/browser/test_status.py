@@ -152,11 +152,11 @@ def test_nothing_is_asked_while_nobody_looks(slow_page: Any) -> None:
       document.dispatchEvent(new Event("visibilitychange"));
     }"""
     turn(slow_page)
-    asked: list[str] = []
-    slow_page.on("request", lambda request: asked.append(request.url))
+    paths: list[str] = []
+    slow_page.on("request", lambda request: paths.append(request.url))
     slow_page.evaluate(show, "hidden")
     slow_page.clock.run_for(30_000)
-    assert asked == []
+    assert paths == []
     with slow_page.expect_response("**/status"):
         slow_page.evaluate(show, "visible")
 
@@ -166,10 +166,10 @@ def test_the_page_can_be_held_still(slow_page: Any) -> None:
     button = slow_page.get_by_role("button", name="Pause")
     button.click()
     expect(button).to_have_attribute("aria-pressed", "true")
-    asked: list[str] = []
-    slow_page.on("request", lambda request: asked.append(request.url))
+    paths: list[str] = []
+    slow_page.on("request", lambda request: paths.append(request.url))
     slow_page.clock.run_for(30_000)
-    assert asked == []
+    assert paths == []
     with slow_page.expect_response("**/status"):
         button.click()
     expect(button).to_have_attribute("aria-pressed", "false")

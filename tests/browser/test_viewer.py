@@ -22,8 +22,8 @@ from support.browser_viewing import (
     WIDTH,
     boxes_lie_right,
     detection,
-    found,
     picture,
+    prediction,
     rectangle,
     resize,
     show,
@@ -86,7 +86,9 @@ def test_a_photo_taken_sideways_lies_under_its_boxes(stage: Callable[..., Any]) 
     url = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
     page = stage()
     image = {"width": 200, "height": 400, "orientation": 6}
-    show(page, OD.name, detection(found("red", 0.9, 20, 300, 80, 380), image=image), picture=url)
+    show(
+        page, OD.name, detection(prediction("red", 0.9, 20, 300, 80, 380), image=image), picture=url
+    )
     expect(page.locator(".view-photo")).to_have_js_property("complete", True)
     box = page.locator(".view-line")
     left, top, right, bottom = rectangle(box)
@@ -290,16 +292,17 @@ def test_two_fingers_pinch(stage: Callable[..., Any]) -> None:
 def test_tags_can_be_hidden_and_never_cover_each_other(stage: Callable[..., Any]) -> None:
     page = stage()
     crowd = [
-        found(f"thing {i}", 0.9 - i / 100, 100 + i, 100 + i, 160 + i, 160 + i) for i in range(9)
+        prediction(f"thing {i}", 0.9 - i / 100, 100 + i, 100 + i, 160 + i, 160 + i)
+        for i in range(9)
     ]
     show(page, OD.name, detection(*FOUR, *crowd))
     tags = page.locator(".view-tag:visible")
     expect(tags.first).to_contain_text("cat")
     page.evaluate("() => Promise.allSettled(document.getAnimations().map((a) => a.finished))")
     expect(page.locator(".view-tag.crowded")).not_to_have_count(0)
-    shown = [rectangle(tag) for tag in tags.all()]
-    for i, one in enumerate(shown):
-        for other in shown[:i]:
+    rectangles = [rectangle(tag) for tag in tags.all()]
+    for i, one in enumerate(rectangles):
+        for other in rectangles[:i]:
             apart = (
                 one[0] >= other[2] or other[0] >= one[2] or one[1] >= other[3] or other[1] >= one[3]
             )
@@ -313,7 +316,9 @@ def test_tags_can_be_hidden_and_never_cover_each_other(stage: Callable[..., Any]
 def test_two_hundred_boxes_follow_the_slider(stage: Callable[..., Any]) -> None:
     page = stage()
     many = [
-        found(f"class {i % 23}", round(0.99 - i * 0.0029, 4), i * 4, i * 2, i * 4 + 40, i * 2 + 30)
+        prediction(
+            f"class {i % 23}", round(0.99 - i * 0.0029, 4), i * 4, i * 2, i * 4 + 40, i * 2 + 30
+        )
         for i in range(200)
     ]
     show(page, OD.name, detection(*many))
@@ -329,7 +334,7 @@ def test_hostile_labels_are_text_and_break_nothing(stage: Callable[..., Any]) ->
     page = stage(360)
     name = f"{HOSTILE}{'n' * 300}.png"
     answer = detection(
-        *[found(each, 0.9, i * 150, 100, i * 150 + 100, 300) for i, each in enumerate(labels)],
+        *[prediction(each, 0.9, i * 150, 100, i * 150 + 100, 300) for i, each in enumerate(labels)],
         model=HOSTILE,
         engine="e" * 300,
     )
@@ -366,7 +371,7 @@ def test_axe_finds_nothing_serious(
     stage: Callable[..., Any], accessible: Callable[[Any], None], scheme: str, forced: str
 ) -> None:
     page = stage(color_scheme=scheme, forced_colors=forced)
-    digits = [found(str(n), 0.44, 95 * n, 430, 95 * n + 60, 490) for n in range(10)]
+    digits = [prediction(str(n), 0.44, 95 * n, 430, 95 * n + 60, 490) for n in range(10)]
     show(page, OD.name, detection(*FOUR, *digits))
     expect(page.locator(".view-tag:visible")).to_have_count(14)
     accessible(page)

@@ -27,7 +27,7 @@ from support.browser_viewing import (
     call,
     classification,
     detection,
-    found,
+    prediction,
     rectangle,
     show,
 )
@@ -108,7 +108,7 @@ def test_a_failure_says_why_and_what_to_do(
 
 def test_summaries_are_one_line(bare: Any) -> None:
     def words(*labels: str) -> Any:
-        rows = [found(label, 0.9, 0, 0, 9, 9) for label in labels]
+        rows = [prediction(label, 0.9, 0, 0, 9, 9) for label in labels]
         return call(bare, "summaryOf", detection(*rows))
 
     assert words("7", "3", "7") == "3 objects: 7 ×2, 3"
@@ -151,9 +151,9 @@ def test_tables_are_read_by_programs_and_run_by_none(bare: Any) -> None:
         "plain",
         "'q",
     ]
-    rows = [found(label, 0.5, -3.5, 0, 10, 20) for label in labels]
-    given = {"answer": detection(*rows), "name": "=cmd.png"}
-    text = call(bare, "csvOf", call(bare, "csvRows", given))
+    rows = [prediction(label, 0.5, -3.5, 0, 10, 20) for label in labels]
+    values = {"answer": detection(*rows), "name": "=cmd.png"}
+    text = call(bare, "csvOf", call(bare, "csvRows", values))
     table = list(csv.DictReader(io.StringIO(text, newline="")))
     assert [row["label"] for row in table] == [
         *("'" + label for label in labels[:7]),
@@ -176,9 +176,9 @@ def test_tables_are_read_by_programs_and_run_by_none(bare: Any) -> None:
 
 def test_colours_are_those_of_the_annotated_picture(bare: Any) -> None:
     labels = ["", "7", "person", "貓", "🐱", HOSTILE, *(f"label {i}" for i in range(200))]
-    shown = [call(bare, "colorOf", label) for label in labels]
+    colours = [call(bare, "colorOf", label) for label in labels]
     inks = {(0, 0, 0): "#000", (255, 255, 255): "#fff"}
-    assert shown == [
+    assert colours == [
         {"ground": f"rgb{color(label)}", "ink": inks[ink_on(color(label))]} for label in labels
     ]
 
@@ -214,19 +214,19 @@ def test_a_real_detection_is_switched_and_kept(bare: Any, detected: dict[str, An
     expect(drawn).to_be_hidden()
     bare.get_by_role("button", name="Boxes", exact=True).click()
 
-    kept = {}
+    files = {}
     for button in bare.locator(".view-saves .button").all():
         with bare.expect_download() as download:
             button.click()
-        kept[download.value.suggested_filename] = Path(download.value.path()).read_bytes()
-    assert set(kept) == {"three-boxes.png", "three.json", "three.csv", "three.png"}
-    assert json.loads(kept["three.json"]) == answer
-    assert kept["three.png"] == digit("3", 320)
-    table = list(csv.DictReader(io.StringIO(kept["three.csv"].decode("utf-8-sig"))))
+        files[download.value.suggested_filename] = Path(download.value.path()).read_bytes()
+    assert set(files) == {"three-boxes.png", "three.json", "three.csv", "three.png"}
+    assert json.loads(files["three.json"]) == answer
+    assert files["three.png"] == digit("3", 320)
+    table = list(csv.DictReader(io.StringIO(files["three.csv"].decode("utf-8-sig"))))
     assert [row["label"] for row in table] == [row["label"] for row in answer["predictions"]]
 
     best = answer["predictions"][0]
-    with Image.open(io.BytesIO(kept["three-boxes.png"])) as picture:
+    with Image.open(io.BytesIO(files["three-boxes.png"])) as picture:
         pixels = np.asarray(picture.convert("RGB"))
     row = round((best["box"]["y_min"] + best["box"]["y_max"]) / 2)
     column = min(319, round(best["box"]["x_min"]))

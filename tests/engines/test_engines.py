@@ -15,7 +15,7 @@ from support.engine_makers import (
     MAKERS,
     ROOT,
     engine_params,
-    opened,
+    open_engine,
     openvino_model,
 )
 
@@ -31,7 +31,7 @@ def engine(request: pytest.FixtureRequest) -> Iterator[EngineBase]:
         pytest.skip(f"no tiny model for engine {request.param} in MAKERS")
     if not plugins.load("engines", request.param).available():
         pytest.skip(f"the library of engine {request.param} is not installed")
-    with opened(request.param, MAKERS[request.param]()) as made:
+    with open_engine(request.param, MAKERS[request.param]()) as made:
         yield made
 
 
@@ -69,9 +69,9 @@ def test_an_image_gets_the_same_answer_alone_and_in_a_batch(engine: EngineBase) 
 
 def test_outputs_stay_as_they_were_after_the_next_call(engine: EngineBase) -> None:
     first = engine.infer(batch(engine, 2, seed=1))
-    kept = [array.copy() for array in first]
+    copies = [array.copy() for array in first]
     engine.infer(batch(engine, 2, seed=2))
-    assert all(np.array_equal(a, b) for a, b in zip(first, kept, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(first, copies, strict=True))
 
 
 def test_the_input_is_not_changed(engine: EngineBase) -> None:
@@ -123,11 +123,11 @@ def test_importing_every_engine_loads_no_library() -> None:
 
 
 def test_fake_says_what_its_file_says() -> None:
-    with opened("fake", ModelFile(Path("."), classes=4)) as engine:
+    with open_engine("fake", ModelFile(Path("."), classes=4)) as engine:
         grey = np.full((1, 32, 32, 3), 130, np.uint8)
         assert engine.infer(grey)[0].argmax() == 130 * 4 // 256
     detection = ModelFile(Path("."), outputs=("detection_boxes",), classes=4)
-    with opened("fake", detection) as engine:
+    with open_engine("fake", detection) as engine:
         picture = np.zeros((1, 100, 200, 3), np.uint8)
         assert engine.infer(picture)[0].tolist() == [0]
         picture[0, 20:60, 50:150] = 200
@@ -138,9 +138,9 @@ def test_fake_says_what_its_file_says() -> None:
 
 
 def test_openvino_frees_a_frozen_batch_and_its_reshape() -> None:
-    with opened("openvino", ModelFile(openvino_model())) as engine:
+    with open_engine("openvino", ModelFile(openvino_model())) as engine:
         assert "free batch" in engine.describe()
-    with opened("openvino", ModelFile(openvino_model(), batch=1)) as engine:
+    with open_engine("openvino", ModelFile(openvino_model(), batch=1)) as engine:
         assert "one by one" in engine.describe()
 
 

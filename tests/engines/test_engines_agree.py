@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import tiny_models
-from support.engine_makers import FROZEN_LAYERS, opened
+from support.engine_makers import FROZEN_LAYERS, open_engine
 
 from scai import plugins
 from scai.engines import base
@@ -51,7 +51,7 @@ def expected(images: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(("name", "make", "layers"), PAIRS)
 def test_every_engine_says_what_tensorflow_says(name: str, make: Callable, layers: dict) -> None:
     images = np.random.default_rng(2).random((4, 8, 8, 3), np.float32)
-    with opened(name, ModelFile(make(), **layers)) as engine:
+    with open_engine(name, ModelFile(make(), **layers)) as engine:
         (scores,) = engine.infer(images)
     assert np.abs(scores - expected(images)).max() < 1e-3
 
@@ -59,7 +59,7 @@ def test_every_engine_says_what_tensorflow_says(name: str, make: Callable, layer
 @pytest.mark.slow
 def test_int8_outputs_come_as_real_numbers() -> None:
     images = np.random.default_rng(2).random((4, 8, 8, 3), np.float32)
-    with opened("litert", ModelFile(tiny_models.tflite_int8())) as engine:
+    with open_engine("litert", ModelFile(tiny_models.tflite_int8())) as engine:
         spec = engine.input
         assert spec.dtype == "int8" and spec.scale > 0
         stored = np.clip(np.rint(images / spec.scale) + spec.zero_point, -128, 127)
@@ -85,7 +85,9 @@ def test_a_graph_is_cut_at_an_inner_layer(name: str) -> None:
     path = tiny_models.save_graph("inner.pb", build)
     images = np.random.default_rng(2).random((3, 8, 8, 3), np.float32)
     try:
-        with opened(name, ModelFile(path, inputs=("Mul",), outputs=("final_result",))) as engine:
+        with open_engine(
+            name, ModelFile(path, inputs=("Mul",), outputs=("final_result",))
+        ) as engine:
             (scores,) = engine.infer(images)
     except UnsupportedModel:
         assert name == "openvino"  # it may refuse; TensorFlow then takes over
@@ -108,14 +110,14 @@ def test_a_tf1_while_loop_runs() -> None:
     (result,) = engine.infer(images)
     assert np.allclose(result, images.mean((1, 2)) * 8 + 7, atol=1e-3)
     engine.close()
-    with opened("tensorflow", ModelFile(tiny_models.loop(), **FROZEN_LAYERS)) as engine:
+    with open_engine("tensorflow", ModelFile(tiny_models.loop(), **FROZEN_LAYERS)) as engine:
         assert np.allclose(engine.infer(images)[0], result, atol=1e-3)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["openvino", "tensorflow"])
 def test_a_detector_of_batch_one_takes_four_photos(name: str) -> None:
-    with opened(name, ModelFile(tiny_models.detector())) as engine:
+    with open_engine(name, ModelFile(tiny_models.detector())) as engine:
         images = np.zeros((4, 30, 50, 3), np.uint8)
         images[:, :, :, 0] = np.array([0, 60, 120, 240]).reshape(4, 1, 1)
         outputs = engine.infer(images)

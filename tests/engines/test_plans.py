@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import tiny_models
-from support.engine_makers import DIGITS, opened, openvino_model
+from support.engine_makers import DIGITS, open_engine, openvino_model
 
 from scai import plugins
 from scai.engines.base import MAX_COPIES_BYTES, PLAIN, ModelFile, Plan, example, lane_plans
@@ -20,7 +20,7 @@ OTHERS = [Plan(1), Plan(2), Plan(2, whole=True), Plan(3, whole=True)]
 
 
 def agree(name: str, model: ModelFile, plan: Plan) -> None:
-    with opened(name, model) as plain, opened(name, replace(model, plan=plan)) as other:
+    with open_engine(name, model) as plain, open_engine(name, replace(model, plan=plan)) as other:
         assert other.plan == plan and (plan == PLAIN or str(plan) in other.describe())
         for images in (1, 2, 3, 8, 9, 1):
             batch = example(plain.input, images)

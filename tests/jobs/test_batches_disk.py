@@ -94,9 +94,9 @@ def test_a_power_cut_between_session_and_line_doubles_nothing(
     assert len(added.items) == 2
     while len(site.queues[KIND]):
         site.workers[KIND].step()
-    told = started.document(progress, "", 0, 10)
-    assert [item["name"] for item in told["items"]] == ["a", "b"]
-    assert told["state"] == "complete" and told["counts"]["complete"] == 2
+    document = started.document(progress, "", 0, 10)
+    assert [item["name"] for item in document["items"]] == ["a", "b"]
+    assert document["state"] == "complete" and document["counts"]["complete"] == 2
     # Those nobody knows got theirs, too.
     assert {Session(site.settings.sessionpath, n).state for n in sessions(site)} == {"complete"}
 
@@ -242,7 +242,7 @@ def test_a_portion_beside_another_is_told_to_come_back(
     assert sessions(site) == []
 
 
-def aged(path: Path, days: float) -> None:
+def make_old(path: Path, days: float) -> None:
     moment = time.time() - days * DAY
     for each in (*path.iterdir(), path):
         os.utime(each, (moment, moment))
@@ -255,11 +255,11 @@ def test_a_batch_goes_with_the_last_of_its_sessions(
     progress = batches.create(KIND, {})
     added = batches.add(progress, photos("a", "b"), last=True)
     first, second = (root / item.line["task"] for item in added.items)
-    aged(progress.batch.path, 30)
-    aged(first, 30)
+    make_old(progress.batch.path, 30)
+    make_old(first, 30)
     assert purge(root, [queue], DAY).removed == [first.name]
     assert progress.batch.path.exists()  # the second is young
-    aged(second, 30)
+    make_old(second, 30)
     assert purge(root, [queue], DAY, dry_run=True).removed == [second.name]
     assert progress.batch.path.exists()
     assert purge(root, [queue], DAY).removed == [second.name]
@@ -275,7 +275,7 @@ def test_a_batch_whose_session_waits_stays_however_old(
     progress = batches.create(KIND, {})
     [item] = batches.add(progress, photos("a")).items
     for path in (progress.batch.path, root / item.line["task"]):
-        aged(path, 30)
+        make_old(path, 30)
     site.queues[KIND].has = lambda name: name == item.line["task"]  # type: ignore[attr-defined]
     done = purge(root, [site.queues[KIND]], DAY)  # type: ignore[list-item]
     assert done.removed == [] and done.alive == 1 and progress.batch.path.exists()
@@ -287,7 +287,7 @@ def test_an_empty_batch_goes_by_its_age_and_a_link_stays(
     root = site.settings.sessionpath
     old, young, busy, linked = (batches.create(KIND, {}).batch for _ in range(4))
     for batch in (old, busy, linked):
-        aged(batch.path, 30)
+        make_old(batch.path, 30)
     elsewhere = tmp_path / "elsewhere"
     linked.path.rename(elsewhere)
     linked.path.symlink_to(elsewhere)
@@ -301,7 +301,7 @@ def test_a_batch_to_which_photos_are_added_is_not_old(
     site: Site, batches: BatchService, queue: DirectoryQueue
 ) -> None:
     progress = batches.create(KIND, {})
-    aged(progress.batch.path, 30)
+    make_old(progress.batch.path, 30)
     batches.add(progress, photos("words"))
     for task in sessions(site):
         Session(site.settings.sessionpath, task).remove()

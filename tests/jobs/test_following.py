@@ -17,7 +17,7 @@ from support.helpers import picture, wait_until
 from support.inprocess import Site
 from support.kinds import IC, OD
 from support.live import Live, digit
-from support.streams import Answer, Folder, asked, events, query, remove
+from support.streams import Answer, Folder, events, pairs_of, query, remove
 
 from scai.jobs.following import Event, FollowTimes
 from scai.jobs.service import JobService
@@ -29,8 +29,8 @@ def test_the_states_come_first_then_each_result_then_the_end(site: Site) -> None
     first, second = site.post(IC, picture()), site.post(OD, picture())
     third = site.post(IC, picture())
     stream = events(site, first, second, third)
-    told = [next(stream) for _ in range(3)]
-    assert told == [
+    news = [next(stream) for _ in range(3)]
+    assert news == [
         ("state", {"task": first["sessname"], "state": "initialization", "place": 0}),
         ("state", {"task": second["sessname"], "state": "initialization", "place": 0}),
         ("state", {"task": third["sessname"], "state": "initialization", "place": 1}),
@@ -48,9 +48,9 @@ def test_the_states_come_first_then_each_result_then_the_end(site: Site) -> None
 
 
 def stream_until_end(stream: Iterator[tuple[str, Answer]]) -> list[tuple[str, Answer]]:
-    told = list(stream)
-    assert told[-1] == ("end", {})
-    return told
+    news = list(stream)
+    assert news[-1] == ("end", {})
+    return news
 
 
 def test_what_is_final_already_is_told_at_once(site: Site) -> None:
@@ -89,16 +89,16 @@ def test_a_session_that_is_removed_is_gone_for_who_follows_it(site: Site) -> Non
     stream = events(site, answer, other)
     assert [next(stream)[0] for _ in range(2)] == ["state", "state"]
     assert remove(site, IC, answer)[0] == 200
-    name, data = next(told for told in stream if told[0] != "beat")
+    name, data = next(news for news in stream if news[0] != "beat")
     assert (name, data["task"]) == ("gone", answer["sessname"])
     stream.close()
 
 
 @pytest.mark.parametrize(
-    "asked", ["", "?task=a", "?task=a&task=b&key=c", "?" + "task=a&key=b&" * 65]
+    "pairs", ["", "?task=a", "?task=a&task=b&key=c", "?" + "task=a&key=b&" * 65]
 )
-def test_a_query_that_names_no_pairs_is_refused(site: Site, asked: str) -> None:
-    answer = site.http.get(f"/events{asked}")
+def test_a_query_that_names_no_pairs_is_refused(site: Site, pairs: str) -> None:
+    answer = site.http.get(f"/events{pairs}")
     assert answer.status_code == 400
     assert answer.get_json()["code"] == "bad_request"
 
@@ -141,18 +141,18 @@ def test_a_verdict_wakes_the_stream_by_its_event(tmp_path: Path) -> None:
     # However long the verdict takes here, nothing else is told meanwhile.
     folder = Folder(tmp_path, FollowTimes(look=60, look_alone=60, heartbeat=60))
     session, other = folder.session(), folder.session()
-    stream = folder.follower.events(asked(session, other), 60)
+    stream = folder.follower.events(pairs_of(session, other), 60)
     assert [next(stream).name for _ in range(2)] == ["state", "state"]
     # Nothing looks at this session any more, but who is told by the queue.
-    told: list[Event] = []
-    reader = threading.Thread(target=lambda: told.append(next(stream)))
+    news: list[Event] = []
+    reader = threading.Thread(target=lambda: news.append(next(stream)))
     claim = folder.queue.claim_one(session.name)
     assert claim is not None
     reader.start()
     session.complete({"predictions": []})
     claim.done()
     reader.join(20)
-    assert [(event.name, event.data["task"]) for event in told if event.name == "result"] == [
+    assert [(event.name, event.data["task"]) for event in news if event.name == "result"] == [
         ("result", session.name)
     ]
     stream.close()
@@ -161,22 +161,22 @@ def test_a_verdict_wakes_the_stream_by_its_event(tmp_path: Path) -> None:
 
 def test_a_stream_follows_the_step_to_processing_and_the_places(folder: Folder) -> None:
     first, second = folder.session(), folder.session()
-    stream = folder.follower.events(asked(first, second), 60)
+    stream = folder.follower.events(pairs_of(first, second), 60)
     assert [next(stream).data["place"] for _ in range(2)] == [0, 1]
     claim = folder.queue.claim_one(first.name)
     assert claim is not None
     first.start()
-    told: dict[str, tuple[str, int | None]] = {}
+    news: dict[str, tuple[str, int | None]] = {}
     for event in stream:
         if event.name == "state":
-            told[event.data["task"]] = (event.data["state"], event.data["place"])
-        if told == {first.name: ("processing", None), second.name: ("initialization", 0)}:
+            news[event.data["task"]] = (event.data["state"], event.data["place"])
+        if news == {first.name: ("processing", None), second.name: ("initialization", 0)}:
             break
     stream.close()
 
 
 def test_a_stream_that_is_left_waits_for_nothing_any_more(folder: Folder) -> None:
-    stream = folder.follower.events(asked(folder.session()), 60)
+    stream = folder.follower.events(pairs_of(folder.session()), 60)
     next(stream)
     assert len(folder.waiters) == 1
     stream.close()
@@ -185,7 +185,7 @@ def test_a_stream_that_is_left_waits_for_nothing_any_more(folder: Folder) -> Non
 
 def test_a_waiting_session_is_not_looked_at_by_itself(folder: Folder) -> None:
     session = folder.session()
-    stream = folder.follower.events(asked(session), 60)
+    stream = folder.follower.events(pairs_of(session), 60)
     assert next(stream).name == "state"
     os.rename(session.path, session.path.with_name("hidden"))
     # Its ticket says that it waits; only that is read.

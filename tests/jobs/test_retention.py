@@ -22,7 +22,7 @@ Make = Callable[..., Session]
 DAY = 86400.0
 
 
-def aged(session: Session, days: float) -> Session:
+def make_old(session: Session, days: float) -> Session:
     moment = time.time() - days * DAY
     os.utime(session.path, (moment, moment))
     return session
@@ -31,7 +31,7 @@ def aged(session: Session, days: float) -> Session:
 def test_only_sessions_older_than_the_period_go(
     new_session: Make, sessions: Path, queue: DirectoryQueue
 ) -> None:
-    old, young = aged(new_session(), 3), aged(new_session(), 1)
+    old, young = make_old(new_session(), 3), make_old(new_session(), 1)
     done = purge(sessions, [queue], 2 * DAY)
     assert done.removed == [old.name] and done.freed > 500
     assert not old.path.exists() and young.path.exists()
@@ -40,7 +40,7 @@ def test_only_sessions_older_than_the_period_go(
 def test_a_dry_run_removes_nothing_and_says_the_same(
     new_session: Make, sessions: Path, queue: DirectoryQueue
 ) -> None:
-    old = aged(new_session(), 3)
+    old = make_old(new_session(), 3)
     would = purge(sessions, [queue], DAY, dry_run=True)
     assert old.path.exists()
     assert purge(sessions, [queue], DAY) == would
@@ -49,7 +49,7 @@ def test_a_dry_run_removes_nothing_and_says_the_same(
 def test_a_session_that_waits_or_runs_stays_however_old(
     new_session: Make, sessions: Path, queue: DirectoryQueue
 ) -> None:
-    waiting, claimed, locked = (aged(new_session(), 30) for _ in range(3))
+    waiting, claimed, locked = (make_old(new_session(), 30) for _ in range(3))
     queue.put(Job(claimed.name, queue.kind))
     queue.claim(1, 0)
     queue.put(Job(waiting.name, queue.kind))
@@ -62,7 +62,7 @@ def test_a_session_that_waits_or_runs_stays_however_old(
 def test_links_and_strangers_stay(
     sessions: Path, queue: DirectoryQueue, new_session: Make, tmp_path: Path
 ) -> None:
-    target = aged(new_session(), 30).path
+    target = make_old(new_session(), 30).path
     elsewhere = tmp_path / "elsewhere"
     target.rename(elsewhere)
     link = sessions / target.name
@@ -79,7 +79,7 @@ def test_links_and_strangers_stay(
 def test_the_hold_file_of_a_removed_session_goes_with_it(
     new_session: Make, sessions: Path, queue: DirectoryQueue
 ) -> None:
-    old = aged(new_session(), 30)
+    old = make_old(new_session(), 30)
     queue.put(Job(old.name, queue.kind))
     [claim] = queue.claim(1, 0)
     claim.hold("reason")
@@ -113,7 +113,7 @@ def test_a_session_with_a_folder_in_it_goes_too(
     session = new_session()
     (session.path / "folder").mkdir()
     (session.path / "folder" / "file").touch()
-    aged(session, 3)
+    make_old(session, 3)
     purge(sessions, [queue], DAY)
     assert list(sessions.iterdir()) == []
 
@@ -138,7 +138,7 @@ def test_a_cleaner_without_patience_takes_no_upload_that_is_being_made(
 def test_two_cleaners_and_uploads_at_once_remove_each_old_session_once(
     new_session: Make, sessions: Path, queue: DirectoryQueue
 ) -> None:
-    old = [aged(new_session(), 3).name for _ in range(100)]
+    old = [make_old(new_session(), 3).name for _ in range(100)]
     removed: list[str] = []
     started = threading.Barrier(3)
 
@@ -164,7 +164,7 @@ def clean(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_program_cleans_once_and_tells(tmp_path: Path, new_session: Make) -> None:
-    old = aged(new_session(), 3)
+    old = make_old(new_session(), 3)
     path = f"--sessionpath={old.path.parent}"
     done = clean(tmp_path, path, "--keeptimeperiod=2d", "--dry-run")
     assert f"would remove {old.name}" in done.stdout and old.path.exists()

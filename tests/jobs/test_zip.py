@@ -34,12 +34,12 @@ def with_info(change: Callable[[zipfile.ZipInfo], None], data: bytes = b"data") 
     return out.getvalue()
 
 
-def opened(data: bytes, most: int = MANY, limit: int = LARGE) -> Unpacking:
+def unpack(data: bytes, most: int = MANY, limit: int = LARGE) -> Unpacking:
     return Unpacking(io.BytesIO(data), most, limit)
 
 
 def contents(data: bytes) -> dict[str, bytes]:
-    unpacking = opened(data)
+    unpacking = unpack(data)
     return {entry.name: b"".join(unpacking.read(entry)) for entry in unpacking.entries}
 
 
@@ -111,15 +111,15 @@ def test_a_name_that_leads_out_is_refused(name: str) -> None:
     # zipfile would repair some of these names, so they are put in afterwards.
     plain = "n" * len(name)
     data = packed({plain: b"1"}).replace(plain.encode(), name.encode())
-    unpacking = opened(data)
+    unpacking = unpack(data)
     [entry] = unpacking.entries
     assert "leads out" in entry.refusal
     with pytest.raises(BadArchive, match="leads out"):
         list(unpacking.read(entry))
 
 
-def refused(change: Callable[[zipfile.ZipInfo], None]) -> str:
-    [entry] = opened(with_info(change)).entries
+def refusal_of(change: Callable[[zipfile.ZipInfo], None]) -> str:
+    [entry] = unpack(with_info(change)).entries
     return entry.refusal
 
 
@@ -129,7 +129,7 @@ def test_links_and_devices_are_refused(kind: int) -> None:
         info.create_system = 3
         info.external_attr = (kind | 0o777) << 16
 
-    assert "link" in refused(change)
+    assert "link" in refusal_of(change)
 
 
 def test_a_link_that_says_it_comes_from_another_system_is_refused() -> None:
@@ -137,7 +137,7 @@ def test_a_link_that_says_it_comes_from_another_system_is_refused() -> None:
         info.create_system = 0
         info.external_attr = (stat.S_IFLNK | 0o777) << 16
 
-    assert "link" in refused(change)
+    assert "link" in refusal_of(change)
 
 
 def test_an_encrypted_file_is_refused_wherever_it_says_so() -> None:
@@ -146,33 +146,33 @@ def test_an_encrypted_file_is_refused_wherever_it_says_so() -> None:
     for at in (local, listed):
         changed = bytearray(data)
         changed[at] |= 1
-        assert "encrypted" in opened(bytes(changed)).entries[0].refusal
+        assert "encrypted" in unpack(bytes(changed)).entries[0].refusal
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_odd_ways_of_packing_are_refused(method: int) -> None:
-    assert "deflate" in opened(packed({"a.jpg": b"1"}, method)).entries[0].refusal
+    assert "deflate" in unpack(packed({"a.jpg": b"1"}, method)).entries[0].refusal
 
 
 @pytest.mark.parametrize("name", ["b.zip", "x/b.ZIP", "b.tar.gz", "b.7z"])
 def test_an_archive_in_the_archive_is_not_opened(name: str) -> None:
-    assert "archive in an archive" in opened(packed({name: b"1"})).entries[0].refusal
+    assert "archive in an archive" in unpack(packed({name: b"1"})).entries[0].refusal
 
 
 def test_a_bomb_is_stopped_where_it_begins_to_be_one() -> None:
-    unpacking = opened(packed({"a.jpg": bytes(9_000_000)}))
-    taken = 0
+    unpacking = unpack(packed({"a.jpg": bytes(9_000_000)}))
+    total = 0
     with pytest.raises(BadArchive, match=f"{RATIO} times"):
         for piece in unpacking.read(unpacking.entries[0]):
-            taken += len(piece)
-    assert taken <= 1_100_000
+            total += len(piece)
+    assert total <= 1_100_000
 
 
 def test_a_header_that_claims_less_is_found_out() -> None:
     data = packed({"a.jpg": bytes(range(256)) * 8})
     for place in (data.index(b"PK\3\4") + 22, data.index(b"PK\1\2") + 24):
         data = data[:place] + struct.pack("<L", 100) + data[place + 4 :]
-    unpacking = opened(data)
+    unpacking = unpack(data)
     with pytest.raises(BadArchive, match="longer than the ZIP says"):
         list(unpacking.read(unpacking.entries[0]))
 
@@ -180,9 +180,9 @@ def test_a_header_that_claims_less_is_found_out() -> None:
 def test_bytes_are_counted_over_all_files() -> None:
     data = packed({f"{n}.jpg": bytes([n]) * 100 for n in range(5)})
     with pytest.raises(ArchiveTooLarge) as caught:
-        opened(data, limit=450)
+        unpack(data, limit=450)
     assert caught.value.details["setting"] == "max_batch_mb"
-    unpacking = opened(data, limit=500)
+    unpacking = unpack(data, limit=500)
     for entry in unpacking.entries:
         list(unpacking.read(entry))
     with pytest.raises(ArchiveTooLarge):  # also when one is asked for twice
@@ -192,10 +192,10 @@ def test_bytes_are_counted_over_all_files() -> None:
 def test_too_many_files_are_too_many() -> None:
     data = packed({f"{n}.jpg": b"1" for n in range(MANY + 1)})
     with pytest.raises(ArchiveTooLarge) as caught:
-        opened(data)
+        unpack(data)
     assert caught.value.details == {"limit": MANY, "setting": "max_batch_photos"}
     with pytest.raises(ArchiveTooLarge):  # folders cost time as well
-        opened(packed({f"{n}/": b"" for n in range(4 * MANY + 101)}))
+        unpack(packed({f"{n}/": b"" for n in range(4 * MANY + 101)}))
 
 
 def test_a_list_of_many_entries_costs_no_memory() -> None:
@@ -203,7 +203,7 @@ def test_a_list_of_many_entries_costs_no_memory() -> None:
     tracemalloc.start()
     try:
         with pytest.raises(ArchiveTooLarge):
-            opened(data)
+            unpack(data)
         assert tracemalloc.get_traced_memory()[1] < 2 * len(data) + 500_000
         file = io.BytesIO(data)
         tracemalloc.reset_peak()
@@ -221,7 +221,7 @@ def test_files_that_lie_over_each_other_are_a_trick() -> None:
     second = data.index(b"PK\1\2", data.index(b"PK\1\2") + 1)
     changed = data[: second + 42] + struct.pack("<L", 0) + data[second + 46 :]
     with pytest.raises(BadArchive, match="over each other"):
-        opened(changed)
+        unpack(changed)
 
 
 def test_a_file_that_reaches_into_the_list_is_a_trick() -> None:
@@ -229,19 +229,19 @@ def test_a_file_that_reaches_into_the_list_is_a_trick() -> None:
     listed = data.index(b"PK\1\2")
     changed = data[: listed + 20] + struct.pack("<LL", 120, 120) + data[listed + 28 :]
     with pytest.raises(BadArchive, match="over each other"):
-        opened(changed)
+        unpack(changed)
 
 
 def test_damage_is_told_of_its_file_only() -> None:
     data = packed({"a.jpg": b"first!" * 9, "b.jpg": b"second" * 9}, zipfile.ZIP_STORED)
-    unpacking = opened(data.replace(b"first!", b"worst!", 1))
+    unpacking = unpack(data.replace(b"first!", b"worst!", 1))
     bad, good = unpacking.entries
     with pytest.raises(BadArchive, match="damaged"):
         list(unpacking.read(bad))
     assert b"".join(unpacking.read(good)) == b"second" * 9
     squeezed = packed({"a.jpg": bytes(range(256)) * 40})
     at = squeezed.index(b"a.jpg") + 30
-    unpacking = opened(squeezed[:at] + b"\xff\xff\xff\xff" + squeezed[at + 4 :])
+    unpacking = unpack(squeezed[:at] + b"\xff\xff\xff\xff" + squeezed[at + 4 :])
     with pytest.raises(BadArchive, match="damaged"):
         list(unpacking.read(unpacking.entries[0]))
 
@@ -263,10 +263,10 @@ def test_what_is_no_zip_is_told() -> None:
     ]
     for each in bad:
         with pytest.raises(BadArchive, match="not a ZIP file"):
-            opened(each)
+            unpack(each)
     in_parts = data[: end + 4] + struct.pack("<H", 3) + data[end + 6 :]
     with pytest.raises(BadArchive, match="several parts"):
-        opened(in_parts)
+        unpack(in_parts)
 
 
 def test_no_byte_that_is_changed_does_more_than_be_refused() -> None:
@@ -276,7 +276,7 @@ def test_no_byte_that_is_changed_does_more_than_be_refused() -> None:
         for value in (0, 0x7F, 0xFF):
             changed = data[:at] + bytes([value]) + data[at + 1 :]
             try:
-                unpacking = opened(changed)
+                unpacking = unpack(changed)
                 for entry in unpacking.entries:
                     list(unpacking.read(entry))
             except BadArchive:

@@ -43,16 +43,16 @@ def clock() -> Clock:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    chosen = Settings(
+    own_settings = Settings(
         sessionpath=tmp_path / "session",
         icpoolpath=tmp_path / "pooling" / IC,
         odpoolpath=tmp_path / "pooling" / OD,
         durability="off",
     )
-    chosen.sessionpath.mkdir()
+    own_settings.sessionpath.mkdir()
     for kind in (IC, OD):
-        DirectoryQueue(chosen.pool(kind), kind, doorbell=False)
-    return chosen
+        DirectoryQueue(own_settings.pool(kind), kind, doorbell=False)
+    return own_settings
 
 
 @pytest.fixture
@@ -249,10 +249,10 @@ def test_sessions_are_counted(settings: Settings, overview: Overview, clock: Clo
 def test_folders_that_are_missing_are_nothing_and_are_not_made(
     tmp_path: Path, clock: Clock
 ) -> None:
-    chosen = Settings(
+    own_settings = Settings(
         sessionpath=tmp_path / "no", icpoolpath=tmp_path / "ic", odpoolpath=tmp_path / "od"
     )
-    document = Overview(chosen, clock, clock).read()
+    document = Overview(own_settings, clock, clock).read()
     assert document["disk"] is None and document["waiting"] == 0
     assert list(tmp_path.iterdir()) == []
 
@@ -346,9 +346,9 @@ def test_the_page_says_how_to_release_what_is_held(
 
 
 def test_job_mode_is_said_and_alarms_nobody(settings: Settings) -> None:
-    chosen = dataclasses.replace(settings, runningmode="job")
-    service = JobService(chosen, {kind: MemoryQueue(kind) for kind in (IC, OD)})
-    text = words(create_app(service, chosen).test_client())
+    own_settings = dataclasses.replace(settings, runningmode="job")
+    service = JobService(own_settings, {kind: MemoryQueue(kind) for kind in (IC, OD)})
+    text = words(create_app(service, own_settings).test_client())
     assert "Everything is running normally" in text and "Job mode" in text
     assert "No worker" not in text
 

@@ -136,8 +136,8 @@ def test_scai_submit_and_status(live: Live, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert re.search(r"3 +\d+\.\d%", done.stdout)
     done = scai("submit", photo, "--job=detection", "--json", "--out", str(tmp_path / "o.png"))
-    shown = json.loads(done.stdout)
-    assert shown["state"] == "complete" and shown["predictions"]
+    output = json.loads(done.stdout)
+    assert output["state"] == "complete" and output["predictions"]
     assert Image.open(io.BytesIO((tmp_path / "o.png").read_bytes())).size == (200, 200)
     done = scai("submit", photo, "--no-wait", "--json")
     assert re.fullmatch(r"[0-9a-f]{40}", json.loads(done.stdout)["key"])

@@ -67,7 +67,7 @@ def test_a_killed_worker_is_replaced_and_every_success_gets_its_verdict(own: Liv
     states = [own.result(IC.result, answer, wait=60)["state"] for answer in answers]
     assert set(states) <= {"complete", "failure"}
     assert states.count("complete") >= len(states) - 8  # one batch at most was killed three times
-    assert own.said(r"image_classification died \(killed by SIGKILL\); started again in")
+    assert own.log_lines(r"image_classification died \(killed by SIGKILL\); started again in")
 
 
 def test_a_dead_workers_claims_are_back_within_two_seconds(own: Live) -> None:
@@ -120,7 +120,7 @@ def test_two_workers_share_a_thousand_tickets_and_none_is_run_twice(tmp_path: Pa
     # Then each session was run once, by one of them
     assert all(s.record()["state"] == "complete" for s in sessions)
     assert all(s.record()["attempts"] == 1 for s in sessions)
-    runs = [line.split()[3] for line in running.said(r"session d-\S+: \w+ \d+\.\d%, waited")]
+    runs = [line.split()[3] for line in running.log_lines(r"session d-\S+: \w+ \d+\.\d%, waited")]
     assert sorted(runs) == sorted(f"{s.name}:" for s in sessions)
 
 
@@ -182,7 +182,7 @@ def test_a_portal_whose_port_was_taken_meanwhile_comes_back(own: Live) -> None:
             taken.listen()
         finally:
             os.kill(own.process.pid, signal.SIGCONT)
-        wait_until(lambda: own.said("portal died .exit status 78"), 20)
+        wait_until(lambda: own.log_lines("portal died .exit status 78"), 20)
     finally:
         taken.close()
     wait_until(lambda: answers(own), 30)
@@ -200,7 +200,7 @@ def test_a_job_whose_process_cannot_begin_is_given_up(tmp_path: Path) -> None:
         assert result["state"] == "failure"
         assert "3 processes could not begin to run it" in result["message"]
         # The log comes by a pipe of its own, perhaps later than the answer.
-        wait_until(lambda: len(running.said("process of session .* exit status 78")) == 3)
+        wait_until(lambda: len(running.log_lines("process of session .* exit status 78")) == 3)
     finally:
         assert running.stop() == 0
 
@@ -300,8 +300,8 @@ def test_a_wrong_setting_stops_the_start_with_one_sentence(
     wait_until(lambda: running.process.poll() is not None, 30)
     running.stop()
     assert running.process.returncode != 0
-    assert running.said(sentence), "\n".join(running.log)
-    assert not running.said("Traceback")
+    assert running.log_lines(sentence), "\n".join(running.log)
+    assert not running.log_lines("Traceback")
 
 
 def elsewhere(folder: Path) -> dict[str, str]:

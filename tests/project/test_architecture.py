@@ -38,12 +38,12 @@ def imports(file: Path) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             inner = {f"{node.module}.{alias.name}" for alias in node.names}
-            known = {
+            modules = {
                 name
                 for name in inner
                 if (ROOT / name.replace(".", "/")).with_suffix(".py").exists()
             }
-            found |= known or {node.module}
+            found |= modules or {node.module}
     return found
 
 

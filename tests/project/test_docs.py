@@ -82,9 +82,9 @@ def test_every_engine_is_named() -> None:
 
 
 def test_every_route_is_documented(tmp_path: Path) -> None:
-    chosen = Settings(sessionpath=tmp_path / "session")
-    service = JobService(chosen, {kind: MemoryQueue(kind) for kind in plugins.names("workers")})
-    for rule in create_app(service, chosen).url_map.iter_rules():
+    values = Settings(sessionpath=tmp_path / "session")
+    service = JobService(values, {kind: MemoryQueue(kind) for kind in plugins.names("workers")})
+    for rule in create_app(service, values).url_map.iter_rules():
         assert f"`{rule.rule}`" in DOCS["api.md"] or f" {rule.rule}`" in DOCS["api.md"], rule.rule
 
 
@@ -116,8 +116,8 @@ def test_every_flag_is_documented_and_every_command_has_help(name: str) -> None:
             assert parameter.help, f"{name} {parameter.name}"
             for flag in parameter.opts:
                 assert f"{flag}" in text, f"{name} {flag}"
-    shown = CliRunner().invoke(command, ["--help"])
-    assert shown.exit_code == 0 and command.help
+    help_page = CliRunner().invoke(command, ["--help"])
+    assert help_page.exit_code == 0 and command.help
 
 
 def flags_of(command: click.Command) -> set[str]:

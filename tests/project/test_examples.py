@@ -43,7 +43,7 @@ def run(program: ModuleType, *words: object) -> Result:
     return CliRunner().invoke(program.main, [str(word) for word in words])
 
 
-def refused(result: Result, folder: Path, *left: str) -> str:
+def refusal_of(result: Result, folder: Path, *left: str) -> str:
     """The one sentence; besides it, `folder` holds the files `left` and nothing more."""
     assert result.exit_code == 2, result.output
     sentences = [line for line in result.output.splitlines() if line.startswith("Error: ")]
@@ -89,14 +89,14 @@ def test_cifar10_becomes_class_folders(tmp_path: Path, example: Example) -> None
     assert len(list(out.glob("train/*/*.png"))) == 10
     assert len(list(out.glob("test/*"))) == 10  # classes without a picture have a folder, too
     assert [p.name for p in out.parent.iterdir()] == ["cifar10"]
-    given = cifar_pictures()
+    originals = cifar_pictures()
     for name, number, path in [
         ("data_batch_1.bin", 0, "train/frog/00000.png"),
         ("data_batch_5.bin", 1, "train/truck/00009.png"),
         ("test_batch.bin", 1, "test/truck/00001.png"),
     ]:
         with Image.open(out / path) as image:
-            assert np.array_equal(np.asarray(image), given[name][number])
+            assert np.array_equal(np.asarray(image), originals[name][number])
 
 
 def cut(data: bytes) -> bytes:
@@ -133,16 +133,16 @@ def test_a_wrong_cifar10_archive_leaves_nothing(
 ) -> None:
     spoiled_cifar(tmp_path / "a.tar.gz", how)
     result = run(example("cifar10.prepare"), tmp_path / "a.tar.gz", "--out", tmp_path / "cifar10")
-    assert word in refused(result, tmp_path, "a.tar.gz")
+    assert word in refusal_of(result, tmp_path, "a.tar.gz")
 
 
 def test_a_missing_archive_and_a_taken_folder_are_refused(tmp_path: Path, example: Example) -> None:
     prepare = example("cifar10.prepare")
     result = run(prepare, tmp_path / "none.tar.gz", "--out", tmp_path / "cifar10")
-    assert "no such file" in refused(result, tmp_path)
+    assert "no such file" in refusal_of(result, tmp_path)
     (tmp_path / "cifar10").mkdir()
     result = run(prepare, tmp_path / "none.tar.gz", "--out", tmp_path / "cifar10")
-    assert "there already" in refused(result, tmp_path, "cifar10")
+    assert "there already" in refusal_of(result, tmp_path, "cifar10")
 
 
 def idx(values: np.ndarray) -> bytes:
@@ -179,9 +179,9 @@ def test_mnist_becomes_class_folders(tmp_path: Path, example: Example) -> None:
         "train/3/00000.png",
         "train/3/00002.png",
     ]
-    given = np.random.default_rng(0).integers(0, 256, (3, 28, 28), np.uint8)
+    originals = np.random.default_rng(0).integers(0, 256, (3, 28, 28), np.uint8)
     with Image.open(out / "train/1/00001.png") as image:
-        assert np.array_equal(np.asarray(image), given[1])
+        assert np.array_equal(np.asarray(image), originals[1])
 
 
 IMAGES, LABELS = "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"
@@ -204,13 +204,13 @@ def test_a_wrong_mnist_file_leaves_nothing(
     tmp_path: Path, example: Example, name: str, data: bytes, word: str
 ) -> None:
     files = {**mnist_files(), name: data}
-    assert word in refused(prepare_mnist(example, tmp_path, files), tmp_path, *files)
+    assert word in refusal_of(prepare_mnist(example, tmp_path, files), tmp_path, *files)
 
 
 def test_each_mnist_file_must_be_there_once(tmp_path: Path, example: Example) -> None:
     files = mnist_files()
     del files[LABELS]
-    sentence = refused(prepare_mnist(example, tmp_path, files), tmp_path, *files)
+    sentence = refusal_of(prepare_mnist(example, tmp_path, files), tmp_path, *files)
     assert "t10k-labels" in sentence
 
 
@@ -322,14 +322,14 @@ def test_ask_comes_back_when_told_to(
     monkeypatch.setenv("SCAI_SERVER", f"http://127.0.0.1:{busy.server_port}")
     ask = example("ask")
     full = (503, {"error": "come back later"})
-    taken = (200, {"sessname": "d-1", "sesskey": "2"})
+    acceptance = (200, {"sessname": "d-1", "sesskey": "2"})
     seen = {"state": "complete", "predictions": [{"label": "frog", "score": 0.75}]}
     photo = tmp_path / "frog.png"
     photo.write_bytes(b"frog")
-    Busy.answers = [full, taken, (200, {"state": "processing"}), full, (200, seen)]
+    Busy.answers = [full, acceptance, (200, {"state": "processing"}), full, (200, seen)]
     ask.main(photo, "objects")
     assert capsys.readouterr().out == " 75.0%  frog\n"
-    Busy.answers = [taken, (200, {"state": "failure", "message": "a pity"})]
+    Busy.answers = [acceptance, (200, {"state": "failure", "message": "a pity"})]
     with pytest.raises(SystemExit, match="a pity"):
         ask.main(photo, "objects")
     Busy.answers = [full] * ask.TRIES
@@ -368,8 +368,8 @@ def test_the_tutorials_name_commands_and_flags_that_exist(tutorial: Path, exampl
         if words[0] == "python":
             program = words[2].removeprefix("examples.")
             # To import one that trains is to load TensorFlow: its text will do.
-            known = (ROOT / "examples" / program.replace(".", "/")).with_suffix(".py").read_text()
-            assert all(f'"{word}"' in known for word in words if word.startswith("--")), words
+            code = (ROOT / "examples" / program.replace(".", "/")).with_suffix(".py").read_text()
+            assert all(f'"{word}"' in code for word in words if word.startswith("--")), words
             continue
         command: click.Command = scai
         words = words[1:]

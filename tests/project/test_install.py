@@ -53,6 +53,6 @@ def test_a_machine_that_lacks_something_is_told_in_one_sentence(
         text=True,
     )
     assert done.returncode != 0
-    said = [line for line in done.stderr.splitlines() if not line.startswith("make")]
-    assert len(said) == 1 and said[0].startswith(sentence)
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("make")]
+    assert len(lines) == 1 and lines[0].startswith(sentence)
     assert not (project / ".venv").exists()

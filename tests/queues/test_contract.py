@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.helpers import KIND, wait_until
-from support.queueing import claimed, names, put, taken
+from support.queueing import claim_sessions, names, put, sessions_in_work
 
 from scai import plugins, queues
 from scai.queues.base import ClaimStatus, JobQueue, QueueOptions, Ticket
@@ -30,8 +30,8 @@ def test_claims_come_oldest_first_and_at_most_as_many_as_asked(any_queue: JobQue
     sessions = names(5)
     put(any_queue, *reversed(sessions))
     assert len(any_queue) == 5
-    assert taken(any_queue, 3) == sessions[:3]
-    assert taken(any_queue, 3) == sessions[3:]
+    assert claim_sessions(any_queue, 3) == sessions[:3]
+    assert claim_sessions(any_queue, 3) == sessions[3:]
     assert len(any_queue) == 0
 
 
@@ -47,7 +47,7 @@ def test_a_claimed_job_is_nobody_elses_until_given_back(any_queue: JobQueue) -> 
     [claim] = any_queue.claim(1, 0)
     assert any_queue.claim(1, 0) == []
     claim.give_back()
-    assert taken(any_queue) == [name]
+    assert claim_sessions(any_queue) == [name]
 
 
 def test_a_job_that_is_done_is_gone(any_queue: JobQueue) -> None:
@@ -85,14 +85,14 @@ def test_putting_a_waiting_job_again_changes_nothing(any_queue: JobQueue) -> Non
     [name] = names(1)
     assert any_queue.place(name) == Ticket(name, new=True)
     assert any_queue.place(name) == Ticket(name, new=False)
-    assert taken(any_queue) == [name]
-    assert taken(any_queue) == []
+    assert claim_sessions(any_queue) == [name]
+    assert claim_sessions(any_queue) == []
 
 
 def test_a_job_that_is_placed_can_be_claimed_before_it_is_flushed(any_queue: JobQueue) -> None:
     [name] = names(1)
     ticket = any_queue.place(name)
-    assert taken(any_queue) == [name]
+    assert claim_sessions(any_queue) == [name]
     any_queue.flush(ticket)
     assert len(any_queue) == 0
 
@@ -103,14 +103,14 @@ def test_one_job_can_be_asked_for_by_name(any_queue: JobQueue) -> None:
     claim = any_queue.claim_one(second)
     assert claim is not None and claim.job.session == second
     assert any_queue.claim_one(second) is None
-    assert taken(any_queue) == [first]
+    assert claim_sessions(any_queue) == [first]
 
 
 def test_a_claimer_that_waits_gets_a_job_that_comes_later(any_queue: JobQueue) -> None:
     [name] = names(1)
     timer = threading.Timer(0.1, put, (any_queue, name))
     timer.start()
-    assert taken(any_queue, timeout=10) == [name]
+    assert claim_sessions(any_queue, timeout=10) == [name]
     timer.join()
 
 
@@ -136,7 +136,7 @@ def test_only_a_job_that_nobody_works_on_can_be_withdrawn(any_queue: JobQueue) -
     assert any_queue.claim_one(running) is not None
     assert any_queue.withdraw(waiting)
     assert not any_queue.withdraw(running)
-    assert (len(any_queue), claimed(any_queue)) == (0, [running])
+    assert (len(any_queue), sessions_in_work(any_queue)) == (0, [running])
 
 
 def test_a_queue_tells_where_a_job_is(any_queue: JobQueue) -> None:
@@ -181,7 +181,7 @@ def test_a_claim_tells_its_owner_and_its_last_heartbeat(any_queue: JobQueue) -> 
     assert beats[beating] is not None and before <= beats[beating] <= time.time() + 1
     claims[beating].done()
     claims[beating].beat()
-    assert claimed(any_queue) == [silent]
+    assert sessions_in_work(any_queue) == [silent]
 
 
 def test_a_job_that_is_claimed_again_has_no_heartbeat_of_the_earlier_claim(
@@ -214,7 +214,7 @@ def test_a_claim_that_ended_touches_no_later_claim_of_the_same_job(any_queue: Jo
     assert any_queue.claim_one(name) is not None
     first.done()
     first.give_back()
-    assert (len(any_queue), claimed(any_queue)) == (0, [name])
+    assert (len(any_queue), sessions_in_work(any_queue)) == (0, [name])
 
 
 def test_what_workers_announce_is_told_until_they_close(any_queue: JobQueue) -> None:

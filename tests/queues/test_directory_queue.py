@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from support.helpers import KIND, wait_until
-from support.queueing import claim_all, claimed, names, put, taken
+from support.queueing import claim_all, claim_sessions, names, put, sessions_in_work
 
 from scai.queues.base import Claim, ClaimStatus
 from scai.queues.directory import DirectoryQueue
@@ -32,12 +32,12 @@ def test_tickets_from_before_the_start_and_by_touch_and_by_rename_are_all_taken(
 ) -> None:
     before, touched, moved = names(3)
     (queue.pool / before).touch()
-    assert taken(queue) == [before]
+    assert claim_sessions(queue) == [before]
     (queue.pool / touched).touch()
-    assert taken(queue, timeout=10) == [touched]
+    assert claim_sessions(queue, timeout=10) == [touched]
     (tmp_path / "elsewhere").touch()
     (tmp_path / "elsewhere").rename(queue.pool / moved)
-    assert taken(queue, timeout=10) == [moved]
+    assert claim_sessions(queue, timeout=10) == [moved]
 
 
 @pytest.mark.parametrize("how", ["touch", "rename"])
@@ -65,7 +65,7 @@ def arrives_at_a_claimer(
     """Whether a ticket gets to a claimer that has looked and waits for `seconds`."""
     arrival = threading.Timer(0.1, arrive, [name])
     arrival.start()
-    sessions = taken(queue, timeout=seconds)
+    sessions = claim_sessions(queue, timeout=seconds)
     arrival.join()
     return sessions == [name]
 
@@ -75,7 +75,7 @@ def test_without_file_events_the_sweep_finds_everything(tmp_path: Path) -> None:
     [name] = names(1)
     timer = threading.Timer(0.1, (queue.pool / name).touch)
     timer.start()
-    assert taken(queue, timeout=10) == [name]
+    assert claim_sessions(queue, timeout=10) == [name]
     timer.join()
     queue.close()
 
@@ -94,7 +94,7 @@ def test_without_file_events_the_folder_is_read_once_a_sweep(
 def test_strangers_in_the_folder_are_left_alone(queue: DirectoryQueue) -> None:
     (queue.pool / "README").write_text("hello")
     (queue.pool / "d-20180521-xyz").touch()
-    assert taken(queue) == [] and len(queue) == 0
+    assert claim_sessions(queue) == [] and len(queue) == 0
     assert (queue.pool / "README").exists()
 
 
@@ -104,15 +104,15 @@ def test_a_ticket_that_is_a_directory_harms_nobody(queue: DirectoryQueue) -> Non
     put(queue, second)
     for claim in queue.claim(5, 0):
         claim.done()
-    assert taken(queue) == []
+    assert claim_sessions(queue) == []
 
 
 def test_a_dead_owners_claims_come_back_and_a_living_ones_do_not(tmp_path: Path) -> None:
     # Given a process that has claimed two jobs and is then killed
     pool = tmp_path / "pool"
     queue = DirectoryQueue(pool, KIND, sweep=0.2)
-    known = names(3)
-    put(queue, *known)
+    waiting_names = names(3)
+    put(queue, *waiting_names)
     code = (
         "import sys, pathlib, signal\n"
         "from scai.queues.directory import DirectoryQueue\n"
@@ -136,7 +136,7 @@ def test_a_dead_owners_claims_come_back_and_a_living_ones_do_not(tmp_path: Path)
         child.stdout.close()
     # Then its claims are back, at their old place
     wait_until(lambda: queue.recover() == 2, 5)
-    assert taken(queue) == known
+    assert claim_sessions(queue) == waiting_names
     assert [worker["id"] for worker in queue.workers()] == [queue.owner.id]
     queue.close()
     assert os.listdir(pool / ".owners") == []
@@ -151,18 +151,18 @@ def test_strange_things_among_the_owners_stop_nobody(queue: DirectoryQueue) -> N
     put(queue, name)
     queue.recover()
     assert {"id": queue.owner.id} in queue.workers()
-    assert taken(queue) == [name]
+    assert claim_sessions(queue) == [name]
 
 
 def test_the_bells_ring_again_after_the_folder_was_removed(tmp_path: Path) -> None:
     queue = DirectoryQueue(tmp_path / "pool", KIND, sweep=3600)
     ends: list[str] = []
     assert queue.listen_for_ends(ends.append)
-    assert taken(queue) == []
+    assert claim_sessions(queue) == []
     shutil.rmtree(queue.pool)
 
     def arrival_rings() -> bool:
-        taken(queue)  # listens anew as soon as the loss is noticed
+        claim_sessions(queue)  # listens anew as soon as the loss is noticed
         return arrives_at_a_claimer(queue, names(1)[0], lambda name: put(queue, name), 0.5)
 
     def end_rings() -> bool:
@@ -182,7 +182,7 @@ def test_the_bells_ring_again_after_the_folder_was_removed(tmp_path: Path) -> No
 
 def test_folders_that_somebody_removed_are_made_again(queue: DirectoryQueue) -> None:
     shutil.rmtree(queue.pool)
-    assert taken(queue) == []
+    assert claim_sessions(queue) == []
     shutil.rmtree(queue.pool)
     [name] = names(1)
     put(queue, name)
@@ -195,10 +195,10 @@ def test_a_claimer_with_an_old_listing_looks_again_before_it_says_nothing_waits(
     mine, other = (DirectoryQueue(tmp_path / "pool", KIND, sweep=3600) for _ in range(2))
     first, second, third = names(3)
     put(mine, first, second)
-    assert taken(mine, 1) == [first]
-    assert taken(other, 1) == [second]
+    assert claim_sessions(mine, 1) == [first]
+    assert claim_sessions(other, 1) == [second]
     (mine.pool / third).touch()
-    assert taken(mine, 1) == [third]
+    assert claim_sessions(mine, 1) == [third]
     mine.close()
     other.close()
 
@@ -208,7 +208,7 @@ def test_an_idle_claimer_takes_over_from_the_dead_by_itself(tmp_path: Path) -> N
     queue = DirectoryQueue(pool, KIND, sweep=0.2)
     [name] = names(1)
     (pool / ".claimed" / f"{name}@nobody-1-ab").touch()
-    assert taken(queue, timeout=5) == [name]
+    assert claim_sessions(queue, timeout=5) == [name]
     queue.close()
 
 
@@ -231,12 +231,12 @@ def readings_of(pool: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     readings: list[str] = []
     scandir = os.scandir
 
-    def noted(path: str) -> object:
+    def note_reading(path: str) -> object:
         if path == os.fspath(pool):
             readings.append(path)
         return scandir(path)
 
-    monkeypatch.setattr(os, "scandir", noted)
+    monkeypatch.setattr(os, "scandir", note_reading)
     return readings
 
 
@@ -252,12 +252,14 @@ def test_a_deep_queue_is_not_read_for_each_claim(
     slow_queue: DirectoryQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queue = slow_queue
-    known = names(100)
-    for name in known:
+    waiting_names = names(100)
+    for name in waiting_names:
         (queue.pool / name).touch()
-    assert taken(queue, 10) == known[:10]
+    assert claim_sessions(queue, 10) == waiting_names[:10]
     readings = readings_of(queue.pool, monkeypatch)
-    assert [taken(queue, 10) for _ in range(9)] == [known[n : n + 10] for n in range(10, 100, 10)]
+    assert [claim_sessions(queue, 10) for _ in range(9)] == [
+        waiting_names[n : n + 10] for n in range(10, 100, 10)
+    ]
     assert readings == []
 
 
@@ -269,12 +271,12 @@ def test_a_ticket_whose_event_came_is_claimed_in_its_place_without_reading(
     put(queue, first, third)
     arrivals = threading.Semaphore(0)
     queue.listen_for_arrivals(arrivals.release)
-    assert taken(queue, 1) == [first]
+    assert claim_sessions(queue, 1) == [first]
     readings = readings_of(queue.pool, monkeypatch)
     for name in (second, fourth):
         put(queue, name)
         assert arrivals.acquire(timeout=10)
-    assert taken(queue, 10) == [second, third, fourth]
+    assert claim_sessions(queue, 10) == [second, third, fourth]
     assert readings == []
 
 
@@ -295,24 +297,26 @@ def test_placing_is_waiting_already_and_a_failed_flush_takes_it_back(
 
 
 def test_many_threads_of_a_process_are_one_owner(queue: DirectoryQueue) -> None:
-    known = names(200)
-    put_all = [threading.Thread(target=put, args=(queue, *known[n::4])) for n in range(4)]
+    waiting_names = names(200)
+    put_all = [threading.Thread(target=put, args=(queue, *waiting_names[n::4])) for n in range(4)]
     got: list[str] = []
-    take = [threading.Thread(target=lambda: got.extend(taken(queue, 50))) for _ in range(4)]
+    take = [
+        threading.Thread(target=lambda: got.extend(claim_sessions(queue, 50))) for _ in range(4)
+    ]
     for threads in (put_all, take):
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    assert sorted(got) == known
+    assert sorted(got) == waiting_names
     assert len(queue.workers()) == 1
 
 
 def test_four_claimers_share_a_thousand_jobs_and_none_twice(tmp_path: Path) -> None:
     pool = tmp_path / "pool"
     queue = DirectoryQueue(pool, KIND, doorbell=False)
-    known = names(1000)
-    for name in known:
+    waiting_names = names(1000)
+    for name in waiting_names:
         (pool / name).touch()
     context = multiprocessing.get_context("spawn")
     results = context.Queue()
@@ -324,7 +328,7 @@ def test_four_claimers_share_a_thousand_jobs_and_none_twice(tmp_path: Path) -> N
     shares = [results.get(timeout=60) for _ in claimers]
     for claimer in claimers:
         claimer.join()
-    assert sorted(name for share in shares for name in share) == known
+    assert sorted(name for share in shares for name in share) == waiting_names
     assert len(queue) == 0
     queue.close()
 
@@ -339,11 +343,11 @@ def test_the_folders_are_made_when_missing(tmp_path: Path) -> None:
 def test_tickets_are_names_of_one_file_and_still_each_is_claimed_once(
     queue: DirectoryQueue,
 ) -> None:
-    known = names(3)
-    put(queue, *known)
-    assert len({(queue.pool / name).stat().st_ino for name in known}) == 1
-    assert taken(queue) == known
-    assert len(queue) == 0 and claimed(queue) == known
+    waiting_names = names(3)
+    put(queue, *waiting_names)
+    assert len({(queue.pool / name).stat().st_ino for name in waiting_names}) == 1
+    assert claim_sessions(queue) == waiting_names
+    assert len(queue) == 0 and sessions_in_work(queue) == waiting_names
 
 
 def test_a_second_ticket_for_a_claimed_job_does_not_stay_when_the_claim_comes_back(
@@ -354,7 +358,7 @@ def test_a_second_ticket_for_a_claimed_job_does_not_stay_when_the_claim_comes_ba
     [claim] = queue.claim(1, 0)
     put(queue, name)
     claim.give_back()
-    assert (list(queue.waiting()), claimed(queue)) == ([name], [])
+    assert (list(queue.waiting()), sessions_in_work(queue)) == ([name], [])
 
 
 def test_a_second_ticket_claimed_by_the_same_worker_is_a_claim_of_its_own(
@@ -368,9 +372,9 @@ def test_a_second_ticket_claimed_by_the_same_worker_is_a_claim_of_its_own(
     assert first is not None and second is not None
     assert list(queue.waiting()) == []
     second.done()
-    assert claimed(queue) == [name]
+    assert sessions_in_work(queue) == [name]
     first.done()
-    assert claimed(queue) == []
+    assert sessions_in_work(queue) == []
 
 
 def test_a_job_claimed_again_while_it_is_given_back_is_not_lost(
@@ -392,9 +396,9 @@ def test_a_job_claimed_again_while_it_is_given_back_is_not_lost(
     monkeypatch.setattr(os, "rename", rename_then_claim)
     first.give_back()
     assert second[0] is not None
-    assert (len(queue), claimed(queue)) == (0, [name])
+    assert (len(queue), sessions_in_work(queue)) == (0, [name])
     second[0].give_back()
-    assert (list(queue.waiting()), claimed(queue)) == ([name], [])
+    assert (list(queue.waiting()), sessions_in_work(queue)) == ([name], [])
 
 
 def test_a_ticket_put_while_the_same_job_is_claimed_stays(
@@ -411,7 +415,7 @@ def test_a_ticket_put_while_the_same_job_is_claimed_stays(
     monkeypatch.setattr(os, "rename", rename_then_put)
     claim = queue.claim_one(name)
     assert claim is not None
-    assert (list(queue.waiting()), claimed(queue)) == ([name], [name])
+    assert (list(queue.waiting()), sessions_in_work(queue)) == ([name], [name])
 
 
 def test_a_failed_flush_leaves_a_ticket_that_waited_before(tmp_path: Path) -> None:
@@ -443,7 +447,7 @@ def test_without_its_blank_file_a_queue_makes_tickets_all_the_same(queue: Direct
     (queue.pool / ".blank").unlink()
     [name] = names(1)
     put(queue, name)
-    assert taken(queue) == [name]
+    assert claim_sessions(queue) == [name]
 
 
 def test_when_events_were_missed_the_folder_is_read_again(slow_queue: DirectoryQueue) -> None:
@@ -453,7 +457,7 @@ def test_when_events_were_missed_the_folder_is_read_again(slow_queue: DirectoryQ
         pytest.skip(f"this kernel keeps {room} events, too many for a test to exceed")
     early, late, last = names(3)
     put(queue, late, last)
-    assert taken(queue, 1) == [late]
+    assert claim_sessions(queue, 1) == [late]
     # Given a listener that is too slow for so many events, the last of which is lost
     listening, slow = threading.Event(), threading.Event()
 

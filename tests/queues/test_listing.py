@@ -10,10 +10,10 @@ def names(*numbers: int) -> list[str]:
 
 
 def drain(backlog: Backlog) -> list[str]:
-    taken = []
+    sessions = []
     while (name := backlog.take()) is not None:
-        taken.append(name)
-    return taken
+        sessions.append(name)
+    return sessions
 
 
 def test_names_come_oldest_first_and_only_valid_ones() -> None:

@@ -63,7 +63,7 @@ def test_one_label_has_one_colour_in_every_process() -> None:
         "from scai.recognition.annotate import color; "
         "print(hash('kite'), color('kite'), color('埃及貓'))"
     )
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code],
         cwd=Path(__file__).parents[2],
         env={"PYTHONHASHSEED": "1", "PYTHONIOENCODING": "utf-8"},
@@ -71,7 +71,7 @@ def test_one_label_has_one_colour_in_every_process() -> None:
         text=True,
         check=True,
     ).stdout
-    seed, colors = told.split(maxsplit=1)
+    seed, colors = process.split(maxsplit=1)
     assert int(seed) != hash("kite"), "start pytest with another PYTHONHASHSEED"
     assert colors == f"{color('kite')} {color('埃及貓')}\n"
 
@@ -138,10 +138,10 @@ def test_text_grows_with_the_picture() -> None:
 def test_labels_of_other_scripts_are_written_and_not_question_marks(label: str) -> None:
     picture = plain()
     tag = [0, 100, 200, 190]
-    shown = draw(picture, drawing([tag], [label], picture))
+    image = draw(picture, drawing([tag], [label], picture))
     marks = draw(picture, drawing([tag], ["?" * len(label)], picture))
     # The ground differs with the label, so the ink is compared: where is it black or white?
-    ink = [((p == 0) | (p == 255)).all(2)[:100] for p in (shown, marks)]
+    ink = [((p == 0) | (p == 255)).all(2)[:100] for p in (image, marks)]
     assert ink[0].sum() > 20
     assert ink[0].sum() != ink[1].sum()
 

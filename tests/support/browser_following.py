@@ -31,7 +31,7 @@ FOLLOW = """async (given) => {
 }"""
 
 
-def given(kind: str, *answers: dict[str, Any]) -> list[dict[str, str]]:
+def items_of(kind: str, *answers: dict[str, Any]) -> list[dict[str, str]]:
     return [{"kind": kind, "task": one["sessname"], "key": one["sesskey"]} for one in answers]
 
 

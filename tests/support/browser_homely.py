@@ -61,7 +61,7 @@ def rows(page: Any, form: str, state: str = "") -> Any:
     return card(page, form).locator(f".tray-list li{of}")
 
 
-def shown(page: Any, form: str) -> Any:
+def photo_view(page: Any, form: str) -> Any:
     """The view of the chosen photo."""
     return card(page, form).locator(".shown")
 

@@ -57,7 +57,7 @@ def add(page: Any, *entries: dict[str, Any]) -> None:
     )
 
 
-def kept(page: Any) -> list[dict[str, Any]]:
+def stored_entries(page: Any) -> list[dict[str, Any]]:
     """What the list holds, newest first, without the small pictures."""
     return list(
         page.evaluate(
@@ -98,7 +98,7 @@ __all__ = [
     "card",
     "colour",
     "digit",
-    "kept",
+    "stored_entries",
     "names",
     "open_list",
     "sent",

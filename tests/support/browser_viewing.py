@@ -32,7 +32,7 @@ def picture(width: int = WIDTH, height: int = HEIGHT, **save: Any) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def found(
+def prediction(
     label: str, score: float, left: float, top: float, right: float, bottom: float
 ) -> dict[str, Any]:
     """One prediction of a detection."""
@@ -41,10 +41,10 @@ def found(
 
 
 FOUR = [
-    found("cat", 0.9, 100, 50, 300, 250),
-    found("dog", 0.8, 400, 100.5, 520.5, 400),
-    found("cat", 0.6, 900, 0, 1000, 120),
-    found("bird", 0.45, 420, 200, 470, 260),
+    prediction("cat", 0.9, 100, 50, 300, 250),
+    prediction("dog", 0.8, 400, 100.5, 520.5, 400),
+    prediction("cat", 0.6, 900, 0, 1000, 120),
+    prediction("bird", 0.45, 420, 200, 470, 260),
 ]
 
 
@@ -136,7 +136,7 @@ __all__ = [
     "call",
     "classification",
     "detection",
-    "found",
+    "prediction",
     "picture",
     "rectangle",
     "resize",

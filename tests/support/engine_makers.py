@@ -57,7 +57,7 @@ def engine_params() -> list:
 
 
 @contextmanager
-def opened(name: str, model: ModelFile) -> Iterator[EngineBase]:
+def open_engine(name: str, model: ModelFile) -> Iterator[EngineBase]:
     engine = plugins.load("engines", name).Engine(model)
     try:
         yield engine

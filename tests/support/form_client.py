@@ -21,8 +21,8 @@ class FormClient(FlaskClient):
 
     def open(self, *args: Any, **kwargs: Any) -> TestResponse:
         fields = _fields(kwargs.get("data"))
-        asked = str(kwargs.get("content_type") or "")
-        if any(isinstance(value, tuple) for _, value in fields) and "boundary" not in asked:
+        own_type = str(kwargs.get("content_type") or "")
+        if any(isinstance(value, tuple) for _, value in fields) and "boundary" not in own_type:
             body, content_type = encode_multipart_formdata(fields)
             kwargs |= {"data": body, "content_type": content_type}
         return super().open(*args, **kwargs)

@@ -70,14 +70,14 @@ class Live:
         for line in self.process.stdout:
             self.log.append(line.rstrip())
 
-    def said(self, pattern: str) -> list[str]:
+    def log_lines(self, pattern: str) -> list[str]:
         return [line for line in list(self.log) if re.search(pattern, line)]
 
     def wait_ready(self, seconds: float = 120) -> Live:
         """Return when it is ready; one that is not in time, or ends, is killed and fails."""
         try:
             wait_until(
-                lambda: self.said("is ready at") or self.process.poll() is not None,
+                lambda: self.log_lines("is ready at") or self.process.poll() is not None,
                 seconds,
                 "ready",
             )

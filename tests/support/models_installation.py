@@ -32,7 +32,7 @@ class Site:
 
     url: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
-    asked: list[tuple[str, str]] = field(default_factory=list)
+    requests: list[tuple[str, str]] = field(default_factory=list)
     redirects: dict[str, str] = field(default_factory=dict)
     ranges: bool = True
     sizes: bool = True
@@ -49,7 +49,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         site, wish = self.site, self.headers.get("Range", "")
-        site.asked.append((self.path, wish))
+        site.requests.append((self.path, wish))
         self.close_connection = True
         if self.path in site.redirects:
             self.send_response(302)
@@ -126,7 +126,7 @@ def snapshot() -> dict[str, bytes]:
     }
 
 
-def refused(result: Result, *words: str) -> None:
+def expect_refusal(result: Result, *words: str) -> None:
     """Exit status 2 and one sentence that has these words."""
     assert result.exit_code == 2, result.output
     assert [
@@ -166,6 +166,6 @@ def parts() -> list[str]:
 
 def resumed(site: Site) -> bool:
     """Whether the second request went on where the first broke off, or a buffer before."""
-    path, wish = site.asked[1]
+    path, wish = site.requests[1]
     start = int(wish.removeprefix("bytes=").removesuffix("-") or 0)
     return path == "/net.tflite" and 0 < start <= len(BODY) // 2

@@ -30,11 +30,11 @@ def put(queue: JobQueue, *sessions: str) -> None:
         queue.put(Job(name, queue.kind))
 
 
-def taken(queue: JobQueue, limit: int = 10, timeout: float = 0.0) -> list[str]:
+def claim_sessions(queue: JobQueue, limit: int = 10, timeout: float = 0.0) -> list[str]:
     return [claim.job.session for claim in queue.claim(limit, timeout)]
 
 
-def claimed(queue: JobQueue) -> list[str]:
+def sessions_in_work(queue: JobQueue) -> list[str]:
     """The sessions that are claimed by anybody."""
     return sorted(claim.session for claim in queue.claims())
 

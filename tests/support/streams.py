@@ -44,8 +44,8 @@ def events(site: Site, *answers: Answer) -> Iterator[tuple[str, Answer]]:
 
 
 def remove(site: Site, routes: Kind, answer: Answer, **other: str) -> tuple[int, Answer]:
-    given = {"task": answer["sessname"], "key": answer["sesskey"], **other}
-    response = site.http.delete(routes.result, query_string=given)
+    values = {"task": answer["sessname"], "key": answer["sesskey"], **other}
+    response = site.http.delete(routes.result, query_string=values)
     return response.status_code, response.get_json()
 
 
@@ -80,5 +80,5 @@ def folder(tmp_path: Path) -> Iterator[Folder]:
     folder.queue.close()
 
 
-def asked(*sessions: Session) -> list[tuple[str, str]]:
+def pairs_of(*sessions: Session) -> list[tuple[str, str]]:
     return [(each.name, each.first_record["key"]) for each in sessions]

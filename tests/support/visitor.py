@@ -36,8 +36,8 @@ def visit(folder: Path) -> None:
     for rule in portal.url_map.iter_rules():
         if "GET" in (rule.methods or ()) and not rule.arguments:
             status = http.get(rule.rule, buffered=True).status_code
-            known = expected.get(rule.rule, 404 if rule.rule.count("/") > 1 else 200)
-            assert status == known, f"{rule.rule}: {status}"
+            status_expected = expected.get(rule.rule, 404 if rule.rule.count("/") > 1 else 200)
+            assert status == status_expected, f"{rule.rule}: {status}"
     photo = (ROOT / "static" / "samples" / "frog.webp").read_bytes()
     for routes in KINDS:
         sent = http.put(routes.upload, data=photo).get_json()
@@ -45,8 +45,8 @@ def visit(folder: Path) -> None:
         for path in (routes.result, routes.input, "/photo"):
             assert http.get(path, query_string=key, buffered=True).status_code == 200, path
     with http.get("/events", query_string=key) as events:
-        told = iter(events.response)
-        assert b"event: state" in next(told) + next(told)
+        parts = iter(events.response)
+        assert b"event: state" in next(parts) + next(parts)
     token = re.search(r'name="csrf_token" value="(\w+)"', http.get("/history").text)
     assert token
     photos = json.dumps([{"kind": KINDS[-1].name, **key}])

@@ -146,9 +146,9 @@ def test_bad_options_give_one_sentence_and_exit_code_2(
 ) -> None:
     root = shapes(tmp_path / "data", 3)
     (tmp_path / "map.txt").write_text("disc\n")
-    known = {"IS": tmp_path, "MAP": tmp_path / "map.txt"}
+    places = {"IS": tmp_path, "MAP": tmp_path / "map.txt"}
     out = [] if "--out" in arguments else ["--out", tmp_path / "out"]
-    code, text = run_command("--data", root, *out, *[known.get(str(a), a) for a in arguments])
+    code, text = run_command("--data", root, *out, *[places.get(str(a), a) for a in arguments])
     assert code == 2 and sentence in text and not (tmp_path / "out").exists()
     assert len([line for line in text.splitlines() if line.startswith("Error")]) <= 1
 

@@ -109,8 +109,8 @@ def test_average_precision_is_cocos(scenes: list, all_ten: float, at_half: float
 
 
 def test_a_box_of_the_wrong_class_finds_nothing() -> None:
-    judged = replace(scene([TRUE], [(TRUE, 0.9)]), found_classes=np.array([1]))
-    found = curve([judged], 0)
+    evaluation = replace(scene([TRUE], [(TRUE, 0.9)]), found_classes=np.array([1]))
+    found = curve([evaluation], 0)
     assert found is not None and found.average(0.5) == 0.0
 
 
@@ -284,8 +284,8 @@ def test_models_stand_side_by_side(folder: Path, config: Path, tmp_path: Path) -
     table = [line for line in found.output.splitlines() if "fake" in line and "1.0000" in line]
     assert len(table) == 2
     assert "unreadable: 1 picture\n" in found.output and "broken.png" in found.output
-    told = json.loads((tmp_path / "all.json").read_text())
-    model = told["models"][0]
+    document = json.loads((tmp_path / "all.json").read_text())
+    model = document["models"][0]
     assert (model["top1"], model["pictures"], list(model["unreadable"])) == (
         1.0,
         6,

@@ -57,8 +57,8 @@ def constant(name: str, value: float) -> bytes:
 
 
 def placeholder(name: str, *sides: int, dtype: int = 1) -> bytes:
-    given = attribute("dtype", field(6, dtype)) + attribute("shape", field(7, shape(*sides)))
-    return node(name, "Placeholder", attributes=given)
+    attrs = attribute("dtype", field(6, dtype)) + attribute("shape", field(7, shape(*sides)))
+    return node(name, "Placeholder", attributes=attrs)
 
 
 SCALED = (
@@ -140,12 +140,12 @@ def test_an_onnx_model_is_read_without_its_library(tmp_path: Path) -> None:
 
 
 def test_a_keras_archive_is_read_by_its_config(tmp_path: Path) -> None:
-    def layer(kind: str, name: str, parent: str = "", given: list | None = None, **config) -> dict:
+    def layer(kind: str, name: str, parent: str = "", attrs: list | None = None, **config) -> dict:
         nodes = [{"args": [{"config": {"keras_history": [parent, 0, 0]}}]}] if parent else []
         return {
             "class_name": kind,
             "config": {"name": name, **config},
-            "build_config": {"input_shape": given} if given else None,
+            "build_config": {"input_shape": attrs} if attrs else None,
             "inbound_nodes": nodes,
         }
 
@@ -272,15 +272,15 @@ def test_the_bundled_model_is_listed_with_the_lines_of_its_section(monkeypatch) 
     assert "  input  float32 [1, 48, 48, 3]" in found.output
     assert "a classifier of 10 classes (certain: it ends in SOFTMAX)" in found.output
     assert "LABELS = usr/models/digits/labels.txt\n" in found.output
-    told = json.loads(run("usr/models/digits/digits.tflite", "--json", "--all").output)
-    assert told["classes"] == 10 and told["operations"]["CONV_2D"] == 8
-    assert len(told["all"]) == sum(told["operations"].values())
+    document_of = json.loads(run("usr/models/digits/digits.tflite", "--json", "--all").output)
+    assert document_of["classes"] == 10 and document_of["operations"]["CONV_2D"] == 8
+    assert len(document_of["all"]) == sum(document_of["operations"].values())
 
 
 # -- real files -------------------------------------------------------------------------------
 
 
-def told(path: Path) -> dict:
+def document_of(path: Path) -> dict:
     return json.loads(run(path, "--json").output)
 
 
@@ -308,7 +308,7 @@ def told(path: Path) -> dict:
     ],
 )
 def test_real_models_are_seen_for_what_they_are(shared: Path, name, kind, values) -> None:
-    found = told(shared / "models" / name)
+    found = document_of(shared / "models" / name)
     keys = ("INPUT_LAYER", "OUTPUT_LAYER", "INPUT_HEIGHT", "INPUT_WIDTH", "INPUT_MEAN", "INPUT_STD")
     assert found["kind"]["value"] == kind
     assert [found["guesses"][key]["value"] for key in keys[: len(values)]] == list(values)
@@ -324,7 +324,7 @@ def test_the_lines_run_the_model(make: str, tmp_path: Path) -> None:
     from workers import image_classification
 
     path = getattr(tiny_models, make)()
-    lines = told(path)["config"]
+    lines = document_of(path)["config"]
     (tmp_path / "labels.txt").write_text("a\nb\nc\nd\n")
     config = tmp_path / "m.config"
     config.write_text("\n".join(lines))

@@ -21,8 +21,8 @@ from support.models_installation import (
     Site,
     digest,
     done,
+    expect_refusal,
     parts,
-    refused,
     snapshot,
 )
 
@@ -79,7 +79,7 @@ def test_a_model_of_the_catalogue_comes_out_of_an_archive(
 ) -> None:
     own = catalogue(site, pack(MEMBERS))
     done(scai("pull", "pets", "--catalogue", own, "--mirror", f"{site.url}/"))
-    assert site.asked == [("/pets.zip", "")]
+    assert site.requests == [("/pets.zip", "")]
     assert sorted(os.listdir("usr/models/pets")) == ["card.json", "names.txt", "net.tflite"]
     assert not list(Path("..").glob("evil")) and parts() == []
     assert b"[pets]\n# Pets.\n# From http://nowhere.invalid/, licence MIT.\nGRAPH" in (
@@ -109,7 +109,7 @@ def test_a_hostile_archive_installs_nothing(
 ) -> None:
     before = snapshot()
     own = catalogue(site, data, **change)
-    refused(scai("pull", "pets", "--catalogue", own, "--mirror", site.url), sentence)
+    expect_refusal(scai("pull", "pets", "--catalogue", own, "--mirror", site.url), sentence)
     assert snapshot() == before and parts() == []
 
 

@@ -18,7 +18,7 @@ from support.models_installation import (
     Scai,
     digest,
     done,
-    refused,
+    expect_refusal,
     snapshot,
 )
 
@@ -51,8 +51,8 @@ def test_removing_asks_first(scai: Scai) -> None:
 
 def test_a_name_is_taken_once_unless_forced(scai: Scai) -> None:
     done(scai("install", "pets", *CLASSIFY, *FILES, *FAKE))
-    refused(scai("install", "pets", *CLASSIFY, *FILES, *FAKE), "pets", "--force")
-    refused(scai("install", "pets", "--kind", "detection", *FILES, *FAKE), "pets")
+    expect_refusal(scai("install", "pets", *CLASSIFY, *FILES, *FAKE), "pets", "--force")
+    expect_refusal(scai("install", "pets", "--kind", "detection", *FILES, *FAKE), "pets")
     Path("other.tflite").write_bytes(b"2")
     other = ("--graph", "other.tflite", "--labels", "names.txt")
     done(scai("install", "pets", *CLASSIFY, *other, *FAKE, "--force"))
@@ -82,7 +82,7 @@ BAD = [
 @pytest.mark.parametrize(("words", "sentence"), BAD)
 def test_what_is_refused_changes_nothing(scai: Scai, words: tuple[str, ...], sentence: str) -> None:
     before = snapshot()
-    refused(scai(*words), sentence)
+    expect_refusal(scai(*words), sentence)
     assert snapshot() == before and os.listdir("usr/models") == []
 
 
@@ -90,14 +90,14 @@ def test_a_forced_replacement_that_fails_brings_the_old_model_back(scai: Scai) -
     done(scai("install", "pets", *CLASSIFY, *FILES, *FAKE))
     before = snapshot()
     Path("net.tflite").write_bytes(b"broken")
-    refused(scai("install", "pets", *CLASSIFY, *FILES, "--set", "ENGINE=litert", "--force"))
+    expect_refusal(scai("install", "pets", *CLASSIFY, *FILES, "--set", "ENGINE=litert", "--force"))
     assert snapshot() == before
 
 
 def test_default_is_set_and_then_protected(scai: Scai) -> None:
     done(scai("install", "pets", *CLASSIFY, *FILES, *FAKE, "--default"))
     assert b"\nUSE = pets\n" in CLASSIFIERS.read_bytes()
-    refused(scai("remove", "pets", "--yes"), "[default] USE")
+    expect_refusal(scai("remove", "pets", "--yes"), "[default] USE")
 
 
 def test_files_that_two_sections_use_stay_until_the_last_is_gone(scai: Scai) -> None:
@@ -154,7 +154,7 @@ def test_force_never_replaces_what_others_use(scai: Scai) -> None:
         file.write("\n[twin]\nGRAPH = models/pets/net.tflite\nLABELS = ../names.txt\n")
     before = snapshot()
     Path("net.tflite").write_bytes(b"new")
-    refused(scai("install", "pets", *CLASSIFY, *FILES, *FAKE, "--force"), "other models use")
+    expect_refusal(scai("install", "pets", *CLASSIFY, *FILES, *FAKE, "--force"), "other models use")
     assert snapshot() == before
 
 
@@ -162,18 +162,20 @@ def test_list_and_show_tell_what_is_there(scai: Scai) -> None:
     facts = {"metrics": {"accuracy": 0.5}, "data": "photos", "files": {"net.tflite": {}}}
     Path("card.json").write_text(json.dumps(facts))
     done(scai("install", "pets", *CLASSIFY, *FILES, *FAKE))
-    told = json.loads(done(scai("list", "--json")).output)
-    rows = {row["name"]: row for row in told["installed"] if row["kind"] == "image_classification"}
+    document = json.loads(done(scai("list", "--json")).output)
+    rows = {
+        row["name"]: row for row in document["installed"] if row["kind"] == "image_classification"
+    }
     assert rows["default"]["alias_of"] == "objects"
     assert rows["digits"]["files"] is False and "digits.tflite" in rows["digits"]["problem"]
     assert (rows["pets"]["engine"], rows["pets"]["bytes"]) == ("fake", len(BODY))
     assert rows["pets"]["metrics"] == {"accuracy": 0.5}
-    assert {offer["name"] for offer in told["catalogue"]} == set(catalogue.read_catalogue())
+    assert {offer["name"] for offer in document["catalogue"]} == set(catalogue.read_catalogue())
     assert "cannot be used" in done(scai("list")).output
-    shown = json.loads(done(scai("show", "pets", "--json", "--run")).output)
-    assert shown["card"]["top_k"] == 5 and shown["facts"]["data"] == "photos"
-    assert shown["files"][0]["sha256"] == digest(BODY)
-    assert shown["run"]["runs"] == 20 and shown["run"]["images_per_s"] > 0
+    answer = json.loads(done(scai("show", "pets", "--json", "--run")).output)
+    assert answer["card"]["top_k"] == 5 and answer["facts"]["data"] == "photos"
+    assert answer["files"][0]["sha256"] == digest(BODY)
+    assert answer["run"]["runs"] == 20 and answer["run"]["images_per_s"] > 0
     assert "images/s" in done(scai("show", "pets", "--run")).output
 
 
@@ -186,11 +188,11 @@ def test_show_tells_what_was_measured(scai: Scai, monkeypatch: pytest.MonkeyPatc
     )
     key = speed_records.key(ModelFile(Path("usr/models/pets/net.tflite")), ["fake"])
     speed_records.write(Path("cache"), key, found)
-    told = json.loads(done(scai("show", "pets", "--json")).output)["measured"]
-    assert told == found.to_dict()
-    shown = done(scai("show", "pets")).output
+    document = json.loads(done(scai("show", "pets", "--json")).output)["measured"]
+    assert document == found.to_dict()
+    answer = done(scai("show", "pets")).output
     for part in ("fake, 2 lanes", "250.0 images/s", "plain 190.0", found.date[:10], "not openvino"):
-        assert part in shown
+        assert part in answer
 
 
 def test_the_settings_say_which_files_are_meant(

@@ -16,9 +16,9 @@ from support.models_installation import (
     Site,
     digest,
     done,
+    expect_refusal,
     parts,
     pull,
-    refused,
     resumed,
     snapshot,
 )
@@ -42,14 +42,14 @@ def test_an_address_is_fetched_and_installed(scai: Scai, pets: Site) -> None:
 def test_a_broken_transfer_goes_on_within_one_command(scai: Scai, pets: Site) -> None:
     pets.cuts = 1
     done(pull(scai, pets))
-    assert pets.asked[0] == ("/net.tflite", "") and resumed(pets)
+    assert pets.requests[0] == ("/net.tflite", "") and resumed(pets)
     assert Path("usr/models/pets/net.tflite").read_bytes() == BODY
 
 
 @pytest.mark.usefixtures("one_attempt")
 def test_a_broken_transfer_goes_on_with_the_next_command(scai: Scai, pets: Site) -> None:
     pets.cuts = 1
-    refused(pull(scai, pets), "broke off", "to resume it")
+    expect_refusal(pull(scai, pets), "broke off", "to resume it")
     assert parts() == [".json", ".part"] and not Path("usr/models/pets").exists()
     done(pull(scai, pets))
     assert resumed(pets) and parts() == []
@@ -61,7 +61,7 @@ def test_a_part_of_another_file_is_thrown_away(scai: Scai, pets: Site, change: s
     pets.cuts = 1
     if change == "a weak tag":
         pets.etag = 'W/"one"'
-    refused(pull(scai, pets), "broke off")
+    expect_refusal(pull(scai, pets), "broke off")
     if change == "no ranges":
         pets.ranges = False
     elif change == "another file":
@@ -73,27 +73,27 @@ def test_a_part_of_another_file_is_thrown_away(scai: Scai, pets: Site, change: s
 @pytest.mark.usefixtures("one_attempt")
 def test_what_is_not_the_file_is_never_installed(scai: Scai, pets: Site) -> None:
     before = snapshot()
-    refused(pull(scai, pets, "--sha256", "0" * 64), "expected sha256 000", digest(BODY))
+    expect_refusal(pull(scai, pets, "--sha256", "0" * 64), "expected sha256 000", digest(BODY))
     pets.sizes = False
-    refused(pull(scai, pets), "does not state the size")
+    expect_refusal(pull(scai, pets), "does not state the size")
     pets.sizes = True
     pets.redirects["/net.tflite"] = "/net.tflite"
-    refused(pull(scai, pets), "redirects")
+    expect_refusal(pull(scai, pets), "redirects")
     pets.redirects["/net.tflite"] = "ftp://127.0.0.1/net.tflite"
-    refused(pull(scai, pets), "cannot be fetched")
+    expect_refusal(pull(scai, pets), "cannot be fetched")
     pets.redirects.clear()
     del pets.files["/net.tflite"]
-    refused(pull(scai, pets), "404")
+    expect_refusal(pull(scai, pets), "404")
     pets.files["/net.tflite"] = b"broken"
-    refused(pull(scai, pets, "--no-check", "--set", "INPUT_STD=0"), "INPUT_STD")
+    expect_refusal(pull(scai, pets, "--no-check", "--set", "INPUT_STD=0"), "INPUT_STD")
     assert snapshot() == before and parts() == []
 
 
 def test_two_commands_never_write_one_part(tmp_path: Path, pets: Site) -> None:
-    wanted = transfer.FileRequest(f"{pets.url}/net.tflite")
-    with download.fetch(wanted, tmp_path) as whole:
+    request = transfer.FileRequest(f"{pets.url}/net.tflite")
+    with download.fetch(request, tmp_path) as whole:
         with pytest.raises(ScaiError, match="another command"):
-            with download.fetch(wanted, tmp_path):
+            with download.fetch(request, tmp_path):
                 pass
         assert whole.read_bytes() == BODY
     assert list(tmp_path.iterdir()) == []
@@ -101,9 +101,9 @@ def test_two_commands_never_write_one_part(tmp_path: Path, pets: Site) -> None:
 
 def test_only_http_is_spoken(scai: Scai) -> None:
     words = ("pull", "file:///etc/hostname", *CLASSIFY, "--labels", "names.txt")
-    refused(scai(*words), "expected an http or https address")
+    expect_refusal(scai(*words), "expected an http or https address")
     result = scai("pull", "https://user:secret@127.0.0.1:1/", *CLASSIFY, "--labels", "names.txt")
-    refused(result, "address of a file")
+    expect_refusal(result, "address of a file")
     assert "secret" not in result.output
 
 

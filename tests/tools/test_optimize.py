@@ -26,7 +26,7 @@ def few_measurements(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lite, "ROUNDS", 1)
 
 
-def said(*arguments: object) -> Result:
+def run_command(*arguments: object) -> Result:
     return CliRunner().invoke(optimize.main, [str(a) for a in arguments])
 
 
@@ -82,7 +82,7 @@ def convolutional(tf: Any) -> None:
 def test_batch_norms_and_training_go_and_the_answers_stay(tmp_path: Path) -> None:
     model = tiny_models.save_graph("convolutional.pb", convolutional)
     out = tmp_path / "small.pb"
-    done = said(model, "--out", out, "--output_layer", "final_result", "--tflite")
+    done = run_command(model, "--out", out, "--output_layer", "final_result", "--tflite")
     assert done.exit_code == 0, done.output
     assert not BATCH_NORMS & set(ops(out))
     assert not {"Identity", "CheckNumerics", "Floor", "RandomUniform", "RealDiv"} & set(ops(out))
@@ -114,7 +114,7 @@ def test_the_batch_norm_of_2015_is_folded(tmp_path: Path) -> None:
     [last] = [n for n in definition.node if n.name == "final_result"]
     last.input[0] = "old"
     path.write_bytes(definition.SerializeToString())
-    done = said(path, "--out", tmp_path / "small.pb")
+    done = run_command(path, "--out", tmp_path / "small.pb")
     assert done.exit_code == 0, done.output
     assert "BatchNormWithGlobalNormalization" not in ops(tmp_path / "small.pb")
     x = pictures()
@@ -132,7 +132,7 @@ def test_weights_that_two_layers_share_are_not_scaled_twice(tmp_path: Path) -> N
         tf.reduce_mean(both, [1, 2], name="final_result")
 
     model = tiny_models.save_graph("shared.pb", build)
-    assert said(model, "--out", tmp_path / "small.pb").exit_code == 0
+    assert run_command(model, "--out", tmp_path / "small.pb").exit_code == 0
     assert ops(tmp_path / "small.pb")["FusedBatchNormV3"] == 1
     x = pictures()
     assert np.allclose(answers(model, x), answers(tmp_path / "small.pb", x), rtol=1e-4, atol=1e-6)
@@ -145,7 +145,7 @@ def test_a_dropout_that_is_on_is_taken_out_and_told_of(tmp_path: Path) -> None:
         tf.identity(y / 0.5 * tf.floor(0.5 + tf.random.uniform([1, 3])), "final_result")
 
     model = tiny_models.save_graph("dropout.pb", build)
-    done = said(model, "--out", tmp_path / "small.pb")
+    done = run_command(model, "--out", tmp_path / "small.pb")
     assert done.exit_code == 0 and "has an active Dropout" in done.output
     x = pictures()
     assert np.allclose(answers(tmp_path / "small.pb", x), x.mean((1, 2)), atol=1e-6)
@@ -172,13 +172,13 @@ def keras(path: Path) -> Path:
 def test_keras_and_saved_models_become_frozen_graphs_with_their_own_names(tmp_path: Path) -> None:
     model = keras(tmp_path / "model.keras")
     out = tmp_path / "small.pb"
-    done = said(model, "--out", out)
+    done = run_command(model, "--out", out)
     assert done.exit_code == 0, done.output
     assert not BATCH_NORMS & set(ops(out))
     tf = tiny_models.tensorflow()
     names = {n.name for n in tf.compat.v1.GraphDef.FromString(out.read_bytes()).node}
     assert {"image", "scores"} <= names
-    done = said(tiny_models.saved_model(), "--out", tmp_path / "saved.pb")
+    done = run_command(tiny_models.saved_model(), "--out", tmp_path / "saved.pb")
     assert done.exit_code == 0, done.output
 
 
@@ -190,10 +190,10 @@ def test_half_the_bytes_with_float16(tmp_path: Path) -> None:
 
     model = tiny_models.save_graph("matrix.pb", build)
     half, again, whole = (tmp_path / f"{name}.pb" for name in ("half", "again", "whole"))
-    assert said(model, "--out", half, "--cast", "float16").exit_code == 0
+    assert run_command(model, "--out", half, "--cast", "float16").exit_code == 0
     # What is stored in half stays so unless told otherwise.
-    assert said(half, "--out", again).exit_code == 0
-    assert said(half, "--out", whole, "--cast", "float32").exit_code == 0
+    assert run_command(half, "--out", again).exit_code == 0
+    assert run_command(half, "--out", whole, "--cast", "float32").exit_code == 0
     sizes = [path.stat().st_size for path in (model, half, again, whole)]
     assert sizes[1] < 0.55 * sizes[0] and sizes[2] <= sizes[1] and sizes[3] > 0.95 * sizes[0]
     x = pictures()
@@ -211,10 +211,10 @@ def test_a_checkpoint_of_tensorflow_1_is_frozen(tmp_path: Path) -> None:
         session.run(v1.global_variables_initializer())
         v1.train.Saver().save(session, str(tmp_path / "model.ckpt"))
     out = tmp_path / "small.pb"
-    done = said(tmp_path / "model.ckpt.meta", "--out", out, "--output_layer", "final_result")
+    done = run_command(tmp_path / "model.ckpt.meta", "--out", out, "--output_layer", "final_result")
     assert done.exit_code == 0, done.output
     assert answers(out, pictures()).shape == (2, 4)
-    done = said(tmp_path / "model.ckpt", "--out", tmp_path / "other.pb")
+    done = run_command(tmp_path / "model.ckpt", "--out", tmp_path / "other.pb")
     assert done.exit_code == 2 and "name --output_layer" in done.output
 
 
@@ -229,7 +229,7 @@ def test_real_graphs_lose_three_quarters_of_their_operations(
     tmp_path: Path, shared: Path, name: str, output: str
 ) -> None:
     model, out = shared / "models" / name, tmp_path / "small.pb"
-    done = said(model, "--out", out)
+    done = run_command(model, "--out", out)
     assert done.exit_code == 0, done.output
     assert sum(ops(out).values()) * 3 < sum(ops(model).values())
     assert not BATCH_NORMS & set(ops(out))
@@ -270,7 +270,7 @@ def two_inputs(tf: Any) -> None:
 )
 def test_bad_input_gives_one_sentence_and_no_file(tmp_path, model, flags, sentence) -> None:
     out = tmp_path / "out" / "small.pb"
-    done = said(model(tmp_path), "--out", out, *flags)
+    done = run_command(model(tmp_path), "--out", out, *flags)
     assert done.exit_code == 2 and sentence in done.output, done.output
     assert len(done.output.strip().splitlines()) == 1
     assert not out.parent.exists()
@@ -280,11 +280,11 @@ def test_files_that_are_there_stay_unless_forced(tmp_path: Path) -> None:
     model = tiny_models.frozen()
     out = tmp_path / "small.pb"
     out.write_bytes(b"mine")
-    assert "--force replaces it" in said(model, "--out", out).output
-    assert "another file than the model" in said(model, "--out", model, "--force").output
-    assert "ends in .pb" in said(model, "--out", tmp_path / "small.tflite").output
+    assert "--force replaces it" in run_command(model, "--out", out).output
+    assert "another file than the model" in run_command(model, "--out", model, "--force").output
+    assert "ends in .pb" in run_command(model, "--out", tmp_path / "small.tflite").output
     assert out.read_bytes() == b"mine"
-    assert said(model, "--out", out, "--force").exit_code == 0 and ops(out)
+    assert run_command(model, "--out", out, "--force").exit_code == 0 and ops(out)
 
 
 def test_a_network_that_would_answer_differently_is_not_written(
@@ -294,7 +294,7 @@ def test_a_network_that_would_answer_differently_is_not_written(
 
     other = sources.read(tiny_models.save_graph("other.pb", convolutional), "", "final_result")
     monkeypatch.setattr(fold, "fold", lambda model: other)
-    done = said(tiny_models.frozen(), "--out", tmp_path / "small.pb")
+    done = run_command(tiny_models.frozen(), "--out", tmp_path / "small.pb")
     assert done.exit_code == 2 and "answer differently" in done.output
     assert not list(tmp_path.iterdir())
 
@@ -304,5 +304,5 @@ def test_a_full_disk_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     monkeypatch.setattr(optimize, "publish", full)
-    done = said(tiny_models.frozen(), "--out", tmp_path / "small.pb")
+    done = run_command(tiny_models.frozen(), "--out", tmp_path / "small.pb")
     assert done.exit_code == 2 and "No space left" in done.output

@@ -24,7 +24,7 @@ COLOURS = {"blue": (30, 40, 200), "green": (40, 190, 50), "red": (200, 50, 40)}
 SIDE = 16
 
 
-def said(*arguments: object) -> Result:
+def run_command(*arguments: object) -> Result:
     return CliRunner().invoke(quantize.main, [str(a) for a in arguments])
 
 
@@ -63,16 +63,16 @@ def trained() -> Path:
     x = (np.array(pictures, np.float32) - 100) / 50
     # The last layer by least squares: a training without steps.
     features = np.array(tf.keras.Model(source, seen)(x))
-    wanted = 8 * np.eye(3)[np.arange(48) % 3] - 4
-    matrix = np.linalg.lstsq(np.c_[features, np.ones(48)], wanted, rcond=None)[0]
+    targets = 8 * np.eye(3)[np.arange(48) % 3] - 4
+    matrix = np.linalg.lstsq(np.c_[features, np.ones(48)], targets, rcond=None)[0]
     model = tf.keras.Model(source, y)
     model.get_layer("d").set_weights([matrix[:-1], matrix[-1]])
     folder = tiny_models.folder() / "colours"
     folder.mkdir()
     model.save(str(folder / "colours.keras"))
     (folder / "labels.txt").write_text("\n".join(COLOURS) + "\n")
-    told = {"mean": 100.0, "std": 50.0, "resize": "stretch, area"}
-    (folder / "card.json").write_text(json.dumps({"input": told}))
+    keys = {"mean": 100.0, "std": 50.0, "resize": "stretch, area"}
+    (folder / "card.json").write_text(json.dumps({"input": keys}))
     return folder / "colours.keras"
 
 
@@ -102,7 +102,7 @@ def answers(model: Path, labels: Path, data: Path) -> list[str]:
 def test_all_modes_keep_the_answers_and_are_told_of(tmp_path: Path, quick: None) -> None:
     data, out = fill(tmp_path / "data"), tmp_path / "small"
     modes = ("--mode", "dynamic", "--mode", "float16", "--mode", "int8", "--mode", "float32")
-    done = said(trained(), *modes, "--calibration", data, "--data", data, "--out", out)
+    done = run_command(trained(), *modes, "--calibration", data, "--data", data, "--out", out)
     assert done.exit_code == 0, done.output
     truth = [path.parent.name for path in sorted(data.rglob("*.png"))]
     for mode in modes[1::2]:
@@ -126,7 +126,9 @@ def test_int8_is_int8_throughout_and_by_channel(tmp_path: Path, quick: None) -> 
     from ai_edge_litert.interpreter import Interpreter
 
     data, out = fill(tmp_path / "data"), tmp_path / "small.tflite"
-    done = said(trained(), "--mode", "int8", "--io", "uint8", "--calibration", data, "--out", out)
+    done = run_command(
+        trained(), "--mode", "int8", "--io", "uint8", "--calibration", data, "--out", out
+    )
     assert done.exit_code == 0, done.output
     assert "same answer" in done.output and "top-1" not in done.output
     model = Interpreter(str(out))
@@ -154,7 +156,7 @@ def test_a_section_is_quantised_from_what_lies_beside_and_installed(
     )
     out = tmp_path / "small"
     flags = ("--mode", "dynamic", "--install", "small", "--config", config)
-    done = said(f"{config}:colours", "--out", out, *flags)
+    done = run_command(f"{config}:colours", "--out", out, *flags)
     assert done.exit_code == 0, done.output
     assert "which lies beside" in done.output
     card = cards.load_card(config, "small", cards.CLASSIFICATION)
@@ -162,7 +164,7 @@ def test_a_section_is_quantised_from_what_lies_beside_and_installed(
     assert (card.input_mean, card.resize, card.top_k) == (100, "area", 2)
     data = fill(tmp_path / "data", 1)
     assert answers(card.graph, card.labels, data) == sorted(COLOURS)
-    done = said(f"{config}:colours", "--out", tmp_path / "again", *flags)
+    done = run_command(f"{config}:colours", "--out", tmp_path / "again", *flags)
     assert done.exit_code == 2 and "--force replaces it" in done.output
     assert not (tmp_path / "again").exists()
 
@@ -193,7 +195,7 @@ def test_a_real_graph_loses_three_quarters_of_its_bytes(
     tmp_path: Path, shared: Path, quick: None
 ) -> None:
     model = shared / "models" / "retrained_graph.pb"
-    done = said(model, "--mode", "dynamic", "--out", tmp_path / "small")
+    done = run_command(model, "--mode", "dynamic", "--out", tmp_path / "small")
     assert done.exit_code == 0, done.output
     [small] = (tmp_path / "small").glob("*.tflite")
     assert small.stat().st_size < 0.35 * model.stat().st_size
@@ -205,9 +207,9 @@ def test_detectors_of_any_size_want_one(tmp_path: Path, quick: None) -> None:
     model, out = tiny_models.detector(), tmp_path / "small"
     (model.parent / "two.txt").write_text("one\ntwo\n")
     flags = ("--mode", "dynamic", "--out", out, "--labels", model.parent / "two.txt")
-    done = said(model, *flags)
+    done = run_command(model, *flags)
     assert done.exit_code == 2 and "it takes any size" in done.output and not out.exists()
-    done = said(model, *flags, "--input_height", 32, "--input_width", 32)
+    done = run_command(model, *flags, "--input_height", 32, "--input_width", 32)
     assert done.exit_code == 0, done.output
     assert "PATH_TO_CKPT" in done.output and list(out.glob("*.tflite"))
 
@@ -275,8 +277,8 @@ INT8 = ("--mode", "int8")
 @pytest.mark.slow
 def test_bad_input_gives_one_sentence_and_no_output(tmp_path, model, flags, sentence) -> None:
     (tiny_models.folder() / "alone.tflite").write_bytes(tiny_models.tflite().read_bytes())
-    given = [flag(tmp_path / "given") if callable(flag) else flag for flag in flags]
-    done = said(model(), "--out", tmp_path / "small", *given)
+    options = [flag(tmp_path / "given") if callable(flag) else flag for flag in flags]
+    done = run_command(model(), "--out", tmp_path / "small", *options)
     assert done.exit_code == 2 and sentence in done.output, done.output
     assert len(done.output.strip().splitlines()) == 1, done.output
     assert not [path.name for path in tmp_path.iterdir() if path.name != "given"]
@@ -290,7 +292,7 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing(
         raise OSError(errno.ENOSPC, "No space left on device", "card.json")
 
     monkeypatch.setattr("tools.common.cards.publish", full)
-    done = said(trained(), "--mode", "dynamic", "--out", tmp_path / "small")
+    done = run_command(trained(), "--mode", "dynamic", "--out", tmp_path / "small")
     assert done.exit_code == 2 and "No space left" in done.output
     assert not list(tmp_path.iterdir())
 
@@ -300,9 +302,12 @@ def test_what_is_there_stays_unless_forced(tmp_path: Path, quick: None) -> None:
     out = tmp_path / "small"
     out.mkdir()
     (out / "mine").write_text("mine")
-    assert "--force replaces it" in said(trained(), "--out", out).output
-    assert "does not hold the model" in said(trained(), "--out", trained().parent, "--force").output
-    assert "a folder for" in said(trained(), "--out", tmp_path / "x.tflite").output
+    assert "--force replaces it" in run_command(trained(), "--out", out).output
+    assert (
+        "does not hold the model"
+        in run_command(trained(), "--out", trained().parent, "--force").output
+    )
+    assert "a folder for" in run_command(trained(), "--out", tmp_path / "x.tflite").output
     assert (out / "mine").read_text() == "mine"
-    assert said(trained(), "--mode", "float16", "--out", out, "--force").exit_code == 0
+    assert run_command(trained(), "--mode", "float16", "--out", out, "--force").exit_code == 0
     assert not (out / "mine").exists()

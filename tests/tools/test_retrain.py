@@ -155,9 +155,9 @@ def test_two_networks_answer_together(tmp_path: Path) -> None:
     earlier.save(first / "first.keras")
     (first / "labels.txt").write_text("circle\nsquare\n")
     # When another one is learned that is to answer with it
-    given = ("--image_dir", data, "--from-scratch", "--epochs", 1, "--batch_size", 32)
+    options = ("--image_dir", data, "--from-scratch", "--epochs", 1, "--batch_size", 32)
     code, text = run_command(
-        *given,
+        *options,
         *("--checkpoint", tmp_path / "check.npz", "--ensemble", first / "first.keras"),
         *("--out", tmp_path / "both"),
     )

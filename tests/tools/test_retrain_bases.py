@@ -187,9 +187,9 @@ def test_a_network_of_keras_applications_sees_with_its_real_weights(tmp_path: Pa
     )
     theirs = same.function(tf.constant((image[None] - base.mean) / base.std)).numpy()
     assert np.allclose(features[:, :256], theirs, atol=1e-3)
-    last, kept = "MobilenetV1/Logits/Conv2d_1c_1x1", constants()
+    last, tensors = "MobilenetV1/Logits/Conv2d_1c_1x1", constants()
     best = int(
-        (features[:, :256] @ kept[f"{last}/weights"][0, 0] + kept[f"{last}/biases"]).argmax()
+        (features[:, :256] @ tensors[f"{last}/weights"][0, 0] + tensors[f"{last}/biases"]).argmax()
     )
     assert "cat" in read(NAMES)[best], read(NAMES)[best]
 

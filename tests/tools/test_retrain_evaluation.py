@@ -32,8 +32,8 @@ def test_pictures_of_the_same_score_are_one_step_of_the_curve() -> None:
 def noisy(rng: np.random.Generator, count: int, sure: float) -> tuple[np.ndarray, np.ndarray]:
     """Features that are right three times of four, and the labels."""
     labels = rng.integers(0, 3, count)
-    said = np.where(rng.random(count) < 0.75, labels, rng.integers(0, 3, count))
-    return (sure * np.eye(3)[said]).astype(np.float32), labels
+    choices = np.where(rng.random(count) < 0.75, labels, rng.integers(0, 3, count))
+    return (sure * np.eye(3)[choices]).astype(np.float32), labels
 
 
 def test_a_head_that_is_too_sure_is_calibrated() -> None:
@@ -68,12 +68,15 @@ def test_training_stops_early_where_nothing_gets_better() -> None:
 
 
 def test_progress_tells_the_time_left() -> None:
-    said: list[str] = []
+    lines: list[str] = []
     times = iter([0.0, 5.0, 12.0, 15.0, 30.0])
-    progress = Progress(100, "pictures seen", say=said.append, clock=lambda: next(times))
+    progress = Progress(100, "pictures seen", say=lines.append, clock=lambda: next(times))
     for done in (10, 20, 25, 99):
         progress.tell(done, "loss 0.5" if done == 99 else "")
-    assert said == ["20/100 pictures seen  48 s left", "99/100 pictures seen  loss 0.5  0 s left"]
+    assert lines == [
+        "20/100 pictures seen  48 s left",
+        "99/100 pictures seen  loss 0.5  0 s left",
+    ]
 
 
 def test_the_diagrams_are_drawn(tmp_path: Path) -> None:

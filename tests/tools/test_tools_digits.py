@@ -104,11 +104,11 @@ def test_an_empty_page_is_a_page_like_any_other():
 
 def test_pictures_for_the_classifier_are_square_and_show_something():
     images, labels = glyphs()
-    pictures, wanted = photos.batch(np.random.default_rng(0), images, labels, 50)
+    pictures, truth = photos.batch(np.random.default_rng(0), images, labels, 50)
     assert pictures.shape == (50, 48, 48, 1) and pictures.dtype == np.float32
     assert pictures.min() >= 0 and pictures.max() <= 255
     assert (pictures.std(axis=(1, 2, 3)) > 3).all()
-    assert set(wanted) <= set(range(10))
+    assert set(truth) <= set(range(10))
 
 
 def test_digits_are_read_from_the_zip_in_the_order_of_their_classes(tmp_path):

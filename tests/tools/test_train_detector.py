@@ -77,10 +77,10 @@ def test_every_file_gives_the_same_boxes_in_every_engine(trained: Path) -> None:
             # OpenVINO 2026.4 used to end the process every few pictures, see detector_graph.
             recognizer.recognize(list(rng.integers(0, 256, (10, SIDE, SIDE, 3), np.uint8)))
             recognizer.close()
-    wanted = seen["shapes.tflite", "litert"]
-    assert all(len(result) >= 1 for result in wanted)
+    expected = seen["shapes.tflite", "litert"]
+    assert all(len(result) >= 1 for result in expected)
     for results in seen.values():
-        for result, other in zip(results, wanted, strict=True):
+        for result, other in zip(results, expected, strict=True):
             assert result.labels == other.labels
             np.testing.assert_allclose(result.boxes, other.boxes, atol=1.5)
             np.testing.assert_allclose(result.scores, other.scores, atol=0.05)
@@ -110,11 +110,11 @@ def test_weights_go_on_to_other_classes(trained: Path, tmp_path: Path) -> None:
     from tools.train_detector import model as detector_model
     from tools.train_detector import weights
 
-    kept = np.load(trained / "out" / "weights.npz")
+    arrays = np.load(trained / "out" / "weights.npz")
     model = detector_model.build(3, channels=3, width=0.4)
     assert weights.start(model, ("cube", "disc", "square"), trained / "out") == 2
     last = model.get_weights()[-2]
-    np.testing.assert_array_equal(last[..., 6:], kept[f"arr_{len(kept.files) - 3}"][..., 5:])
+    np.testing.assert_array_equal(last[..., 6:], arrays[f"arr_{len(arrays.files) - 3}"][..., 5:])
     with pytest.raises(click.ClickException, match="of another network"):
         weights.start(detector_model.build(2, 3, width=0.8), ("disc", "square"), trained / "out")
     (tmp_path / "w.npz").write_bytes(b"nothing")
@@ -127,8 +127,8 @@ def test_a_frozen_graph_gives_its_weights_back(trained: Path) -> None:
     """So that an installed model, which has no weights.npz, can be gone on from."""
     from tools.train_detector import frozen_weights
 
-    with np.load(trained / "out" / "weights.npz") as kept:
-        learned = [kept[f"arr_{i}"] for i in range(len(kept.files) - 1)]
+    with np.load(trained / "out" / "weights.npz") as arrays:
+        learned = [arrays[f"arr_{i}"] for i in range(len(arrays.files) - 1)]
     read = frozen_weights.read(trained / "out" / "frozen_inference_graph.pb")
     assert [a.shape for a in read] == [a.shape for a in learned]
     for ours, theirs in zip(read, learned, strict=True):
@@ -179,5 +179,5 @@ def test_the_bundled_detector_finds_blood_cells() -> None:
     card = cards.load_card(config, "blood-cells", cards.DETECTION)
     with Files(BLOOD) as files:
         some = layouts.load(files, cards.DETECTION, "val").limited(30)
-        judged = evaluate_model("blood-cells", card, some, 8)
-    assert judged.scores.columns()["mAP@0.5"] > 0.85
+        evaluation = evaluate_model("blood-cells", card, some, 8)
+    assert evaluation.scores.columns()["mAP@0.5"] > 0.85

@@ -32,8 +32,8 @@ def test_the_pages_files_may_be_kept_until_their_content_changes(site: Site) -> 
             content = got.data
             assert got.status_code == 200
             assert "immutable" in got.headers["Cache-Control"]
-        known = {"If-None-Match": got.headers["ETag"]}
-        with site.http.get(path, headers=known) as again:
+        conditions = {"If-None-Match": got.headers["ETag"]}
+        with site.http.get(path, headers=conditions) as again:
             assert (again.status_code, again.data) == (304, b"")
         plain = re.sub(r"/v-[0-9a-f]{12}/", "/", path)
         other = re.sub(r"/v-[0-9a-f]{12}/", "/v-0123456789ab/", path)
@@ -55,8 +55,8 @@ def test_text_goes_packed_to_those_who_take_it(site: Site) -> None:
     assert len(packed.data) < len(plain.data) / 2
     assert gzip.decompress(packed.data) == plain.data
     assert packed.headers["ETag"] != plain.headers["ETag"]
-    known = {"Accept-Encoding": "gzip", "If-None-Match": packed.headers["ETag"]}
-    assert site.http.get("/static/scai.css", headers=known).status_code == 304
+    conditions = {"Accept-Encoding": "gzip", "If-None-Match": packed.headers["ETag"]}
+    assert site.http.get("/static/scai.css", headers=conditions).status_code == 304
 
 
 def test_the_mark_of_the_files_changes_with_their_content(tmp_path: Path) -> None:

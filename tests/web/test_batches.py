@@ -98,8 +98,8 @@ def test_a_zip_is_a_batch(client: Client) -> None:
     )
     batch = client.send_zip(data)
     assert [photo["name"] for photo in batch["taken"]] == ["cats/white.jpg", "black.jpg"]
-    told = {each["name"]: each["code"] for each in batch["refused"]}
-    assert told == {
+    reply = {each["name"]: each["code"] for each in batch["refused"]}
+    assert reply == {
         "cats/notes.txt": "unsupported_format",
         "../up.jpg": "bad_archive",
         "inner.zip": "bad_archive",
@@ -123,9 +123,9 @@ def test_a_large_zip_lies_on_the_disk_and_goes(site: Site) -> None:
     data = zipped(*[(f"{n}.bmp", big) for n in range(10)], ("a.jpg", WHITE))
     assert len(data) > 1_400_000
     answer = client.http.post(f"/batches?kind={IC}", data=data, content_type="application/zip")
-    told = answer.get_json()
+    reply = answer.get_json()
     # A cut BMP is found out by the worker: its header is right.
-    assert len(told["taken"]) + len(told["refused"]) == 11 and told["taken"]
+    assert len(reply["taken"]) + len(reply["refused"]) == 11 and reply["taken"]
     assert not [n for n in os.listdir(client.settings.sessionpath) if n.startswith(".")]
 
 

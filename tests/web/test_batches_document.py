@@ -40,17 +40,17 @@ def test_another_process_that_knows_nothing_yet_tells_everything(client: Client)
     batch = client.create(("a.jpg", WHITE))
     cursor = client.document(batch)["cursor"]
     other = Client(client.site)
-    told = other.document(batch, after=cursor)
-    assert [item["n"] for item in told["items"]] == [1]
+    changes = other.document(batch, after=cursor)
+    assert [item["n"] for item in changes["items"]] == [1]
 
 
 def test_a_wait_is_answered_by_a_verdict(client: Client) -> None:
     batch = client.create(("a.jpg", WHITE))
     cursor = client.document(batch)["cursor"]
     client.work()
-    told = client.document(batch, after=cursor, wait=30)
-    assert told["state"] == "complete" and len(told["items"]) == 1
-    assert client.document(batch, after=told["cursor"], wait=30)["items"] == []  # it is over
+    changes = client.document(batch, after=cursor, wait=30)
+    assert changes["state"] == "complete" and len(changes["items"]) == 1
+    assert client.document(batch, after=changes["cursor"], wait=30)["items"] == []  # it is over
 
 
 def test_final_verdicts_are_read_once(client: Client) -> None:

@@ -105,13 +105,13 @@ def test_a_photo_that_still_waits_comes_without_a_verdict(site: Site) -> None:
 
 def test_what_is_gone_and_what_a_wrong_key_asks_for_are_the_same(site: Site) -> None:
     here = site.post(IC, picture(), "secret.jpg")
-    asked = [
+    items = [
         one(IC, here, key="0" * 40),
         {"kind": "image_classification", "task": "d-20180521-" + "0" * 40, "key": "0" * 40},
         {"kind": "image_classification", "task": "../../etc/passwd", "key": "x"},
         {"kind": "../x", "task": "d-20180521-" + "1" * 40, "key": "x", "name": "mine.jpg"},
     ]
-    files, rows = unpacked(export(site, asked))
+    files, rows = unpacked(export(site, items))
     assert files == {}
     assert [row["state"] for row in rows] == ["gone"] * 4
     assert [row["name"] for row in rows] == ["", "", "", "mine.jpg"]
@@ -121,8 +121,8 @@ def test_what_is_gone_and_what_a_wrong_key_asks_for_are_the_same(site: Site) -> 
 
 
 def test_each_photo_comes_once(site: Site) -> None:
-    asked = one(IC, site.post(IC, picture()))
-    _, rows = unpacked(export(site, [asked, asked]))
+    items = one(IC, site.post(IC, picture()))
+    _, rows = unpacked(export(site, [items, items]))
     assert len(rows) == 1
 
 
@@ -142,15 +142,15 @@ def test_a_list_that_is_none_is_refused_on_a_page(site: Site, photos: str) -> No
 
 def test_the_most_photos_fit_into_one_form(site: Site) -> None:
     longest = {"kind": "image_classification", "key": "0" * 40, "name": "名" * 100}
-    asked = [{**longest, "task": f"d-20180521-{n:040x}"} for n in range(2000)]
-    _, rows = unpacked(export(site, asked))
+    items = [{**longest, "task": f"d-20180521-{n:040x}"} for n in range(2000)]
+    _, rows = unpacked(export(site, items))
     assert len(rows) == 2000
 
 
 def test_only_our_own_page_may_ask_for_an_archive(site: Site) -> None:
-    asked = [one(IC, site.post(IC, picture()))]
-    assert export(site, asked, csrf_token="0" * 40).status_code == 400
-    assert export(site, asked, csrf_token="").status_code == 400
+    items = [one(IC, site.post(IC, picture()))]
+    assert export(site, items, csrf_token="0" * 40).status_code == 400
+    assert export(site, items, csrf_token="").status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -197,14 +197,14 @@ def test_hostile_labels_and_names_of_a_session_are_cells(sessions: Path) -> None
 
 def test_a_session_that_goes_while_it_is_packed_breaks_nothing(sessions: Path) -> None:
     made = [Session.create(sessions, IC.name, Upload(picture(), ".jpg", "a.jpg")) for _ in "ab"]
-    known = {session.name: session for session in made}
+    by_name = {session.name: session for session in made}
 
     def find(kind: str, task: str, key: str) -> Session:
         if task == made[0].name:
-            (known[task].path / "input.jpg").unlink()
-        return known[task]
+            (by_name[task].path / "input.jpg").unlink()
+        return by_name[task]
 
-    zipped = b"".join(archive([ExportItem(IC.name, name, "") for name in known], find))
+    zipped = b"".join(archive([ExportItem(IC.name, name, "") for name in by_name], find))
     with zipfile.ZipFile(io.BytesIO(zipped)) as found:
         assert found.testzip() is None
         assert "scai-history/photos/0002-a.jpg" in found.namelist()
@@ -214,10 +214,10 @@ def test_a_session_that_goes_while_it_is_packed_breaks_nothing(sessions: Path) -
 
 def test_memory_stays_flat_while_much_is_packed(sessions: Path) -> None:
     session = Session.create(sessions, IC.name, Upload(picture() + bytes(8_000_000), ".jpg", "a"))
-    asked = [ExportItem(IC.name, session.name, str(n)) for n in range(12)]
+    items = [ExportItem(IC.name, session.name, str(n)) for n in range(12)]
     tracemalloc.start()
     try:
-        total = sum(len(piece) for piece in archive(asked, lambda *_: session))
+        total = sum(len(piece) for piece in archive(items, lambda *_: session))
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

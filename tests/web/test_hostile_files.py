@@ -79,8 +79,8 @@ def test_a_verdict_of_any_shape_breaks_no_batch(client: Client, kind: str) -> No
         written(client.site, item["task"], predictions=found, timing=timing)
     query = {"id": batch["id"], "key": batch["key"], "plain": "1"}
     assert client.http.get("/batch", query_string=query).status_code == 200
-    told = client.http.get(f"/batches/{batch['id']}", query_string={"key": batch["key"]})
-    document = json.loads(told.text, parse_constant=constant)
+    body = client.http.get(f"/batches/{batch['id']}", query_string={"key": batch["key"]})
+    document = json.loads(body.text, parse_constant=constant)
     assert document["counts"]["complete"] == len(STRANGE)
     labels = [label for item in document["items"] for label in item.get("labels", [])]
     assert labels and all(isinstance(label["score"], int | float) for label in labels)
@@ -92,10 +92,10 @@ def test_a_verdict_of_any_shape_breaks_no_batch(client: Client, kind: str) -> No
 
 def test_a_verdict_of_any_shape_breaks_no_archive(site: Site) -> None:
     answer, waits = [site.post(ROUTE[OD], picture()) for _ in range(2)]
-    asked = [ExportItem(OD, each["sessname"], each["sesskey"]) for each in (answer, waits)]
+    items = [ExportItem(OD, each["sessname"], each["sesskey"]) for each in (answer, waits)]
     for found in STRANGE:
         written(site, answer["sessname"], predictions=found)
-        data = b"".join(archive(asked, site.service.session))
+        data = b"".join(archive(items, site.service.session))
         with zipfile.ZipFile(io.BytesIO(data)) as zipped:
             rows = zipped.read("scai-history/summary.csv").decode("utf-8-sig")
             results = [name for name in zipped.namelist() if "/results/" in name]
@@ -109,17 +109,17 @@ def test_an_unreadable_record_is_one_row_and_not_the_end(site: Site) -> None:
     record = site.settings.sessionpath / answers[0]["sessname"] / "process.json"
     record.unlink()
     record.mkdir()
-    asked = [ExportItem(IC, answer["sessname"], answer["sesskey"]) for answer in answers]
-    data = b"".join(archive(asked, site.service.session))
+    items = [ExportItem(IC, answer["sessname"], answer["sesskey"]) for answer in answers]
+    data = b"".join(archive(items, site.service.session))
     with zipfile.ZipFile(io.BytesIO(data)) as zipped:
         rows = zipped.read("scai-history/summary.csv").decode("utf-8-sig")
     states = [row["state"] for row in csv.DictReader(io.StringIO(rows))]
     assert states == ["gone", "initialization"]
     query = {name: [answer[key] for answer in answers] for name, key in NAMES}
     stream = site.http.get("/events", query_string=query, buffered=False)
-    told = next(piece for piece in stream.response if b"event: gone" in piece)
+    body = next(piece for piece in stream.response if b"event: gone" in piece)
     stream.close()
-    assert answers[0]["sessname"].encode() in told
+    assert answers[0]["sessname"].encode() in body
 
 
 NAMES = (("task", "sessname"), ("key", "sesskey"))
@@ -189,9 +189,9 @@ def test_strange_lines_of_a_batch_are_borne(client: Client, line: bytes) -> None
     batch = client.create(("a.jpg", WHITE), open="1", portion="p")
     with (client.settings.sessionpath / batch["id"] / "items.jsonl").open("ab") as file:
         file.write(line + b"\n")
-    told = client.http.get(f"/batches/{batch['id']}", query_string={"key": batch["key"]})
-    assert told.status_code == 200
-    assert json.loads(told.text, parse_constant=constant)["counts"]["waiting"] == 1
+    body = client.http.get(f"/batches/{batch['id']}", query_string={"key": batch["key"]})
+    assert body.status_code == 200
+    assert json.loads(body.text, parse_constant=constant)["counts"]["waiting"] == 1
     query = {"id": batch["id"], "key": batch["key"], "plain": "1"}
     assert client.http.get("/batch", query_string=query).status_code == 200
     assert client.add(batch, ("b.jpg", WHITE), last="1")["counts"]["waiting"] == 2

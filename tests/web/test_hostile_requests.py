@@ -154,7 +154,9 @@ def test_an_endless_form_is_read_no_further_than_a_form_may_be(
 ) -> None:
     client = Client(site, max_batch_mb=1000, max_request_mb=1000)
     body = Endless()
-    given = {"wsgi.input": body, "wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
-    answer = client.http.post(path, content_type=f"{kind}; boundary=a", environ_overrides=given)
+    environment = {"wsgi.input": body, "wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
+    answer = client.http.post(
+        path, content_type=f"{kind}; boundary=a", environ_overrides=environment
+    )
     assert answer.status_code in (400, 413)
     assert body.read_so_far < 3_000_000

@@ -44,9 +44,9 @@ def catalogue(tag: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("tag", TAGS)
 def test_every_sentence_is_translated_and_no_other(tag: str) -> None:
-    known = catalogue(tag)
-    assert said() - set(known) == set()
-    assert set(known) - said() == set()
+    translations = catalogue(tag)
+    assert said() - set(translations) == set()
+    assert set(translations) - said() == set()
 
 
 @pytest.mark.parametrize("tag", TAGS)

@@ -70,7 +70,7 @@ def shelf(site: Site, tmp_path: Path) -> Callable[..., Path]:
     return put
 
 
-def told(site: Site, name: str = "mine") -> dict[str, Any]:
+def model_document(site: Site, name: str = "mine") -> dict[str, Any]:
     """The model of that name in /models.json."""
     found = site.http.get("/models.json").get_json()
     return next(model for model in found if model["name"] == name)
@@ -152,7 +152,7 @@ def test_the_page_shows_every_model(shipped: FlaskClient) -> None:
 
 def test_a_model_without_a_card_gets_an_honest_one(site: Site, shelf: Callable[..., Path]) -> None:
     shelf(None, curves=png())
-    model = told(site)
+    model = model_document(site)
     assert (model["labels"], model["metrics"], model["plots"]) == (["cat", "dog"], [], [])
     assert "has no model card" in site.http.get("/models").get_data(as_text=True)
 
@@ -200,7 +200,7 @@ def test_a_broken_models_file_is_told_on_the_page(site: Site) -> None:
 )
 def test_any_card_is_survived(site: Site, shelf: Callable[..., Path], card: object) -> None:
     shelf(card)
-    assert told(site)["labels"] == ["cat", "dog"]
+    assert model_document(site)["labels"] == ["cat", "dog"]
     page = site.http.get("/models")
     assert (page.status_code, len(page.data) < 300_000) == (200, True)
     assert b"\x1b" not in page.data
@@ -221,7 +221,7 @@ def test_hostile_words_stay_words(site: Site, shelf: Callable[..., Path]) -> Non
     page = site.http.get("/models").get_data(as_text=True)
     assert HOSTILE not in page
     assert page.count("&lt;script&gt;alert(1)") >= 8
-    model = told(site, name)
+    model = model_document(site, name)
     assert model["files"][1:] == []
     assert site.http.get(model["plots"][0]["url"]).data == png()
 
@@ -237,7 +237,7 @@ def test_only_plain_pictures_of_the_folder_are_plots(
     (folder / "curves.png").symlink_to(tmp_path / "secret.png")
     os.mkfifo(folder / "pr.png")
     (folder / "classes.png").mkdir()
-    assert [plot["name"] for plot in told(site)["plots"]] == ["mine.png"]
+    assert [plot["name"] for plot in model_document(site)["plots"]] == ["mine.png"]
     for name in ("unlisted.png", "curves.png", "pr.png", "classes.png", "huge.png", "text.png"):
         assert site.http.get(f"/models/{IC}/mine/{name}").status_code == 404
     # A picture that becomes a link after it was told of is not followed either.
@@ -248,10 +248,10 @@ def test_only_plain_pictures_of_the_folder_are_plots(
 
 def test_changes_are_seen_at_once(site: Site, shelf: Callable[..., Path]) -> None:
     folder = shelf({"summary": "before"})
-    assert told(site)["summary"] == "before"
+    assert model_document(site)["summary"] == "before"
     (folder / "card.json").write_text('{"summary": "now"}')
     (folder / "labels.txt").write_text("one\ntwo\nthree\n")
-    assert (told(site)["summary"], told(site)["classes"]) == ("now", 3)
+    assert (model_document(site)["summary"], model_document(site)["classes"]) == ("now", 3)
     site.settings.icconfig.write_text("[only]\nENGINE = fake\n")
     kinds = [m["name"] for m in site.http.get("/models.json").get_json() if m["kind"] == IC]
     assert kinds == ["only"]
@@ -261,10 +261,10 @@ def test_nothing_is_read_again_without_a_change(
     site: Site, shelf: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shelf({"summary": "once"})
-    first = told(site)
+    first = model_document(site)
     read: list[object] = []
     monkeypatch.setattr(Notes, "read", lambda folder: read.append(folder))
-    assert told(site) == first
+    assert model_document(site) == first
     assert read == []
 
 
@@ -277,7 +277,7 @@ def test_what_workers_tell_is_shown_as_far_as_it_is_for_visitors(
     monkeypatch.setattr(
         site.service, "workers", lambda: {IC: [began_with_it, loaded_it], "object_detection": []}
     )
-    other = told(site, "other")
+    other = model_document(site, "other")
     assert other["running"] == [
         {"warm": True, "engine": "fake", "plan": "plain", "done": 3},
         {"warm": True, "engine": "fake"},
@@ -309,9 +309,9 @@ def test_what_was_measured_is_found_by_its_model(
     graph = folder / "graph.tflite"
     cache = tmp_path / "cache"
     object.__setattr__(site.settings, "cachepath", cache)
-    assert told(site)["speed"] == {}
+    assert model_document(site)["speed"] == {}
     write(cache, "0" * 32, MEASURED, graph)
-    speed = told(site)["speed"]
+    speed = model_document(site)["speed"]
     assert (speed["engine"], speed["single"], speed["many"], speed["ms"]) == (
         "openvino",
         200.0,
@@ -322,11 +322,11 @@ def test_what_was_measured_is_found_by_its_model(
         ("openvino", True),
         ("litert", False),
     ]
-    assert told(site)["engine"] == "openvino"
+    assert model_document(site)["engine"] == "openvino"
     page = site.http.get("/models").get_data(as_text=True)
     assert "250 images/s in batches of 8" in page
     graph.write_bytes(b"another model")
-    assert told(site)["speed"] == {}
+    assert model_document(site)["speed"] == {}
 
 
 @pytest.mark.parametrize(
@@ -341,7 +341,7 @@ def test_a_damaged_measurement_is_none(
     cache.mkdir()
     (cache / f"{'0' * 32}-8.json").write_text(text)
     object.__setattr__(site.settings, "cachepath", cache)
-    assert told(site)["speed"] == {}
+    assert model_document(site)["speed"] == {}
 
 
 def test_a_measurement_of_a_worker_needs_no_file_and_hides_folders() -> None:
@@ -382,7 +382,12 @@ def test_a_worker_tells_which_models_it_has_loaded(site: Site) -> None:
     config = site.settings.icconfig
     models = ModelCache(lambda name: build(cards.load_card(config, name, IC)))
     sessions = site.settings.sessionpath
-    worker = Worker(site.queues[IC], models, sessions, tell=lambda **told: facts.update(told))
+    worker = Worker(
+        site.queues[IC],
+        models,
+        sessions,
+        tell=lambda **more: facts.update(more),
+    )
     site.post(KINDS[0], picture(), model="other")
     running = threading.Thread(target=worker.run, args=(0.01,))
     running.start()

@@ -60,8 +60,10 @@ def described(rule: Rule) -> set[tuple[str, str]]:
 def test_every_route_is_described_and_no_other(site: Site, document: dict[str, Any]) -> None:
     rules = [each for each in site.http.application.url_map.iter_rules() if each.rule not in NO_API]
     there = set().union(*(described(rule) for rule in rules))
-    told = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
-    assert told == there
+    operations = {
+        (method.upper(), path) for path, item in document["paths"].items() for method in item
+    }
+    assert operations == there
 
 
 def test_the_document_is_valid_openapi_3_1(site: Site, document: dict[str, Any]) -> None:

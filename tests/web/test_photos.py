@@ -31,9 +31,9 @@ def send(site: Site, *files: tuple[bytes, str], kind: str = IC.name, **fields: s
 
 def pairs_of(address: str) -> list[dict[str, str]]:
     """Name and key of each photo that an address of the page names."""
-    given = parse_qsl(urlsplit(address).query)
-    keys = [value for name, value in given if name == "key"]
-    tasks = [value for name, value in given if name == "task"]
+    fields_of_query = parse_qsl(urlsplit(address).query)
+    keys = [value for name, value in fields_of_query if name == "key"]
+    tasks = [value for name, value in fields_of_query if name == "task"]
     return [{"task": task, "key": key} for task, key in zip(tasks, keys, strict=True)]
 
 
@@ -76,13 +76,13 @@ def with_a_dark_square() -> bytes:
 def test_a_detection_shows_the_drawn_picture_and_a_table_of_boxes(site: Site) -> None:
     sent = send(site, (with_a_dark_square(), "boxes.png"), kind=OD.name)
     site.workers[OD.name].step()
-    shown = site.http.get(sent.location)
+    reply = site.http.get(sent.location)
     (pair,) = pairs_of(sent.location)
-    assert f"{OD.output}?task={pair['task']}&amp;key={pair['key']}" in shown.text
+    assert f"{OD.output}?task={pair['task']}&amp;key={pair['key']}" in reply.text
     found = site.http.get(OD.result, query_string=pair).get_json()["predictions"]
     assert len(found) == 1
-    assert "1 object" in text_of(shown)
-    assert re.search(r"black 90.0% 10, 12 20 × 20", text_of(shown))
+    assert "1 object" in text_of(reply)
+    assert re.search(r"black 90.0% 10, 12 20 × 20", text_of(reply))
 
 
 def test_a_failure_says_why_and_what_to_do(site: Site) -> None:
@@ -90,35 +90,35 @@ def test_a_failure_says_why_and_what_to_do(site: Site) -> None:
     (pair,) = pairs_of(sent.location)
     session = Session(site.settings.sessionpath, pair["task"])
     session.fail(EngineError("the engine is <b>out of order</b>"))
-    shown = site.http.get(sent.location)
-    assert "The model could not process this photo." in text_of(shown)
-    assert "the engine is &lt;b&gt;out of order&lt;/b&gt;" in shown.text
-    assert 'http-equiv="refresh"' not in shown.text
+    reply = site.http.get(sent.location)
+    assert "The model could not process this photo." in text_of(reply)
+    assert "the engine is &lt;b&gt;out of order&lt;/b&gt;" in reply.text
+    assert 'http-equiv="refresh"' not in reply.text
 
 
 def test_names_and_labels_of_strangers_are_text(site: Site) -> None:
     (site.settings.icconfig.parent / "labels.txt").write_text("<i>'\">&\nx\ny\nz\nw\n")
     sent = send(site, (picture(color=0), '<img src=x onerror="x">.jpg'))
     site.workers[IC.name].step()
-    shown = site.http.get(sent.location).text
-    assert "<img src=x" not in shown
-    assert "<i>" not in shown
-    assert "&lt;i&gt;" in shown
+    reply = site.http.get(sent.location).text
+    assert "<img src=x" not in reply
+    assert "<i>" not in reply
+    assert "&lt;i&gt;" in reply
 
 
 @pytest.mark.parametrize("query", ["", "?task=x&key=y", "?task=d-20260101-" + "0" * 40 + "&key="])
 def test_an_unknown_photo_is_404_in_words(site: Site, query: str) -> None:
-    shown = site.http.get(f"/photo{query}")
-    assert shown.status_code == 404
-    assert "There is no photo at this address" in text_of(shown)
+    reply = site.http.get(f"/photo{query}")
+    assert reply.status_code == 404
+    assert "There is no photo at this address" in text_of(reply)
 
 
 def test_a_wrong_key_opens_nothing(site: Site) -> None:
     sent = send(site, (picture(), "secret.jpg"))
     (pair,) = pairs_of(sent.location)
-    shown = site.http.get("/photo", query_string={"task": pair["task"], "key": "0" * 40})
-    assert shown.status_code == 404
-    assert "secret.jpg" not in shown.text
+    reply = site.http.get("/photo", query_string={"task": pair["task"], "key": "0" * 40})
+    assert reply.status_code == 404
+    assert "secret.jpg" not in reply.text
 
 
 def test_several_photos_get_one_page_with_the_state_of_each(site: Site) -> None:
@@ -129,9 +129,9 @@ def test_several_photos_get_one_page_with_the_state_of_each(site: Site) -> None:
     site.workers[IC.name].step()
     gone = site.http.delete(IC.result, query_string=pairs[1])
     assert gone.status_code == 200
-    shown = text_of(site.http.get(sent.location))
-    assert "one.jpg" in shown and "two.jpg" not in shown
-    assert "Done" in shown and "Deleted" in shown
+    reply = text_of(site.http.get(sent.location))
+    assert "one.jpg" in reply and "two.jpg" not in reply
+    assert "Done" in reply and "Deleted" in reply
 
 
 REFUSED = [
@@ -199,8 +199,8 @@ def test_the_model_of_the_form_is_the_one_that_answers(site: Site) -> None:
 
 def test_the_page_speaks_the_readers_language(site: Site) -> None:
     sent = send(site, (picture(), "a.jpg"))
-    shown = site.http.get(sent.location, headers={"Accept-Language": "zh-TW"})
-    assert "下一張就輪到這張照片。" in shown.text
+    reply = site.http.get(sent.location, headers={"Accept-Language": "zh-TW"})
+    assert "下一張就輪到這張照片。" in reply.text
 
 
 def remove(site: Site, token: str = "ab" * 20, **pair: str) -> TestResponse:
@@ -211,8 +211,8 @@ def remove(site: Site, token: str = "ab" * 20, **pair: str) -> TestResponse:
 def test_the_page_removes_its_photo(site: Site) -> None:
     sent = send(site, (picture(), "a.jpg"))
     (pair,) = pairs_of(sent.location)
-    shown = site.http.get(sent.location)
-    assert 'action="/photo/remove"' in shown.text
+    reply = site.http.get(sent.location)
+    assert 'action="/photo/remove"' in reply.text
     removed = remove(site, **pair)
     assert removed.status_code == 200
     assert "The photo was deleted" in text_of(removed)

@@ -207,8 +207,8 @@ def test_the_input_comes_back_as_it_was_sent(site: Site) -> None:
     query = {"task": answer["sessname"], "key": answer["sesskey"]}
     got = site.http.get(IC.input, query_string=query, buffered=True)
     assert (got.status_code, got.data, got.mimetype) == (200, data, "image/png")
-    known = {"If-None-Match": got.headers["ETag"]}
-    with site.http.get(IC.input, query_string=query, headers=known) as again:
+    conditions = {"If-None-Match": got.headers["ETag"]}
+    with site.http.get(IC.input, query_string=query, headers=conditions) as again:
         assert (again.status_code, again.data) == (304, b"")
     assert "immutable" in got.headers["Cache-Control"]
     with site.http.get(IC.input, query_string=query, headers={"Range": "bytes=1-3"}) as some:

@@ -118,11 +118,11 @@ def test_a_batch_gathers_while_the_engine_runs(
     decoded = []
     put = InferenceQueue.put
 
-    def seen(ready: InferenceQueue, task: Task) -> None:
+    def note_put(ready: InferenceQueue, task: Task) -> None:
         put(ready, task)
         decoded.append(task)
 
-    monkeypatch.setattr(InferenceQueue, "put", seen)
+    monkeypatch.setattr(InferenceQueue, "put", note_put)
     first = submit()
     start()
     assert gate.inside.wait(20)
@@ -177,16 +177,16 @@ def test_a_suspect_runs_when_nothing_else_is_in_hand(
     suspect = submit()
     died_while_running(suspect, 1)
     others = [submit() for _ in range(6)]
-    seen = []
+    counts = []
 
     def look(tensors: Sequence[np.ndarray]) -> None:
         if suspect.record()["attempts"] == 2 and suspect.state == "processing":
-            seen.append(sum(s.state == "processing" for s in others))
+            counts.append(sum(s.state == "processing" for s in others))
 
     engine.fail = look
     start()
     wait_until(lambda: complete([suspect, *others]))
-    assert seen == [0]
+    assert counts == [0]
 
 
 def test_what_was_not_begun_is_given_back_at_the_stop(

@@ -82,7 +82,7 @@ def test_the_detector_finds_and_reads_the_digits_of_pages() -> None:
     model.close()
 
 
-def judged(tmp_path: Path, *arguments: str) -> dict[str, Any]:
+def evaluation_of(tmp_path: Path, *arguments: str) -> dict[str, Any]:
     """What `scai evaluate` says of one model."""
     numbers = tmp_path / "numbers.json"
     done = CliRunner().invoke(command.main, [*arguments, "--json", str(numbers)])
@@ -93,8 +93,8 @@ def judged(tmp_path: Path, *arguments: str) -> dict[str, Any]:
 
 @pytest.mark.skipif(not CIFAR10.exists(), reason="no ../shared/data/cifar10.zip here")
 def test_objects_tells_everyday_things_apart(tmp_path: Path) -> None:
-    told = judged(tmp_path, "objects", str(CIFAR10), "--limit", "300")
-    assert told["top1"] >= 0.85  # less than on all 5,000 by the chance of a sample
+    report = evaluation_of(tmp_path, "objects", str(CIFAR10), "--limit", "300")
+    assert report["top1"] >= 0.85  # less than on all 5,000 by the chance of a sample
 
 
 @pytest.mark.parametrize("name", ["digits", "digit-detector", "objects", "blood-cells"])

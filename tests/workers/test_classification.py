@@ -23,14 +23,14 @@ def classifier(
     return ImageClassification(card(CLASSIFICATION, **values), engine, names)
 
 
-def shown(result) -> list[tuple[str, int, float]]:
+def rows_of(result) -> list[tuple[str, int, float]]:
     rows = zip(result.labels, result.indices, result.scores, strict=True)
     return [(label, int(index), round(float(score), 2)) for label, index, score in rows]
 
 
 def test_the_best_classes_come_first() -> None:
     (result,) = classifier([0.1, 0.7, 0.2], top_k=2).recognize([grey(0)])
-    assert shown(result) == [("dog", 1, 0.7), ("cow", 2, 0.2)]
+    assert rows_of(result) == [("dog", 1, 0.7), ("cow", 2, 0.2)]
 
 
 def test_more_classes_than_labels_wanted_are_all_there_are() -> None:
@@ -40,7 +40,7 @@ def test_more_classes_than_labels_wanted_are_all_there_are() -> None:
 
 def test_scores_that_are_no_numbers_count_as_nothing() -> None:
     (result,) = classifier([np.nan, 0.7, np.inf]).recognize([grey(0)])
-    assert shown(result)[0] == ("dog", 1, 0.7)
+    assert rows_of(result)[0] == ("dog", 1, 0.7)
     assert np.isfinite(result.scores).all()
 
 
@@ -80,7 +80,7 @@ def test_trailing_axes_of_one_are_squeezed() -> None:
 )
 def test_logits_become_probabilities(scores, activation: str, best: float) -> None:
     (result,) = classifier(scores, activation=activation).recognize([grey(0)])
-    assert shown(result)[0][2] == best
+    assert rows_of(result)[0][2] == best
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_labels_that_do_not_fit_the_model_are_refused(names, offset, sentence: s
 def test_a_label_offset_skips_the_first_line() -> None:
     names = {0: "background", 1: "cat", 2: "dog", 3: "cow"}
     (result,) = classifier([0.1, 0.7, 0.2], names, label_offset=1).recognize([grey(0)])
-    assert shown(result)[0] == ("dog", 2, 0.7)
+    assert rows_of(result)[0] == ("dog", 2, 0.7)
 
 
 def test_without_labels_classes_have_numbers() -> None:

@@ -42,7 +42,7 @@ def detector(
     return ObjectDetection(card(DETECTION, **values), engine, names)
 
 
-def seen(recognizer: ObjectDetection, height: int = 100, width: int = 200) -> list[tuple]:
+def detections(recognizer: ObjectDetection, height: int = 100, width: int = 200) -> list[tuple]:
     (result,) = recognizer.recognize([grey(0, height, width)])
     return [
         (label, int(number), round(float(score), 2), [round(float(e)) for e in box])
@@ -53,24 +53,24 @@ def seen(recognizer: ObjectDetection, height: int = 100, width: int = 200) -> li
 
 
 def test_boxes_come_in_pixels_best_first_above_the_threshold() -> None:
-    assert seen(detector()) == [
+    assert detections(detector()) == [
         ("dog", 2, 0.9, [50, 50, 150, 100]),
         ("cat", 1, 0.5, [0, 0, 100, 50]),
     ]
 
 
 def test_boxes_are_clipped_to_the_picture() -> None:
-    assert seen(detector(min_score=0.05))[-1] == ("cow", 3, 0.1, [0, 0, 200, 100])
+    assert detections(detector(min_score=0.05))[-1] == ("cow", 3, 0.1, [0, 0, 200, 100])
 
 
 def test_no_more_boxes_than_the_card_allows() -> None:
-    assert [row[0] for row in seen(detector(min_score=0.05, max_detections=1))] == ["dog"]
+    assert [row[0] for row in detections(detector(min_score=0.05, max_detections=1))] == ["dog"]
     # What is drawn is another matter.
-    assert len(seen(detector(min_score=0.05, max_boxes=0))) == 3
+    assert len(detections(detector(min_score=0.05, max_boxes=0))) == 3
 
 
 def test_rows_behind_the_count_are_not_read() -> None:
-    assert [row[0] for row in seen(detector(count=1))] == ["cat"]
+    assert [row[0] for row in detections(detector(count=1))] == ["cat"]
 
 
 @pytest.mark.parametrize(
@@ -86,12 +86,12 @@ def test_rows_behind_the_count_are_not_read() -> None:
     ],
 )
 def test_rows_that_make_no_sense_are_left_out(values: dict) -> None:
-    assert [row[0] for row in seen(detector(**values))] == ["dog"]
+    assert [row[0] for row in detections(detector(**values))] == ["dog"]
 
 
 @pytest.mark.parametrize("count", [np.nan, -1, 1e9])
 def test_a_count_that_makes_no_sense_is_no_count(count: float) -> None:
-    assert len(seen(detector(count=count))) == 2
+    assert len(detections(detector(count=count))) == 2
 
 
 @pytest.mark.parametrize(
@@ -113,14 +113,14 @@ def test_a_count_that_makes_no_sense_is_no_count(count: float) -> None:
 )
 def test_a_class_finds_its_label(outputs, names, offset, label: str) -> None:
     order = "bscn" if outputs is API else "bcsn"
-    found = seen(detector(outputs, names, order, classes=[1.0] * 3, label_offset=offset))
+    found = detections(detector(outputs, names, order, classes=[1.0] * 3, label_offset=offset))
     assert {row[0] for row in found} == {label}
 
 
 @pytest.mark.parametrize("order", ["bcsn", "bscn", "sbnc", "nbsc"])
 def test_nameless_outputs_are_told_apart_by_their_values(order: str) -> None:
     names = [f"StatefulPartitionedCall:{i}" for i in range(4)]
-    found = seen(detector(names, {0: "x", 1: "cat", 2: "dog", 3: "cow"}, order))
+    found = detections(detector(names, {0: "x", 1: "cat", 2: "dog", 3: "cow"}, order))
     assert [row[0] for row in found] == ["dog", "cat"]
 
 
@@ -151,7 +151,7 @@ def test_a_model_of_fixed_size_gets_one_batch() -> None:
 
 def test_letterboxed_boxes_are_places_in_the_picture() -> None:
     """A picture twice as wide as high fills the upper half of the square."""
-    found = seen(detector(side=32, resize="letterbox", boxes=[[0, 0.5, 0.25, 1.0]] * 3))
+    found = detections(detector(side=32, resize="letterbox", boxes=[[0, 0.5, 0.25, 1.0]] * 3))
     assert found[0][3] == [100, 0, 200, 50]
 
 
