@@ -132,11 +132,11 @@ def describe(out: Path, test_set: mnist.DigitSet, data: str, runs: list[str]) ->
             f"python -m tools.digits.train_classifier --data {data} --out {where}", runs
         ),
         limits=(
-            "One digit a picture; for several use digit-detector.",
-            "It always answers with a digit, also for a letter or a cat.",
-            "Digits under a third of the picture's height are read less well.",
-            "The writing is that of MNIST: American digits, ones mostly without a foot, "
-            "sevens mostly without a bar.",
+            "It reads one digit per picture; for several, use digit-detector.",
+            "It always answers with a digit, even for a letter or a cat.",
+            "Digits smaller than a third of the picture's height are read less well.",
+            "It was trained on the American handwriting of MNIST: most ones have no foot, "
+            "most sevens have no bar.",
         ),
         files=cards.file_facts(
             out, ["digits.tflite", "digits.pb", "labels.txt", *plots.CLASSIFIER]

@@ -103,7 +103,8 @@ def describe(out: Path, test_set: mnist.DigitSet, data: str, runs: list[str]) ->
     return cards.Card(
         name="digit-detector",
         task="object_detection",
-        summary="Finds and reads handwritten digits anywhere on a page or photo: one box a digit.",
+        summary="Finds and reads handwritten digits anywhere on a page or photo, "
+        "with a box around each.",
         classes=mnist.DIGITS,
         input=model_files.input_facts(LITE, side),
         output=model_files.output_facts(LITE, graph.Suppression()),
@@ -113,11 +114,11 @@ def describe(out: Path, test_set: mnist.DigitSet, data: str, runs: list[str]) ->
             f"python -m tools.digits.train_detector --data {data} --out {where}", runs
         ),
         limits=(
-            f"Digits under about {scenes.SMALLEST:.0f} pixels when the picture's longer "
-            f"side is {side} are missed: cut large pages into parts.",
+            f"It misses digits under about {scenes.SMALLEST:.0f} pixels when the picture's longer "
+            f"side is {side}: cut large pages into parts.",
             "Measured on composed pages of test digits, not on photos of real pages.",
-            "Handwritten letters were not among what it learned to leave alone.",
-            "Digits that touch or cross each other are often taken for one.",
+            "It was not trained to ignore handwritten letters.",
+            "Digits that touch or cross each other are often detected as one.",
         ),
         files=cards.file_facts(
             out,

@@ -41,7 +41,7 @@ def describe(
         ),
         limits=(
             "It always answers with one of its classes, whatever the picture shows.",
-            "It was measured on pictures of the same collection that it was trained on.",
+            "It was measured on pictures of the same collection as the training pictures.",
         ),
         data=f"{cards.public_path(options.image_dir)}: "
         f"{cards.count_text(pictures.counts())} pictures, {len(pictures.broken)} left out because "

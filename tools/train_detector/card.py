@@ -46,8 +46,8 @@ def describe(
         limits=_limits(options, labelled),
         data=f"{data}: {counts[TRAIN]} training pictures ({_boxes(labelled)}), "
         f"{counts[VALIDATION]} for validation, {counts[TEST]} for testing; "
-        f"{len(detector.left_out)} training pictures or boxes were left out, as they are "
-        "unreadable, empty or outside of their pictures",
+        f"{len(detector.left_out)} training pictures or boxes left out because they "
+        "are unreadable, empty or outside their pictures",
         licence=options.licence,
         files=files,
     )
@@ -63,7 +63,7 @@ def _suppression_text(suppression: Suppression) -> str:
     classes = "whatever their classes" if suppression.across else "if they are of one class"
     return (
         f"boxes that overlap by more than {suppression.overlap:g} (intersection over union) or "
-        f"lie within one another by more than {suppression.inside:g} are one thing, {classes}"
+        f"lie within one another by more than {suppression.inside:g} count as one object, {classes}"
     )
 
 
@@ -86,8 +86,8 @@ def _limits(options: TrainingOptions, labelled: LabelledBoxes) -> tuple[str, ...
     split = labelled.evaluation_split
     measured = {
         TEST: "Measured on test pictures, which were used for nothing else.",
-        VALIDATION: "Measured on the validation pictures, by which the suppression of double boxes "
-        "and the score threshold were chosen, but no weight was trained on them.",
+        VALIDATION: "Measured on the validation pictures. They decided the NMS and the confidence "
+        "threshold, but no weight was trained on them.",
         TRAIN: "Measured on the very pictures that it was trained on: expect less of others.",
     }[split]
     if split == VALIDATION and options.learn_from_validation:
@@ -96,10 +96,10 @@ def _limits(options: TrainingOptions, labelled: LabelledBoxes) -> tuple[str, ...
         measured += " The weights are the best of several on them."
     return (
         measured,
-        "Measured on pictures of the same collection that it was trained on.",
-        f"Things under about {options.image_size // 32} pixels, when the picture's longer side is "
-        f"{options.image_size}, are missed.",
-        "It knows its classes and nothing else: what looks like one is taken for one.",
+        "Measured on pictures of the same collection as the training pictures.",
+        f"It misses objects under about {options.image_size // 32} pixels when the picture's "
+        f"longer side is {options.image_size}.",
+        "It knows only its classes and may take similar objects for one of them.",
     )
 
 
