@@ -32,8 +32,14 @@ ACCURACY = "test accuracy"
 @click.command()
 @click.option("--data", type=Path, required=True, help="The MNIST zip.")
 @click.option("--out", type=Path, required=True, help="Output folder.")
-@click.option("--epochs", type=click.IntRange(1), default=14, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--epochs",
+    type=click.IntRange(1),
+    default=14,
+    show_default=True,
+    help="Passes over all digits.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Random seed.")
 @click.option("--resume", is_flag=True, help="Resume from the checkpoint.")
 @click.option("--bfloat16", is_flag=True, help="Faster on processors with bfloat16.")
 @click.option(

@@ -33,10 +33,12 @@ EARLY, LARGE_AT_FIRST = 0.42, 0.11  # share of the steps, share of the pages
 @click.command()
 @click.option("--data", type=Path, required=True, help="The MNIST zip.")
 @click.option("--out", type=Path, required=True, help="Output folder.")
-@click.option("--steps", type=click.IntRange(1), default=4500, show_default=True)
+@click.option(
+    "--steps", type=click.IntRange(1), default=4500, show_default=True, help="Number of steps."
+)
 @click.option("--minutes", type=click.FloatRange(0.05), help="Training time, instead of steps.")
 @click.option("--start", type=Path, help="Start from this model, as scai train-detector does.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Random seed.")
 @click.option("--resume", is_flag=True, help="Resume from the checkpoint.")
 @click.option("--bfloat16", is_flag=True, help="Faster on processors with bfloat16.")
 @click.option(

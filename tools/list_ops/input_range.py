@@ -64,7 +64,9 @@ def mean_and_std(source: Tensor, facts: NetworkFacts, name: str) -> dict[str, Gu
             if re.search(pattern, text, re.IGNORECASE):
                 sure = UNSURE if pattern in ("inception", "vgg|resnet") else LIKELY
                 return _both(f"{mean:g}", f"{std:g}", sure, why)
-    return _both("0", "255", UNSURE, "the file does not say; also common: 127.5 and 127.5, or 0 and 1")
+    return _both(
+        "0", "255", UNSURE, "the file does not say; also common: 127.5 and 127.5, or 0 and 1"
+    )
 
 
 def _both(mean: str, std: str, sure: str, why: str) -> dict[str, Guess]:
