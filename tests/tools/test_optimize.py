@@ -18,14 +18,6 @@ pytestmark = pytest.mark.slow
 BATCH_NORMS = {"FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3", "Rsqrt", "Mul", "Sub"}
 
 
-@pytest.fixture(autouse=True)
-def few_measurements(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tools.shrink import check, lite
-
-    monkeypatch.setattr(check, "ROUNDS", 1)
-    monkeypatch.setattr(lite, "ROUNDS", 1)
-
-
 def run_command(*arguments: object) -> Result:
     return CliRunner().invoke(optimize.main, [str(a) for a in arguments])
 

@@ -28,11 +28,6 @@ def run_command(*arguments: object) -> Result:
     return CliRunner().invoke(quantize.main, [str(a) for a in arguments])
 
 
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comparison, "ROUNDS", 1)
-
-
 def coloured(name: str, number: int) -> np.ndarray:
     """A (20, 24, 3) uint8 picture of a class, with noise."""
     rng = np.random.default_rng((number, *name.encode()))
@@ -99,7 +94,7 @@ def answers(model: Path, labels: Path, data: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_all_modes_keep_the_answers_and_are_told_of(tmp_path: Path, quick: None) -> None:
+def test_all_modes_keep_the_answers_and_are_told_of(tmp_path: Path) -> None:
     data, out = fill(tmp_path / "data"), tmp_path / "small"
     modes = ("--mode", "dynamic", "--mode", "float16", "--mode", "int8", "--mode", "float32")
     done = run_command(trained(), *modes, "--calibration", data, "--data", data, "--out", out)
@@ -122,7 +117,7 @@ def test_all_modes_keep_the_answers_and_are_told_of(tmp_path: Path, quick: None)
 
 
 @pytest.mark.slow
-def test_int8_is_int8_throughout_and_by_channel(tmp_path: Path, quick: None) -> None:
+def test_int8_is_int8_throughout_and_by_channel(tmp_path: Path) -> None:
     from ai_edge_litert.interpreter import Interpreter
 
     data, out = fill(tmp_path / "data"), tmp_path / "small.tflite"
@@ -145,7 +140,7 @@ def test_int8_is_int8_throughout_and_by_channel(tmp_path: Path, quick: None) -> 
 
 @pytest.mark.slow
 def test_a_section_is_quantised_from_what_lies_beside_and_installed(
-    tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tmp_path / "image_classification.config"
     folder = trained().parent
@@ -191,9 +186,7 @@ def test_pictures_are_prepared_as_the_worker_does_and_bad_ones_named(tmp_path: P
 
 
 @pytest.mark.slow
-def test_a_real_graph_loses_three_quarters_of_its_bytes(
-    tmp_path: Path, shared: Path, quick: None
-) -> None:
+def test_a_real_graph_loses_three_quarters_of_its_bytes(tmp_path: Path, shared: Path) -> None:
     model = shared / "models" / "retrained_graph.pb"
     done = run_command(model, "--mode", "dynamic", "--out", tmp_path / "small")
     assert done.exit_code == 0, done.output
@@ -203,7 +196,7 @@ def test_a_real_graph_loses_three_quarters_of_its_bytes(
 
 
 @pytest.mark.slow
-def test_detectors_of_any_size_want_one(tmp_path: Path, quick: None) -> None:
+def test_detectors_of_any_size_want_one(tmp_path: Path) -> None:
     model, out = tiny_models.detector(), tmp_path / "small"
     (model.parent / "two.txt").write_text("one\ntwo\n")
     flags = ("--mode", "dynamic", "--out", out, "--labels", model.parent / "two.txt")
@@ -286,7 +279,7 @@ def test_bad_input_gives_one_sentence_and_no_output(tmp_path, model, flags, sent
 
 @pytest.mark.slow
 def test_a_full_disk_is_a_sentence_and_leaves_nothing(
-    tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*arguments: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "card.json")
@@ -298,7 +291,7 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing(
 
 
 @pytest.mark.slow
-def test_what_is_there_stays_unless_forced(tmp_path: Path, quick: None) -> None:
+def test_what_is_there_stays_unless_forced(tmp_path: Path) -> None:
     out = tmp_path / "small"
     out.mkdir()
     (out / "mine").write_text("mine")
