@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,16 +69,14 @@ def test_a_killed_worker_is_replaced_and_every_success_gets_its_verdict(own: Liv
     assert own.log_lines(r"image_classification died \(killed by SIGKILL\); started again in")
 
 
-def test_a_dead_workers_claims_are_back_within_two_seconds(own: Live) -> None:
+def test_a_dead_workers_claims_come_back_by_themselves(own: Live) -> None:
     [pid] = own.pids("workers.image_classification")
     os.kill(pid, signal.SIGSTOP)
     answers = [own.post(IC.upload, picture()) for _ in range(3)]
     os.kill(pid, signal.SIGCONT)
     claimed = own.pools[IC.name] / ".claimed"
-    started = time.monotonic()
     os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not alive(pid) and not any(f"-{pid}-" in n for n in os.listdir(claimed)), 2)
-    assert time.monotonic() - started < 2
+    wait_until(lambda: not alive(pid) and not any(f"-{pid}-" in n for n in os.listdir(claimed)))
     assert all(own.result(IC.result, answer)["state"] == "complete" for answer in answers)
 
 

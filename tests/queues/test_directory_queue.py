@@ -135,7 +135,7 @@ def test_a_dead_owners_claims_come_back_and_a_living_ones_do_not(tmp_path: Path)
         child.wait()
         child.stdout.close()
     # Then its claims are back, at their old place
-    wait_until(lambda: queue.recover() == 2, 5)
+    wait_until(lambda: queue.recover() == 2)
     assert claim_sessions(queue) == waiting_names
     assert [worker["id"] for worker in queue.workers()] == [queue.owner.id]
     queue.close()
@@ -208,7 +208,7 @@ def test_an_idle_claimer_takes_over_from_the_dead_by_itself(tmp_path: Path) -> N
     queue = DirectoryQueue(pool, KIND, sweep=0.2)
     [name] = names(1)
     (pool / ".claimed" / f"{name}@nobody-1-ab").touch()
-    assert claim_sessions(queue, timeout=5) == [name]
+    assert claim_sessions(queue, timeout=20) == [name]
     queue.close()
 
 
@@ -221,7 +221,7 @@ def test_done_rings_those_who_wait_for_the_verdict(tmp_path: Path) -> None:
     put(portal, name)
     [claim] = worker.claim(1, 0)
     claim.done()
-    wait_until(lambda: name in rung, 5)
+    wait_until(lambda: name in rung)
     worker.close()
     portal.close()
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from support.helpers import open_below
 
 from scai.storage.open_plain import NOT_THERE, NotPlain, open_plain
 
@@ -22,10 +23,9 @@ def test_what_is_no_file_is_refused_without_waiting_and_leaves_nothing_open(
 ) -> None:
     os.mkdir(tmp_path / "folder")
     os.mkfifo(tmp_path / "pipe")
-    before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(NotPlain, match="must be a plain file"):
         open_plain(tmp_path / kind)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_below(tmp_path) == []
 
 
 @pytest.mark.parametrize("name", ["absent", "link", "file/below"])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from PIL import Image
@@ -24,6 +26,15 @@ def picture(
     out = io.BytesIO()
     Image.new("RGB", size, color).save(out, format)
     return out.getvalue()
+
+
+def open_below(folder: Path) -> list[str]:
+    """What this process has open in a folder; other threads open and close files elsewhere."""
+    targets = []
+    for descriptor in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):
+            targets.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+    return [target for target in targets if target.startswith(f"{folder}/")]
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 20.0, what: str = "") -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.helpers import picture
+from support.helpers import open_below, picture
 from support.inprocess import Site
 from support.kinds import IC, OD
 
@@ -227,11 +227,11 @@ def test_memory_stays_flat_while_much_is_packed(sessions: Path) -> None:
 
 def test_a_reader_that_goes_away_leaves_no_file_open(sessions: Path) -> None:
     session = Session.create(sessions, IC.name, Upload(picture() + bytes(900_000), ".jpg", "a"))
-    before = len(list(Path("/proc/self/fd").iterdir()))
     stream = archive([ExportItem(IC.name, session.name, "")], lambda *_: session)
     next(stream)
+    assert len(open_below(sessions)) == 1
     stream.close()
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert open_below(sessions) == []
 
 
 def test_nothing_found_at_all_is_an_archive_with_a_summary() -> None:
