@@ -117,9 +117,8 @@ def test_a_claimer_that_waits_gets_a_job_that_comes_later(any_queue: JobQueue) -
 def test_a_waiting_claimer_can_be_woken(any_queue: JobQueue) -> None:
     timer = threading.Timer(0.1, any_queue.wake)
     timer.start()
-    started = time.monotonic()
-    assert any_queue.claim(1, 30) == []
-    assert time.monotonic() - started < 20
+    # Far longer than any test may take.
+    assert any_queue.claim(1, 3600) == []
     timer.join()
 
 
