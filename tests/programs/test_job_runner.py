@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.fake_process import FakeProcess
 from support.helpers import KIND, Clock
 
 from scai.programs.job_runner import JobRunner
@@ -21,22 +22,6 @@ OTHER = "object_detection"
 NAMES = [f"d-20260101-{number:040x}" for number in range(1, 41)]
 
 
-class Process:
-    """Stands for the process of one session."""
-
-    def __init__(self) -> None:
-        self.code: int | None = None
-
-    def poll(self) -> int | None:
-        return self.code
-
-    def wait(self, timeout: float | None = None) -> int | None:
-        return self.code
-
-    def terminate(self) -> None:
-        self.code = 0
-
-
 class Runner:
     """A runner whose processes do what a test says, and whose clock a test turns.
 
@@ -46,7 +31,7 @@ class Runner:
     def __init__(self, pools: Path, sessions: Path, kinds: Sequence[str], max_jobs: int) -> None:
         self.clock = Clock(1000.0)
         self.names = list[str]()
-        self._processes: dict[str, Process] = {}
+        self._processes: dict[str, FakeProcess] = {}
         # The clients' view of the same folders.
         self.queues = {kind: DirectoryQueue(pools / kind, kind, doorbell=False) for kind in kinds}
         settings = Settings(
@@ -61,7 +46,7 @@ class Runner:
     def _start(self, command: Sequence[str]) -> Any:
         [name] = [word.removeprefix("--sessname=") for word in command if "--sessname=" in word]
         self.names.append(name)
-        self._processes[name] = Process()
+        self._processes[name] = FakeProcess()
         return self._processes[name]
 
     def put(self, *names: str, kind: str = KIND) -> None:

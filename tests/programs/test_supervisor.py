@@ -2,10 +2,12 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.fake_process import FakeProcess
 from support.helpers import Clock
 
 from scai.processes import EXIT_CONFIG
@@ -13,30 +15,12 @@ from scai.programs.supervisor import Supervisor, Timing
 from scai.settings import Settings
 
 
-class Process:
-    """Stands for a child; writes its program into `ended` when it is asked to stop."""
-
-    def __init__(self, program: str, ended: list[str]) -> None:
-        self._program, self._ended = program, ended
-        self.code: int | None = None
-
-    def poll(self) -> int | None:
-        return self.code
-
-    def terminate(self) -> None:
-        self._ended.append(self._program)
-        self.code = 0
-
-    def wait(self, timeout: float | None = None) -> int | None:
-        return self.code
-
-
 class House:
     """A supervisor of one installation, with every process that it has started, by program."""
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.clock = Clock(1000.0)
-        self.started: dict[str, list[Process]] = {}
+        self.started: dict[str, list[FakeProcess]] = {}
         self.ended: list[str] = []
         self.refuses = False
         values = {
@@ -57,7 +41,9 @@ class House:
             raise OSError("no memory")
         assert environment["SCAI_CLEANINTERVAL"] == "600"
         program = Path(command[-1]).name if command[-1] != "--quiet" else "clean.py"
-        self.started.setdefault(program, []).append(Process(program, self.ended))
+        self.started.setdefault(program, []).append(
+            FakeProcess(partial(self.ended.append, program))
+        )
         return self.started[program][-1]
 
     def step(self, seconds: float = 0.0) -> None:
