@@ -2,8 +2,8 @@
 
 Where the card comes with a folder for speed records, the fastest engine and plan are found once by
 a speed trial (scai/recognition/speed_trials.py). Without a record the fixed order of
-docs/configuration.md holds. An engine that cannot read a model raises UnsupportedModel, and the next
-one is tried.
+docs/configuration.md holds. An engine that cannot read a model raises UnsupportedModel, and the
+next one is tried.
 """
 
 from __future__ import annotations
