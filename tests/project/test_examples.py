@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import re
+import sys
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
@@ -34,9 +35,17 @@ Example = Callable[[str], ModuleType]
 
 @pytest.fixture
 def example(monkeypatch: pytest.MonkeyPatch) -> Example:
-    """A program of examples/, which are in no package that is installed."""
+    """A program of examples/, which are in no package that is installed.
+
+    Each call imports it anew, because programs read their environment when they begin.
+    """
     monkeypatch.syspath_prepend(str(ROOT))
-    return lambda name: import_module(f"examples.{name}")
+
+    def start(name: str) -> ModuleType:
+        monkeypatch.delitem(sys.modules, f"examples.{name}", raising=False)
+        return import_module(f"examples.{name}")
+
+    return start
 
 
 def run(program: ModuleType, *words: object) -> Result:
