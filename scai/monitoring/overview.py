@@ -129,9 +129,7 @@ class _Queue:
     def to_dict(self, minutes: list[Minute], now: float, memory: _Memory) -> dict[str, Any]:
         """The queue's part of the document."""
         state = self._status(now)
-        busy = (
-            Counter(claim.owner for claim in self._queue.claims()) if state.workers else Counter()
-        )
+        busy = Counter(self._queue.claimed().values()) if state.workers else Counter()
         last = [minute for minute in minutes if minute.count]
         return {
             "kind": self.kind,

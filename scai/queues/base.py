@@ -181,6 +181,10 @@ class JobQueue(ABC):
     def claims(self) -> list[ClaimStatus]:
         """The jobs that are claimed, by anybody."""
 
+    def claimed(self) -> dict[str, str]:
+        """The sessions whose jobs are claimed, each with the id of the owner."""
+        return {claim.session: claim.owner for claim in self.claims()}
+
     @abstractmethod
     def workers(self) -> list[dict[str, Any]]:
         """The facts that each living worker announced, with its `id` and `pid`."""

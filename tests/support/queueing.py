@@ -36,7 +36,7 @@ def claim_sessions(queue: JobQueue, limit: int = 10, timeout: float = 0.0) -> li
 
 def sessions_in_work(queue: JobQueue) -> list[str]:
     """The sessions that are claimed by anybody."""
-    return sorted(claim.session for claim in queue.claims())
+    return sorted(queue.claimed())
 
 
 def claim_all(pool: str, kind: str, results: multiprocessing.Queue[list[str]]) -> None:
