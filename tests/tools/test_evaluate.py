@@ -18,7 +18,7 @@ from scai.recognition.recognizer import Options
 from scai.settings import ROOT
 from tools.common import model_choice
 from tools.common.errors import UserError
-from tools.datasets import layouts
+from tools.datasets import data_sets
 from tools.datasets.files import Files
 from tools.evaluate import command, scores
 from tools.evaluate.answers import collect_answers, match_labels
@@ -243,19 +243,19 @@ def run(*words: object) -> Result:
 @pytest.mark.parametrize("as_zip", [False, True])
 def test_class_folders_are_read_with_the_part_that_models_have_not_seen(folder, as_zip) -> None:
     with Files(zipped(folder) if as_zip else folder) as files:
-        data = layouts.load(files)
+        data = data_sets.load(files)
         assert (data.kind, data.part, len(data)) == (CLASSIFICATION, "test", 6)
         assert data.classes == ("bright", "dark", "middle")
-        assert len(layouts.load(files, part="train")) == 3
-        assert len(layouts.load(files, part="all")) == 9
+        assert len(data_sets.load(files, part="train")) == 3
+        assert len(data_sets.load(files, part="all")) == 9
         assert len(data.limited(4)) == 4
         with pytest.raises(UserError, match="expected a part called val, got test, train"):
-            layouts.load(files, part="val")
+            data_sets.load(files, part="val")
 
 
 def test_voc_is_read_in_pixels_from_zero(voc: Path) -> None:
     with Files(zipped(voc)) as files:
-        data = layouts.load(files)
+        data = data_sets.load(files)
         assert (data.kind, data.part, len(data), data.classes) == (DETECTION, "val", 2, ("square",))
         assert data.samples[0].truth.boxes.tolist() == [[20, 10, 60, 30]]
 
@@ -337,7 +337,7 @@ def test_the_first_batch_pays_for_the_warm_up_and_is_not_timed(folder, config) -
     # A clock on which each batch takes one second.
     ticks = iter(range(100))
     with Files(folder) as files:
-        data = layouts.load(files)
+        data = data_sets.load(files)
         seen: list[int] = []
         answers = collect_answers(
             recognizer, data, Options(top_k=5), 2, seen.append, lambda: float(next(ticks))

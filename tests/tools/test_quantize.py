@@ -209,7 +209,7 @@ def test_detectors_of_any_size_want_one(tmp_path: Path) -> None:
 
 def test_a_detectors_last_layers_and_what_follows_stay_float32() -> None:
     from tools.network_files.facts import Operation
-    from tools.shrink import mixed
+    from tools.shrink import int8_detectors
 
     steps = [
         Operation("scaled", "MUL", None, ("image",)),
@@ -219,7 +219,7 @@ def test_a_detectors_last_layers_and_what_follows_stay_float32() -> None:
         Operation("classes", "CONV_2D", None, ("sum",)),
         Operation("chosen", "TOPK_V2", None, ("boxes", "classes")),
     ]
-    assert mixed.tail(steps) == ["boxes", "classes", "chosen"]
+    assert int8_detectors.tail(steps) == ["boxes", "classes", "chosen"]
 
 
 def test_what_is_clearly_worse_is_said() -> None:

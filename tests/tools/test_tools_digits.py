@@ -75,7 +75,7 @@ def test_scenes_have_light_on_dark_as_well_as_dark_on_light(scenes):
 
 def test_targets_give_back_the_boxes_they_were_made_of(scenes):
     for image, boxes, classes in scenes:
-        square, boxes = detector_targets.fit(image, boxes, 320)
+        square, boxes = detector_targets.letterbox(image, boxes, 320)
         found, kinds = detector_targets.decode(detector_targets.encode(boxes, classes, 80, 80))
         assert square.shape == (320, 320, 1)
         assert len(found) == len(boxes)
@@ -90,16 +90,16 @@ def test_each_box_weighs_the_same_whatever_its_size():
     boxes = np.array([[8, 8, 20, 24], [100, 40, 280, 300]], np.float32)
     targets = detector_targets.encode(boxes, np.array([3, 5]), 80, 80)
     for which in (3, 5):
-        assert targets.weight[targets.kind == which].sum() == pytest.approx(1, abs=1e-4)
+        assert targets.weight[targets.class_id == which].sum() == pytest.approx(1, abs=1e-4)
 
 
 def test_an_empty_page_is_a_page_like_any_other():
     nothing = np.zeros((0, 4), np.float32), np.zeros(0, np.int64)
     image = np.full((200, 400, 3), 255, np.uint8)
-    images, peak, box, kind, weight = detector_targets.batch([(image, *nothing)], 320)
+    images, peak, box, class_id, weight = detector_targets.batch([(image, *nothing)], 320)
     assert images.shape == (1, 320, 320, 3) and (images[0, 160:] == 128).all()
     assert peak.sum() == weight.sum() == 0 and box.shape == (1, 80, 80, 4)
-    assert kind.shape == (1, 80, 80)
+    assert class_id.shape == (1, 80, 80)
 
 
 def test_pictures_for_the_classifier_are_square_and_show_something():
@@ -217,15 +217,17 @@ def test_suppression_in_matrix_form_is_greedy_suppression():
     # Given boxes of many sizes that lie over each other in chains
     import tensorflow as tf
 
-    from tools.train_detector import graph
+    from tools.train_detector import postprocessing
 
     rng = np.random.default_rng(3)
-    how = graph.Suppression(limit=60)
+    how = postprocessing.Suppression(limit=60)
     corner = rng.uniform(0, 0.8, (8, 60, 2))
     boxes = np.concatenate([corner, corner + rng.uniform(0.02, 0.2, (8, 60, 2))], 2)
     scores = rng.uniform(0.1, 1, (8, 60))
     # When the graph suppresses
-    masks = graph.suppress(tf.constant(boxes, tf.float32), tf.constant(scores, tf.float32), how)
+    masks = postprocessing.suppress(
+        tf.constant(boxes, tf.float32), tf.constant(scores, tf.float32), how
+    )
     # Then the same ones stay as when the best is taken and what lies on it dropped, in turn
     for mask, b, s in zip(masks.numpy(), boxes, scores, strict=True):
         np.testing.assert_array_equal(mask.astype(bool), greedy(b, s, how.overlap, how.inside))

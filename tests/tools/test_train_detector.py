@@ -90,7 +90,7 @@ def test_every_file_gives_the_same_boxes_in_every_engine(trained: Path) -> None:
 def test_things_of_two_classes_may_lie_on_each_other_if_told_so() -> None:
     import tensorflow as tf
 
-    from tools.train_detector.graph import Suppression, detect
+    from tools.train_detector.postprocessing import Suppression, detect
 
     answers = np.zeros((1, 16, 16, 7), np.float32)
     answers[..., 0] = -9.0
@@ -169,7 +169,7 @@ BLOOD = SHARED / "data" / "bccd.zip"
 @pytest.mark.skipif(not BLOOD.exists(), reason="no ../shared/data/bccd.zip here")
 def test_the_bundled_detector_finds_blood_cells() -> None:
     from tools.common import cards as model_cards
-    from tools.datasets import layouts
+    from tools.datasets import data_sets
     from tools.evaluate.evaluation import evaluate_model
 
     folder = ROOT / "usr" / "models" / "blood-cells"
@@ -178,6 +178,6 @@ def test_the_bundled_detector_finds_blood_cells() -> None:
     config = ROOT / "usr" / "object_detection.config"
     card = cards.load_card(config, "blood-cells", cards.DETECTION)
     with Files(BLOOD) as files:
-        some = layouts.load(files, cards.DETECTION, "val").limited(30)
+        some = data_sets.load(files, cards.DETECTION, "val").limited(30)
         evaluation = evaluate_model("blood-cells", card, some, 8)
     assert evaluation.scores.columns()["mAP@0.5"] > 0.85

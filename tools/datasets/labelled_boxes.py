@@ -10,7 +10,7 @@ from pathlib import Path
 from scai.models import labels
 from scai.models.cards import DETECTION
 from tools.common.errors import UserError
-from tools.datasets import boxes, layouts
+from tools.datasets import annotation_formats, data_sets
 from tools.datasets.class_folders import SPLITS, split_of
 from tools.datasets.files import Files
 from tools.datasets.samples import EVERYTHING, PARTS, TRAINING, Boxes, DataSet, Sample
@@ -79,13 +79,13 @@ def find(
 def _by_part(files: Files, data: Path) -> tuple[dict[str, list[DataSet]], dict[str, str]]:
     """Split -> its data sets, and split -> the name of the part that alone is this split."""
     if data.suffix.lower() == ".json":
-        return {TRAIN: [boxes.load_coco(data, files)]}, {}
-    parts = sorted(boxes.parts(files))
+        return {TRAIN: [annotation_formats.load_coco(data, files)]}, {}
+    parts = sorted(annotation_formats.parts(files))
     if "train" in parts and "trainval" in parts:
         parts.remove("trainval")
     sets: dict[str, list[DataSet]] = {}
     if not any(_MEANING[part] == TRAIN for part in parts):
-        sets[TRAIN] = [layouts.load(files, DETECTION, EVERYTHING)]
+        sets[TRAIN] = [data_sets.load(files, DETECTION, EVERYTHING)]
     for part in parts:
         with suppress(_Empty):
             sets.setdefault(_MEANING[part], []).append(_load(files, part))
@@ -102,8 +102,8 @@ class _Empty(Exception):
 
 
 def _load(files: Files, part: str) -> DataSet:
-    for layout in (boxes.coco_files, boxes.voc):
-        data = layout(files, part)
+    for reader in annotation_formats.BOX_READERS:
+        data = reader(files, part)
         if data is not None and data.samples:
             return data
     raise _Empty

@@ -20,7 +20,7 @@ def build(classes: int = 10) -> tf.keras.Model:
     """(b, 48, 48, 1) float32 grey 0..255 -> (b, classes) float32 logits; 0.9 million weights."""
     side = photos.INPUT_SIDE
     grey = tf.keras.Input((side, side, 1))
-    x = layers.Lambda(even_out, output_shape=(side, side, 1), dtype="float32")(grey)
+    x = layers.Lambda(standardise, output_shape=(side, side, 1), dtype="float32")(grey)
     x = _conv(x, 32, kernel=5, stride=2)
     x = layers.MaxPooling2D()(_conv(x, 64))
     x = _conv(_conv(x, 96), 96)
@@ -31,7 +31,7 @@ def build(classes: int = 10) -> tf.keras.Model:
     return tf.keras.Model(grey, layers.Dense(classes, dtype="float32")(x))
 
 
-def even_out(grey: tf.Tensor) -> tf.Tensor:
+def standardise(grey: tf.Tensor) -> tf.Tensor:
     """Normalise each picture to mean 0 and deviation about 1, whatever its exposure."""
     mean = tf.reduce_mean(grey, axis=(1, 2, 3), keepdims=True)
     centred = grey - mean

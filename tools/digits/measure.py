@@ -131,7 +131,7 @@ def detect_frozen(run: runners.Run, scene: scenes.Scene) -> Scene:
 def detect_lite(run: runners.Run, scene: scenes.Scene) -> Scene:
     """Run the .tflite on a scene, letterboxed."""
     side = scenes.NETWORK_SIDE
-    image, boxes = targets.fit(scene[0], scene[1], side)
+    image, boxes = targets.letterbox(scene[0], scene[1], side)
     shares, kinds, scores, count = run(np.repeat(image, 3, axis=-1)[None])
     n = int(count[0])
     corners = shares[0, :n][:, [1, 0, 3, 2]] * side

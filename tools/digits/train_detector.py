@@ -17,8 +17,8 @@ import tensorflow as tf  # noqa: E402
 from tools.common import cards
 from tools.datasets import mnist
 from tools.digits import measure, plots, scenes
-from tools.train_detector import graph, model_files, targets, training, weights
 from tools.train_detector import model as network
+from tools.train_detector import model_files, postprocessing, targets, training, weights
 from tools.training.keras_learner import KerasLearner, adam
 from tools.training.loop import Training
 from tools.training.prefetch import Batch
@@ -95,7 +95,7 @@ def main(
 
 def export(model: tf.keras.Model, out: Path) -> None:
     """Write the model's files and its labels; each appears whole or not at all."""
-    rule, side = graph.Suppression(), scenes.NETWORK_SIDE
+    rule, side = postprocessing.Suppression(), scenes.NETWORK_SIDE
     model_files.write_models(out, LITE, mnist.DIGITS, model, side, rule)
 
 
@@ -109,7 +109,7 @@ def describe(out: Path, test_set: mnist.DigitSet, data: str, runs: list[str]) ->
         "with a box around each.",
         classes=mnist.DIGITS,
         input=model_files.input_facts(LITE, side),
-        output=model_files.output_facts(LITE, graph.Suppression()),
+        output=model_files.output_facts(LITE, postprocessing.Suppression()),
         metrics=measure.detector(out, test_set, out),
         measured_with=f"python -m tools.digits.measure {where} --data {data}",
         trained_with=cards.commands(

@@ -1,7 +1,8 @@
 """Average precision, as COCO defines it.
 
-Ten overlaps 0.50, 0.55 ... 0.95, precision read at 101 recalls, at most 100 boxes a picture, areas
-of all sizes. Source: cocodataset.org, "Detection Evaluate", and its reference program cocoeval.py.
+Ten IoU thresholds 0.50, 0.55 ... 0.95, precision read at 101 recalls, objects of all sizes. Of each
+class, the 100 boxes of a picture with the highest scores count, as in COCO's reference program
+cocoeval.py. Source: cocodataset.org, "Detection Evaluate".
 """
 
 from __future__ import annotations

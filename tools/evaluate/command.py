@@ -15,7 +15,7 @@ from scai.models.cards import CLASSIFICATION, DETECTION
 from tools.common import model_choice
 from tools.common.errors import UserError, one_sentence
 from tools.common.files import publish
-from tools.datasets import boxes, layouts
+from tools.datasets import annotation_formats, data_sets
 from tools.datasets.files import Files, open_files
 from tools.datasets.samples import DataSet
 from tools.evaluate.evaluation import evaluate_model, without_missing_classes
@@ -30,7 +30,7 @@ SHORT = {"classification": CLASSIFICATION, "detection": DETECTION}
 @click.option(
     "--kind",
     type=click.Choice(list(SHORT)),
-    help="Kind of recognition, where the data does not show it.",
+    help="Task to evaluate, if it cannot be inferred from the data.",
 )
 @click.option(
     "--part",
@@ -102,8 +102,8 @@ def load_data(files: Files, path: Path, kind: str, part: str) -> DataSet:
     if path.suffix.lower() == ".json":
         if kind == CLASSIFICATION:
             raise UserError(f"{path}: COCO is data for detection.")
-        return boxes.load_coco(path, files)
-    return layouts.load(files, kind, part)
+        return annotation_formats.load_coco(path, files)
+    return data_sets.load(files, kind, part)
 
 
 if __name__ == "__main__":

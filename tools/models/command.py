@@ -18,7 +18,7 @@ from tools.common.errors import one_sentence
 from tools.models import facts, report
 from tools.models.catalogue import CATALOGUE, CatalogueEntry, read_catalogue
 from tools.models.installation import Installation, InstallPlan
-from tools.models.orders import (
+from tools.models.planned_download import (
     fetch_and_install,
     from_address,
     from_catalogue,
@@ -198,19 +198,19 @@ def pull(
     if is_address(name_or_url):
         if kind is None or labels is None or mirror:
             raise click.UsageError("a URL needs --kind and --labels, and no --mirror")
-        order = from_address(name_or_url, _KINDS[kind], sha256)
+        plan = from_address(name_or_url, _KINDS[kind], sha256)
     else:
         if kind is not None or sha256:
             raise click.UsageError("--kind and --sha256 are for a URL; the catalogue states both")
-        order = from_catalogue(_entry(catalogue, name_or_url), mirror)
-    order = replace(order, name=name or order.name, keys={**order.keys, **keys})
+        plan = from_catalogue(_entry(catalogue, name_or_url), mirror)
+    plan = replace(plan, name=name or plan.name, keys={**plan.keys, **keys})
     if labels is not None:
-        order = replace(order, labels=labels_from(labels))
+        plan = replace(plan, labels=labels_from(labels))
     card, digests = fetch_and_install(
-        _installation(), order, report.Bar, force=force, check=not no_check, default=default
+        _installation(), plan, report.Bar, force=force, check=not no_check, default=default
     )
     for file, digest in digests.items():
-        checked = any(part.sha256 == digest for part in order.files)
+        checked = any(part.sha256 == digest for part in plan.files)
         click.echo(f"sha256 {digest}  {file}{'' if checked else '  (no digest to compare with)'}")
     _report_installed(card, default)
 

@@ -119,17 +119,19 @@ def train(
 
 
 def calibrate(head: Head, features: np.ndarray, labels: np.ndarray) -> Head:
-    """The same answers, with scores as sure as `features` (m, d) of `labels` (m,) int allow."""
+    """Same predictions, with scores calibrated on these validation features and labels.
+
+    features: (m, d) float; labels: (m,) int
+    """
     best = temperature(features @ head.weights + head.bias, labels)
     return Head((head.weights / best).astype(np.float32), (head.bias / best).astype(np.float32))
 
 
 def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """What to divide logits by, so that scores are as sure as the answers are right.
+    """Calibration temperature: the divisor of the logits that minimises the validation loss.
 
-    logits, labels: of validation pictures, (m, classes) and (m,) int. It is the number of the
-    least loss (Guo and others, On Calibration of Modern Neural Networks, 2017, section 4.2).
-    Fewer than 50 pictures tell too little: 1 then.
+    logits, labels: of validation pictures, (m, classes) and (m,) int. Returns 1 for fewer than 50
+    pictures. Source: Guo and others, On Calibration of Modern Neural Networks, 2017, section 4.2.
     """
     if len(labels) < _ENOUGH:
         return 1.0

@@ -14,7 +14,7 @@ from scai.engines.base import one_line
 from tools.common.errors import UserError
 from tools.network_files import runners
 from tools.network_files.runners import Run
-from tools.shrink import mixed
+from tools.shrink import int8_detectors
 from tools.shrink.sources import Frozen
 
 ROUNDS = 20
@@ -66,7 +66,7 @@ def convert(
     try:
         if mode == "int8" and detector:
             with stored(convert(model, "float32", size=size)) as path:
-                return mixed.quantize(converter, path)
+                return int8_detectors.quantize(converter, path)
         return bytes(converter.convert())
     except UserError:
         raise

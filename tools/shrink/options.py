@@ -11,7 +11,7 @@ from scai import settings
 from scai.models.cards import CLASSIFICATION, DETECTION
 from tools.common.errors import UserError
 from tools.models.installation import Installation, check_name
-from tools.shrink.subject import Subject
+from tools.shrink.source_model import SourceModel
 
 SHORT = {"classification": CLASSIFICATION, "detection": DETECTION}
 MODES = ("dynamic", "float16", "int8", "float32")
@@ -91,7 +91,7 @@ def check(options: QuantizeOptions) -> None:
             raise UserError("--install: expected one --mode, the one to install.")
 
 
-def check_subject(options: QuantizeOptions, source: Subject) -> None:
+def check_source(options: QuantizeOptions, source: SourceModel) -> None:
     """Refuse options that do not fit the model. Raises UserError, ConfigError."""
     if options.out.resolve() in (source.path.resolve(), *source.path.resolve().parents):
         raise UserError(

@@ -62,7 +62,7 @@ _SIDE = click.IntRange(1, 4096)
 @click.option(
     "--kind",
     type=click.Choice(list(SHORT)),
-    help="Kind of recognition, where the model does not show it.",
+    help="Task of the model, if it cannot be inferred from the model.",
 )
 @click.option("--labels", type=_PATH, help="Label file; replaces the model's.")
 @click.option("--input_layer", default="", help="Replaces INPUT_LAYER (default: guessed).")

@@ -19,18 +19,27 @@ from tools.common import cards, model_choice
 from tools.common.errors import UserError
 from tools.common.files import publish
 from tools.common.folders import whole_folder
-from tools.datasets import layouts
+from tools.datasets import data_sets
 from tools.datasets.files import Files
 from tools.datasets.samples import DataSet
 from tools.evaluate.evaluation import without_missing_classes
 from tools.models.files import sha256_of
 from tools.models.installation import InstallPlan
-from tools.shrink import about, calibration, comparison, fold, lite, sources, subject, trim
+from tools.shrink import (
+    calibration,
+    card_and_section,
+    comparison,
+    fold,
+    lite,
+    source_model,
+    sources,
+    trim,
+)
 from tools.shrink.calibration import Calibration
 from tools.shrink.comparison import Row
-from tools.shrink.options import SHORT, QuantizeOptions, check, check_subject, installation_of
+from tools.shrink.options import SHORT, QuantizeOptions, check, check_source, installation_of
+from tools.shrink.source_model import SourceModel
 from tools.shrink.sources import Frozen
-from tools.shrink.subject import Subject
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,7 @@ class Inputs:
     `data`: pictures that all models answer, with true labels if `labelled`; None without pictures.
     """
 
-    subject: Subject
+    source: SourceModel
     network: Frozen
     size: tuple[int, int, int]
     ranges: Calibration | None
@@ -55,8 +64,10 @@ def quantize(options: QuantizeOptions, command: str) -> None:
     Raises UserError, ScaiError, OSError.
     """
     check(options)
-    source = subject.find(options.model, SHORT.get(options.kind or "", ""), options.card_fields())
-    check_subject(options, source)
+    source = source_model.find(
+        options.model, SHORT.get(options.kind or "", ""), options.card_fields()
+    )
+    check_source(options, source)
     for remark in source.remarks:
         click.echo(remark)
     with ExitStack() as stack:
@@ -74,7 +85,7 @@ def quantize(options: QuantizeOptions, command: str) -> None:
     _finish(options, source, names)
 
 
-def _read_inputs(options: QuantizeOptions, source: Subject, stack: ExitStack) -> Inputs:
+def _read_inputs(options: QuantizeOptions, source: SourceModel, stack: ExitStack) -> Inputs:
     """Read the network and the pictures."""
     card = source.card
     network = sources.read(source.path, card.input_layer, card.output_layer)
@@ -108,7 +119,7 @@ def _labelled_data(options: QuantizeOptions, card: ModelCard, stack: ExitStack) 
     files = _files(options.data, stack)
     if files is None:
         return None
-    dataset = layouts.load(files, card.kind, options.part)
+    dataset = data_sets.load(files, card.kind, options.part)
     dataset = without_missing_classes(dataset, {options.model: card}, True)
     return dataset.limited(options.limit) if options.limit else dataset
 
@@ -136,7 +147,7 @@ def _folder(options: QuantizeOptions) -> Iterator[Path]:
 
 def _convert(options: QuantizeOptions, inputs: Inputs, folder: Path) -> dict[str, str]:
     """Write the .tflite files and the labels; returns mode -> name within the folder."""
-    card = inputs.subject.card
+    card = inputs.source.card
     samples = inputs.ranges.samples if inputs.ranges else None
     names = {}
     make = functools.partial(
@@ -181,7 +192,7 @@ def _describe(
 ) -> None:
     """Write the plot and the model card into the folder."""
     comparison.plot(rows, folder / "comparison.png")
-    path = inputs.subject.path
+    path = inputs.source.path
     digest = f" (sha256 {sha256_of(path)})" if path.is_file() else ""
     facts = [f"made from {path.name}{digest}"]
     if inputs.ranges and options.calibration and "int8" in options.modes_to_make:
@@ -192,11 +203,11 @@ def _describe(
         facts.append(
             f"evaluated on {len(inputs.data)} pictures of {cards.public_path(options.data)}{part}"
         )
-    name = options.install_as or (inputs.subject.card.name if options.is_file else options.out.name)
+    name = options.install_as or (inputs.source.card.name if options.is_file else options.out.name)
     listed = sorted(file.name for file in folder.iterdir())
-    card = about.card(
+    card = card_and_section.card(
         name,
-        inputs.subject.card,
+        inputs.source.card,
         inputs.size,
         options.modes_to_make,
         options.io,
@@ -208,7 +219,7 @@ def _describe(
     cards.write(card, folder)
 
 
-def _finish(options: QuantizeOptions, source: Subject, names: dict[str, str]) -> None:
+def _finish(options: QuantizeOptions, source: SourceModel, names: dict[str, str]) -> None:
     """Install the model, or print the sections for usr/*.config."""
     card = source.card
     files = {m: options.out if options.is_file else options.out / name for m, name in names.items()}
@@ -224,5 +235,7 @@ def _finish(options: QuantizeOptions, source: Subject, names: dict[str, str]) ->
         return
     click.echo(f"\nFor usr/{card.kind}.config:")
     for mode, path in files.items():
-        lines = about.section(f"{card.name}-{mode}", card.kind, source.keys, path, labels)
+        lines = card_and_section.section(
+            f"{card.name}-{mode}", card.kind, source.keys, path, labels
+        )
         click.echo(f"\n{lines}")

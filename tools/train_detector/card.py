@@ -11,8 +11,8 @@ from tools.datasets.samples import Boxes
 from tools.evaluate.evaluation import ModelEvaluation
 from tools.evaluate.scores import DetectorScores
 from tools.train_detector import model_files
-from tools.train_detector.graph import Suppression
 from tools.train_detector.options import TrainingOptions
+from tools.train_detector.postprocessing import Suppression
 from tools.train_detector.training import Detector
 
 _MAX_NAMES = 8  # classes that the summary lists

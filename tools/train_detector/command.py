@@ -105,12 +105,14 @@ _NOT_ON_CARD = {"data", "out", "resume", "checkpoint", "licence", "install_as", 
 @click.option(
     "--nms_overlap",
     type=click.FloatRange(0, 1),
-    help="NMS: largest intersection over union; default: best on validation.",
+    help="NMS: suppress a box if its IoU with another is larger "
+    "(default: chosen on the validation pictures).",
 )
 @click.option(
     "--nms_inside",
     type=click.FloatRange(0, 1),
-    help="NMS: largest share of a box inside another; default: best on validation.",
+    help="NMS: suppress a box if more than this share of it lies inside another "
+    "(default: chosen on the validation pictures).",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Random seed.")
 @click.option("--bfloat16", is_flag=True, help="Faster on processors with bfloat16.")

@@ -11,9 +11,9 @@ import tensorflow as tf
 
 from tools.evaluate import coco
 from tools.evaluate.coco import Scene
-from tools.train_detector import graph, targets
 from tools.train_detector import model as detector
-from tools.train_detector.graph import Suppression
+from tools.train_detector import postprocessing, targets
+from tools.train_detector.postprocessing import Suppression
 from tools.train_detector.scene_cache import SceneCache, letterbox_scenes
 from tools.train_detector.targets import UNSURE
 
@@ -81,11 +81,13 @@ class Evaluator:
         detections = [
             one
             for output in outputs
-            for one in zip(*(np.asarray(a) for a in graph.detect(output, rule)), strict=True)
+            for one in zip(
+                *(np.asarray(a) for a in postprocessing.detect(output, rule)), strict=True
+            )
         ]
         return [
-            _scene(truth, box[: int(n)], score[: int(n)], kind[: int(n)], self._side)
-            for truth, (box, score, kind, n) in zip(self._scenes, detections, strict=True)
+            _scene(truth, box[: int(n)], score[: int(n)], class_id[: int(n)], self._side)
+            for truth, (box, score, class_id, n) in zip(self._scenes, detections, strict=True)
         ]
 
 
@@ -93,13 +95,19 @@ def _scene(
     truth: tuple[np.ndarray, ...],
     box: np.ndarray,
     score: np.ndarray,
-    kind: np.ndarray,
+    class_id: np.ndarray,
     side: int,
 ) -> Scene:
     _, boxes, classes = truth
     unsure = classes == UNSURE
     return Scene(
-        boxes, classes, box[:, [1, 0, 3, 2]] * side, kind.astype(int), score, unsure, unsure & False
+        boxes,
+        classes,
+        box[:, [1, 0, 3, 2]] * side,
+        class_id.astype(int),
+        score,
+        unsure,
+        unsure & False,
     )
 
 

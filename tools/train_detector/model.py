@@ -1,7 +1,7 @@
-"""A small one-stage detector: at every fourth pixel, is this the centre of an object, and which?
+"""An anchor-free one-stage detector.
 
-Each cell has the probability of a centre, four numbers of the box, and one softmax over the
-classes, so an object is detected once, whatever its class.
+Each 4x4-pixel cell predicts whether it holds an object's centre, its class and its box. The
+probability of a centre is one for all classes, so an object is detected once, whatever its class.
 """
 
 import tensorflow as tf
@@ -23,7 +23,7 @@ def build(classes: int, channels: int = 1, width: float = 1.0) -> tf.keras.Model
         return max(8, round(n * width / 8) * 8)
 
     pixels = tf.keras.Input((None, None, channels))
-    x = layers.Lambda(even_out, output_shape=(None, None, channels))(pixels)
+    x = layers.Lambda(standardise, output_shape=(None, None, channels))(pixels)
     x = _conv(x, wide(16), kernel=5, stride=2)
     by4 = _conv(_conv(x, wide(32), stride=2), wide(32))
     by8 = _block(_conv(by4, wide(64), stride=2))
@@ -37,7 +37,7 @@ def build(classes: int, channels: int = 1, width: float = 1.0) -> tf.keras.Model
     return tf.keras.Model(pixels, output)
 
 
-def even_out(pixels: tf.Tensor) -> tf.Tensor:
+def standardise(pixels: tf.Tensor) -> tf.Tensor:
     """Normalise each picture to mean 0 and deviation about 1, whatever its exposure."""
     pixels = tf.cast(pixels, tf.float32)
     centred = pixels - tf.reduce_mean(pixels, axis=(1, 2, 3), keepdims=True)
@@ -94,11 +94,11 @@ def loss(output: tf.Tensor, batch: tuple[tf.Tensor, ...]) -> tf.Tensor:
 
     batch: images, then the grids of `targets.batch`
     """
-    _, peak, box, kind, weight = batch
+    _, peak, box, class_id, weight = batch
     count = tf.maximum(tf.reduce_sum(weight), 1.0)
     centres = _focal(output[..., 0], peak) / count
     places = tf.reduce_sum(weight * _distance(output[..., 1:5], box)) / count
-    classes = tf.nn.sparse_softmax_cross_entropy_with_logits(kind, output[..., 5:])
+    classes = tf.nn.sparse_softmax_cross_entropy_with_logits(class_id, output[..., 5:])
     return centres + 2.0 * places + tf.reduce_sum(weight * classes) / count
 
 

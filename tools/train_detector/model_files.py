@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from tools.common.files import publish
 from tools.network_files import export
-from tools.train_detector import graph
 from tools.train_detector import model as detector
-from tools.train_detector.graph import Suppression
+from tools.train_detector import postprocessing
+from tools.train_detector.postprocessing import Suppression
 from tools.train_detector.targets import PADDING
 
 INPUT = "image_tensor"
@@ -43,14 +43,16 @@ def write_models(
     saved: also as a SavedModel, which wraps the frozen graph
     """
     frozen = export.frozen_graph(
-        graph.any_size(model, side, rule),
+        postprocessing.any_size(model, side, rule),
         (None, None, None, 3),
         tf.uint8,
         INPUT,
         OUTPUTS,
         half=True,
     )
-    lite = export.tflite(graph.fixed_size(model, rule), (1, side, side, 3), tf.uint8, half=True)
+    lite = export.tflite(
+        postprocessing.fixed_size(model, rule), (1, side, side, 3), tf.uint8, half=True
+    )
     publish(folder / FROZEN, frozen)
     publish(folder / lite_name, lite)
     publish(folder / "label_map.pbtxt", label_map(classes))

@@ -27,13 +27,13 @@ class Targets:
 
     peak: (r, c) float32, 1 in the cell that holds a box's centre, falling off around it
     box: (r, c, 4) float32, offset of the centre in x and y, width, height; in cells
-    kind: (r, c) int32, class of the box in this cell
+    class_id: (r, c) int32, class of the box in this cell
     weight: (r, c) float32, how much box and class matter here; sums to 1 for each box
     """
 
     peak: np.ndarray
     box: np.ndarray
-    kind: np.ndarray
+    class_id: np.ndarray
     weight: np.ndarray
 
 
@@ -51,7 +51,7 @@ def encode(boxes: np.ndarray, classes: np.ndarray, rows: int, columns: int) -> T
         return targets
     peak = np.zeros((rows, columns), np.float32)
     box = np.zeros((rows, columns, 4), np.float32)
-    kind = np.zeros((rows, columns), np.int32)
+    class_id = np.zeros((rows, columns), np.int32)
     weight = np.zeros((rows, columns), np.float32)
     for (x1, y1, x2, y2), which in zip(boxes / STRIDE, classes, strict=True):
         cx, cy, w, h = (x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1
@@ -74,9 +74,9 @@ def encode(boxes: np.ndarray, classes: np.ndarray, rows: int, columns: int) -> T
         values[..., 1] = cy - (ys[:, None] + 0.5)
         values[..., 2:] = w, h
         box[window][near] = values[near]
-        kind[window][near] = which
+        class_id[window][near] = which
         weight[window][near] = height[near] / max(float(height[near].sum()), 1e-6)
-    return Targets(peak, box, kind, weight)
+    return Targets(peak, box, class_id, weight)
 
 
 def decode(targets: Targets, threshold: float = 0.99) -> tuple[np.ndarray, np.ndarray]:
@@ -86,10 +86,10 @@ def decode(targets: Targets, threshold: float = 0.99) -> tuple[np.ndarray, np.nd
     centre = np.stack([columns, rows], 1) + 0.5 + values[:, :2]
     half = values[:, 2:] / 2
     boxes = np.concatenate([centre - half, centre + half], 1) * STRIDE
-    return boxes.astype(np.float32), targets.kind[rows, columns]
+    return boxes.astype(np.float32), targets.class_id[rows, columns]
 
 
-def fit(image: np.ndarray, boxes: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+def letterbox(image: np.ndarray, boxes: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
     """Letterbox a picture (h, w, c) uint8 to (side, side, c), in the top left corner."""
     height, width, channels = image.shape
     scale = side / max(height, width)
@@ -107,13 +107,13 @@ def batch(samples: Iterable[Sample], side: int) -> tuple[np.ndarray, ...]:
     """Samples -> images (b, side, side, c) uint8, then the grids of `Targets`, each (b, ...)."""
     images, grids = [], []
     for image, boxes, classes in samples:
-        square, boxes = fit(image, boxes, side)
+        square, boxes = letterbox(image, boxes, side)
         images.append(square)
         grids.append(encode(boxes, classes, side // STRIDE, side // STRIDE))
     return (
         np.stack(images),
         np.stack([g.peak for g in grids]),
         np.stack([g.box for g in grids]),
-        np.stack([g.kind for g in grids]),
+        np.stack([g.class_id for g in grids]),
         np.stack([g.weight for g in grids]),
     )

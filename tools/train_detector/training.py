@@ -11,8 +11,8 @@ from tools.common.errors import UserError
 from tools.datasets.labelled_boxes import TRAIN, VALIDATION, LabelledBoxes
 from tools.train_detector import augmentation, model, model_files, scene_cache, weights
 from tools.train_detector.evaluation import MEAN_AVERAGE_PRECISION, Evaluator
-from tools.train_detector.graph import Suppression
 from tools.train_detector.options import TrainingOptions
+from tools.train_detector.postprocessing import Suppression
 from tools.training.checkpoint import State
 from tools.training.keras_learner import KerasLearner, adam
 from tools.training.loop import Training

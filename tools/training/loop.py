@@ -42,11 +42,14 @@ class Learner(Protocol):
         ...
 
     def arrays(self) -> list[np.ndarray]:
-        """Everything that a resumed training needs."""
+        """Return the state that a resumed training needs."""
         ...
 
     def restore(self, arrays: Sequence[np.ndarray]) -> None:
-        """Take over what `arrays` gave. Raises ValueError if it is of another network."""
+        """Restore the state returned by `arrays`.
+
+        Raises ValueError if it belongs to a different network.
+        """
         ...
 
 

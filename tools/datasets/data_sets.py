@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from scai.models.cards import CLASSIFICATION, DETECTION
 from tools.common.errors import UserError
-from tools.datasets import boxes
+from tools.datasets import annotation_formats
 from tools.datasets.files import Files, is_picture
 from tools.datasets.samples import DataSet, Sample, choose_part
 
@@ -17,10 +17,10 @@ def load(files: Files, kind: str = "", part: str = "") -> DataSet:
     `kind`: of recognition, "" to detect it from the files. `part`: train, test, ...; "": test, else
     val, else all; "all": all.
     """
-    layouts = (boxes.coco_files, boxes.voc, _class_folders)
-    kinds = (DETECTION, DETECTION, CLASSIFICATION)
-    for layout, found_kind in zip(layouts, kinds, strict=True):
-        data = layout(files, part) if kind in ("", found_kind) else None
+    readers = [(DETECTION, reader) for reader in annotation_formats.BOX_READERS]
+    readers.append((CLASSIFICATION, _class_folders))
+    for data_kind, reader in readers:
+        data = reader(files, part) if kind in ("", data_kind) else None
         if data is not None:
             if not data.samples:
                 raise UserError(f"{files.path}: no pictures in the part {data.part}.")

@@ -1,4 +1,4 @@
-"""The graph around the network: any picture in, a list of boxes without duplicates out.
+"""Add NMS, letterbox and output format to the network: pictures in, boxes without duplicates out.
 
 Only operations that TensorFlow 1 graphs, .tflite files and OpenVINO all have.
 """
@@ -22,13 +22,13 @@ Detections = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
 
 @dataclass(frozen=True)
 class Suppression:
-    """Non-maximum suppression: when two boxes are one thing, the one with the lower score goes.
+    """Non-maximum suppression: of two boxes of the same object, drop the one with the lower score.
 
     limit: boxes in the answer; missing ones are zeros
-    overlap: largest intersection over union of two things
-    inside: largest share of one thing's box inside another's; 1: all of it
+    overlap: IoU above which boxes count as duplicates
+    inside: boxes are duplicates too if a larger share of one lies inside the other; 1: never
     threshold: boxes with lower scores are dropped
-    across: boxes of different classes can be one thing too
+    across: boxes of different classes can be duplicates too
     """
 
     limit: int = 100
@@ -55,11 +55,11 @@ def detect(output: tf.Tensor, rule: Suppression) -> Detections:
     peak, cell = tf.math.top_k(peaks, rule.limit)
     cells = _rows(tf.reshape(cells, (-1, depth + 2)), cell, rows * columns)
     logits = cells[..., 5:depth]
-    kind = tf.cast(tf.argmax(logits, axis=-1, output_type=tf.int32), tf.float32)
+    class_id = tf.cast(tf.argmax(logits, axis=-1, output_type=tf.int32), tf.float32)
     score = peak * tf.reduce_max(tf.nn.softmax(logits), axis=-1)
     box = _corners(cells[..., 1:5], cells[..., depth:], rows, columns)
-    score = score * suppress(box, score, rule, kind)
-    boxes = tf.concat([box, kind[..., None]], axis=-1)
+    score = score * suppress(box, score, rule, class_id)
+    boxes = tf.concat([box, class_id[..., None]], axis=-1)
     score, order = tf.math.top_k(score, rule.limit)
     real = tf.cast(score >= rule.threshold, tf.float32)
     boxes = _rows(tf.reshape(boxes, (-1, 5)), order, rule.limit) * real[..., None]
@@ -92,12 +92,12 @@ def _corners(values: tf.Tensor, centre: tf.Tensor, rows: int, columns: int) -> t
 
 
 def suppress(
-    box: tf.Tensor, score: tf.Tensor, rule: Suppression, kind: tf.Tensor | None = None
+    box: tf.Tensor, score: tf.Tensor, rule: Suppression, class_id: tf.Tensor | None = None
 ) -> tf.Tensor:
     """Mark duplicates: (b, n) 1.0 for a box to keep, 0.0 for a duplicate of a better one.
 
-    The same as greedy non-maximum suppression, but in matrix form: a box goes if a better box on
-    it stays, computed in a few rounds because that one may go itself.
+    The same as greedy non-maximum suppression, but in matrix form. A box is dropped if a kept box
+    with a higher score overlaps it; iterated, because that box may be dropped itself.
     """
     low = tf.maximum(box[:, :, None, :2], box[:, None, :, :2])
     high = tf.minimum(box[:, :, None, 2:], box[:, None, :, 2:])
@@ -109,8 +109,8 @@ def suppress(
     same = (shared > rule.overlap * (mine + other - shared)) | (
         shared > rule.inside * tf.minimum(mine, other)
     )
-    if kind is not None and not rule.across:
-        same &= tf.equal(kind[:, :, None], kind[:, None, :])
+    if class_id is not None and not rule.across:
+        same &= tf.equal(class_id[:, :, None], class_id[:, None, :])
     index = tf.range(rule.limit, dtype=tf.float32)
     earlier = index[None, None, :] < index[None, :, None]
     mine, other = score[:, :, None], score[:, None, :]
@@ -137,17 +137,17 @@ def any_size(
     """
 
     def run(rgb: tf.Tensor) -> list[tf.Tensor]:
-        square, inner = _fit(rgb, side, model.input_shape[-1])
-        box, score, kind, count = detect(model(square, training=False), rule)
+        square, inner = _letterbox(rgb, side, model.input_shape[-1])
+        box, score, class_id, count = detect(model(square, training=False), rule)
         share = side / tf.cast(inner, tf.float32)  # the picture fills only a part of the square
         box = tf.minimum(box * tf.concat([share, share], axis=0), 1.0)
         real = tf.cast(score > 0, tf.float32)
-        return [count, box, score, kind + real]
+        return [count, box, score, class_id + real]
 
     return run
 
 
-def _fit(rgb: tf.Tensor, side: int, channels: int) -> tuple[tf.Tensor, tf.Tensor]:
+def _letterbox(rgb: tf.Tensor, side: int, channels: int) -> tuple[tf.Tensor, tf.Tensor]:
     """Letterbox (b, h, w, 3) uint8 to (b, side, side, channels) float32, in the top left corner.
 
     channels: 1 for grey levels, 3 for colours
@@ -188,7 +188,7 @@ def fixed_size(model: tf.keras.Model, rule: Suppression) -> Callable[[tf.Tensor]
 
     def run(rgb: tf.Tensor) -> Detections:
         output = model(_channels(rgb, model.input_shape[-1]), training=False)
-        box, score, kind, count = detect(output, rule)
-        return box, kind, score, count
+        box, score, class_id, count = detect(output, rule)
+        return box, class_id, score, count
 
     return run

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.etree import ElementTree
@@ -185,3 +185,8 @@ def _folders(name: str) -> list[str]:
 def _box_classes(samples: Iterable[Sample]) -> tuple[str, ...]:
     names = {n for s in samples if isinstance(s.truth, Boxes) for n in s.truth.names}
     return tuple(sorted(names))
+
+
+# Readers of labelled boxes in the order in which they are tried: each takes the files and the part
+# to read, and returns None for data in another format. `parts` names the parts of both.
+BOX_READERS: tuple[Callable[[Files, str], DataSet | None], ...] = (coco_files, voc)

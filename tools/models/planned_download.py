@@ -43,7 +43,7 @@ class Download:
 
 
 @dataclass(frozen=True)
-class Order:
+class PlannedDownload:
     """A model to download. `labels` may be a local file."""
 
     name: str
@@ -66,9 +66,9 @@ def is_address(text: str) -> bool:
     return "://" in text
 
 
-def from_catalogue(entry: CatalogueEntry, mirror: str = "") -> Order:
-    """Make the order for a model of the catalogue."""
-    return Order(
+def from_catalogue(entry: CatalogueEntry, mirror: str = "") -> PlannedDownload:
+    """Plan the download of a model of the catalogue."""
+    return PlannedDownload(
         entry.name,
         entry.kind,
         _download(entry.graph, mirror),
@@ -80,14 +80,14 @@ def from_catalogue(entry: CatalogueEntry, mirror: str = "") -> Order:
     )
 
 
-def from_address(url: str, kind: str, sha256: str = "") -> Order:
-    """Make the order for a URL; the model gets the name of the file. Raises ConfigError."""
+def from_address(url: str, kind: str, sha256: str = "") -> PlannedDownload:
+    """Plan the download of a URL; the model gets the name of the file. Raises ConfigError."""
     if sha256 and not _SHA256.fullmatch(sha256):
         raise ConfigError(f"--sha256: expected 64 hex digits, got {sha256!r}")
     file = file_name(url)
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(file).stem).strip("-._")
     source = FileRequest(url).public_url
-    return Order(name, kind, Download(url, file, sha256.lower()), None, source=source)
+    return PlannedDownload(name, kind, Download(url, file, sha256.lower()), None, source=source)
 
 
 def labels_from(text: str) -> Download | Path:
@@ -113,7 +113,7 @@ def _download(file: RemoteFile, mirror: str) -> Download:
 
 def fetch_and_install(
     installation: Installation,
-    order: Order,
+    planned: PlannedDownload,
     progress_of: ProgressOf,
     *,
     force: bool = False,
@@ -125,27 +125,29 @@ def fetch_and_install(
 
     Raises ScaiError; then nothing is installed. Only a broken transfer leaves a partial file.
     """
-    installation.check_free(order.name, order.kind, force=force)
-    InstallPlan(order.name, order.kind, keys=order.keys)
+    installation.check_free(planned.name, planned.kind, force=force)
+    InstallPlan(planned.name, planned.kind, keys=planned.keys)
     with _staging(folder) as stage:
-        downloads = order.files
+        downloads = planned.files
         if len({part.file for part in downloads}) < len(downloads):
             raise ConfigError(
                 f"expected different names for model and labels, got {downloads[0].file} twice"
             )
         _gather(downloads, stage, progress_of, folder)
         digests = {part.file: sha256_of(stage / part.file) for part in downloads}
-        labels = order.labels
-        plan = InstallPlan(
-            name=order.name,
-            kind=order.kind,
-            graph=stage / order.graph.file,
+        labels = planned.labels
+        install_plan = InstallPlan(
+            name=planned.name,
+            kind=planned.kind,
+            graph=stage / planned.graph.file,
             labels=stage / labels.file if isinstance(labels, Download) else labels,
-            keys=order.keys,
-            remarks=_remarks(order),
-            card=_write_card(order, stage, digests),
+            keys=planned.keys,
+            remarks=_remarks(planned),
+            card=_write_card(planned, stage, digests),
         )
-        return installation.install(plan, force=force, check=check, default=default), digests
+        return installation.install(
+            install_plan, force=force, check=check, default=default
+        ), digests
 
 
 def _gather(downloads: list[Download], stage: Path, progress_of: ProgressOf, folder: Path) -> None:
@@ -178,19 +180,21 @@ def _unpack(archive: Path, part: Download, stage: Path) -> None:
         raise ConfigError(f"{part.member}: expected sha256 {part.sha256}, got {digest}")
 
 
-def _remarks(order: Order) -> tuple[str, ...]:
-    source = f"From {order.source}" + (f", licence {order.licence}" if order.licence else "") + "."
-    return (f"{order.title}.", source) if order.title else (source,)
+def _remarks(planned: PlannedDownload) -> tuple[str, ...]:
+    source = (
+        f"From {planned.source}" + (f", licence {planned.licence}" if planned.licence else "") + "."
+    )
+    return (f"{planned.title}.", source) if planned.title else (source,)
 
 
-def _write_card(order: Order, stage: Path, digests: Mapping[str, str]) -> Path:
-    """Write a card.json from what the order states of the model."""
+def _write_card(planned: PlannedDownload, stage: Path, digests: Mapping[str, str]) -> Path:
+    """Write a card.json from what the planned download states of the model."""
     facts = {
-        "name": order.name,
-        "task": order.kind,
-        "summary": order.title,
-        "licence": order.licence,
-        "source": order.source,
+        "name": planned.name,
+        "task": planned.kind,
+        "summary": planned.title,
+        "licence": planned.licence,
+        "source": planned.source,
         "files": {
             name: {"bytes": size_of(stage / name), "sha256": digest}
             for name, digest in digests.items()

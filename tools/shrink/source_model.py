@@ -27,7 +27,7 @@ _RESIZE = ("bilinear", "area", "tf1", "letterbox")
 
 
 @dataclass(frozen=True)
-class Subject:
+class SourceModel:
     """A model to quantise: `card` runs it, `keys` go into the section of the quantised model.
 
     `remarks` are sentences for the user about guesses and sources.
@@ -44,7 +44,7 @@ class Subject:
         return self.card.graph
 
 
-def find(model: str, kind: str, overrides: dict[str, Any]) -> Subject:
+def find(model: str, kind: str, overrides: dict[str, Any]) -> SourceModel:
     """Find the model that a command line names. Raises UserError, ConfigError.
 
     `kind` "": detected from the model. `overrides`: fields of ModelCard from options, None where
@@ -53,28 +53,30 @@ def find(model: str, kind: str, overrides: dict[str, Any]) -> Subject:
     overrides = {key: value for key, value in overrides.items() if value not in (None, "")}
     path = Path(model)
     if path.exists() or path.suffix.lower() in _FILES:
-        subject = _of_file(path, kind, overrides)
+        source = _of_file(path, kind, overrides)
     else:
-        subject = _of_section(model, kind)
-    card = replace(_with_source(subject.card), **overrides)
+        source = _of_section(model, kind)
+    card = replace(_with_source(source.card), **overrides)
     stated = {
         key.upper(): str(overrides[key])
         for key in ("input_mean", "input_std", "resize")
         if key in overrides
     }
-    remarks = subject.remarks
-    if card.graph != subject.card.graph:
-        remarks += (f"using {card.graph}, which lies beside {subject.card.graph}",)
-    return Subject(card, subject.keys | stated, remarks)
+    remarks = source.remarks
+    if card.graph != source.card.graph:
+        remarks += (f"using {card.graph}, which lies beside {source.card.graph}",)
+    return SourceModel(card, source.keys | stated, remarks)
 
 
-def _of_section(model: str, kind: str) -> Subject:
+def _of_section(model: str, kind: str) -> SourceModel:
     choice = model_choice.parse(model)
     kind = kind or _kind_of(choice)
     card = model_choice.card(choice, kind)
     name = resolve(card.config, choice.section)
     values = parse(card.config.read_bytes(), str(card.config))[name]
-    return Subject(card, {k.upper(): v for k, v in values.items() if v and k not in _SOURCE_KEYS})
+    return SourceModel(
+        card, {k.upper(): v for k, v in values.items() if v and k not in _SOURCE_KEYS}
+    )
 
 
 def _kind_of(choice: model_choice.Choice) -> str:
@@ -96,7 +98,7 @@ def _kind_of(choice: model_choice.Choice) -> str:
     )
 
 
-def _of_file(path: Path, kind: str, overrides: dict[str, Any]) -> Subject:
+def _of_file(path: Path, kind: str, overrides: dict[str, Any]) -> SourceModel:
     """Describe a file by its own facts, its card.json, and guesses for the rest."""
     if not path.exists():
         raise UserError(f"{path}: no such file.")
@@ -127,7 +129,7 @@ def _of_file(path: Path, kind: str, overrides: dict[str, Any]) -> Subject:
         input_layer=layers["INPUT_LAYER"].value if "INPUT_LAYER" in layers else "",
         output_layer=layers["OUTPUT_LAYER"].value if "OUTPUT_LAYER" in layers else "",
     )
-    return Subject(card, values, tuple(remarks))
+    return SourceModel(card, values, tuple(remarks))
 
 
 def _card_values(path: Path) -> dict[str, str]:
