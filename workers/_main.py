@@ -47,7 +47,7 @@ _SETTINGS = {
 
 
 def options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the flags of the seed's worker programs to a command."""
+    """Add the flags of the original's worker programs to a command."""
     for option in reversed(
         (
             click.option("--config", type=click.Path(), help="Models file (ini)."),

@@ -138,7 +138,7 @@ class EngineBase(ABC):
 def plain_name(name: str) -> str:
     """An operation's name from a layer of the configuration: no `import/` before, no `:0` after.
 
-    The seed system imported its graphs under the prefix `import/`.
+    The original imported its graphs under the prefix `import/`.
     """
     return name.removeprefix("import/").split(":")[0]
 

@@ -260,7 +260,7 @@ class Engine(EngineBase):
             return None
 
     def _compile(self, network: Any, options: dict[str, Any]) -> Any:
-        # Left alone, processors with bfloat16 compute in it, and a real model of the seed then
+        # Left alone, processors with bfloat16 compute in it, and a real model of the original then
         # names other classes than TensorFlow does.
         defaults: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}
         if self._model.threads:

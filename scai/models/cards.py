@@ -1,6 +1,6 @@
 """The model card: one section of usr/image_classification.config or usr/object_detection.config.
 
-One table holds the seed system's keys and ours. A wrong card stops a program with one sentence:
+One table holds the original's keys and ours. A wrong card stops a program with one sentence:
 file, section, key, what was expected and what came.
 """
 
@@ -168,7 +168,7 @@ _KEYS = {
     "cache": _Key("cache", str),
 }
 # Keys without a field of their own. IMAGE_SIZE was the size in inches of a figure that is not
-# drawn any more; it is accepted so that the seed's files load without a warning.
+# drawn any more; it is accepted so that the original's files load without a warning.
 _OTHER_KEYS = ("use", "usr_path", "image_size")
 # Every key that a model's section may have.
 KEYS = (*_KEYS, *_OTHER_KEYS)
@@ -319,7 +319,7 @@ def _find_files(
 def _candidates(text: str, config: Path, usr_path: str, *, as_it_is_first: bool) -> list[Path]:
     """The places of a path, in order: under USR_PATH, beside the ini file, then as it is.
 
-    The seed joined USR_PATH and the path as texts, so a leading slash means nothing.
+    The original joined USR_PATH and the path as texts, so a leading slash means nothing.
     """
     folders = [config.parent]
     if usr_path:

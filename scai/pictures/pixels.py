@@ -170,7 +170,7 @@ def resize(image: Pixels, height: int, width: int, method: str = "bilinear") -> 
 
     bilinear: uint8, OpenCV's linear interpolation, the fastest. area: uint8, the mean of the source
     pixels, the best for strong reduction. tf1: float32, the sampling of TF1's `resize_bilinear`
-    without half-pixel centres, as the seed system's models expect. letterbox: uint8, see
+    without half-pixel centres, as the original's models expect. letterbox: uint8, see
     `letterbox`. Raises ValueError for another method.
     """
     if method == "tf1":

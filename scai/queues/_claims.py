@@ -89,7 +89,7 @@ class ClaimFolder:
 
     def statuses(self) -> list[ClaimStatus]:
         """The claims of sessions, with their heartbeats."""
-        beats = _owners.beats(self._folders.owners)
+        beats = _owners.heartbeat_times(self._folders.owners)
         return [
             ClaimStatus(claim.session, claim.owner, beats.get((claim.owner, claim.number)))
             for claim in self.names()
@@ -106,7 +106,7 @@ class ClaimFolder:
         by_owner.pop(own, None)
         count = 0
         for owner, files in by_owner.items():
-            with _owners.burial(self._folders.owners, owner) as dead:
+            with _owners.take_over_if_dead(self._folders.owners, owner) as dead:
                 if dead:
                     count += sum(self.give_back(file) for file in files)
                     log.warning("owner %s is gone; %d of its jobs wait again", owner, len(files))

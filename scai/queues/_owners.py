@@ -99,7 +99,7 @@ def _facts(path: str) -> dict[str, Any]:
     return facts if isinstance(facts, dict) else {}
 
 
-def beats(folder: str) -> dict[tuple[str, str], float]:
+def heartbeat_times(folder: str) -> dict[tuple[str, str], float]:
     """The last heartbeats in epoch seconds, by owner and number of the claim."""
     times = {}
     for name in _names(folder, _BEAT):
@@ -110,10 +110,10 @@ def beats(folder: str) -> dict[tuple[str, str], float]:
 
 
 @contextmanager
-def burial(folder: str, owner: str) -> Iterator[bool]:
-    """True when `owner` is dead, while we alone may dispose of what it left; else False.
+def take_over_if_dead(folder: str, owner: str) -> Iterator[bool]:
+    """Give True if `owner` is dead, and let only this process handle its claims; else give False.
 
-    An owner without a lock file is dead too. Its files are removed when the block ends.
+    An owner without a lock file is dead too. A dead owner's files are removed when the block ends.
     """
     with _try_lock(folder, owner) as dead:
         yield dead
@@ -135,7 +135,7 @@ def _names(folder: str, suffix: str) -> list[str]:
 
 
 def _remove_files(folder: str, owner: str) -> None:
-    """Remove an owner's files; the lock goes last, for it is what the others are found by."""
+    """Remove an owner's files. The lock file goes last, because owners are found by it."""
     beating = [f"{name}{_BEAT}" for name in _names(folder, _BEAT) if name.startswith(f"{owner}+")]
     for name in (*beating, owner + _FACTS, owner + _LOCK):
         with suppress(OSError):
@@ -152,7 +152,7 @@ def _try_lock(folder: str, owner: str, *, shared: bool = False) -> Iterator[bool
         yield True
         return
     except OSError as error:
-        # Somebody else's file, or no file: whoever it belongs to is not ours to bury.
+        # The file belongs to another user, or is no plain file: do not judge its owner.
         log.debug("%s: %s", lock, error.strerror)
         yield False
         return

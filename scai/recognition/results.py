@@ -1,7 +1,7 @@
 """Results of a recognition: arrays of checked shapes, and the forms in which others need them.
 
-A `Result` knows its JSON, the text of the seed system, a summary for the log and its drawing, so no
-other module needs to know its class. "Nothing found" is a value like any other:
+A `Result` knows its JSON, the text of the original SCAI, a summary for the log and its drawing, so
+no other module needs to know its class. "Nothing found" is a value like any other:
 `Detections.empty(width, height)`.
 """
 
@@ -59,7 +59,7 @@ class Result(ABC):
 
     @abstractmethod
     def seed_text(self) -> str:
-        """The text that the seed system puts into `result` of a session."""
+        """The text that the original SCAI puts into `result` of a session."""
 
     @abstractmethod
     def summary(self) -> str:
@@ -190,7 +190,7 @@ class Detections(Result):
         }
 
     def seed_text(self) -> str:
-        """Nothing: the seed system shows detections as a picture."""
+        """Nothing: the original shows detections as a picture."""
         return ""
 
     def summary(self) -> str:

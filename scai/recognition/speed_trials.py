@@ -28,7 +28,7 @@ from scai.recognition.speed_records import PlanSpeed, SpeedRecord
 MIN_GAIN = 1.05
 # On a busy machine a median may be luck, so a plan has to win this share of the rounds, too.
 MIN_WINS = 2 / 3
-# How many times slower it may be in the quietest moments, which are few, so that luck weighs more.
+# Allowed slowdown in the quietest rounds; looser, because few samples are noisier.
 MAX_SLOWDOWN = 1.15
 # Seconds after which a trial is given up; a well-behaved one ends long before.
 MAX_SECONDS = 120.0

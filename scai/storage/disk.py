@@ -37,7 +37,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
 _GET_FLAGS, _SET_FLAGS, _TOP_DIRECTORY = 0x80086601, 0x40086602, 0x20000
 # Threads that flush for others: what one upload or one verdict can use beside its own thread.
 _HELPERS = 2
-# Who waits while more than these do is not helped: the disk is busy with their flushes already.
+# With more callers than this, no helper threads are used: the disk is busy already.
 _MAX_CALLERS = 1
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 

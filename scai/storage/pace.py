@@ -15,7 +15,7 @@ _TIMES = 100
 
 
 class Pace:
-    """Due again `least` seconds after the last reading, or 100 times what that one took.
+    """Due `least` seconds after the last reading, or 100 times its duration, whichever is longer.
 
     `read_at` is the end of the last reading, and `due_at` when the next one is due, as times of
     `clock`. Not locked: the caller decides who reads.

@@ -2,7 +2,7 @@
 
     session/d-YYYYMMDD-<40 hex>/
         input.<ext>     the picture as it was sent
-        process.json    state, key and message; the seed's seven keys and ours
+        process.json    state, key and message; the original's seven keys and ours
         result.json     what was recognised, or why not; there from the moment of the verdict
         output.png      the annotated picture, for kinds that draw one
 
@@ -264,7 +264,7 @@ class Session:
     ) -> bool:
         """Publish the verdict: picture, result.json, then the record, whose rename is the commit.
 
-        `text` is the seed's `result` string; `record` the session's as `start` returned it. The
+        `text` is the original's `result` string; `record` the session's as `start` returned it. The
         caller holds the lock. Returns False and changes nothing if the state was final already.
         """
         changes = {

@@ -32,7 +32,7 @@ _MAX_HEAD = 4096
 _MAX_FIELD = 64 * 1024
 _MAX_PARTS = 100
 
-# The seed's text for a form that cannot be read.
+# The original's text for a form that cannot be read.
 BROKEN_UPLOAD = "upload process was error"
 
 

@@ -72,7 +72,7 @@ class PortionResult:
 class Portion:
     """The portion that its client calls `name`; the caller holds the batch's lock.
 
-    A portion without a name is like no other.
+    An unnamed portion is never treated as a repeat.
     """
 
     def __init__(

@@ -21,7 +21,7 @@ from scai.storage.batch import Batch, is_photo
 from scai.storage.json_files import finite
 from scai.storage.session import FINAL, Session
 
-# With so many that still wait one after the other, those behind them surely wait too.
+# After this many waiting items in a row, assume that all later ones wait too.
 _SURE = 64
 # Most labels of one item: a picture has a few, a page full of digits has ten.
 _MAX_LABELS = 20

@@ -1,7 +1,7 @@
-"""The seed's routes: upload pictures, ask for a result, fetch its pictures.
+"""The routes of the original SCAI: upload pictures, ask for a result, fetch its pictures.
 
-Every refusal has the seed's five keys with the sentence in `sessname`, where its clients look for
-it, and in `error`; `code` and the HTTP status are for programs.
+Every refusal has the original's five keys with the sentence in `sessname`, where its clients look
+for it, and in `error`; `code` and the HTTP status are for programs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from scai.web.forms import BROKEN_UPLOAD, Photo, body_of, form_error, form_of, t
 
 log = logging.getLogger(__name__)
 
-# The seed's texts.
+# The original's texts.
 NO_PICTURE = "please follow the api instruction"
 WRONG_FORMAT = "not supported file format (jpg, png)"
 NO_TASK = "no available task, key or job"
