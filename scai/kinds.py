@@ -1,8 +1,8 @@
 """The kinds of recognition: their names, their addresses and the shapes of their results.
 
-A kind is two files of one name in workers/, or in a further folder: `<kind>.py` is the worker
+A kind has two files of one name in workers/, or in a further folder: `<kind>.py` is the worker
 program, `<kind>.toml` holds the values of its `Kind`. Only the second is read here, so the portal
-knows every kind and loads no model library.
+knows every kind and loads no model library. Its models are in a third file, `<kind>.config`.
 """
 
 from __future__ import annotations

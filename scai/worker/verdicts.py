@@ -1,7 +1,8 @@
 """The end of a job: `Verdicts.finish` publishes the verdict, then lets go of ticket and lock.
 
-Nobody else ends a claim. The ticket goes only after the verdict is on the disk. While the disk is
-full, the worker waits, because only space is missing.
+In a worker, nothing else ends a claim. In job mode, scai/programs/job_runner.py also gives up jobs
+that no process could begin. The ticket goes only after the verdict is on the disk. While the disk
+is full, the worker waits, because only space is missing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The rooms of the project: how large one may grow, and which libraries stand in one place.
+"""The packages of the project: how large one may grow, and which libraries stand in one place.
 
 Who may import whom is said in pyproject.toml, and `make check` runs import-linter.
 """
@@ -57,7 +57,7 @@ def test_each_runtime_library_appears_in_one_file() -> None:
         assert users == homes, library
 
 
-def test_rooms_stay_small_and_say_what_they_are_for() -> None:
+def test_packages_stay_small_and_say_what_they_are_for() -> None:
     texts = {str(file.relative_to(ROOT)): file.read_text() for file in SOURCES}
     assert [name for name, text in texts.items() if text.count("\n") > LONGEST_FILE] == []
     assert [name for name, text in texts.items() if not ast.get_docstring(ast.parse(text))] == []
