@@ -32,7 +32,7 @@ _NO_SESSION = "no available task, key or job"
 
 
 class JobService:
-    """The only door of jobs for the routes. Starts no thread before somebody waits."""
+    """The only interface to jobs for the routes. Starts no thread before somebody waits."""
 
     def __init__(
         self,

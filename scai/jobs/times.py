@@ -1,4 +1,4 @@
-"""The pauses of the service of jobs, together, so that whoever builds one can change them."""
+"""All pauses of the service of jobs in one value, so that its caller can change them."""
 
 from __future__ import annotations
 

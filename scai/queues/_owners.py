@@ -4,7 +4,7 @@
     .owners/<id>.json            who it is, for people and for `scai status`
     .owners/<id>+<number>.beat   its modification time is the last heartbeat of that claim
 
-A lock that can be had belongs to a dead owner.
+If a lock can be taken, its owner is dead.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ A ticket is in exactly one of the three places. Renames need no flush: after a p
 ticket stands at one of its two places, and both lead to a run.
 
 A name that somebody else may hold is never unlinked. Each claim has a name of its own, so whoever
-holds the claim, or buries its dead owner, alone removes it. A ticket may be claimed, given back and
-claimed again at any moment; only `withdraw` and a failed `flush` remove one.
+holds the claim, or takes over from its dead owner, alone removes it. A ticket may be claimed, given
+back and claimed again at any moment; only `withdraw` and a failed `flush` remove one.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from tools.retrain import mobilenet_tflite, stage_features
 
 Function = Callable[[tf.Tensor], tf.Tensor]
 # Mean and deviation of the pixels for networks of keras.applications, by the beginning of their
-# names; the networks that are missing expect another order of colours, which no card can state.
+# names. Other networks expect the colours in another order, which no card can state.
 _RANGES = {
     "EfficientNet": (0.0, 1.0),
     "MobileNetV3": (0.0, 1.0),
@@ -48,8 +48,8 @@ class Base:
     side: pixels. digest: of everything that decides the features
     function: (b, side, side, 3) float32 (pixel - mean) / std -> (b, d) float32
     model: the same as a Keras model, where it is one
-    last: how many of the d features, the first ones, are those of the network's last layer; the
-        others come from earlier stages; 0: all of them
+    last: how many of the d features come from the network's last layer; they are the first ones,
+        the others come from earlier stages; 0: all of them
     end: the Keras model of the last layer's features alone, if there are others
     """
 
@@ -140,7 +140,7 @@ def _frozen(path: Path, layer: str) -> tuple[Function, int | None]:
         )
     if layer not in {n.name for n in definition.node}:
         raise UserError(f"--base_layer {layer!r}: no such operation in {path.name}.")
-    if entry.attr["shape"].shape.dim:  # many a graph was frozen for one picture at a time
+    if entry.attr["shape"].shape.dim:  # many graphs were frozen with batch 1
         entry.attr["shape"].shape.dim[0].size = -1
     wrapped = tf.compat.v1.wrap_function(
         lambda: tf.compat.v1.import_graph_def(definition, name=""), []
@@ -157,7 +157,7 @@ def _saved_model(path: Path) -> tuple[Function, int | None]:
     def function(x: tf.Tensor) -> tf.Tensor:
         return _flat(next(iter(signature(**{name: x}).values())))
 
-    function.keeps = loaded  # type: ignore[attr-defined]  # its variables live as long as it
+    function.keeps = loaded  # type: ignore[attr-defined]  # keeps its variables alive
     return function, _fixed_side(spec.shape)
 
 
@@ -206,7 +206,7 @@ def _built(make: Callable[..., tf.keras.Model], weights: Path | None, side: int)
         model = make(weights=None, **settings, **more)
         try:
             with warnings.catch_warnings():
-                # Keras warns of layers that get no weights; and, always, of a list of its own.
+                # A warning means layers without weights, except one about Keras' own list.
                 warnings.simplefilter("error", UserWarning)
                 warnings.filterwarnings("ignore", "Skipping nested container")
                 model.load_weights(weights)

@@ -21,8 +21,8 @@ from tools.training.validation import Validation
 TRAIN_LOSS, TRAIN_ACCURACY = "training loss", "training accuracy"
 VALIDATION_LOSS, VALIDATION_ACCURACY = "validation loss", "validation accuracy"
 _MEASURE_EVERY = 20  # steps
-_ENOUGH = 50  # pictures
-_FAINT = 0.05  # added to a feature's deviation, in shares of the mean one
+_MIN_CALIBRATION = 50  # pictures
+_FAINT = 0.05  # added to each feature's deviation, as a share of the mean deviation
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def class_weights(labels: np.ndarray, classes: int, balanced: bool = True) -> np.ndarray:
-    """How much a picture of each class counts: (classes,) float32, mean 1 over the pictures.
+    """Compute the weights of the classes in the loss: (classes,) float32, mean 1 over pictures.
 
     labels: (n,) int. balanced: a rare class counts as much as a frequent one; else all are 1
     """
@@ -80,12 +80,12 @@ def train(
     settings: HeadSettings,
     say: Callable[[str], object] = click.echo,
 ) -> tuple[Head, LearningCurve]:
-    """The head that does best on the validation pictures.
+    """Train a head; return the one with the lowest validation loss, and the learning curve.
 
-    views: the features (n, d) float32 of each way to look at the training pictures
+    views: features (n, d) float32 of the training pictures, an array per augmentation
     labels: (n,) int
     check: features (m, d) and labels (m,) of the validation pictures; m may be 0
-    weights: (classes,) how much a picture of each class counts
+    weights: (classes,) weights of the classes in the loss
     The curve has the loss and accuracy of both splits, under the names of this module.
     """
     centre = views[0].mean(axis=0)
@@ -133,7 +133,7 @@ def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     logits, labels: of validation pictures, (m, classes) and (m,) int. Returns 1 for fewer than 50
     pictures. Source: Guo and others, On Calibration of Modern Neural Networks, 2017, section 4.2.
     """
-    if len(labels) < _ENOUGH:
+    if len(labels) < _MIN_CALIBRATION:
         return 1.0
     own = np.arange(len(labels)), labels
 
@@ -146,7 +146,7 @@ def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 def _losses(
     head: Head, train: tuple[np.ndarray, np.ndarray], check: tuple[np.ndarray, np.ndarray]
 ) -> dict[str, float]:
-    """Loss and accuracy of both splits; without validation pictures the training ones stand in."""
+    """Loss and accuracy of both splits; without validation pictures, twice those of training."""
     train_loss, train_accuracy = _loss(head, *train)
     loss, accuracy = _loss(head, *check) if len(check[1]) else (train_loss, train_accuracy)
     return {
@@ -212,5 +212,5 @@ class _HeadLearner:
         return [self._w, self._mean, self._square]
 
     def restore(self, arrays: Sequence[np.ndarray]) -> None:
-        """Take over what `arrays` gave."""
+        """Restore the state returned by `arrays`."""
         self._w, self._mean, self._square = arrays

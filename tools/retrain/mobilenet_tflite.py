@@ -1,4 +1,4 @@
-"""Rebuilds a quantised MobileNet-like .tflite as a Keras model with float weights.
+"""Rebuild a quantised MobileNet-like .tflite as a Keras model with float weights.
 
 A .tflite cannot be trained further or saved in another format, but a chain of convolutions can be
 read out of it number by number.
@@ -19,9 +19,10 @@ _SIX = (5.9, 6.1)  # a quantised output whose range ends here was cut by a ReLU6
 
 
 def rebuild(path: Path, side: int = 0) -> tf.keras.Model | None:
-    """(b, side, side, 3) float32, as the file's input means it -> (b, features); side 0: its own.
+    """Build the model (b, side, side, 3) float32 -> (b, features); side 0: the file's own.
 
-    None: no such chain.
+    Inputs are the real values of the file's quantised input. Returns None for any network but a
+    chain of convolutions.
     """
     from ai_edge_litert.interpreter import Interpreter
 
@@ -56,7 +57,7 @@ def rebuild(path: Path, side: int = 0) -> tf.keras.Model | None:
 
 
 def real(stored: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
-    """Quantised numbers as the float32 they stand for; one scale, or one for each channel."""
+    """Dequantise: stored integers to float32; one scale, or one per channel."""
     known = detail["quantization_parameters"]
     scales, zeros = known["scales"], known["zero_points"]
     if not len(scales):
@@ -79,7 +80,7 @@ def _convolution(
 
 
 def _activated(x: tf.Tensor, detail: dict[str, Any]) -> tf.Tensor:
-    """The clipping that a quantised tensor's range does: all its numbers are 0..6, or more."""
+    """Clip as the range of a quantised tensor does: a range 0..6 is a ReLU6."""
     known = detail["quantization_parameters"]
     if not len(known["scales"]):
         return layers.ReLU(6.0)(x)

@@ -16,7 +16,7 @@ layers = tf.keras.layers
 WIDTHS = (64, 256, 256)  # channels of the stages
 _PATCH = 2  # pixels, side of the first layer's window
 _FAINT = 2e-4  # added to the variance of a component: less than this is noise
-_TEMPER = 1 / 9  # of the logits: keeps the scores of the first steps low
+_TEMPER = 1 / 9  # factor of the logits: keeps the scores of the first steps low
 
 
 def build(classes: int, sample: np.ndarray, widths: tuple[int, ...] = WIDTHS) -> tf.keras.Model:

@@ -1,7 +1,7 @@
 """Features of each stage of a network, which help with blurred pictures.
 
-The last layers of a network look for large things made of fine detail; on pictures that were
-enlarged, earlier layers tell more. The validation pictures decide which features serve better.
+The last layers of a network respond to large patterns with fine detail, which enlarged pictures
+lack. There, earlier layers help. The validation pictures decide which features are used.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ KIND = "last, then the end of each stage"  # part of the digest of the features
 
 
 def with_stages(model: tf.keras.Model) -> tf.keras.Model:
-    """A model (b, h, w, 3) -> (b, d): its own features, then the mean map of each stage.
+    """A model (b, h, w, 3) -> (b, d): its own features, then each stage's, globally averaged.
 
     model: (b, h, w, 3) -> (b, features). A stage is all layers between two reductions of the
     picture's size; its last activation gives the features. A model without stages is returned

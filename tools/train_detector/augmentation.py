@@ -23,12 +23,12 @@ _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How pictures are altered; shares are of the pictures, 0..1.
+    """How pictures are changed at random; shares are of the pictures, 0..1.
 
     plain: share prepared as the server does it; mosaic: share made of four pictures
-    nearest, farthest: bounds of the zoom, 1 being the server's
+    nearest, farthest: bounds of the zoom; 1: the picture just fits, as on the server
     stretch: largest change of the aspect ratio, as a factor
-    turns: also flipped upside down and rotated by 90 degrees, for pictures without an up
+    turns: also flipped upside down and rotated by 90 degrees, for pictures without a right way up
     colour: strength of the changes of light, contrast and colours, 0 (none) to 1
     """
 
@@ -42,7 +42,7 @@ class Augmentation:
 
 
 def batches(cache: SceneCache, size: int, augment: Augmentation, seed: int) -> MakeBatch:
-    """Step -> images (size, side, side, 3) uint8 and their targets; each picture once an epoch."""
+    """Make batches: images (size, side, side, 3) uint8 and targets; each picture once per epoch."""
     per_epoch = max(1, len(cache) // size)
 
     def make(rng: np.random.Generator, step: int) -> Batch:

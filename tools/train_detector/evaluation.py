@@ -1,4 +1,4 @@
-"""Measures a network during its training, and finds the suppression that suits it best."""
+"""Measure a detector during its training, and choose its NMS parameters."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ MAX_PICTURES = 400  # measured during a training, spread over all
 _BATCH = 8  # pictures
 _OVERLAPS = (0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65)
 _INSIDES = (0.7, 0.85, 1.0)
-_MIN_GAIN = 0.002  # of average precision: less is chance, and the stricter rule stays
+_MIN_GAIN = 0.002  # of mAP: a smaller gain may be chance, so the earlier rule is kept
 
 
 class Evaluator:
-    """Measures how well a model detects the boxes of some pictures."""
+    """Measures a detector on at most MAX_PICTURES labelled pictures."""
 
     def __init__(self, model: tf.keras.Model, cache: SceneCache, classes: int) -> None:
         places = np.unique(np.linspace(0, len(cache) - 1, MAX_PICTURES).astype(int))
@@ -36,7 +36,7 @@ class Evaluator:
         self._run = tf.function(lambda x: model(x, training=False))
 
     def measure(self) -> dict[str, float]:
-        """The loss and mAP at an overlap of 0.5, with the present weights of the model."""
+        """Return the loss and mAP at an IoU of 0.5, with the present weights of the model."""
         losses = []
         outputs = []
         for start in range(0, len(self._scenes), _BATCH):
@@ -51,9 +51,9 @@ class Evaluator:
     def best_suppression(
         self, overlap: float | None = None, inside: float | None = None
     ) -> tuple[Suppression, float]:
-        """The rule with the highest mAP at 0.5, and the score threshold.
+        """Return the NMS parameters with the highest mAP at an IoU of 0.5, and a score threshold.
 
-        overlap, inside: of the rule, if they are given
+        overlap, inside: fixed values of `Suppression`; None: the best of several
         """
         overlaps = _OVERLAPS if overlap is None else (overlap,)
         insides = _INSIDES if inside is None else (inside,)

@@ -1,4 +1,4 @@
-"""Trains the detector: data, schedule, validation, and the suppression that suits the result."""
+"""Train the detector: data, schedule, validation, and the choice of NMS parameters."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _WARM_UP = 100  # steps
 class Detector:
     """A trained detector, in float32.
 
-    suppression: of double boxes. threshold: score from which boxes are drawn
+    suppression: NMS parameters. threshold: score from which boxes are drawn
     state: of its training, with the learning curve and the options of each run
     left_out: pictures and boxes that could not be used, a sentence each
     """
@@ -84,7 +84,7 @@ def train(options: TrainingOptions, data: LabelledBoxes, flags: str) -> Detector
 
 
 def augmentation_of(options: TrainingOptions) -> augmentation.Augmentation:
-    """How the options alter pictures."""
+    """Return the augmentation that the options ask for."""
     return augmentation.Augmentation(
         mosaic=options.mosaic,
         nearest=options.zoom,
@@ -115,7 +115,7 @@ def _suppression(
     check: scene_cache.SceneCache | None,
     classes: int,
 ) -> tuple[Suppression, float]:
-    """The suppression and the score threshold: as asked for, or best on validation pictures."""
+    """Return NMS parameters and score threshold: the options', else the best in validation."""
     overlap, inside = options.nms_overlap, options.nms_inside
     if check is not None:
         return Evaluator(network, check, classes).best_suppression(overlap, inside)

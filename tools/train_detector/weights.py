@@ -27,12 +27,13 @@ def save(model: tf.keras.Model, classes: tuple[str, ...], path: Path) -> None:
 
 
 def start(model: tf.keras.Model, classes: tuple[str, ...], path: Path) -> int:
-    """Give `model` the weights of an earlier training; returns how many classes that one knew.
+    """Load the weights of an earlier training; return how many of `classes` it had.
 
     path: a file that `save` wrote, its folder, the checkpoint of a training, a frozen graph that
         this project exported, or the folder of an installed model
-    The weights of a class in the last layer are taken over where the names agree, and start anew
-    elsewhere; a checkpoint has no names, so the number of classes has to agree. Raises UserError.
+    In the last layer, the weights of classes with the same name are loaded; those of other classes
+    keep their initial values. A checkpoint has no names, so the number of classes has to agree.
+    Raises UserError.
     """
     own = model.get_weights()
     stored, names = _read(path, len(own))

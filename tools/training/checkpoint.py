@@ -18,11 +18,11 @@ from tools.training.curve import LearningCurve
 
 @dataclass
 class State:
-    """How far a training is.
+    """The progress of a training.
 
     step: steps made. seconds: learning time so far
-    runs: the options of each run so far, for the card: a training that was resumed for longer than
-        it was begun for is repeated only by the same runs in turn
+    runs: the options of each run so far, for the card: a training that was extended when it was
+        resumed can be repeated only by the same runs in the same order
     """
 
     step: int = 0
@@ -31,7 +31,7 @@ class State:
     curve: LearningCurve = field(default_factory=LearningCurve)
 
     def begin_run(self, options: str) -> None:
-        """Note that the training goes on with these options."""
+        """Add a run with these options, unless the last run had the same."""
         if self.runs[-1:] != [options]:
             self.runs.append(options)
             self.curve.earlier = len(self.curve.evaluations)

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tools.training.prefetch import Batch
 
-# What the model makes of batch[0], and the whole batch -> scalar.
+# The model's output for batch[0], and the whole batch -> scalar.
 Loss = Callable[[tf.Tensor, tuple[tf.Tensor, ...]], tf.Tensor]
 
 
@@ -29,7 +29,7 @@ class Averaging:
     lookahead: bool = False
 
 
-# The mean of few steps must not remember the random weights that it began with.
+# After few steps, the mean must not contain much of the random initial weights.
 RUNNING_MEAN = Averaging(lambda step, _: min(0.998, (1 + step) / (10 + step)))
 
 
@@ -89,7 +89,7 @@ class KerasLearner:
         return [variable.numpy() for variable in self._variables]
 
     def restore(self, arrays: Sequence[np.ndarray]) -> None:
-        """Take over the arrays of a checkpoint. Raises ValueError if their shapes differ."""
+        """Restore the state returned by `arrays`. Raises ValueError if the shapes differ."""
         shapes = [tuple(variable.shape) for variable in self._variables]
         if [array.shape for array in arrays] != shapes:
             raise ValueError(f"expected arrays of the shapes {shapes}")

@@ -17,8 +17,8 @@ _AHEAD = 4  # batches
 class Prefetch:
     """Makes the batches of one step after the other; a context manager.
 
-    Step n always gets the batch made from (seed, n), so a resumed training goes on exactly where
-    it was.
+    Step n always gets the batch made from (seed, n), so a resumed training continues exactly as if
+    it had not stopped.
     """
 
     def __init__(self, make: MakeBatch, seed: int, first: int) -> None:
@@ -38,7 +38,7 @@ class Prefetch:
         self._thread.join()
 
     def next(self) -> Batch:
-        """The batch of the next step. Raises what making it raised."""
+        """Return the batch of the next step. Raises the error of the function that makes it."""
         item = self._ready.get()
         if isinstance(item, Exception):
             raise item
@@ -48,7 +48,7 @@ class Prefetch:
         while not self._stop.is_set():
             try:
                 item: Batch | Exception = make(np.random.default_rng((seed, step)), step)
-            except Exception as error:  # handed on, so that the training fails and not just us
+            except Exception as error:  # `next` raises it, so that the training fails
                 item = error
             step += 1
             while not self._stop.is_set():

@@ -1,4 +1,4 @@
-"""How long and how fast to learn."""
+"""The length and the learning rate of a training."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Schedule:
         return self.rate * (self.last + (1 - self.last) * left)
 
     def _warm_up_end(self) -> float:
-        """Progress at which the rate begins to fall; how many steps a clock allows is not known."""
+        """Progress at which the rate begins to fall; with a time limit, the steps are unknown."""
         if self.warm_up_share or self.minutes:
             return self.warm_up_share
         return min(1.0, self.warm_up_steps / self.steps)

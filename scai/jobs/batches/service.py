@@ -28,7 +28,7 @@ _TURN = 1.0
 
 
 class BatchService:
-    """The only door of batches for the routes. It keeps the batches asked for lately in memory."""
+    """The only interface to batches for the routes. Keeps recently used batches in memory."""
 
     def __init__(
         self,
