@@ -20,7 +20,7 @@ from scai.recognition.loading import load_engine
 PAIRS = [
     ("openvino", tiny_models.frozen, FROZEN_LAYERS),
     ("openvino", tiny_models.frozen, {}),
-    # the seed's names, with prefix and port
+    # the original's names, with prefix and port
     (
         "openvino",
         tiny_models.frozen,
@@ -73,7 +73,7 @@ def test_int8_outputs_come_as_real_numbers() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["openvino", "tensorflow"])
 def test_a_graph_is_cut_at_an_inner_layer(name: str) -> None:
-    """The seed's retrained graphs start at a layer behind the decoding of the JPEG."""
+    """The original's retrained graphs start at a layer behind the decoding of the JPEG."""
 
     def build(tf) -> None:
         raw = tf.compat.v1.placeholder(tf.string, [], "DecodeJpeg/contents")

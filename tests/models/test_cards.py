@@ -1,4 +1,4 @@
-"""A model card is read from the seed's files and ours; a wrong one ends in one good sentence."""
+"""A model card is read from the original's files and ours; a wrong one ends in one sentence."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_the_seeds_detection_file_loads_as_it_is(usr: Path, monkeypatch, caplog)
         4,
     )
     assert not caplog.records
-    # As the seed has it: the file within usr/, USR_PATH from the folder above.
+    # As the original has it: the file within usr/, USR_PATH from the folder above.
     (usr / "usr" / "od.config").write_text(SEED_DETECTION)
     monkeypatch.chdir(usr)
     assert load_card(Path("usr/od.config"), "default", DETECTION).graph.samefile(graph)

@@ -1,4 +1,4 @@
-"""The seed's contract over HTTP, asked of real processes in both running modes."""
+"""The original's contract over HTTP, asked of real processes in both running modes."""
 
 import json
 import re

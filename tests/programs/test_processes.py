@@ -328,7 +328,7 @@ def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_the_parts_start_by_hand(tmp_path: Path) -> None:
-    """python -m workers.image_classification with the seed's flags, on tickets from before."""
+    """python -m workers.image_classification with the original's flags, on tickets from before."""
     fake_models(tmp_path)
     (tmp_path / "session").mkdir()
     pool = tmp_path / "pool"

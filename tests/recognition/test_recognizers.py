@@ -17,7 +17,7 @@ from workers import image_classification, object_detection
 @pytest.mark.parametrize(
     ("ends", "mean", "std", "level", "expected"),
     [
-        # the seed's default: 0 and 255
+        # the original's default: 0 and 255
         (spec(), None, None, 255, 1.0),
         (spec(), 127.5, 127.5, 0, -1.0),
         # a mean of 0 is given, too

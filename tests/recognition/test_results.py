@@ -87,7 +87,7 @@ def test_nothing_found_is_a_value() -> None:
 @pytest.mark.parametrize(
     ("labels", "scores", "shown"),
     [
-        # the seed's form: one decimal and a percent sign, best first
+        # the original's form: one decimal and a percent sign, best first
         (["daisy", "roses"], [0.9732, 0.012], {"daisy": "97.3%", "roses": "1.2%"}),
         # one label twice must not vanish
         (["a", "a", "a"], [0.5, 0.3, 0.2], {"a": "50.0%", "a (2)": "30.0%", "a (3)": "20.0%"}),

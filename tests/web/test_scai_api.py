@@ -1,4 +1,4 @@
-"""The seed's contract over HTTP, with a queue in memory and a worker that is stepped by hand."""
+"""The original's contract over HTTP, with a queue in memory and a worker stepped by hand."""
 
 import copy
 import io
