@@ -1,4 +1,4 @@
-"""Installs a trained model where the server looks for it: a folder in usr/models and a section."""
+"""Install a trained model where the server looks for it: a folder in usr/models and a section."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Target(Protocol):
 
 
 def check(target: Target) -> None:
-    """Refuse early what could not be written after an hour of training. Raises UserError."""
+    """Check before the training that the output can be written. Raises UserError."""
     if target.install_as:
         check_section(target.config, target.install_as, target.force)
     if not _NAME.fullmatch(target.name):

@@ -9,7 +9,7 @@ import click
 
 
 class Progress:
-    """Prints every ten seconds how far a piece of work is.
+    """Prints the progress of a piece of work every ten seconds.
 
     total: pieces in all, or None where a clock ends the work. unit: what they are, as in
         "pictures read"
@@ -29,7 +29,7 @@ class Progress:
         self._first = 0
 
     def begin(self, done: int) -> None:
-        """Count the time from here on, where `done` pieces cost next to nothing."""
+        """Restart the time estimate: the `done` pieces so far took next to no time."""
         self._start, self._first = self._clock(), done
 
     def tell(self, done: int, more: str = "", left: float | None = None) -> bool:

@@ -26,11 +26,11 @@ def background(
     """A sheet before anything is written on it: (height, width) float32 grey levels."""
     sheet = np.full((height, width), paper, np.float32)
     contrast = ink - paper
-    kind = rng.random()
-    if kind < 0.2:  # cloth, wood, a wall: soft blotches of several sizes
+    draw = rng.random()
+    if draw < 0.2:  # cloth, wood, a wall: soft blotches of several sizes
         for cells in (4, 12, 40):
             sheet += smooth_field(rng, height, width, cells) * rng.uniform(0, 14)
-    elif kind < 0.3:  # things lying about
+    elif draw < 0.3:  # things lying about
         for _ in range(int(rng.integers(2, 8))):
             a, b = rng.integers(0, width, 2), rng.integers(0, height, 2)
             level = paper + rng.uniform(0, 0.4) * contrast
@@ -132,16 +132,16 @@ def _shape(rng: np.random.Generator, size: int) -> np.ndarray:
     thick = max(1, round(size * rng.uniform(0.02, 0.12)))
     near, far = 2, size - 3
     wide = int(far * rng.uniform(1, 1.8))
-    kind = int(rng.integers(5))
-    if kind == 0:
+    draw = int(rng.integers(5))
+    if draw == 0:
         cv2.rectangle(canvas, (near, near), (wide, far), 255, thick)
-    elif kind == 1:
+    elif draw == 1:
         corners = np.array([[near, far], [wide // 2, near], [wide, far]])
         cv2.polylines(canvas, [corners], True, 255, thick, cv2.LINE_AA)
-    elif kind == 2:
+    elif draw == 2:
         cv2.line(canvas, (near, near), (wide, far), 255, thick, cv2.LINE_AA)
         cv2.line(canvas, (near, far), (wide, near), 255, thick, cv2.LINE_AA)
-    elif kind == 3:
+    elif draw == 3:
         cv2.arrowedLine(canvas, (near, far // 2), (wide, far // 2), 255, thick, cv2.LINE_AA)
     else:
         cv2.rectangle(canvas, (near, near), (wide, max(near + 2, far // 6)), 255, -1)

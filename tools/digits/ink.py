@@ -28,10 +28,10 @@ class Stroke:
 def rewrite(rng: np.random.Generator, glyph: np.ndarray) -> np.ndarray:
     """The same digit with another pen: (28, 28) uint8 -> (56, 56) uint8, thinner to thicker."""
     big: np.ndarray = cv2.resize(glyph, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
-    kind = rng.random()
-    if kind < 0.25:
+    draw = rng.random()
+    if draw < 0.25:
         big = cv2.erode(big, _ROUND_PEN, iterations=1)
-    elif kind < 0.55:
+    elif draw < 0.55:
         big = cv2.dilate(big, _ROUND_PEN, iterations=int(rng.integers(1, 4)))
     if rng.random() < 0.5:  # felt-tip and pen have hard edges, MNIST is soft
         sharper = rng.uniform(1.2, 2.5) * big.astype(np.float32) - rng.uniform(10, 50)

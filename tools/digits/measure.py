@@ -1,4 +1,4 @@
-"""Evaluates the two bundled digit models on the files that are bundled.
+"""Evaluate the two bundled digit models on the files that are bundled.
 
 python -m tools.digits.measure usr/models/digits --data mnist.zip
 """
@@ -121,22 +121,24 @@ def detect_frozen(run: runners.Run, scene: scenes.Scene) -> Scene:
     """Run the frozen graph on a scene at its own size."""
     image, boxes, classes = scene
     height, width = image.shape[:2]
-    count, shares, scores, kinds = run(np.repeat(image, 3, axis=-1)[None])
+    count, shares, scores, class_ids = run(np.repeat(image, 3, axis=-1)[None])
     n = int(count[0])
     corners = shares[0, :n][:, [1, 0, 3, 2]] * (width, height, width, height)
     none = np.zeros(len(boxes), bool)
-    return Scene(boxes, classes, corners, kinds[0, :n].astype(int) - 1, scores[0, :n], none, none)
+    return Scene(
+        boxes, classes, corners, class_ids[0, :n].astype(int) - 1, scores[0, :n], none, none
+    )
 
 
 def detect_lite(run: runners.Run, scene: scenes.Scene) -> Scene:
     """Run the .tflite on a scene, letterboxed."""
     side = scenes.NETWORK_SIDE
     image, boxes = targets.letterbox(scene[0], scene[1], side)
-    shares, kinds, scores, count = run(np.repeat(image, 3, axis=-1)[None])
+    shares, class_ids, scores, count = run(np.repeat(image, 3, axis=-1)[None])
     n = int(count[0])
     corners = shares[0, :n][:, [1, 0, 3, 2]] * side
     none = np.zeros(len(boxes), bool)
-    return Scene(boxes, scene[2], corners, kinds[0, :n].astype(int), scores[0, :n], none, none)
+    return Scene(boxes, scene[2], corners, class_ids[0, :n].astype(int), scores[0, :n], none, none)
 
 
 def busy_milliseconds(run: runners.Run, x: np.ndarray, times: int = 40) -> float:

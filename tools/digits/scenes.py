@@ -87,12 +87,12 @@ class Composer:
         large: share of the pages that a few large digits fill
         """
         page = self._page(rng)
-        kind, others = rng.random(), (0.96 - large) / 0.85
-        if kind < 0.45 * others:
+        draw, others = rng.random(), (0.96 - large) / 0.85
+        if draw < 0.45 * others:
             self._scatter(rng, page)
-        elif kind < 0.85 * others:
+        elif draw < 0.85 * others:
             self._rows(rng, page)
-        elif kind < 0.96:
+        elif draw < 0.96:
             self._few_large(rng, page)
         harm = float(rng.random())
         clutter.scribble(rng, page.coverage, page.boxes)

@@ -1,4 +1,4 @@
-"""Joins networks: base and head, picture and mirror image, several classifiers."""
+"""Join networks: base and head, picture and mirror image, several classifiers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evaluates a written model through the server's own code."""
+"""Evaluate a written model through the server's own code."""
 
 from __future__ import annotations
 

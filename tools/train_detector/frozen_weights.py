@@ -1,4 +1,4 @@
-"""Reads the weights of a frozen graph that this project exported, in the order of Keras."""
+"""Read the weights of a frozen graph that this project exported, in the order of Keras."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Writes a detector as files: frozen graph, SavedModel, .tflite, labels."""
+"""Write a detector as files: frozen graph, SavedModel, .tflite, labels."""
 
 from __future__ import annotations
 

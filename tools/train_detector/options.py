@@ -53,7 +53,7 @@ class TrainingOptions:
         return self.install_as or self.out.name
 
     def check(self) -> None:
-        """Refuse early what could not be done after an hour of training. Raises UserError."""
+        """Check the options before the training. Raises UserError."""
         install.check(self)
         if self.image_size < 64 or self.image_size % 32:
             raise UserError(f"--image_size {self.image_size}: expected 64, 96, 128, ...")
