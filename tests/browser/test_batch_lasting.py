@@ -227,11 +227,11 @@ def test_without_scripts_a_form_leads_to_a_page_with_the_table(open_page: Open) 
         if "done" in page.locator("tbody tr").first.inner_text():
             return True
         with page.expect_navigation():
-            page.get_by_role("link", name="Look again").click()
+            page.get_by_role("link", name="Refresh").click()
         return False
 
     wait_until(is_done, 60, "the verdict")
-    expect(page.get_by_role("link", name="Look again")).to_have_count(0)
+    expect(page.get_by_role("link", name="Refresh")).to_have_count(0)
     expect(page.locator("tbody tr")).to_have_count(2)
     expect(page.locator("tbody tr").last).to_contain_text("rejected")
     with page.expect_download():

@@ -9,7 +9,9 @@ import re
 from functools import cache
 from pathlib import Path
 
-from scai import errors
+import pytest
+
+from scai import errors, plugins
 from scai.settings import ROOT
 
 RUNTIME_LIBRARIES = {
@@ -45,6 +47,15 @@ def imports(file: Path) -> set[str]:
             }
             found |= modules or {node.module}
     return found
+
+
+@pytest.mark.parametrize("seam", ["engines", "queues", "routes", "workers"])
+def test_variants_behind_a_seam_do_not_know_each_other(seam: str) -> None:
+    modules = {name: plugins.load(seam, name) for name in plugins.names(seam)}
+    files = {module.__name__: Path(str(module.__file__)) for module in modules.values()}
+    assert len(files) > 1
+    neighbours = {name: imports(file) & (files.keys() - {name}) for name, file in files.items()}
+    assert {name: found for name, found in neighbours.items() if found} == {}
 
 
 def test_each_runtime_library_appears_in_one_file() -> None:
