@@ -21,9 +21,9 @@ from typing import Any
 import click
 
 from benchmarks import _sessions
-from benchmarks._child import Child
 from benchmarks._photo import photo
-from benchmarks._queue_child import BATCH, KIND
+from benchmarks.children.child import Child
+from benchmarks.children.queue import BATCH, KIND
 from benchmarks.harness import interleave, percentile
 from benchmarks.report import Report
 from scai.jobs.retention import purge
@@ -35,7 +35,7 @@ from scai.storage.session import FINAL, Session, Upload, new_name
 
 THREADS = (1, 4, 16)
 PROCESSES = (1, 2, 4)
-_CHILD = "benchmarks._queue_child"
+_CHILD = "benchmarks.children.queue"
 # Uploads for one figure; each is a photo on the disk until the end.
 _MAX_UPLOADS = 800
 # Disk space of a session: bytes, files and folders.

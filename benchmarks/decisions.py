@@ -12,12 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import _decisions_child as child
-from benchmarks._child import Child
 from benchmarks._photo import photo
+from benchmarks.children import decisions as child
+from benchmarks.children.child import Child
 from benchmarks.harness import interleave
+from benchmarks.installation.inputs import Subject, classification, detection
 from benchmarks.report import Report
-from benchmarks.service_inputs import Subject, classification, detection
 
 # Decisions to undo for each case, and the jobs of one round.
 _CLASSIFICATION_CASES = (
@@ -81,7 +81,7 @@ def _measure(
                 "folder": str(subject.photo.parent.resolve() / f"drained-{len(calls)}"),
                 "undo": undo,
             }
-            contender = Child("benchmarks._decisions_child", question)
+            contender = Child("benchmarks.children.decisions", question)
             open_children.callback(contender.close)
             calls[undo] = partial(contender.ask, {"count": jobs})
         results = interleave(rounds, calls)

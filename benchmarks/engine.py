@@ -14,8 +14,8 @@ from typing import Any
 
 import click
 
-from benchmarks._child import Child
 from benchmarks._models import mobilenet
+from benchmarks.children.child import Child
 from benchmarks.harness import interleave, progress
 from benchmarks.report import Report
 from scai import plugins
@@ -131,7 +131,7 @@ def _measure(report: Report, model: Model, rounds: int, seconds: float, records:
             progress(f"{model.name}: loading {name}")
             load = {**question, "name": name, "records": records}
             try:
-                children[name] = Child("benchmarks._engine_child", load)
+                children[name] = Child("benchmarks.children.engine", load)
             except click.ClickException as error:
                 report.notes.append(f"{model.name}: {error.message}")
         for name, child in children.items():

@@ -22,14 +22,21 @@ import click
 
 from benchmarks._models import SAVED_MODEL
 from benchmarks.harness import interleave, progress
-from benchmarks.load import Address, closed_loop
-from benchmarks.load_loop import Outcome
-from benchmarks.load_talks import Talk, has_predictions, one_request, scai_talk
+from benchmarks.installation.inputs import Subject, classification
+from benchmarks.installation.setup import site, warning
+from benchmarks.installation.site import (
+    descendants,
+    end,
+    free_port,
+    processor_seconds,
+    start,
+    usage,
+)
+from benchmarks.load.clients import Address, closed_loop
+from benchmarks.load.loop import Outcome
+from benchmarks.load.talks import Talk, has_predictions, one_request, scai_talk
 from benchmarks.peers_install import PEERS, PROGRAMS, NotInstalled, Peer, install
 from benchmarks.report import Report
-from benchmarks.service_inputs import Subject, classification
-from benchmarks.service_setup import site, warning
-from benchmarks.service_site import descendants, end, free_port, processor_seconds, start, usage
 from scai.engines.base import cores
 
 OPTIONS = [

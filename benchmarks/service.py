@@ -17,15 +17,15 @@ from pathlib import Path
 
 import click
 
-from benchmarks._child import Child
+from benchmarks.children.child import Child
 from benchmarks.harness import interleave
-from benchmarks.load import closed_loop, open_loop
-from benchmarks.load_loop import Outcome
-from benchmarks.load_talks import Talk, has_predictions, scai_talk
+from benchmarks.installation.inputs import Subject, classification, detection
+from benchmarks.installation.setup import about, alone, bare_loop, site, warning
+from benchmarks.installation.site import Site, Usage, processor_seconds
+from benchmarks.load.clients import closed_loop, open_loop
+from benchmarks.load.loop import Outcome
+from benchmarks.load.talks import Talk, has_predictions, scai_talk
 from benchmarks.report import Report
-from benchmarks.service_inputs import Subject, classification, detection
-from benchmarks.service_setup import about, alone, bare_loop, site, warning
-from benchmarks.service_site import Site, Usage, processor_seconds
 from scai.models.cards import CLASSIFICATION
 
 OPTIONS = [

@@ -16,12 +16,12 @@ import click
 
 from benchmarks._photo import photo
 from benchmarks.harness import progress
-from benchmarks.load import closed_loop
-from benchmarks.load_talks import has_predictions, scai_talk
+from benchmarks.installation.inputs import Subject
+from benchmarks.installation.setup import site
+from benchmarks.installation.site import Site, Usage
+from benchmarks.load.clients import closed_loop
+from benchmarks.load.talks import has_predictions, scai_talk
 from benchmarks.report import Report
-from benchmarks.service_inputs import Subject
-from benchmarks.service_setup import site
-from benchmarks.service_site import Site, Usage
 from scai.models.cards import CLASSIFICATION
 from scai.settings import ROOT
 

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks import command, peers, peers_install, service, soak
-from benchmarks.load import closed_loop, open_loop
-from benchmarks.load_loop import Outcome, read_reply
-from benchmarks.load_talks import has_predictions, one_request, scai_talk
+from benchmarks.installation.inputs import Subject
+from benchmarks.installation.site import Usage, children, descendants
+from benchmarks.load.clients import closed_loop, open_loop
+from benchmarks.load.loop import Outcome, read_reply
+from benchmarks.load.talks import has_predictions, one_request, scai_talk
 from benchmarks.peers_install import PEERS, NotInstalled, Peer, install
-from benchmarks.service_inputs import Subject
-from benchmarks.service_site import Usage, children, descendants
 from benchmarks.soak import Samples
 
 IC = "image_classification"

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright import sync_api as playwright_api
-from support.browser_watch import Watch
+from support.browser.watch import Watch
 
 # A busy machine is no reason to fail: what never comes, never comes.
 playwright_api.expect.set_options(timeout=20_000)

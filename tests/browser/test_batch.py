@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import expect
-from support import browser_batching
-from support.browser_batching import choose, column, expect_done, folder_of, rows, start, zip_of
+from support.browser import batching
+from support.browser.batching import choose, column, expect_done, folder_of, rows, start, zip_of
 from support.live import digit
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser]
 Open = Callable[..., Any]
 
 
-page = browser_batching.page
+page = batching.page
 
 
 def png(name: str, text: str) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import requests
 from playwright.sync_api import expect
-from support import browser_batching
-from support.browser_batching import choose, column, expect_done, folder_of, rows, start, zip_of
-from support.browser_keyboard import tab_to
+from support.browser import batching
+from support.browser.batching import choose, column, expect_done, folder_of, rows, start, zip_of
+from support.browser.keyboard import tab_to
 from support.helpers import wait_until
 from support.live import digit, kill
 
@@ -24,7 +24,7 @@ Open = Callable[..., Any]
 SENDING = re.compile(r"/photos\?key=")
 
 
-page = browser_batching.page
+page = batching.page
 
 # The first answer to a portion is lost on its way, after the server has taken the photos.
 LOSE_AN_ANSWER = """() => {

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import browser_following
-from support.browser_following import FOLLOW, items_of, settled, wake
+from support.browser import following
+from support.browser.following import FOLLOW, items_of, settled, wake
 from support.live import IC, OD, Live, digit, kill
 
-asleep = browser_following.asleep
+asleep = following.asleep
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import expect
-from support.browser_seeding import IC, OD, Open, card, names, open_list, sent, stored_entries
+from support.browser.seeding import IC, OD, Open, card, names, open_list, sent, stored_entries
 from support.live import Live
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]

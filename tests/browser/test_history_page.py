@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import expect
-from support.browser_seeding import (
+from support.browser.seeding import (
     DAY_MS,
     IC,
     OD,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from support.browser_seeding import STORE, add, stored_entries
+from support.browser.seeding import STORE, add, stored_entries
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

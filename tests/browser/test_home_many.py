@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import expect
-from support.browser_homely import CLASSIFY, THREE, card, choose, photo_view, rows, submit, upload
+from support.browser.homely import CLASSIFY, THREE, card, choose, photo_view, rows, submit, upload
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
-from support.browser_homely import (
+from support.browser.homely import (
     CLASSIFY,
     DETECT,
     THREE,
@@ -27,7 +27,7 @@ from support.browser_homely import (
     submit,
     upload,
 )
-from support.browser_watch import Watch
+from support.browser.watch import Watch
 from support.live import Live, kill
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]

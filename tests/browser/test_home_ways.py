@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import expect
-from support.browser_homely import (
+from support.browser.homely import (
     CLASSIFY,
     DETECT,
     SEVEN,

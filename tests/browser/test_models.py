@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import expect
-from support.browser_keyboard import tab_to
+from support.browser.keyboard import tab_to
 from support.live import Live, digit
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]

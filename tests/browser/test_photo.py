@@ -13,11 +13,11 @@ from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import expect
-from support import browser_following
-from support.browser_following import VERDICT_MS, wake
+from support.browser import following
+from support.browser.following import VERDICT_MS, wake
 from support.live import IC, OD, digit
 
-asleep = browser_following.asleep
+asleep = following.asleep
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import expect
-from support.browser_homely import CLASSIFY, DETECT, TWO_DIGITS, card, photo_view, recognise, upload
+from support.browser.homely import CLASSIFY, DETECT, TWO_DIGITS, card, photo_view, recognise, upload
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

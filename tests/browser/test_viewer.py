@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 from playwright.sync_api import expect
-from support.browser_viewing import (
+from support.browser.viewing import (
     FOUR,
     HEIGHT,
     HOSTILE,

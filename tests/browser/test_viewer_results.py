@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
-from support.browser_viewing import (
+from support.browser.viewing import (
     FOUR,
     HOSTILE,
     IC,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks._child import serve, time_calls
+from benchmarks.children.child import serve, time_calls
 from scai import plugins
 from scai.engines.base import TensorSpec, example
 from scai.models.cards import AUTO, CLASSIFICATION, ModelCard, SpeedPolicy, load_card

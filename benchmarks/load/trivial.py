@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 
-from benchmarks.load_loop import CONTENT_LENGTH
+from benchmarks.load.loop import CONTENT_LENGTH
 
 # Enough of SCAI's answers for its clients; both requests get the same one.
 _BODY = json.dumps({"sessname": "d-1", "sesskey": "k", "state": "complete", "predictions": []})

@@ -16,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmarks._child import serve
+from benchmarks.children.child import serve
 from scai import plugins, settings
 from scai.engines.base import cores
 from scai.models.cards import ModelCard, SpeedPolicy, load_card

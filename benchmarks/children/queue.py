@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from benchmarks._child import serve
+from benchmarks.children.child import serve
 from scai.queues.base import Job
 from scai.queues.directory import DirectoryQueue
 from scai.storage.disk import Disk

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks._child import Child
-from benchmarks.load import closed_loop
-from benchmarks.load_talks import scai_talk
+from benchmarks.children.child import Child
+from benchmarks.installation.inputs import Subject
+from benchmarks.installation.site import Site, end, free_port, start, wait_for
+from benchmarks.load.clients import closed_loop
+from benchmarks.load.talks import scai_talk
 from benchmarks.report import Report
-from benchmarks.service_inputs import Subject
-from benchmarks.service_site import Site, end, free_port, start, wait_for
 from scai.settings import ROOT
 
 # Processor cores used by other programs that make a comparison unreliable.
@@ -30,7 +30,7 @@ def alone(report: Report, subject: Subject, work: Path, clients: int) -> None:
     """Measure the processor time of the clients alone, which share the processor with SCAI."""
     work.mkdir(parents=True, exist_ok=True)
     port, log = free_port(), work / "trivial.txt"
-    command = [sys.executable, "-m", "benchmarks.load_trivial", str(port)]
+    command = [sys.executable, "-m", "benchmarks.load.trivial", str(port)]
     process = start(command, ROOT, {}, log)
     try:
         wait_for("ready", log, process)
@@ -47,7 +47,7 @@ def alone(report: Report, subject: Subject, work: Path, clients: int) -> None:
 def bare_loop(subject: Subject, trials: int) -> Iterator[Child]:
     """Start the bare loop of a subject in a process of its own."""
     child = Child(
-        "benchmarks.service_bare",
+        "benchmarks.installation.bare_loop",
         {
             "name": "the bare loop",
             "kind": subject.kind,

@@ -2,7 +2,7 @@
 
 It shares the machine with the server that it measures, so it is one thread, one event loop and
 requests that were put together beforehand. What a client says to the server is a talk (see
-load_talks.py).
+talks.py).
 
     closed_loop  a fixed number of clients; each starts a new talk as soon as its last one has ended
     open_loop    a new client every 1/rate seconds, whether the others are served or not; its
@@ -15,8 +15,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from benchmarks.load_loop import Client, Loop, Outcome
-from benchmarks.load_talks import Talk
+from benchmarks.load.loop import Client, Loop, Outcome
+from benchmarks.load.talks import Talk
 
 # Maximum number of connections of an open loop; further talks wait.
 MAX_CONNECTIONS = 256

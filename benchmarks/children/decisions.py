@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks._child import serve
+from benchmarks.children.child import serve
 from scai import plugins, settings
 from scai.models import cards
 from scai.pictures import png

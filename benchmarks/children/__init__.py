@@ -1,0 +1,1 @@
+"""Contenders that run in processes of their own."""

@@ -1,0 +1,1 @@
+"""The installation that a benchmark measures, its inputs, and the bare loop beside it."""
