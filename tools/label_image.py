@@ -18,7 +18,7 @@ from scai.errors import BadImage
 from scai.models.cards import AUTO, CLASSIFICATION, OVERRIDES, ModelCard, load_card
 from scai.pictures.pixels import decode
 from scai.recognition.recognizer import Options
-from scai.recognition.results import Classification
+from scai.recognition.results import Classification, as_classification
 from tools.common import model_choice
 from tools.common.errors import UserError, one_sentence
 
@@ -105,8 +105,7 @@ def classify(card: ModelCard, image: Path, top_k: int | None = None) -> Classifi
         [result] = recognizer.recognize([pixels], [Options(top_k=top_k)])
     finally:
         recognizer.close()
-    assert isinstance(result, Classification)
-    return result
+    return as_classification(result)
 
 
 if __name__ == "__main__":

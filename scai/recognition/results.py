@@ -219,6 +219,20 @@ class Detections(Result):
         )
 
 
+def as_classification(result: Result) -> Classification:
+    """Return the result as labels of the whole picture. Raises TypeError for another kind."""
+    if not isinstance(result, Classification):
+        raise TypeError(f"expected labels of the whole picture, got {type(result).__name__}")
+    return result
+
+
+def as_detections(result: Result) -> Detections:
+    """Return the result as boxes. Raises TypeError for another kind."""
+    if not isinstance(result, Detections):
+        raise TypeError(f"expected boxes, got {type(result).__name__}")
+    return result
+
+
 def from_dict(data: dict[str, Any]) -> Result:
     """The result of either kind that its `to_dict` described."""
     return Detections.from_dict(data) if "width" in data else Classification.from_dict(data)

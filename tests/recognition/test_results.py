@@ -7,7 +7,13 @@ import json
 import numpy as np
 import pytest
 
-from scai.recognition.results import Classification, Detections, from_dict
+from scai.recognition.results import (
+    Classification,
+    Detections,
+    as_classification,
+    as_detections,
+    from_dict,
+)
 
 
 def classes(labels: list[str], scores: list[float]) -> Classification:
@@ -115,3 +121,13 @@ def test_each_result_says_what_others_need_of_it() -> None:
     assert named.drawing is None and found.seed_text() == ""
     assert len(found.drawing) == 3
     assert (found.drawing.boxes == found.boxes).all() and found.drawing.labels == found.labels
+
+
+def test_a_result_of_another_shape_is_refused_by_name() -> None:
+    labels, objects = Classification.empty(), Detections.empty(10, 10)
+    assert as_classification(labels) is labels
+    assert as_detections(objects) is objects
+    with pytest.raises(TypeError, match="expected labels of the whole picture, got Detections"):
+        as_classification(objects)
+    with pytest.raises(TypeError, match="expected boxes, got Classification"):
+        as_detections(labels)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from scai.recognition.results import Classification, Detections, Result
+from scai.recognition.results import Result, as_classification, as_detections
 from tools.datasets.samples import Boxes, Sample
 from tools.evaluate import coco
 from tools.evaluate.coco import Curve, Scene
@@ -81,9 +81,8 @@ def of_classifier(
     confusion = np.zeros((len(classes), len(classes) + 1), np.int64)
     within = 0
     sure, right = [], []
-    for sample, result in zip(samples, results, strict=True):
-        assert isinstance(result, Classification) and isinstance(sample.truth, str)
-        truth = number[sample.truth]
+    for sample, result in zip(samples, map(as_classification, results), strict=True):
+        truth = number[str(sample.truth)]
         predicted = [places.get(label, len(classes)) for label in result.labels[:TOP]]
         best = predicted[0] if predicted else len(classes)
         confusion[truth, best] += 1
@@ -164,9 +163,9 @@ def of_detector(
     """
     number = {name: place for place, name in enumerate(classes)}
     scenes = []
-    for sample, result in zip(samples, results, strict=True):
+    for sample, result in zip(samples, map(as_detections, results), strict=True):
         truth = sample.truth
-        assert isinstance(result, Detections) and isinstance(truth, Boxes)
+        assert isinstance(truth, Boxes)
         predicted = np.array([places.get(label, -1) for label in result.labels], int)
         objects = np.array([number.get(name, -1) for name in truth.names], int)
         scenes.append(

@@ -7,7 +7,6 @@ reads these files, so a part is never mistaken for the file.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import time
@@ -19,6 +18,7 @@ from typing import IO
 import requests
 
 from scai.errors import ScaiError
+from scai.storage.locks import flock
 from tools.models.files import sha256_of
 from tools.models.transfer import (
     REDIRECTS,
@@ -97,13 +97,8 @@ def _transfer_with_retries(
 
 
 def _lock(file: IO[bytes], request: FileRequest) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # The previous owner may have removed the file between our open and our lock.
-        gone = not os.fstat(file.fileno()).st_nlink
-    except BlockingIOError:
-        gone = True
-    if gone:
+    # The previous owner may have removed the file between our open and our lock.
+    if not flock(file.fileno()) or not os.fstat(file.fileno()).st_nlink:
         raise ScaiError(f"{request.public_url}: another command is downloading it")
 
 

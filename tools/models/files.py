@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
+import math
 import os
 import shutil
 import uuid
@@ -15,6 +15,7 @@ from typing import Any
 
 from scai.errors import ConfigError
 from scai.storage.disk import Disk
+from scai.storage.locks import flock
 
 CHUNK = 1 << 20
 
@@ -178,7 +179,7 @@ def locked(folder: Path) -> Iterator[None]:
         raise ConfigError(f"{folder}: no such folder")
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        flock(descriptor, math.inf)
         yield
     finally:
         os.close(descriptor)

@@ -13,7 +13,7 @@ from scai.errors import ScaiError
 from scai.models import cards
 from scai.pictures import pixels
 from scai.recognition.recognizer import Options
-from scai.recognition.results import Classification
+from scai.recognition.results import as_classification
 from tools.common.errors import UserError
 from tools.common.progress import Progress
 from tools.datasets.class_folders import Item, Pictures
@@ -108,8 +108,7 @@ def through_the_server(
         raise UserError(f"{pictures.root}: none of the {items[0].split} pictures can be read.")
     places = {label: i for i, label in enumerate(pictures.classes)}
     probabilities = np.zeros((len(results), len(places)), np.float32)
-    for row, result in zip(probabilities, results, strict=True):
-        assert isinstance(result, Classification)
+    for row, result in zip(probabilities, map(as_classification, results), strict=True):
         row[result.indices] = result.scores
     truth = np.array([places[str(sample.truth)] for sample in samples])
     return Evaluation(

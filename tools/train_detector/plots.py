@@ -13,7 +13,7 @@ from PIL import Image
 
 from scai.pictures import pixels
 from scai.recognition import annotate
-from scai.recognition.results import Detections
+from scai.recognition.results import as_detections
 from tools.common.files import publish
 from tools.common.plots import pyplot, save
 from tools.datasets.samples import Boxes, DataSet
@@ -85,9 +85,9 @@ def examples(data: DataSet, answers: Answers, threshold: float) -> Any:
         2, len(places), figsize=(4.2 * len(places), 7), layout="constrained", squeeze=False
     )
     for column, place in zip(axes.T, places, strict=True):
-        sample, detections = answers.samples[place], answers.results[place]
+        sample, detections = answers.samples[place], as_detections(answers.results[place])
         truth = sample.truth
-        assert isinstance(truth, Boxes) and isinstance(detections, Detections)
+        assert isinstance(truth, Boxes)
         picture = pixels.decode(data.read(sample.name))
         drawn = np.flatnonzero(detections.scores >= threshold)
         _show(column[0], picture, truth.boxes, truth.names)
