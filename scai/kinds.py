@@ -31,7 +31,7 @@ _PLURALS = {LABELS: ("{n} class", "{n} classes"), BOXES: ("{n} object", "{n} obj
 
 
 @dataclass(frozen=True)
-class Words:
+class KindWords:
     """Sentences for pages, in English; "" where a page says nothing.
 
     question: the heading of its form; text: what it does, there; summary: the same, shorter;
@@ -88,7 +88,7 @@ class OwnSettings:
 
 
 @dataclass(frozen=True)
-class Sample:
+class SamplePhoto:
     """A sample picture: static/samples/<name>.webp, the model that recognises it, its title."""
 
     name: str
@@ -120,10 +120,10 @@ class Kind:
     result: str
     input: str
     output: str | None
-    words: Words
+    words: KindWords
     api: ApiWords
     settings: OwnSettings = OwnSettings()
-    samples: tuple[Sample, ...] = ()
+    samples: tuple[SamplePhoto, ...] = ()
     file: Path = field(default=FOLDER, compare=False, repr=False)
 
     @property
@@ -135,7 +135,7 @@ class Kind:
         """What pages need, as JSON-ready values; `say` translates a sentence.
 
         Keys: kind, upload, result, input, output; title, noun, shape, draws, slug, button; every
-        field of `Words`; samples.
+        field of `KindWords`; samples.
         """
         return {
             "kind": self.name,
@@ -236,7 +236,7 @@ class _Table:
             slug=slug,
             button=self._text("button", f"{slug}upload"),
             **self._addresses(slug, draws),
-            words=Words(**own | self._section("words", Words)),
+            words=KindWords(**own | self._section("words", KindWords)),
             api=ApiWords(**api | self._section("api", ApiWords)),
             settings=OwnSettings(**self._section("settings", OwnSettings)),
             samples=self._samples(),
@@ -264,10 +264,10 @@ class _Table:
             self._check(f"[addresses] {key}", bool(sound), "a path such as /toy/result", address)
         return {"output": None, **defaults, **table}
 
-    def _samples(self) -> tuple[Sample, ...]:
+    def _samples(self) -> tuple[SamplePhoto, ...]:
         rows = self._table.pop("samples", [])
         self._check("samples", isinstance(rows, list), "a list of tables", rows)
-        return tuple(Sample(**self._texts("samples", row, Sample)) for row in rows)
+        return tuple(SamplePhoto(**self._texts("samples", row, SamplePhoto)) for row in rows)
 
     def _section(self, key: str, target: type) -> dict[str, str]:
         return self._texts(key, self._table.pop(key, {}), target, complete=False)

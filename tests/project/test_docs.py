@@ -55,7 +55,7 @@ def test_the_tables_of_the_api_name_every_operation_and_the_one_of_settings_ever
 
 
 def test_every_key_of_a_kind_is_explained() -> None:
-    types = (kinds.Kind, kinds.Words, kinds.ApiWords, kinds.OwnSettings, kinds.Sample)
+    types = (kinds.Kind, kinds.KindWords, kinds.ApiWords, kinds.OwnSettings, kinds.SamplePhoto)
     keys = {field.name for kind in types for field in dataclasses.fields(kind)}
     ours = {"words", "api", "settings", "samples", "addresses"}
     assert [key for key in keys - ours - {"file"} if f"`{key}`" not in DOCS["kinds.md"]] == []

@@ -16,7 +16,7 @@ from tools.list_ops import command
 from tools.list_ops.guess import NEITHER, guess
 from tools.list_ops.input_range import LIKELY, SURE, UNSURE
 from tools.network_files import formats
-from tools.network_files.facts import NetworkFacts, Operation, Tensor
+from tools.network_files.facts import GraphOperation, NetworkFacts, Tensor
 
 # -- files made by hand -----------------------------------------------------------------------
 
@@ -177,7 +177,7 @@ def facts(
     operations, before = [], name
     for step in steps:
         own, _, kind = step.rpartition(":")
-        operations.append(Operation(own or kind, kind, None, (before,)))
+        operations.append(GraphOperation(own or kind, kind, None, (before,)))
         before = own or kind
     out = Tensor(before, rest.get("out", (1, 5)), "float32")
     return NetworkFacts(

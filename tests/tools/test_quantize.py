@@ -208,16 +208,16 @@ def test_detectors_of_any_size_want_one(tmp_path: Path) -> None:
 
 
 def test_a_detectors_last_layers_and_what_follows_stay_float32() -> None:
-    from tools.network_files.facts import Operation
+    from tools.network_files.facts import GraphOperation
     from tools.shrink import int8_detectors
 
     steps = [
-        Operation("scaled", "MUL", None, ("image",)),
-        Operation("body", "CONV_2D", None, ("scaled",)),
-        Operation("sum", "ADD", None, ("body", "scaled")),
-        Operation("boxes", "CONV_2D", None, ("sum",)),
-        Operation("classes", "CONV_2D", None, ("sum",)),
-        Operation("chosen", "TOPK_V2", None, ("boxes", "classes")),
+        GraphOperation("scaled", "MUL", None, ("image",)),
+        GraphOperation("body", "CONV_2D", None, ("scaled",)),
+        GraphOperation("sum", "ADD", None, ("body", "scaled")),
+        GraphOperation("boxes", "CONV_2D", None, ("sum",)),
+        GraphOperation("classes", "CONV_2D", None, ("sum",)),
+        GraphOperation("chosen", "TOPK_V2", None, ("boxes", "classes")),
     ]
     assert int8_detectors.tail(steps) == ["boxes", "classes", "chosen"]
 

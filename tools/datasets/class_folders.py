@@ -22,7 +22,7 @@ _NAMED |= {"test": "test"}
 
 
 @dataclass(frozen=True)
-class Item:
+class LabelledFile:
     """One picture file: `path` inside the folder or zip, class number, `split` one of SPLITS."""
 
     path: str
@@ -39,11 +39,11 @@ class Pictures:
 
     root: Path
     classes: tuple[str, ...]
-    items: list[Item]
+    items: list[LabelledFile]
     broken: dict[str, str] = field(default_factory=dict)
     _reported: set[str] = field(default_factory=set, repr=False)
 
-    def of(self, split: str) -> list[Item]:
+    def of(self, split: str) -> list[LabelledFile]:
         """The files of a split that are not known to be broken."""
         return [i for i in self.items if i.split == split and i.path not in self.broken]
 
@@ -122,7 +122,7 @@ def find(root: Path, validation: int = 10, testing: int = 10) -> Pictures:
         split = own or "train"
         if split == "train":
             split = split_of("/".join(parts[-2:]), percent[1], percent[0])
-        items.append(Item(name, classes.index(parts[-2]), split))
+        items.append(LabelledFile(name, classes.index(parts[-2]), split))
     return Pictures(root, classes, items)
 
 
@@ -146,7 +146,7 @@ def decode(data: bytes, side: tuple[int, int], method: str = "area") -> np.ndarr
 
 
 def load(
-    pictures: Pictures, items: Sequence[Item], side: int, method: str = "area"
+    pictures: Pictures, items: Sequence[LabelledFile], side: int, method: str = "area"
 ) -> tuple[np.ndarray, np.ndarray]:
     """All `items` as (n, side, side, 3) uint8 and labels (n,) int32; broken ones are left out."""
     images = np.empty((len(items), side, side, 3), np.uint8)

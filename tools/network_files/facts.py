@@ -25,7 +25,7 @@ class Tensor:
 
 
 @dataclass(frozen=True)
-class Operation:
+class GraphOperation:
     """One operation; `shape` is that of its first output, `inputs` the names of its inputs."""
 
     name: str
@@ -41,7 +41,7 @@ class NetworkFacts:
     format: str
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
-    operations: tuple[Operation, ...]
+    operations: tuple[GraphOperation, ...]
     constants: Mapping[str, float] = field(default_factory=dict)
 
     def __repr__(self) -> str:

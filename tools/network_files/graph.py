@@ -16,7 +16,13 @@ from typing import Any
 import numpy as np
 
 from tools.common.errors import UserError
-from tools.network_files.facts import MAX_CONSTANT_VALUES, NetworkFacts, Operation, Shape, Tensor
+from tools.network_files.facts import (
+    MAX_CONSTANT_VALUES,
+    GraphOperation,
+    NetworkFacts,
+    Shape,
+    Tensor,
+)
 from tools.network_files.protobuf_wire import Fields, fields, first, messages, text, texts, whole
 
 # DataType of tensorflow/core/framework/types.proto
@@ -123,7 +129,7 @@ def _silence() -> Iterator[None]:
         os.close(stderr)
 
 
-def _loose_ends(operations: Sequence[Operation]) -> list[Operation]:
+def _loose_ends(operations: Sequence[GraphOperation]) -> list[GraphOperation]:
     """List the operations without users, in the file's order."""
     used = {name for op in operations for name in op.inputs}
     return [op for op in operations if op.name not in used and op.type not in _SOURCES]
@@ -135,9 +141,9 @@ def _all_nodes(graph: Fields) -> list[Fields]:
     return messages(graph, 1) + [node for fn in functions for node in messages(fn, 3)]
 
 
-def _operation(node: Fields) -> Operation:
+def _operation(node: Fields) -> GraphOperation:
     takes = tuple(name.removeprefix("^").split(":")[0] for name in texts(node, 3))
-    return Operation(text(node, 1), text(node, 2), _stated_shape(_attributes(node)), takes)
+    return GraphOperation(text(node, 1), text(node, 2), _stated_shape(_attributes(node)), takes)
 
 
 def _attributes(node: Fields) -> dict[str, Fields]:

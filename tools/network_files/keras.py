@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tools.common.errors import UserError
-from tools.network_files.facts import NetworkFacts, Operation, Shape, Tensor
+from tools.network_files.facts import GraphOperation, NetworkFacts, Shape, Tensor
 
 # Layers whose output has the shape of their input.
 _SAME_SHAPE = ("Activation", "Softmax", "Dropout", "BatchNormalization", "Rescaling")
@@ -42,7 +42,7 @@ def read(path: Path) -> NetworkFacts:
     return NetworkFacts("Keras model", inputs, outputs, operations, constants)
 
 
-def _layer(layer: Mapping[str, Any]) -> Operation:
+def _layer(layer: Mapping[str, Any]) -> GraphOperation:
     config, kind = layer["config"], str(layer["class_name"])
     activation = config.get("activation")
     name = f"{kind} ({activation})" if isinstance(activation, str) else kind
@@ -53,7 +53,7 @@ def _layer(layer: Mapping[str, Any]) -> Operation:
         shape = (*input_shape[:-1], config["units"])
     elif kind not in _SAME_SHAPE:
         shape = None  # only Keras can compute it
-    return Operation(config["name"], name, shape, tuple(_parents(layer.get("inbound_nodes"))))
+    return GraphOperation(config["name"], name, shape, tuple(_parents(layer.get("inbound_nodes"))))
 
 
 def _parents(nodes: Any) -> list[str]:

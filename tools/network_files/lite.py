@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tools.common.errors import UserError
-from tools.network_files.facts import MAX_CONSTANT_VALUES, NetworkFacts, Operation, Tensor
+from tools.network_files.facts import MAX_CONSTANT_VALUES, GraphOperation, NetworkFacts, Tensor
 
 Detail = Mapping[str, Any]
 
@@ -42,13 +42,13 @@ def _tensor(detail: Detail) -> Tensor:
     return Tensor(name, shape or None, dtype, float(scale), int(zero))
 
 
-def _operation(step: Detail, details: Mapping[int, Detail]) -> Operation:
+def _operation(step: Detail, details: Mapping[int, Detail]) -> GraphOperation:
     """Describe a step; it gets the name of its output, as steps have no names."""
     takes = tuple(str(details[int(i)]["name"]) for i in step["inputs"] if int(i) in details)
     made = details.get(int(step["outputs"][0])) if len(step["outputs"]) else None
     if made is None:
-        return Operation("", str(step["op_name"]), None, takes)
-    return Operation(str(made["name"]), str(step["op_name"]), _tensor(made).shape, takes)
+        return GraphOperation("", str(step["op_name"]), None, takes)
+    return GraphOperation(str(made["name"]), str(step["op_name"]), _tensor(made).shape, takes)
 
 
 def _constants(

@@ -7,7 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from tools.common.errors import UserError
-from tools.network_files.facts import MAX_CONSTANT_VALUES, NetworkFacts, Operation, Shape, Tensor
+from tools.network_files.facts import (
+    MAX_CONSTANT_VALUES,
+    GraphOperation,
+    NetworkFacts,
+    Shape,
+    Tensor,
+)
 from tools.network_files.protobuf_wire import Fields, fields, first, messages, text, texts, whole
 
 # TensorProto.DataType
@@ -44,10 +50,10 @@ def _tensor(info: Fields) -> Tensor:
     return Tensor(text(info, 1), shape, DTYPES.get(whole(tensor, 1), "unknown"))
 
 
-def _operation(node: Fields, shapes: dict[str, Shape | None]) -> Operation:
+def _operation(node: Fields, shapes: dict[str, Shape | None]) -> GraphOperation:
     """Describe a node; it gets the name of its output, which names the layer."""
     made = (texts(node, 2) or [text(node, 3)])[0]
-    return Operation(made, text(node, 4), shapes.get(made), tuple(texts(node, 1)))
+    return GraphOperation(made, text(node, 4), shapes.get(made), tuple(texts(node, 1)))
 
 
 def _constants(weights: list[Fields]) -> dict[str, float]:

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from scai.errors import ScaiError
 from tools.common.progress import Progress
-from tools.datasets.class_folders import Item, Pictures, decode
+from tools.datasets.class_folders import LabelledFile, Pictures, decode
 from tools.network_files import export, runners
 from tools.retrain.bases import Base
 
@@ -30,7 +30,7 @@ VIEWS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def features(
-    pictures: Pictures, items: Sequence[Item], base: Base, views: Sequence[str], cache: Path
+    pictures: Pictures, items: Sequence[LabelledFile], base: Base, views: Sequence[str], cache: Path
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Features (n, d) float32 of each view, and labels (n,) int64; broken pictures are left out."""
     folder = cache / base.digest[:16]

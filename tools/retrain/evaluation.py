@@ -16,7 +16,7 @@ from scai.recognition.recognizer import Options
 from scai.recognition.results import as_classification
 from tools.common.errors import UserError
 from tools.common.progress import Progress
-from tools.datasets.class_folders import Item, Pictures
+from tools.datasets.class_folders import LabelledFile, Pictures
 from tools.datasets.samples import Sample
 from tools.evaluate import coco, scores
 from workers.image_classification import build
@@ -78,7 +78,7 @@ def precision_curve(probabilities: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def through_the_server(
-    folder: Path, name: str, lines: str, pictures: Pictures, items: Sequence[Item]
+    folder: Path, name: str, lines: str, pictures: Pictures, items: Sequence[LabelledFile]
 ) -> Evaluation:
     """Evaluate the model in `folder` as the server runs it with the section `lines` called `name`.
 

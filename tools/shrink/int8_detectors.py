@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.network_files import lite
-from tools.network_files.facts import Operation
+from tools.network_files.facts import GraphOperation
 
 _LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 
@@ -32,9 +32,9 @@ def quantize(converter: Any, float32: Path) -> bytes:
     return bytes(made.get_nondebug_quantized_model())
 
 
-def tail(operations: Sequence[Operation]) -> list[str]:
+def tail(operations: Sequence[GraphOperation]) -> list[str]:
     """List the operations behind which no layer follows, by the names of their outputs."""
-    users: dict[str, list[Operation]] = {}
+    users: dict[str, list[GraphOperation]] = {}
     for operation in operations:
         for name in operation.inputs:
             users.setdefault(name, []).append(operation)

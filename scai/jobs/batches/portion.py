@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from scai.errors import BadRequest, ScaiError
-from scai.jobs.batches.progress import Item, Progress
+from scai.jobs.batches.progress import BatchItem, BatchProgress
 from scai.jobs.service import JobService
 from scai.models import client_options
 from scai.settings import Settings
@@ -53,7 +53,7 @@ class PortionResult:
     stop: why the rest of the portion was not looked at, and may be sent again
     """
 
-    items: list[Item] = field(default_factory=list)
+    items: list[BatchItem] = field(default_factory=list)
     refusals: list[tuple[str, ScaiError]] = field(default_factory=list)
     stop: ScaiError | None = None
 
@@ -61,7 +61,7 @@ class PortionResult:
         """Add a refusal."""
         self.refusals.append((name, error))
 
-    def report(self, item: Item) -> None:
+    def report(self, item: BatchItem) -> None:
         """Add a photo that has a line in the batch, which may be the line of a refusal."""
         if is_photo(item.line):
             self.items.append(item)
@@ -76,7 +76,7 @@ class Portion:
     """
 
     def __init__(
-        self, service: JobService, settings: Settings, progress: Progress, name: str = ""
+        self, service: JobService, settings: Settings, progress: BatchProgress, name: str = ""
     ) -> None:
         self.result = PortionResult()
         self._service = service

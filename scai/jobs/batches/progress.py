@@ -32,7 +32,7 @@ WAITING, PROCESSING, REMOVED, REFUSED = "waiting", "processing", "removed", "ref
 STATES = (WAITING, PROCESSING, *FINAL, REMOVED, REFUSED)
 
 
-class Item:
+class BatchItem:
     """One photo of a batch: what its line says, its state, and its verdict in short."""
 
     __slots__ = ("line", "number", "state", "changed", "short")
@@ -54,7 +54,7 @@ class Item:
         return {"n": self.number, "state": self.state, **{k: line[k] for k in keys}, **self.short}
 
 
-class Progress:
+class BatchProgress:
     """The items of one batch and their states. Safe between threads."""
 
     def __init__(
@@ -79,9 +79,9 @@ class Progress:
         self._read_to = 0
         self._looked = self._looked_all = -float("inf")
         self.closed = False
-        self.items: list[Item] = []
-        self._unfinished: list[Item] = []
-        self._by_part: dict[tuple[str, int], Item] = {}
+        self.items: list[BatchItem] = []
+        self._unfinished: list[BatchItem] = []
+        self._by_part: dict[tuple[str, int], BatchItem] = {}
 
     def __len__(self) -> int:
         return len(self.items)
@@ -101,7 +101,7 @@ class Progress:
         if "closed" in line:
             self.closed = True
             return
-        item = Item(len(self.items) + 1, line, self._next())
+        item = BatchItem(len(self.items) + 1, line, self._next())
         self.items.append(item)
         if item.state == WAITING:
             self._unfinished.append(item)
@@ -112,7 +112,7 @@ class Progress:
         self._changes += 1
         return self._changes
 
-    def item_at(self, part: str, at: int) -> Item | None:
+    def item_at(self, part: str, at: int) -> BatchItem | None:
         """The photo at place `at` of the portion `part`, if it was sent before."""
         return self._by_part.get((part, at))
 
@@ -145,7 +145,7 @@ class Progress:
             if item.state in FINAL and not (self.batch.root / item.line["task"]).exists():
                 self._change(item, REMOVED)
 
-    def _look_at(self, item: Item) -> None:
+    def _look_at(self, item: BatchItem) -> None:
         session = Session(self.batch.root, item.line["task"])
         try:
             record = session.record()
@@ -162,7 +162,7 @@ class Progress:
             state = PROCESSING if state == "processing" else WAITING
         self._change(item, state, short)
 
-    def _change(self, item: Item, state: str, short: dict[str, Any] | None = None) -> None:
+    def _change(self, item: BatchItem, state: str, short: dict[str, Any] | None = None) -> None:
         if item.state != state:
             item.state, item.short, item.changed = state, short or {}, self._next()
 
@@ -173,7 +173,7 @@ class Progress:
             return "open"
         return "running" if self._unfinished else "complete"
 
-    def oldest_unfinished(self) -> Item | None:
+    def oldest_unfinished(self) -> BatchItem | None:
         """The item whose verdict is likely to be the next; None when all have theirs."""
         with self._lock:
             return self._unfinished[0] if self._unfinished else None

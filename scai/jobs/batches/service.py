@@ -11,7 +11,7 @@ from typing import Any
 
 from scai.errors import Busy, InUse, NotFound, ScaiError
 from scai.jobs.batches.portion import Portion, PortionPhoto, PortionResult
-from scai.jobs.batches.progress import REFUSED, REMOVED, Item, Progress
+from scai.jobs.batches.progress import REFUSED, REMOVED, BatchItem, BatchProgress
 from scai.jobs.service import JobService
 from scai.settings import Settings
 from scai.storage.batch import Batch
@@ -45,9 +45,9 @@ class BatchService:
         self._max_batches = max_batches
         self._times = service.times
         self._lock = threading.Lock()
-        self._recent: OrderedDict[str, Progress] = OrderedDict()
+        self._recent: OrderedDict[str, BatchProgress] = OrderedDict()
 
-    def create(self, kind: str, params: Mapping[str, str], expected: int = 0) -> Progress:
+    def create(self, kind: str, params: Mapping[str, str], expected: int = 0) -> BatchProgress:
         """Make a batch, open and empty. Raises as JobService.submit does for these parameters."""
         values = self._service.check(kind, params)
         try:
@@ -57,7 +57,7 @@ class BatchService:
         log.info("batch %s: %s", batch.name, kind)
         return self._progress(batch, batch.head())
 
-    def open(self, name: str, key: str) -> Progress:
+    def open(self, name: str, key: str) -> BatchProgress:
         """The batch of that name, read from its files. Raises NotFound unless `key` is its key."""
         batch = Batch(self._root, name, disk=self._disk)
         try:
@@ -71,9 +71,9 @@ class BatchService:
             raise
         return progress
 
-    def _progress(self, batch: Batch, head: Mapping[str, Any]) -> Progress:
+    def _progress(self, batch: Batch, head: Mapping[str, Any]) -> BatchProgress:
         with self._lock:
-            progress = self._recent.pop(batch.name, None) or Progress(batch, head, self._times)
+            progress = self._recent.pop(batch.name, None) or BatchProgress(batch, head, self._times)
             self._recent[batch.name] = progress
             while len(self._recent) > 1 and (
                 len(self._recent) > self._max_batches
@@ -92,7 +92,7 @@ class BatchService:
 
     def add(
         self,
-        progress: Progress,
+        progress: BatchProgress,
         photos: Iterable[PortionPhoto],
         portion: str = "",
         *,
@@ -110,10 +110,12 @@ class BatchService:
             adding.write(close=last and adding.result.stop is None)
             return adding.result
 
-    def document(self, progress: Progress, cursor: str, wait: float, limit: int) -> dict[str, Any]:
+    def document(
+        self, progress: BatchProgress, cursor: str, wait: float, limit: int
+    ) -> dict[str, Any]:
         """What changed since `cursor`, as soon as anything did, or after `wait` seconds.
 
-        As Progress.since, with at most `limit` items.
+        As BatchProgress.since, with at most `limit` items.
         """
         progress.look()
         document = progress.since(cursor, limit)
@@ -129,13 +131,13 @@ class BatchService:
             document = progress.since(cursor, limit)
         return document
 
-    def _wait_for(self, item: Item, seconds: float) -> None:
+    def _wait_for(self, item: BatchItem, seconds: float) -> None:
         try:
             self._service.wait(Session(self._root, item.line["task"]), seconds)
         except ScaiError:
             pass  # it is gone or cannot be read; the next look will show that
 
-    def results(self, progress: Progress) -> Iterator[tuple[Item, dict[str, Any]]]:
+    def results(self, progress: BatchProgress) -> Iterator[tuple[BatchItem, dict[str, Any]]]:
         """Each item with the whole result of its session; {} without one."""
         progress.look(at_once=True)
         for item in list(progress.items):
@@ -147,7 +149,7 @@ class BatchService:
                     pass
             yield item, verdict
 
-    def remove(self, progress: Progress) -> dict[str, Any]:
+    def remove(self, progress: BatchProgress) -> dict[str, Any]:
         """Remove the batch and its sessions; return their number and the tasks that stay.
 
         Sessions that are being recognised stay, and with them the batch, which is closed. It can be
@@ -175,7 +177,7 @@ class BatchService:
 
 
 @contextmanager
-def _alone(progress: Progress, patience: float) -> Iterator[None]:
+def _alone(progress: BatchProgress, patience: float) -> Iterator[None]:
     """Hold the batch's lock and read what others added.
 
     Raises Busy when they still do after `patience` seconds.

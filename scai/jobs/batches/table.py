@@ -18,7 +18,7 @@ _ROWS = 200
 
 
 def table(items: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> Iterator[bytes]:
-    """The lines of the table, of items as `Item.to_dict` gives them and their whole results."""
+    """The lines of the table, of items as `BatchItem.to_dict` gives them and their results."""
     out = io.StringIO(_MARK)
     out.seek(0, 2)
     writer = csv.writer(out)

@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 
 from scai.errors import BadRequest, NotFound, ScaiError
 from scai.jobs.batches.portion import PortionResult
-from scai.jobs.batches.progress import Item, Progress
+from scai.jobs.batches.progress import BatchItem, BatchProgress
 from scai.jobs.batches.service import BatchService
 from scai.jobs.batches.table import table
 from scai.jobs.service import JobService
@@ -63,11 +63,11 @@ class _Views:
     settings: Settings
     batches: BatchService
 
-    def open(self, name: str) -> Progress:
+    def open(self, name: str) -> BatchProgress:
         """The batch of that name, if the request has its key. Raises NotFound."""
         return self.batches.open(name, request.args.get("key", ""))
 
-    def make(self, upload: BatchUpload) -> tuple[Progress, PortionResult]:
+    def make(self, upload: BatchUpload) -> tuple[BatchProgress, PortionResult]:
         """Make a batch of the photos of a request. Raises BadRequest."""
         kind = upload.fields.get("kind", "")
         if kind not in self.service.kinds:
@@ -167,7 +167,7 @@ class _Pages(_Views):
         context = {"batch": None, "error": "", "refused": [], **values}
         return page.render("batch.html", "batch", status, kinds=kinds, limits=limits, **context)
 
-    def _plain(self, progress: Progress) -> Response:
+    def _plain(self, progress: BatchProgress) -> Response:
         """The batch as a page that needs no scripts."""
         document = self.batches.document(progress, "", 0, len(progress) + 1)
         items = sorted(document["items"], key=lambda item: item["n"])
@@ -197,7 +197,9 @@ def _whole(text: str | None, default: int) -> int:
     return int(text) if text and text.isdecimal() and len(text) < 10 else default
 
 
-def _send_outcome(progress: Progress, outcome: PortionResult, *, is_new: bool = False) -> Response:
+def _send_outcome(
+    progress: BatchProgress, outcome: PortionResult, *, is_new: bool = False
+) -> Response:
     """Answer which photos were accepted, as JSON; `is_new`: the request made the batch."""
     progress.look()
     document = progress.since("", 0)
@@ -220,7 +222,7 @@ def _send_outcome(progress: Progress, outcome: PortionResult, *, is_new: bool = 
     return answers.send(answer, status)
 
 
-def _photo(item: Item) -> dict[str, Any]:
+def _photo(item: BatchItem) -> dict[str, Any]:
     return {"n": item.number, **{key: item.line[key] for key in ("name", "task", "key")}}
 
 
