@@ -10,7 +10,7 @@ A table stands between two comments, `<!-- table: NAME -->` and `<!-- end of tab
     errors                  every code of a refusal or failure
     keys SCHEMA             the keys of a shared schema of the API
     settings                every setting of the server
-    layers                  which room may import which, as a block of text
+    layers                  which package may import which, as a block of text
 """
 
 from __future__ import annotations
