@@ -109,7 +109,8 @@ def run(kind: str, build: Build, flags: Mapping[str, Any], image: Path | None = 
         if kind not in values.kinds:
             kinds = ", ".join(values.kinds)
             raise ConfigError(
-                f"expected one of the kinds {kinds}; SCAI_WORKERSPATH is a folder of others"
+                f"expected one of the kinds {kinds}, got {kind!r}; "
+                "SCAI_WORKERSPATH names a folder of others"
             )
         config = Path(flags.get("config") or values.models_file(kind))
 

@@ -74,7 +74,7 @@ def queue_status(queue: JobQueue, now: float | None = None) -> QueueStatus:
     return QueueStatus(
         queue.kind,
         waiting,
-        len(queue.claims()),
+        len(queue.claimed()),
         len(queue.held_sessions()),
         None if oldest is None else round(oldest, 3),
         ages,

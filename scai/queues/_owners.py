@@ -37,7 +37,8 @@ class Owner:
     """
 
     def __init__(self, folder: str) -> None:
-        host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname().partition(".")[0])
+        # The page of the status tells by this name which workers run on its own machine.
+        host = re.sub(r"[@+/]", "-", socket.gethostname().partition(".")[0])
         self.id = f"{host}-{os.getpid()}-{secrets.token_hex(4)}"
         self._folder = folder
         self._path = f"{folder}/{self.id}"

@@ -57,10 +57,6 @@ class ClaimStatus:
     owner: str
     last_beat: float | None = None
 
-    def silence(self, now: float) -> float | None:
-        """Seconds since the last heartbeat at the time `now`; None if it never beat."""
-        return None if self.last_beat is None else max(0.0, now - self.last_beat)
-
 
 class Claim(ABC):
     """A job that belongs to this process until one of `done`, `give_back` or `hold`.

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import re
+import socket
 import time
 from collections.abc import Callable, Iterator
 from html import unescape
@@ -148,9 +149,15 @@ def test_a_long_queue_is_read_more_seldom(settings: Settings, clock: Clock) -> N
     assert overview.read()["waiting"] == 1
 
 
+@pytest.mark.parametrize("host", [socket.gethostname(), "my_host.example"])
 def test_the_document_tells_of_workers(
-    settings: Settings, overview: Overview, hire: Callable[..., Owner]
+    host: str,
+    settings: Settings,
+    overview: Overview,
+    hire: Callable[..., Owner],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: host)
     owner = hire(done=12, batch_sizes={"1": 4, "4": 2}, batches_closed={"free": 6}, unrecorded=1)
     queue = DirectoryQueue(settings.pool(IC), IC, doorbell=False)
     [worker] = of(overview.read(), IC)["workers"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from support.helpers import KIND, wait_until
 from support.queueing import claim_sessions, names, put, sessions_in_work
 
 from scai import plugins, queues
-from scai.queues.base import ClaimStatus, JobQueue, QueueOptions, Ticket
+from scai.queues.base import JobQueue, QueueOptions, Ticket
 from scai.settings import Settings
 
 
@@ -195,13 +194,6 @@ def test_a_job_that_is_claimed_again_has_no_heartbeat_of_the_earlier_claim(
     assert [claim.last_beat for claim in any_queue.claims()] == [None]
     second.beat()
     assert [claim.last_beat is None for claim in any_queue.claims()] == [False]
-
-
-def test_the_silence_of_a_claim_is_counted_from_its_last_heartbeat() -> None:
-    claim = ClaimStatus("d-1", "host-1")
-    assert claim.silence(50.0) is None
-    assert replace(claim, last_beat=20.0).silence(50.0) == 30.0
-    assert replace(claim, last_beat=60.0).silence(50.0) == 0.0
 
 
 def test_a_claim_that_ended_touches_no_later_claim_of_the_same_job(any_queue: JobQueue) -> None:
