@@ -4,7 +4,7 @@
 # make check  formatting, lint, types, import directions; of the pages' scripts, too
 # make bench  set up and measure how fast SCAI is here (2 h; benchmarks/README.md)
 # make screenshots  photograph every page anew for docs/portal.md
-# make lowest run the tests with the oldest releases that pyproject.toml allows
+# make lowest run the quick tests with the oldest releases that pyproject.toml allows
 # make lock   pin the newest and the oldest packages anew (needs uv and .venv)
 
 PYTHON ?=
@@ -56,13 +56,12 @@ setup-dev:
 	@sh requirements/js/install.sh
 
 lowest:
-	@sh requirements/browser.sh
 	@$(or $(PYTHON),python3) -m venv $(lowest)
 	@for set in dev lowest; do \
 		$(lowest)/bin/python -m pip --quiet install --require-hashes --no-deps \
 			-r requirements/$$set.txt || exit 1; \
 	done
-	@$(lowest)/bin/python -m pytest $(side_by_side)
+	@$(lowest)/bin/python -m pytest -m "not slow" -q $(side_by_side)
 
 pin := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade
