@@ -88,10 +88,10 @@ class ClaimFolder:
         return any(claim.session == session for claim in self.names())
 
     def statuses(self) -> list[ClaimStatus]:
-        """The claims of sessions, with their heartbeats."""
+        """The claims of sessions, with the heartbeats of their owners."""
         beats = _owners.heartbeat_times(self._folders.owners)
         return [
-            ClaimStatus(claim.session, claim.owner, beats.get((claim.owner, claim.number)))
+            ClaimStatus(claim.session, claim.owner, beats.get(claim.owner))
             for claim in self.names()
             if NAME.fullmatch(claim.session)
         ]
@@ -116,36 +116,18 @@ class ClaimFolder:
 class DirectoryClaim(Claim):
     """A claim whose file is called `file`, on the job of one session."""
 
-    def __init__(
-        self, job: Job, file: str, claims: ClaimFolder, holds: HoldFolder, owner: _owners.Owner
-    ) -> None:
+    def __init__(self, job: Job, file: str, claims: ClaimFolder, holds: HoldFolder) -> None:
         self.job = job
         self._file = file
         self._claims = claims
         self._holds = holds
-        self._owner = owner
-        self._ended = False
-        self._has_beaten = False
 
     def done(self) -> None:
         self._claims.remove(self._file)
-        self._end()
 
     def give_back(self) -> None:
         self._claims.give_back(self._file)
-        self._end()
 
     def hold(self, reason: str) -> None:
         self._holds.add(self.job.session, reason)
         self.done()
-
-    def beat(self) -> None:
-        # The claim's own file cannot carry the time: it is one of many names of one blank file.
-        if not self._ended:
-            self._has_beaten = True
-            self._owner.beat(ClaimName.parse(self._file).number)
-
-    def _end(self) -> None:
-        self._ended = True
-        if self._has_beaten:
-            self._owner.end_beat(ClaimName.parse(self._file).number)

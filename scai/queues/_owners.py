@@ -1,8 +1,8 @@
 """Who works on a queue: each process holds a lock that the kernel releases when it dies.
 
-    .owners/<id>.lock            locked for the life of the process
-    .owners/<id>.json            who it is, for people and for `scai status`
-    .owners/<id>+<number>.beat   its modification time is the last heartbeat of that claim
+    .owners/<id>.lock   locked for the life of the process
+    .owners/<id>.json   who it is, for people and for `scai status`
+    .owners/<id>.beat   its modification time is the last heartbeat
 
 If a lock can be taken, its owner is dead.
 """
@@ -60,18 +60,13 @@ class Owner:
         text = json.dumps(self._facts, ensure_ascii=False)
         _disk.publish(Path(self._path + _FACTS), text.encode(), durable=False)
 
-    def beat(self, number: str) -> None:
-        """Record a heartbeat of the claim with that number."""
-        file = f"{self._path}+{number}{_BEAT}"
+    def beat(self) -> None:
+        """Record a heartbeat. Raises OSError."""
+        file = self._path + _BEAT
         try:
-            os.utime(file)
+            os.utime(file, follow_symlinks=False)
         except FileNotFoundError:
-            os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640))
-
-    def end_beat(self, number: str) -> None:
-        """Forget the heartbeats of the claim with that number."""
-        with suppress(FileNotFoundError):
-            os.unlink(f"{self._path}+{number}{_BEAT}")
+            os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640))
 
     def close(self) -> None:
         """Release the lock; call it when no claim is left."""
@@ -82,12 +77,13 @@ class Owner:
 
 
 def living(folder: str) -> list[dict[str, Any]]:
-    """The facts that each living owner announced, with its `id` and `pid`."""
-    workers = []
+    """The facts that each living owner announced, with its `id`, `pid` and `last_beat`."""
+    workers, beats = [], heartbeat_times(folder)
     for owner in sorted(registered(folder)):
         with _try_lock(folder, owner, shared=True) as dead:
             if not dead:
-                workers.append({**_facts(f"{folder}/{owner}{_FACTS}"), "id": owner})
+                beat = {"last_beat": beats[owner]} if owner in beats else {}
+                workers.append({**_facts(f"{folder}/{owner}{_FACTS}"), **beat, "id": owner})
     return workers
 
 
@@ -100,13 +96,12 @@ def _facts(path: str) -> dict[str, Any]:
     return facts if isinstance(facts, dict) else {}
 
 
-def heartbeat_times(folder: str) -> dict[tuple[str, str], float]:
-    """The last heartbeats in epoch seconds, by owner and number of the claim."""
+def heartbeat_times(folder: str) -> dict[str, float]:
+    """The last heartbeats in epoch seconds, by owner."""
     times = {}
-    for name in _names(folder, _BEAT):
-        owner, _, number = name.partition("+")
+    for owner in _names(folder, _BEAT):
         with suppress(FileNotFoundError):
-            times[owner, number] = os.lstat(f"{folder}/{name}{_BEAT}").st_mtime
+            times[owner] = os.lstat(f"{folder}/{owner}{_BEAT}").st_mtime
     return times
 
 
@@ -137,10 +132,9 @@ def _names(folder: str, suffix: str) -> list[str]:
 
 def _remove_files(folder: str, owner: str) -> None:
     """Remove an owner's files. The lock file goes last, because owners are found by it."""
-    beating = [f"{name}{_BEAT}" for name in _names(folder, _BEAT) if name.startswith(f"{owner}+")]
-    for name in (*beating, owner + _FACTS, owner + _LOCK):
+    for suffix in (_BEAT, _FACTS, _LOCK):
         with suppress(OSError):
-            os.unlink(f"{folder}/{name}")
+            os.unlink(f"{folder}/{owner}{suffix}")
 
 
 @contextmanager

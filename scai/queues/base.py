@@ -50,7 +50,7 @@ class ClaimStatus:
 
     session: its session
     owner: id of the process that claimed it, as in `JobQueue.workers`
-    last_beat: epoch seconds of the claim's last heartbeat; None if it never beat
+    last_beat: epoch seconds of the owner's last heartbeat; None if it never beat
     """
 
     session: str
@@ -77,10 +77,6 @@ class Claim(ABC):
     @abstractmethod
     def hold(self, reason: str) -> None:
         """End the claim: the job is set aside with a reason, until a person takes it up."""
-
-    @abstractmethod
-    def beat(self) -> None:
-        """Record that the claimer still works on the job; see `ClaimStatus.last_beat`."""
 
 
 class JobQueue(ABC):
@@ -140,6 +136,14 @@ class JobQueue(ABC):
         They are added to earlier ones and last until `close`.
         """
 
+    @abstractmethod
+    def beat(self) -> None:
+        """Record a heartbeat of this process as a worker; see `ClaimStatus.last_beat`.
+
+        The loop that runs the engine calls it, at least every second while it is idle, and before
+        and after each inference batch. Raises OSError.
+        """
+
     # Looking.
 
     @abstractmethod
@@ -183,7 +187,10 @@ class JobQueue(ABC):
 
     @abstractmethod
     def workers(self) -> list[dict[str, Any]]:
-        """The facts that each living worker announced, with its `id` and `pid`."""
+        """The facts that each living worker announced, with its `id` and `pid`.
+
+        `last_beat` is the time of its last heartbeat in epoch seconds; absent if it never beat.
+        """
 
     # Jobs on hold.
 

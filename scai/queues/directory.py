@@ -5,7 +5,7 @@ client. Beside the tickets lie, hidden from a plain `ls`:
 
     .claimed/<session name>@<owner>+<number>   claimed by that owner (one rename); removed when the
                                       job has its verdict. No two claims ever have the same name
-    .owners/<owner>.lock, .json, .beat         who works here, see scai/queues/_owners.py
+    .owners/<owner>.lock, .json, .beat   who works here, see scai/queues/_owners.py
     .hold/<session name>              set aside; the text in it is the reason
     .journal/<minute>                 a line for each verdict, see scai/monitoring/journal.py
     .blank                            an empty file; our own tickets are further names of it
@@ -184,11 +184,10 @@ class DirectoryQueue(JobQueue):
         return claims
 
     def claim_one(self, session: str) -> Claim | None:
-        owner = self.owner
-        file = self._claims.take(session, owner.id)
+        file = self._claims.take(session, self.owner.id)
         if file is None:
             return None
-        return DirectoryClaim(Job(session, self.kind), file, self._claims, self._holds, owner)
+        return DirectoryClaim(Job(session, self.kind), file, self._claims, self._holds)
 
     def recover(self) -> int:
         return self._claims.recover("" if self._owner is None else self._owner.id)
@@ -206,6 +205,9 @@ class DirectoryQueue(JobQueue):
 
     def announce(self, **facts: Any) -> None:
         self.owner.announce(**facts)
+
+    def beat(self) -> None:
+        self.owner.beat()
 
     def workers(self) -> list[dict[str, Any]]:
         return _owners.living(self._folders.owners)

@@ -30,6 +30,7 @@ class MemoryQueue(JobQueue):
         self._claims: dict[MemoryClaim, ClaimStatus] = {}
         self._held: dict[str, str] = {}
         self._facts: dict[str, Any] = {}
+        self._last_beat: float | None = None
         self._change = threading.Condition()
         self._woken = False
         self._on_arrival: Callable[[], None] = lambda: None
@@ -89,7 +90,14 @@ class MemoryQueue(JobQueue):
         self._facts.update(facts)
 
     def workers(self) -> list[dict[str, Any]]:
-        return [{"pid": os.getpid(), **self._facts, "id": _OWNER}] if self._facts else []
+        if not self._facts:
+            return []
+        beat = {} if self._last_beat is None else {"last_beat": self._last_beat}
+        return [{"pid": os.getpid(), **self._facts, **beat, "id": _OWNER}]
+
+    def beat(self) -> None:
+        with self._change:
+            self._last_beat = self._clock()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -123,7 +131,8 @@ class MemoryQueue(JobQueue):
 
     def claims(self) -> list[ClaimStatus]:
         with self._change:
-            return list(self._claims.values())
+            claims = self._claims.values()
+            return [replace(claim, last_beat=self._last_beat) for claim in claims]
 
     def held_sessions(self) -> list[str]:
         with self._change:
@@ -148,12 +157,7 @@ class MemoryQueue(JobQueue):
                 self._wait(claim.job.session)
             self._claims.clear()
             self._facts.clear()
-
-    def beat(self, claim: MemoryClaim) -> None:
-        """Record a heartbeat of a claim."""
-        with self._change:
-            if claim in self._claims:
-                self._claims[claim] = replace(self._claims[claim], last_beat=self._clock())
+            self._last_beat = None
 
     def finish(self, claim: MemoryClaim, *, back: bool = False, reason: str | None = None) -> None:
         """End a claim: done, given back, or held with a reason."""
@@ -185,6 +189,3 @@ class MemoryClaim(Claim):
 
     def hold(self, reason: str) -> None:
         self._queue.finish(self, reason=reason)
-
-    def beat(self) -> None:
-        self._queue.beat(self)

@@ -6,6 +6,7 @@ finds the engine free never waits for others.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter
@@ -19,6 +20,7 @@ FREE = "free"  # the engine was free, and the longest wait is zero
 WAITED = "waited"  # the longest wait was over
 LAST = "last"  # no other task was on its way
 MEMORY = "memory"  # the other pictures wait for memory
+IDLE = "idle"  # nothing came in time: a batch without tasks
 
 
 @dataclass(frozen=True)
@@ -88,38 +90,46 @@ class InferenceQueue:
             self._change.wait_for(lambda: self._bytes < self._memory)
             self._stuck -= 1
 
-    def take(self, *, draining: bool = False) -> InferenceBatch | None:
+    def take(
+        self, *, draining: bool = False, timeout: float | None = None
+    ) -> InferenceBatch | None:
         """The next batch, oldest first; None after `end`, when no task is left.
 
+        timeout: seconds after which the answer is a batch without tasks
         `draining`: no new tasks will be announced, so a batch waits for those on their way, and
         the answer is None when there are none.
         """
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
         with self._change:
             while True:
                 if not self._ready and not self._announced_count and (draining or self._ended):
                     return None
-                pause: float | None = None
+                pause = math.inf
                 if self._ready:
                     group = self._group()
                     closed, pause = self._why_now(len(group), draining or self._ended)
                     if closed:
                         return self._close(group, closed)
-                self._change.wait(pause)
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return InferenceBatch([], IDLE)
+                pause = min(pause, left)
+                self._change.wait(None if pause == math.inf else pause)
 
-    def _why_now(self, size: int, draining: bool) -> tuple[str, float | None]:
+    def _why_now(self, size: int, draining: bool) -> tuple[str, float]:
         """Why a batch of that size is closed now, or "" and the seconds that it may wait."""
         if size >= self._largest:
-            return FULL, None
+            return FULL, 0.0
         if not self._announced_count and draining:
-            return LAST, None
+            return LAST, 0.0
         if self._stuck and self._bytes >= self._memory:
-            return MEMORY, None
+            return MEMORY, 0.0
         if draining:
-            return "", None
+            return "", math.inf
         if self._wait <= 0:
-            return FREE, None
+            return FREE, 0.0
         left = self._ready[0][0] + self._wait - time.monotonic()
-        return ("", left) if left > 0 else (WAITED, None)
+        return ("", left) if left > 0 else (WAITED, 0.0)
 
     def _group(self) -> list[Task]:
         """The oldest task and those that can be run with it."""

@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 
 # Longest sleep of a pause, which looks in between whether to stop, in seconds.
 _NAP = 0.1
+# Longest time between two heartbeats of an engine that has nothing to do, in seconds.
+_BEAT_PERIOD = 1.0
 # Inference batches in hand at once: one in the engine, one gathering, one being written.
 _BATCHES_IN_HAND = 3
 
@@ -52,6 +54,7 @@ class Worker:
     its bytes into pixels; draws: whether results are drawn on pictures;
     memory: bytes of decoded pictures beyond which decoding waits; threads: for decoding, and
     twice as many for writing; tell: gets facts for people every report_period seconds;
+    beat_period: seconds between two heartbeats of the engine's loop while it is idle;
     journal: gets an entry of each verdict, and is closed at the end; sleep, clock: of the pauses
     """
 
@@ -72,6 +75,7 @@ class Worker:
         threads: int = 2,
         tell: Callable[..., None] = lambda **facts: None,
         report_period: float = 5.0,
+        beat_period: float = _BEAT_PERIOD,
         journal: Journal | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
@@ -93,6 +97,7 @@ class Worker:
         self._admission = Admission(sessions, disk or Disk(), max_attempts, self._verdicts)
         self._tell = tell
         self._report_period = report_period
+        self._beat_period = beat_period
         self._reported = 0
         self._reported_at = 0.0
         self._done = 0
@@ -247,10 +252,23 @@ class Worker:
             task.abreast = max(1, recognizer.engine.plan.lanes)
 
     def _infer_all(self, draining: bool = False) -> None:
-        """Run one inference batch after the other, in the engine's thread."""
-        while (batch := self._ready.take(draining=draining)) is not None:
-            for task, outcome in infer(self._models, batch.tasks):
-                self._writers.submit(self._finish, task, outcome)
+        """Run one inference batch after the other, in the engine's thread.
+
+        This loop alone sends heartbeats: they show that it runs, whatever other threads do.
+        """
+        self._beat()
+        while (batch := self._ready.take(draining=draining, timeout=self._beat_period)) is not None:
+            self._beat()
+            if batch.tasks:
+                for task, outcome in infer(self._models, batch.tasks):
+                    self._writers.submit(self._finish, task, outcome)
+                self._beat()
+
+    def _beat(self) -> None:
+        try:
+            self._queue.beat()
+        except OSError as error:
+            log.error("no heartbeat recorded: %s", error)
 
     def _finish(self, task: Task, outcome: Outcome) -> None:
         """End a task in hand, from any thread: the only way out of the pipeline."""

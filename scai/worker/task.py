@@ -94,6 +94,3 @@ class NoTicket(Claim):
 
     def hold(self, reason: str) -> None:
         pass
-
-    def beat(self) -> None:
-        pass

@@ -13,8 +13,8 @@ from scai.settings import ROOT
 MAX_FILES = [
     ("upload", "image_classification", 10),
     ("upload", "object_detection", 10),
-    ("photo", "image_classification", 22),
-    ("photo", "object_detection", 24),
+    ("photo", "image_classification", 23),
+    ("photo", "object_detection", 25),
 ]
 ON_THE_WAY = {
     "upload": {"scai/web/answers.py", "scai/storage/session.py", "scai/queues/directory.py"},

@@ -164,36 +164,35 @@ def test_the_next_waiting_sessions_come_once_each_oldest_first(any_queue: JobQue
     assert len(any_queue) == 2
 
 
-def test_a_claim_tells_its_owner_and_its_last_heartbeat(any_queue: JobQueue) -> None:
-    beating, silent = names(2)
-    put(any_queue, beating, silent)
+def test_a_claim_tells_its_owner_and_the_last_heartbeat_of_its_owner(any_queue: JobQueue) -> None:
+    put(any_queue, *names(2))
     any_queue.announce(warm=True)
     [worker] = any_queue.workers()
-    claims = {claim.job.session: claim for claim in any_queue.claim(2, 0)}
+    any_queue.claim(2, 0)
     assert set(any_queue.claimed().values()) == {worker["id"]}
+    assert "last_beat" not in worker
     assert [claim.last_beat for claim in any_queue.claims()] == [None, None]
     before = time.time() - 1  # file systems keep coarser times
-    claims[beating].beat()
-    beats = {claim.session: claim.last_beat for claim in any_queue.claims()}
-    assert beats[silent] is None
-    assert beats[beating] is not None and before <= beats[beating] <= time.time() + 1
-    claims[beating].done()
-    claims[beating].beat()
-    assert sessions_in_work(any_queue) == [silent]
+    any_queue.beat()
+    [worker] = any_queue.workers()
+    beats = {claim.last_beat for claim in any_queue.claims()}
+    assert beats == {worker["last_beat"]}
+    assert before <= worker["last_beat"] <= time.time() + 1
 
 
-def test_a_job_that_is_claimed_again_has_no_heartbeat_of_the_earlier_claim(
+def test_a_heartbeat_comes_before_the_first_claim_and_ends_with_the_queue(
     any_queue: JobQueue,
 ) -> None:
+    any_queue.beat()
+    any_queue.announce(warm=True)
     put(any_queue, *names(1))
-    [first] = any_queue.claim(1, 0)
-    first.beat()
-    first.give_back()
-    [second] = any_queue.claim(1, 1)
-    first.beat()
-    assert [claim.last_beat for claim in any_queue.claims()] == [None]
-    second.beat()
-    assert [claim.last_beat is None for claim in any_queue.claims()] == [False]
+    any_queue.claim(1, 0)
+    [claim] = any_queue.claims()
+    assert claim.last_beat is not None
+    any_queue.close()
+    any_queue.announce(warm=True)
+    [worker] = any_queue.workers()
+    assert "last_beat" not in worker
 
 
 def test_a_claim_that_ended_touches_no_later_claim_of_the_same_job(any_queue: JobQueue) -> None:

@@ -9,7 +9,16 @@ from types import SimpleNamespace
 import pytest
 from support.helpers import wait_until
 
-from scai.worker.batching import FREE, FULL, LAST, MEMORY, WAITED, InferenceBatch, InferenceQueue
+from scai.worker.batching import (
+    FREE,
+    FULL,
+    IDLE,
+    LAST,
+    MEMORY,
+    WAITED,
+    InferenceBatch,
+    InferenceQueue,
+)
 from scai.worker.task import Task
 
 
@@ -129,6 +138,18 @@ def test_decoding_waits_while_too_many_pixels_are_in_memory(
     assert waiting == []
     batches.release(100)
     wait_until(lambda: waiting)
+
+
+def test_an_engine_that_has_nothing_to_do_gets_an_empty_batch_in_time() -> None:
+    batches = InferenceQueue(largest=8, wait=60)
+    assert batches.take(timeout=0.01) == InferenceBatch([], IDLE)
+    only = task()
+    fill(batches, only)
+    assert batches.take(timeout=0.01) == InferenceBatch([], IDLE)
+    batches.end()
+    assert batches.take(timeout=0.01) == InferenceBatch([only], LAST)
+    assert batches.take(timeout=0.01) is None
+    assert batches.sizes == {1: 1}
 
 
 def test_it_counts_sizes_and_reasons() -> None:

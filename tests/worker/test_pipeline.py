@@ -63,7 +63,9 @@ def worker(
     queue: DirectoryQueue, models: ModelCache, sessions: Path, facts: dict[str, Any]
 ) -> Iterator[Worker]:
     """Not started: `start` does that."""
-    worker = Worker(queue, models, sessions, batch=4, tell=facts.update, report_period=0.0)
+    worker = Worker(
+        queue, models, sessions, batch=4, tell=facts.update, report_period=0.0, beat_period=0.01
+    )
     yield worker
     worker.stop()
     worker.close()
@@ -234,6 +236,43 @@ def test_large_pictures_wait_for_memory_and_all_get_their_verdict(
         worker.stop()
         running.join(20)
         worker.close()
+
+
+def test_the_loop_that_runs_the_engine_beats_and_no_other_thread_does(
+    start: Callable[[], object],
+    submit: Submit,
+    gate: Gate,
+    queue: DirectoryQueue,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    beats: list[str] = []
+    monkeypatch.setattr(queue, "beat", lambda: beats.append(threading.current_thread().name))
+    start()
+    wait_until(lambda: len(beats) > 3, what="heartbeats of an idle engine")
+    assert set(beats) == {"engine"}
+    first = submit()
+    assert gate.inside.wait(20)
+    while_it_hangs = len(beats)
+    bad = submit(data=picture()[:300])
+    wait_until(lambda: bad.state == "failure", what="decoding beside the engine")
+    assert len(beats) == while_it_hangs
+    gate.open()
+    wait_until(lambda: complete([first]) and len(beats) > while_it_hangs)
+
+
+def test_a_disk_that_takes_no_heartbeat_stops_nothing(
+    start: Callable[[], object],
+    submit: Submit,
+    queue: DirectoryQueue,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail() -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(queue, "beat", fail)
+    session = submit()
+    start()
+    wait_until(lambda: complete([session]))
 
 
 def test_a_session_that_is_removed_while_it_runs_ends_with_its_ticket(
