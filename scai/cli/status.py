@@ -14,6 +14,7 @@ from scai.cli.text import table
 from scai.monitoring.queue_status import AGES, QueueStatus
 from scai.monitoring.queue_status import status as queue_status
 from scai.monitoring.units import human_age
+from scai.storage.json_files import to_bytes
 
 SECTION = "The server"
 
@@ -25,9 +26,11 @@ def main(as_json: bool) -> None:
     """Show the queues and workers of the installation in this folder."""
     queues = queue_status(settings.load())
     if as_json:
-        click.echo(json.dumps([queue.to_dict() for queue in queues], ensure_ascii=False, indent=1))
+        text = json.dumps([queue.to_dict() for queue in queues], ensure_ascii=False, indent=1)
     else:
-        click.echo(status_text(queues))
+        text = status_text(queues)
+    # A foreign worker's facts may hold what no terminal can show.
+    click.echo(to_bytes(text))
 
 
 def status_text(queues: Sequence[QueueStatus]) -> str:
@@ -56,8 +59,14 @@ def _worker(kind: str, worker: Mapping[str, Any]) -> str:
     state = "ready" if worker.get("warm") else "loading"
     model, engine = worker.get("model", "?"), worker.get("engine", "?")
     line = f"worker {worker.get('pid', '?')}: {kind}, {model} on {engine}, {state}"
-    counts = {int(size): count for size, count in worker.get("batch_sizes", {}).items()}
+    counts = _counts(worker.get("batch_sizes"))
     if not counts:
         return line
     mean = sum(size * count for size, count in counts.items()) / sum(counts.values())
     return f"{line}, {worker.get('done', 0)} done in batches of {mean:.1f}"
+
+
+def _counts(sizes: object) -> dict[int, int]:
+    """How often each size came, from the facts of a worker that anybody may have written."""
+    pairs = sizes.items() if isinstance(sizes, dict) else ()
+    return {int(size): n for size, n in pairs if size.isdecimal() and isinstance(n, int) and n > 0}

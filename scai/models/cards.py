@@ -309,8 +309,9 @@ def _find_files(
         path = next((path for path in paths if path.exists()), None)
         if path is None:
             raise ConfigError(f"{where}: expected a file, got {text!r}, which is not at {paths[0]}")
-        if field == "labels" and path.is_dir():
-            raise ConfigError(f"{where}: expected a file, got the folder {path}")
+        if field == "labels" and not path.is_file():
+            what = "the folder" if path.is_dir() else "what is no file at"
+            raise ConfigError(f"{where}: expected a file, got {what} {path}")
         values[field] = path
     if "cache" in values:
         values["cache"] = config.parent / values["cache"]

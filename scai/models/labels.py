@@ -5,7 +5,6 @@ Both become a mapping id -> label; the ids of a text file are its line numbers f
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,11 @@ _TOKEN = re.compile(
       | (?P<bad>.)""",
     re.VERBOSE | re.DOTALL,
 )
+_ESCAPE = re.compile(rb"\\([0-7]{1,3}|x[0-9a-fA-F]{1,2}|.)", re.DOTALL)
+_ESCAPES: dict[bytes, bytes] = {
+    bytes([code]): meaning.encode()
+    for code, meaning in zip(b"abfnrtv\\'\"?\n", [*"\a\b\f\n\r\t\v\\'\"?", ""], strict=True)
+}
 _CLOSING = {"{": "}", "<": ">"}
 
 
@@ -98,7 +102,11 @@ def _item(tokens: Iterator[_Token], closing: str, where: str, start: int) -> dic
         elif after_colon:
             fields[key] = word
             after_colon = False
-        elif kind == "text" and key:
+        elif kind == "text":
+            if key not in fields:
+                raise ConfigError(
+                    f"{where}, line {line}: expected ':' before {word[:40]!r}, got none"
+                )
             fields[key] += word  # adjacent strings are one, as in C
         else:
             key = word
@@ -143,7 +151,17 @@ def _unescape(text: str, where: str, line: int) -> str:
     if "\\" not in text:
         return text
     try:
-        # Octal and hex escapes are bytes of UTF-8, which is how protobuf prints é or 貓.
-        return codecs.escape_decode(text.encode())[0].decode()
-    except (ValueError, UnicodeDecodeError):
+        return _ESCAPE.sub(_byte, text.encode()).decode()
+    except UnicodeError:
         raise ConfigError(f"{where}, line {line}: expected a string, got {text!r}") from None
+
+
+def _byte(escape: re.Match[bytes]) -> bytes:
+    """The bytes of one escape; an unknown one stays as it is."""
+    code: bytes = escape[1]
+    # Octal and hex escapes are bytes of UTF-8, which is how protobuf prints é or 貓.
+    if code[0] in b"01234567":
+        return bytes([int(code, 8) & 0xFF])
+    if len(code) > 1:
+        return bytes([int(code[1:], 16)])
+    return _ESCAPES.get(code, bytes(escape[0]))

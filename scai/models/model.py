@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scai.errors import ConfigError
+from scai.errors import MISTAKE, ConfigError
 from scai.models import cards, labels, speeds
 from scai.models.cards import ModelCard
 from scai.models.notes import NAME, Metric, Notes, Plot, plot_bytes, plots, text, texts
+
+log = logging.getLogger(__name__)
 
 _MAX_LABELS = 1000
 _MAX_LABEL_LENGTH = 200
@@ -60,10 +63,19 @@ class Model:
 def read(kind: str, file: Path, name: str, default: bool, aliases: tuple[str, ...]) -> Model:
     """Read the model of the section `name` of `file`, or the `problem` of that section."""
     try:
-        card = cards.load_card(file, name, kind)
-        names = _labels(card)
+        return _read(kind, file, name, default, aliases)
     except ConfigError as error:
-        return Model(kind, name, default, aliases, problem=public_message(error, file))
+        problem = public_message(error, file)
+    except Exception as error:
+        # Whatever is wrong with one section: the pages show the others.
+        log.error("%s: [%s] cannot be read", file, name, exc_info=error)
+        problem = MISTAKE
+    return Model(kind, name, default, aliases, problem=problem)
+
+
+def _read(kind: str, file: Path, name: str, default: bool, aliases: tuple[str, ...]) -> Model:
+    card = cards.load_card(file, name, kind)
+    names = _labels(card)
     folder = _folder(card)
     notes = Notes.read(folder) if folder else Notes({}, False)
     sources = [path for path in (file, card.graph, card.labels, folder) if path]

@@ -83,6 +83,10 @@ class ClaimFolder:
         """The names of all claims."""
         return map(ClaimName.parse, self._folders.names(self._folders.claimed))
 
+    def of_sessions(self) -> Iterator[ClaimName]:
+        """Those of them that are claims; anything else that lies there is left alone."""
+        return (claim for claim in self.names() if NAME.fullmatch(claim.session))
+
     def has(self, session: str) -> bool:
         """Whether that session is claimed."""
         return any(claim.session == session for claim in self.names())
@@ -92,8 +96,7 @@ class ClaimFolder:
         beats = _owners.heartbeat_times(self._folders.owners)
         return [
             ClaimStatus(claim.session, claim.owner, beats.get(claim.owner))
-            for claim in self.names()
-            if NAME.fullmatch(claim.session)
+            for claim in self.of_sessions()
         ]
 
     def recover(self, own: str) -> int:
@@ -101,16 +104,24 @@ class ClaimFolder:
         by_owner: dict[str, list[str]] = {
             owner: [] for owner in _owners.registered(self._folders.owners)
         }
-        for claim in self.names():
+        for claim in self.of_sessions():
             by_owner.setdefault(claim.owner, []).append(claim.file)
         by_owner.pop(own, None)
         count = 0
         for owner, files in by_owner.items():
             with _owners.take_over_if_dead(self._folders.owners, owner) as dead:
                 if dead:
-                    count += sum(self.give_back(file) for file in files)
+                    count += sum(map(self._return_to_queue, files))
                     log.warning("owner %s is gone; %d of its jobs wait again", owner, len(files))
         return count
+
+    def _return_to_queue(self, file: str) -> bool:
+        """Give a claim back; one that cannot be moved stays, and stops no other."""
+        try:
+            return self.give_back(file)
+        except OSError as error:
+            log.warning("%s stays among the claims: %s", file, error.strerror)
+            return False
 
 
 class DirectoryClaim(Claim):

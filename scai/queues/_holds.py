@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import secrets
 from contextlib import suppress
 from pathlib import Path
 
 from scai.queues._folders import QueueFolders
 from scai.storage.disk import Disk
+from scai.storage.json_files import to_bytes
 from scai.storage.open_plain import open_plain
 from scai.storage.session import NAME
 
@@ -24,11 +26,17 @@ class HoldFolder:
 
     def add(self, session: str, reason: str) -> None:
         """Set the job of a session aside; the caller ends its claim."""
-        self._disk.publish(Path(self._folders.hold, session), (reason.strip() + "\n").encode())
+        path, text = Path(self._folders.hold, session), to_bytes(reason.strip() + "\n")
+        try:
+            self._disk.publish(path, text)
+        except IsADirectoryError:
+            # A folder of that name is nobody's hold. It must not keep this job from its own.
+            os.rename(path, f"{path}.folder-{secrets.token_hex(4)}")
+            self._disk.publish(path, text)
 
     def drop(self, session: str) -> None:
         """Remove the file of a session, if there is one."""
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, IsADirectoryError):
             os.unlink(f"{self._folders.hold}/{session}")
 
     def sessions(self) -> list[str]:

@@ -26,6 +26,8 @@ from scai.storage.locks import flock
 from scai.storage.open_plain import open_plain
 
 _LOCK, _FACTS, _BEAT = ".lock", ".json", ".beat"
+# Far above the facts of any owner, in bytes; somebody else may have written the file.
+_MAX_FACTS = 1_000_000
 _disk = Disk("off")
 log = logging.getLogger(__name__)
 
@@ -90,8 +92,8 @@ def living(folder: str) -> list[dict[str, Any]]:
 def _facts(path: str) -> dict[str, Any]:
     try:
         with open_plain(path) as file:
-            facts = json.load(file)
-    except (OSError, ValueError):
+            facts = json.loads(file.read(_MAX_FACTS))
+    except (OSError, ValueError, RecursionError):
         return {}
     return facts if isinstance(facts, dict) else {}
 

@@ -237,7 +237,7 @@ class DirectoryQueue(JobQueue):
         return None
 
     def waits(self, session: str) -> bool:
-        return os.path.exists(self._ticket(session))
+        return os.path.lexists(self._ticket(session))
 
     def has(self, session: str) -> bool:
         # The ticket twice, for one that is given back between the two looks is at neither place.
@@ -248,8 +248,7 @@ class DirectoryQueue(JobQueue):
 
     def claimed(self) -> dict[str, str]:
         # From the names alone: nobody has to read heartbeats for it.
-        claims = [claim for claim in self._claims.names() if NAME.fullmatch(claim.session)]
-        return {claim.session: claim.owner for claim in claims}
+        return {claim.session: claim.owner for claim in self._claims.of_sessions()}
 
     def held_sessions(self) -> list[str]:
         return self._holds.sessions()
@@ -296,7 +295,7 @@ class DirectoryQueue(JobQueue):
                 bell.close()
         self._arrivals = self._ends = None
         if self._owner is not None:
-            for claim in self._claims.names():
+            for claim in self._claims.of_sessions():
                 if claim.owner == self._owner.id:
                     self._claims.give_back(claim.file)
             self._owner.close()

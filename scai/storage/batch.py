@@ -33,7 +33,7 @@ from scai.storage.open_plain import NOT_THERE, NotPlain, open_plain
 from scai.storage.session import NAME as SESSION
 from scai.storage.session import new_name
 
-NAME = re.compile(r"b-\d{8}-[0-9a-f]{40}")
+NAME = re.compile(r"b-[0-9]{8}-[0-9a-f]{40}")
 
 _HEAD = "batch.json"
 _ITEMS = "items.jsonl"

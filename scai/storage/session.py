@@ -36,7 +36,7 @@ from scai.storage.json_files import read_object, to_bytes, to_json
 from scai.storage.locks import folder_lock
 from scai.storage.ticket import TicketQueue
 
-NAME = re.compile(r"d-\d{8}-[0-9a-f]{40}")
+NAME = re.compile(r"d-[0-9]{8}-[0-9a-f]{40}")
 STATES = ("initialization", "processing", "complete", "failure")
 FINAL = ("complete", "failure")
 

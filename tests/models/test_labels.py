@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,7 @@ def test_a_text_file_has_one_label_a_line(
         ('item { id: 1 name: "a # b" }', {1: "a # b"}),
         ('item { id: 1 name: "\\350\\262\\223" }', {1: "貓"}),  # octal, as protobuf prints
         ('item { id: 1 name: "貓" }', {1: "貓"}),
+        ('item { id: 1 name: "a\\tb\\x41\\8\\q" }', {1: "a\tbA\\8\\q"}),  # unknown ones stay
         ('item { id: 1 name: "a" "b" }', {1: "ab"}),  # adjacent strings are one
         ('item: < id: 1; name: "a" >', {1: "a"}),  # the other brackets
         ('item { id: 3 name: "p" keypoints { id: 9 label: "nose" } }', {3: "p"}),
@@ -57,6 +59,8 @@ def test_a_label_map_is_read_as_protobuf_does(text: str, expected: dict[int, str
         ('\nitem { id: x name: "a" }', "map, line 2: expected a whole number as id, got x"),
         ('item { id: 1 name: "a"', "map, line 1: expected '}' to close this item, got the end"),
         ('thing { id: 1 name: "a" }', "map, line 1: expected 'item {', got 'thing'"),
+        ('item { name "a" id: 1 }', "map, line 1: expected ':' before 'a', got none"),
+        ('item { "a" }', "map, line 1: expected ':' before 'a', got none"),
         ('item { id: 1 name: "a }', "map, line 1: expected a field, got '\"'"),
         (
             'item { id: 1 name: "a" }\nitem { id: 1 name: "b" }',
@@ -77,3 +81,24 @@ def test_files_that_are_no_labels_are_config_errors(tmp_path: Path) -> None:
             labels.read(tmp_path / name)
     with pytest.raises(ConfigError, match="none.txt"):
         labels.read(tmp_path / "none.txt")
+
+
+def test_whatever_is_damaged_in_a_label_map_it_is_read_or_refused_with_a_sentence() -> None:
+    whole = (
+        'item {\n  id: 1\n  name: "cat" "s"\n  keypoints { id: 2 }\n}\n'
+        "item: < id: 7; name: 'b' >\n"
+    )
+    draw = random.Random(7)
+    for _ in range(3000):
+        text = list(whole)
+        for _ in range(draw.randint(1, 4)):
+            at = draw.randrange(len(text))
+            text[at : at + draw.randint(0, 3)] = draw.choice(
+                ["", ":", '"', "{", "}", "\\8", " 9", "\n"]
+            )
+        try:
+            found = labels.parse_pbtxt("".join(text), "map")
+        except ConfigError as error:
+            assert error.message.startswith("map, line ")
+        else:
+            assert all(isinstance(number, int) for number in found)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
+from html import unescape
 
 import pytest
 from flask.testing import FlaskClient
+from support.helpers import picture
 from support.inprocess import Site
 from support.kinds import KINDS
 
@@ -15,6 +18,7 @@ from scai.queues.memory import MemoryQueue
 from scai.settings import ROOT, Settings
 from scai.web.app import create_app
 
+IC, _ = KINDS
 SAMPLES = ROOT / "static" / "samples"
 LARGEST = 60_000  # bytes of all samples together
 
@@ -28,8 +32,8 @@ def bundled(tmp_path: object) -> Iterator[FlaskClient]:
     service.close()
 
 
-def forms(html: str) -> list[str]:
-    return re.findall(r"<form id=.*?</form>", html, re.S)
+def forms(text: str) -> list[str]:
+    return re.findall(r"<form id=.*?</form>", text, re.S)
 
 
 def test_each_form_says_its_kind_and_carries_the_token(site: Site) -> None:
@@ -82,3 +86,39 @@ def test_the_samples_are_drawn_by_the_project_itself() -> None:
     assert {*PAGES, *SCENES} == {file.stem for file in SAMPLES.iterdir() if "-" not in file.stem}
     picture = PAGES["numbers"]()
     assert picture.tobytes() == PAGES["numbers"]().tobytes()  # the same each time
+
+
+def test_a_wrong_label_map_is_told_by_its_section_and_takes_no_page_down(site: Site) -> None:
+    (site.settings.icconfig.parent / "bad.pbtxt").write_text('item { name "cat" id: 1 }')
+    with site.settings.icconfig.open("a") as config:
+        config.write("[mine]\nENGINE = fake\nLABELS = bad.pbtxt\n")
+    for path in ("/", "/models", "/models.json", "/docs", "/status"):
+        assert site.http.get(path).status_code == 200, path
+    for path in ("/?lang=en", "/models?lang=en"):
+        page = unescape(site.http.get(path).text)
+        assert "mine" in page
+        assert "bad.pbtxt, line 1: expected ':' before 'cat', got none" in page
+    assert "The model mine cannot be used." in site.http.get("/?lang=en").text
+    models = {model["name"]: model for model in site.http.get("/models.json").get_json()}
+    assert [name for name, model in models.items() if model["problem"]] == ["mine"]
+    assert site.get(IC.result, site.post(IC, picture()))["state"] == "initialization"
+
+
+def test_a_label_file_that_is_a_pipe_stops_no_page(site: Site) -> None:
+    os.mkfifo(site.settings.icconfig.parent / "pipe.txt")
+    with site.settings.icconfig.open("a") as config:
+        config.write("[mine]\nENGINE = fake\nLABELS = pipe.txt\n")
+    assert "pipe.txt" in site.http.get("/").text
+
+
+def test_a_models_file_that_cannot_be_read_is_told_on_the_home_page(site: Site) -> None:
+    site.settings.icconfig.write_text("no section\n")
+    assert "The models file cannot be read." in site.http.get("/?lang=en").text
+
+
+def test_a_section_that_nobody_foresaw_is_wrong_and_no_more(site: Site) -> None:
+    with site.settings.icconfig.open("a") as config:
+        config.write(f"[mine]\nENGINE = fake\nLABELS = {'x' * 5000}\n")
+    models = {model["name"]: model for model in site.http.get("/models.json").get_json()}
+    assert [name for name, model in models.items() if model["problem"]] == ["mine"]
+    assert site.http.get("/").status_code == 200

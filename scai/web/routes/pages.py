@@ -51,9 +51,15 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
 def _card(kind: Kind, names: list[str], shelf: ModelShelf) -> dict[str, Any]:
     """What the page needs of one kind: its values and its models, the default model first.
 
-    `pad` is the model that reads digits drawn by hand, "" if there is none.
+    `pad` is the model that reads digits drawn by hand, `problem` why the models file cannot be
+    read; "" if there is none.
     """
     models_by_name = {model.name: model for model in shelf.models(kind.name)}
     models = [models_by_name.get(name, Model(kind.name, name)) for name in names]
     digits = [model.name for model in models if set(model.labels) == _DIGITS]
-    return {**kind.to_dict(), "models": models, "pad": digits[0] if digits else ""}
+    return {
+        **kind.to_dict(),
+        "models": models,
+        "pad": digits[0] if digits else "",
+        "problem": shelf.problem(kind.name),
+    }
