@@ -7,9 +7,11 @@
     │   │   └── ImageTooLarge      413  too many bytes or too many pixels
     │   └── BadArchive        400  a ZIP, or a file in it, cannot or must not be unpacked
     │       └── ArchiveTooLarge    413  too many files or bytes for one batch
+    ├── CrossSite             403  a browser sent this for a page of another site
     ├── NotFound              404  no such session, key, kind or model
     ├── WrongMethod           405  this address does not take this method of HTTP
     ├── InUse                 409  somebody works on the session now; ask again later
+    ├── UnknownHost           421  the request names a host that is not this server
     ├── BadSession            500  a foreign client's session cannot be read
     ├── Busy                  503  the queue is full; come back after `retry_after` seconds
     ├── StorageFull           507  the disk refuses to keep the upload
@@ -96,6 +98,13 @@ class ArchiveTooLarge(BadArchive):
     code = "archive_too_large"
 
 
+class CrossSite(ScaiError):
+    """A browser sent this for a page of another site; details name the setting that allows it."""
+
+    status = 403
+    code = "cross_site"
+
+
 class NotFound(ScaiError):
     """No such session, key, kind or model."""
 
@@ -115,6 +124,13 @@ class InUse(ScaiError):
 
     status = 409
     code = "in_use"
+
+
+class UnknownHost(ScaiError):
+    """The request names a host that is not this server; details name the setting that adds it."""
+
+    status = 421
+    code = "unknown_host"
 
 
 class BadSession(ScaiError):

@@ -22,6 +22,7 @@ from scai.processes import address_of, check_port, die_with_parent, tie_to
 from scai.programs.job_runner import JobRunner
 from scai.settings import Settings, as_environment, load
 from scai.web.app import create_app
+from scai.web.visitors import is_loopback
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +86,18 @@ def serve(settings: Settings) -> None:
     log.info(
         "portal at %s in %s mode", address_of(settings.host, settings.port), settings.runningmode
     )
+    say_who_may_come(settings)
     server.serve()
+
+
+def say_who_may_come(settings: Settings) -> None:
+    """Warn in the log of a portal that others than this machine can reach."""
+    if not is_loopback(settings.host):
+        log.warning(
+            "listening on %s: everybody who reaches this machine may send photos and see models "
+            "and figures; host = 127.0.0.1 keeps it to this machine (docs/security.md)",
+            settings.host,
+        )
 
 
 def _job_runner(settings: Settings) -> JobRunner:

@@ -50,6 +50,16 @@ class Settings:
         500.0, "portal", "largest ZIP in MB, both packed and unpacked", low=0.001
     )
     max_wait: float = _option(60.0, "portal", "longest long poll in seconds", low=0.0)
+    trusted_hosts: str = _option(
+        "",
+        "portal",
+        "further host names of this server, with commas; .name: with all below it; *: any",
+    )
+    allowed_origins: str = _option(
+        "",
+        "portal",
+        "other sites whose pages may use the API, with commas, such as https://lab.example",
+    )
 
     sessionpath: Path = _option(Path("session"), "queue", "folder of the sessions")
     icpoolpath: Path = _option(

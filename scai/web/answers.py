@@ -22,7 +22,8 @@ _SECURITY = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; "
     "base-uri 'none'; frame-ancestors 'none'; form-action 'self'",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    # With "no-referrer", browsers would hide from us that a form comes from a page of our own.
+    "Referrer-Policy": "same-origin",
 }
 # A browser that opens a picture alone makes a document of it, with styles of its own. So the policy
 # of pictures has no rule for styles; nothing else may load.

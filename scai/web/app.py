@@ -10,12 +10,15 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from scai import plugins
 from scai.jobs.service import JobService
 from scai.settings import ROOT, Settings
-from scai.web import answers, page
+from scai.web import answers, page, visitors
 from scai.web.static_files import serve_statics
 
 
 def create_app(service: JobService, settings: Settings) -> Flask:
-    """Create an application, without globals or threads; two calls give two applications."""
+    """Create an application, without globals or threads; two calls give two applications.
+
+    Raises ConfigError for settings that say wrongly who may come.
+    """
     app = Flask("scai", template_folder=str(ROOT / "templates"), static_folder=None)
     app.config["KINDS"] = settings.kinds
     app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes
@@ -40,4 +43,5 @@ def create_app(service: JobService, settings: Settings) -> Flask:
         return answer
 
     app.after_request(answers.secure)
+    visitors.admit(app, settings)
     return app

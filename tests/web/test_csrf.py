@@ -30,8 +30,8 @@ ATTEMPTS = [
     (TOKEN, TOKEN, None, 303),
     (TOKEN, TOKEN, "same-origin", 303),
     (TOKEN, TOKEN, "none", 303),  # typed, or from a bookmark
-    (TOKEN, TOKEN, "cross-site", 400),
-    (TOKEN, TOKEN, "same-site", 400),  # another server on a neighbouring host
+    (TOKEN, TOKEN, "cross-site", 403),
+    (TOKEN, TOKEN, "same-site", 403),  # another server on a neighbouring host
     (TOKEN, "cd" * 20, None, 400),
     (TOKEN, "", None, 400),
     (TOKEN, None, None, 400),

@@ -23,7 +23,9 @@ from scai.web.openapi.operations import (
 
 _ABOUT = (
     "Image recognition on your own server. Every error in JSON has the keys of "
-    "Problem. HEAD works wherever GET does, and OPTIONS lists the methods."
+    "Problem. HEAD works wherever GET does, and OPTIONS lists the methods. A request to a host "
+    "name that the server does not know gets 421, and one that changes something from a page of "
+    "another site 403."
 )
 # Keys whose values are sentences.
 _SENTENCES = ("description", "summary")
