@@ -4,7 +4,8 @@
     ├── BadRequest            400  a parameter is missing or makes no sense
     │   ├── BadImage          400  the bytes are not a picture that we can read
     │   │   ├── UnsupportedFormat  415  a picture format outside the allow-list, or no picture
-    │   │   └── ImageTooLarge      413  too many bytes or too many pixels
+    │   │   ├── ImageTooLarge      413  too many bytes or too many pixels
+    │   │   └── TooExpensive       422  a picture built to cost far more work than its size
     │   └── BadArchive        400  a ZIP, or a file in it, cannot or must not be unpacked
     │       └── ArchiveTooLarge    413  too many files or bytes for one batch
     ├── CrossSite             403  a browser sent this for a page of another site
@@ -15,6 +16,7 @@
     ├── BadSession            500  a foreign client's session cannot be read
     ├── Busy                  503  the queue is full; come back after `retry_after` seconds
     ├── StorageFull           507  the disk refuses to keep the upload
+    ├── OutOfResources        503  memory or processes were lacking, in every attempt
     ├── ConfigError           500  an ini file, a flag or a model file is wrong; stops a program
     ├── EngineError           500  the model could not be run
     │   └── UnsupportedModel  500  this engine cannot read this model; another one may
@@ -85,6 +87,13 @@ class ImageTooLarge(BadImage):
     code = "image_too_large"
 
 
+class TooExpensive(BadImage):
+    """Reading the picture costs far more work than one of its size may; details name the limit."""
+
+    status = 422
+    code = "too_expensive"
+
+
 class BadArchive(BadRequest):
     """A ZIP, or a file in it, cannot or must not be unpacked."""
 
@@ -151,6 +160,13 @@ class StorageFull(ScaiError):
 
     status = 507
     code = "storage_full"
+
+
+class OutOfResources(ScaiError):
+    """Memory or processes were lacking to run the job, in every attempt that is allowed."""
+
+    status = 503
+    code = "resources"
 
 
 class ConfigError(ScaiError):

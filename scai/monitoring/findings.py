@@ -29,7 +29,13 @@ _LONG_WAIT = 60
 _STALLED = 300
 _LATELY = 600
 # Codes of failures that are the picture's fault.
-_PICTURE_FAULTS = ("bad_image", "unsupported_format", "image_too_large", "bad_request")
+_PICTURE_FAULTS = (
+    "bad_image",
+    "unsupported_format",
+    "image_too_large",
+    "too_expensive",
+    "bad_request",
+)
 
 
 def findings(document: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -18,13 +18,15 @@ from typing import IO
 
 from PIL import Image, ImageFile, JpegImagePlugin
 
-from scai.errors import BadImage, ImageTooLarge, UnsupportedFormat
+from scai.errors import BadImage, ImageTooLarge, OutOfResources, UnsupportedFormat
 
 MAX_SIDE_PIXELS = 16_384
 _SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP": ".bmp", "GIF": ".gif"}
 # What a picture's name may end in, in any case.
 SUFFIXES = (*_SUFFIXES.values(), ".jpeg")
 _HEAD_BYTES = 32
+# The code of cv2.error when memory is lacking (cv2.Error.StsNoMem).
+_OPENCV_NO_MEMORY = -4
 Block = bytes
 
 # `Limits` is stricter than Pillow's own bound, so that is raised to the largest picture whose
@@ -189,10 +191,13 @@ def _check_size(width: int, height: int, limits: Limits) -> None:
 
 @contextmanager
 def decoder_errors(stage: str, kind: str) -> Iterator[None]:
-    """Turn any error of a decoder inside into a BadImage that names the stage."""
+    """Turn any error of a decoder inside into a BadImage that names the stage.
+
+    Raises OutOfResources where memory was lacking: that is not the picture's fault.
+    """
     try:
         yield
-    except BadImage:
+    except (BadImage, OutOfResources):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooLarge(
@@ -201,8 +206,12 @@ def decoder_errors(stage: str, kind: str) -> Iterator[None]:
             limit=MAX_SIDE_PIXELS,
         ) from error
     except Exception as error:
+        if isinstance(error, MemoryError) or getattr(error, "code", None) == _OPENCV_NO_MEMORY:
+            raise OutOfResources(
+                "the server had too little memory to read this picture", stage=stage
+            ) from error
         # Hostile bytes make a decoder raise nearly anything: OSError, SyntaxError, struct.error,
-        # EOFError, MemoryError. In every case the sender's picture is at fault.
+        # EOFError. In each of these cases the sender's picture is at fault.
         where = "header" if stage == "header" else "pixel data"
         raise BadImage(
             f"the {where} of this {kind} picture is damaged or cut off", stage=stage

@@ -8,6 +8,7 @@ import sys
 import time
 import tracemalloc
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,8 @@ import pytest
 from PIL import Image
 from support.pictures import FORMATS, HEIGHT, WIDTH, assert_upright, corners, noise, saved
 
-from scai.errors import BadImage, ImageTooLarge, UnsupportedFormat
-from scai.pictures.header import Limits, probe
+from scai.errors import BadImage, ImageTooLarge, OutOfResources, UnsupportedFormat
+from scai.pictures.header import Limits, decoder_errors, probe
 from scai.pictures.pixels import (
     decode,
     fit_within,
@@ -268,3 +269,20 @@ def test_tf1_resize_is_what_tf1_does(size: tuple[int, int]) -> None:
     image = np.asarray(noise())
     expected = tf.compat.v1.image.resize_bilinear(image[None].astype(np.float32), size)[0].numpy()
     assert np.abs(resize(image, *size, method="tf1") - expected).max() < 1e-3
+
+
+def memory_error_of_python() -> None:
+    bytearray(1 << 62)
+
+
+def memory_error_of_opencv() -> None:
+    resize(np.zeros((2, 2, 3), np.uint8), 1 << 20, 1 << 20)
+
+
+@pytest.mark.parametrize("allocate", [memory_error_of_python, memory_error_of_opencv])
+def test_a_lack_of_memory_is_not_told_as_the_fault_of_the_picture(
+    allocate: Callable[[], None],
+) -> None:
+    with pytest.raises(OutOfResources) as caught, decoder_errors("decode", "PNG"):
+        allocate()
+    assert (caught.value.code, caught.value.details) == ("resources", {"stage": "decode"})

@@ -27,7 +27,7 @@ const FOR_THE_OPERATOR = {
   worker_died: "engine",
   config: "engine",
 };
-const FINAL = ["no_photo", "image_too_large", "unsupported_format", "bad_image", "unreadable"];
+const FINAL = ["no_photo", "image_too_large", "unsupported_format", "bad_image", "too_expensive", "unreadable"];
 
 /** A refusal: `code` says which, `message` is the server's own sentence. */
 export class Problem extends Error {
@@ -92,6 +92,11 @@ const WORDS = {
     t("This picture could not be read."),
     t("It may be damaged. Open it in an image editor, save it as JPEG or PNG and try again."),
   ],
+  too_expensive: () => [
+    t("This picture takes too much work to read."),
+    t("Open it in an image editor, save it as JPEG or PNG and try again."),
+  ],
+  resources: () => [t("The server had too little memory for this photo."), t("Try again later, or send it smaller.")],
   unreadable: () => [
     t("This file can no longer be read."),
     t("It may be a folder, or it may have been moved. Choose it again."),

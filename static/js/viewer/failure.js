@@ -28,6 +28,10 @@ function wordsOf(code) {
       return [t("This file is not a picture SCAI can read."), t("Save it as JPEG or PNG and send that.")];
     case "image_too_large":
       return [t("This picture has too many pixels."), t("Make it smaller and send it again.")];
+    case "too_expensive":
+      return [t("This picture takes too much work to read."), t("Open it in an image editor, save it as JPEG or PNG and try again.")];
+    case "resources":
+      return [t("The server had too little memory for this photo."), t("Try again later, or send it smaller.")];
     case "not_found":
       return [
         t("The server no longer has this photo."),
