@@ -33,6 +33,7 @@ def open(
         doorbell=doorbell,
         look_only=look_only,
         disk=disk or Disk(settings.durability),
+        lease=settings.lease,
     )
     queue: JobQueue = plugins.load("queues", _VARIANT).open_queue(kind, options)
     return queue

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from scai.queues import _owners
 from scai.queues._folders import QueueFolders
 from scai.queues._holds import HoldFolder
+from scai.queues._leases import LeaseWatch
 from scai.queues.base import Claim, ClaimStatus, Job
 from scai.storage.session import NAME
 
@@ -39,10 +40,14 @@ class ClaimName:
 
 
 class ClaimFolder:
-    """The folder `.claimed`, in which no two claims ever have the same name."""
+    """The folder `.claimed`, in which no two claims ever have the same name.
 
-    def __init__(self, folders: QueueFolders) -> None:
+    So the name of a claim's file is its token, and the file is there as long as it is current.
+    """
+
+    def __init__(self, folders: QueueFolders, leases: LeaseWatch) -> None:
         self._folders = folders
+        self._leases = leases
         self._numbers = itertools.count(1)
 
     def take(self, session: str, owner: str) -> str | None:
@@ -79,6 +84,14 @@ class ClaimFolder:
         except (IsADirectoryError, PermissionError):
             log.warning("%s is not a file; left where it is", claim)
 
+    def is_current(self, session: str, token: str) -> bool:
+        """Whether `token` is the name of a claim of that session; any text may be asked for."""
+        return (
+            token.startswith(f"{session}@")
+            and "/" not in token
+            and os.path.lexists(f"{self._folders.claimed}/{token}")
+        )
+
     def names(self) -> Iterator[ClaimName]:
         """The names of all claims."""
         return map(ClaimName.parse, self._folders.names(self._folders.claimed))
@@ -100,7 +113,7 @@ class ClaimFolder:
         ]
 
     def recover(self, own: str) -> int:
-        """Give back the claims of dead owners, except those of `own`; how many they were."""
+        """Give back the claims of dead and silent owners, except those of `own`; their number."""
         by_owner: dict[str, list[str]] = {
             owner: [] for owner in _owners.registered(self._folders.owners)
         }
@@ -108,12 +121,22 @@ class ClaimFolder:
             by_owner.setdefault(claim.owner, []).append(claim.file)
         by_owner.pop(own, None)
         count = 0
-        for owner, files in by_owner.items():
+        for owner, files in list(by_owner.items()):
             with _owners.take_over_if_dead(self._folders.owners, owner) as dead:
                 if dead:
-                    count += sum(map(self._return_to_queue, files))
+                    count += sum(map(self._return_to_queue, by_owner.pop(owner)))
                     log.warning("owner %s is gone; %d of its jobs wait again", owner, len(files))
-        return count
+        return count + self._take_over_lapsed(by_owner)
+
+    def _take_over_lapsed(self, by_owner: dict[str, list[str]]) -> int:
+        """Give back the claims of those living owners that are silent; how many they were."""
+        beats = _owners.heartbeat_times(self._folders.owners)
+        lapsed = self._leases.lapsed(
+            {file: beats.get(owner) for owner, files in by_owner.items() for file in files}
+        )
+        for file in lapsed:
+            log.warning("claim %s: no heartbeat for %g s; it waits again", file, self._leases.lease)
+        return sum(map(self._return_to_queue, lapsed))
 
     def _return_to_queue(self, file: str) -> bool:
         """Give a claim back; one that cannot be moved stays, and stops no other."""
@@ -129,16 +152,20 @@ class DirectoryClaim(Claim):
 
     def __init__(self, job: Job, file: str, claims: ClaimFolder, holds: HoldFolder) -> None:
         self.job = job
-        self._file = file
+        self.token = file
         self._claims = claims
         self._holds = holds
 
     def done(self) -> None:
-        self._claims.remove(self._file)
+        self._claims.remove(self.token)
 
     def give_back(self) -> None:
-        self._claims.give_back(self._file)
+        self._claims.give_back(self.token)
 
     def hold(self, reason: str) -> None:
-        self._holds.add(self.job.session, reason)
-        self.done()
+        if self.is_current(self.token):
+            self._holds.add(self.job.session, reason)
+            self.done()
+
+    def is_current(self, token: str) -> bool:
+        return self._claims.is_current(self.job.session, token)

@@ -6,6 +6,7 @@ A variant is a module of this folder with a class that keeps `JobQueue` and a fu
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -35,6 +36,9 @@ class QueueOptions:
     doorbell: whether events wake a claimer that waits, long before the next sweep
     look_only: whether nothing is made on the disk, for programs that only show how a queue stands
     disk: how files are written, and whether they are flushed
+    lease: seconds without a heartbeat after which the claims of a living owner are taken over; more
+        than the longest silence of a worker that works
+    clock: seconds of a clock that never steps, for leases
     """
 
     pool: Path
@@ -42,6 +46,8 @@ class QueueOptions:
     doorbell: bool = True
     look_only: bool = False
     disk: Disk = field(default_factory=Disk)
+    lease: float = 60.0
+    clock: Callable[[], float] = time.monotonic
 
 
 @dataclass(frozen=True)
@@ -61,10 +67,27 @@ class ClaimStatus:
 class Claim(ABC):
     """A job that belongs to this process until one of `done`, `give_back` or `hold`.
 
-    When the process dies, the job returns to the queue.
+    When the process dies, or sends no heartbeat for a lease, the job returns to the queue; then the
+    claim is lost, and ending it does nothing. `token` is the fencing token: no two claims ever have
+    the same. The record of a session names the claim that runs it, so that whoever has lost his
+    claim changes nothing.
     """
 
     job: Job
+    token: str
+
+    @abstractmethod
+    def is_current(self, token: str) -> bool:
+        """Whether the claim of that token on the same job has not ended and was not lost."""
+
+    def may_change(self, run_by: str) -> bool:
+        """Whether the holder of this claim may change the session; ask under the session's lock.
+
+        run_by: the token in the session's record, "" for none
+        """
+        if not self.is_current(self.token):
+            return False
+        return run_by in ("", self.token) or not self.is_current(run_by)
 
     @abstractmethod
     def done(self) -> None:
@@ -127,7 +150,11 @@ class JobQueue(ABC):
 
     @abstractmethod
     def recover(self) -> int:
-        """Let the jobs of dead claimers wait again; return how many they were."""
+        """Let the jobs of dead claimers, and of those silent for a lease, wait again; their number.
+
+        Silence is counted over repeated calls, by the clock of this process: no two clocks are
+        compared. An owner that never sent a heartbeat is judged by its life alone.
+        """
 
     @abstractmethod
     def announce(self, **facts: Any) -> None:

@@ -33,6 +33,7 @@ from scai.queues._claims import ClaimFolder, DirectoryClaim
 from scai.queues._doorbell import Doorbell
 from scai.queues._folders import QueueFolders
 from scai.queues._holds import HoldFolder
+from scai.queues._leases import LeaseWatch
 from scai.queues._listing import Listing
 from scai.queues.base import Claim, ClaimStatus, Job, JobQueue, QueueOptions, Ticket
 from scai.storage.disk import Disk
@@ -53,6 +54,7 @@ def open_queue(kind: str, options: QueueOptions) -> JobQueue:
         doorbell=options.doorbell,
         look_only=options.look_only,
         disk=options.disk,
+        leases=LeaseWatch(options.lease, options.clock),
     )
 
 
@@ -71,13 +73,14 @@ class DirectoryQueue(JobQueue):
         doorbell: bool = True,
         look_only: bool = False,
         disk: Disk | None = None,
+        leases: LeaseWatch | None = None,
         wake_period: float = _WAKE_PERIOD,
     ) -> None:
         self.kind = kind
         self.pool = pool
         self._folders = QueueFolders(pool, look_only=look_only)
         self._disk = disk or Disk()
-        self._claims = ClaimFolder(self._folders)
+        self._claims = ClaimFolder(self._folders, leases or LeaseWatch(QueueOptions.lease))
         self._holds = HoldFolder(self._folders, self._disk)
         self._listing = Listing(self._folders, sweep)
         self._sweep = sweep

@@ -2,36 +2,61 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
+from scai.queues._leases import LeaseWatch
 from scai.queues.base import Claim, ClaimStatus, Job, JobQueue, QueueOptions, Ticket
-
-_OWNER = "memory"
 
 
 def open_queue(kind: str, options: QueueOptions) -> JobQueue:
-    """Make an empty queue; nothing of the options applies."""
-    return MemoryQueue(kind)
+    """Make an empty queue; of the options, only those of leases apply."""
+    return MemoryQueue(kind, leases=LeaseWatch(options.lease, options.clock))
+
+
+class _Jobs:
+    """The jobs of one kind, with all who claim and watch them. `change` guards everything."""
+
+    def __init__(self) -> None:
+        self.change = threading.Condition()
+        self.waiting: set[str] = set()
+        self.claims: dict[str, MemoryClaim] = {}
+        self.held: dict[str, str] = {}
+        self.members: list[MemoryQueue] = []
+        self.numbers = itertools.count(1)
 
 
 class MemoryQueue(JobQueue):
-    """Waiting jobs in sets; the same order and the same rules as the directory queue."""
+    """Waiting jobs in sets; the same order and the same rules as the directory queue.
 
-    def __init__(self, kind: str, clock: Callable[[], float] = time.time) -> None:
+    `beside`: a queue whose jobs this one shares, as another claimer; `clock`: of heartbeats, in
+    epoch seconds
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        clock: Callable[[], float] = time.time,
+        *,
+        leases: LeaseWatch | None = None,
+        beside: MemoryQueue | None = None,
+    ) -> None:
         self.kind = kind
         self._clock = clock
-        self._waiting: set[str] = set()
+        self._leases = leases or LeaseWatch(QueueOptions.lease)
+        self._jobs: _Jobs = _Jobs() if beside is None else beside._jobs
+        self._jobs.members.append(self)
+        self._change = self._jobs.change
+        self._waiting, self._claims = self._jobs.waiting, self._jobs.claims
+        self._held = self._jobs.held
+        self.id = f"memory-{len(self._jobs.members)}"
+        self.last_beat: float | None = None
         self._returned: set[str] = set()
-        self._claims: dict[MemoryClaim, ClaimStatus] = {}
-        self._held: dict[str, str] = {}
         self._facts: dict[str, Any] = {}
-        self._last_beat: float | None = None
-        self._change = threading.Condition()
         self._woken = False
         self._on_arrival: Callable[[], None] = lambda: None
         self._on_end: Callable[[str], None] = lambda session: None
@@ -40,7 +65,7 @@ class MemoryQueue(JobQueue):
         with self._change:
             new = session not in self._waiting
             self._wait(session)
-        self._on_arrival()
+        self._ring_arrival()
         return Ticket(session, new)
 
     def flush(self, ticket: Ticket) -> None:
@@ -66,17 +91,22 @@ class MemoryQueue(JobQueue):
 
     def _take(self, session: str) -> Claim:
         self._waiting.remove(session)
-        claim = MemoryClaim(self, Job(session, self.kind))
-        self._claims[claim] = ClaimStatus(session, _OWNER)
-        return claim
+        token = f"{session}@{self.id}+{next(self._jobs.numbers)}"
+        self._claims[token] = MemoryClaim(self, Job(session, self.kind), token)
+        return self._claims[token]
 
     def _is_claimed(self, session: str) -> bool:
-        return any(claim.job.session == session for claim in self._claims)
+        return any(claim.job.session == session for claim in self._claims.values())
 
     def _wait(self, session: str) -> None:
         self._waiting.add(session)
-        self._returned.discard(session)
+        for member in self._jobs.members:
+            member._returned.discard(session)
         self._change.notify_all()
+
+    def _ring_arrival(self) -> None:
+        for member in self._jobs.members:
+            member._on_arrival()
 
     def wake(self) -> None:
         with self._change:
@@ -84,20 +114,26 @@ class MemoryQueue(JobQueue):
             self._change.notify_all()
 
     def recover(self) -> int:
-        return 0  # whoever claims here dies with the queue
+        # Whoever claims here dies with the queue: only silence can be found.
+        with self._change:
+            others = [claim for claim in self._claims.values() if claim.queue is not self]
+            lapsed = self._leases.lapsed({c.token: c.queue.last_beat for c in others})
+        return sum(self.finish(token, back=True) for token in lapsed)
 
     def announce(self, **facts: Any) -> None:
         self._facts.update(facts)
 
     def workers(self) -> list[dict[str, Any]]:
-        if not self._facts:
-            return []
-        beat = {} if self._last_beat is None else {"last_beat": self._last_beat}
-        return [{"pid": os.getpid(), **self._facts, **beat, "id": _OWNER}]
+        workers = []
+        for member in self._jobs.members:
+            if member._facts:
+                beat = {} if member.last_beat is None else {"last_beat": member.last_beat}
+                workers.append({"pid": os.getpid(), **member._facts, **beat, "id": member.id})
+        return workers
 
     def beat(self) -> None:
         with self._change:
-            self._last_beat = self._clock()
+            self.last_beat = self._clock()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -131,8 +167,10 @@ class MemoryQueue(JobQueue):
 
     def claims(self) -> list[ClaimStatus]:
         with self._change:
-            claims = self._claims.values()
-            return [replace(claim, last_beat=self._last_beat) for claim in claims]
+            return [
+                ClaimStatus(claim.job.session, claim.queue.id, claim.queue.last_beat)
+                for claim in self._claims.values()
+            ]
 
     def held_sessions(self) -> list[str]:
         with self._change:
@@ -153,39 +191,51 @@ class MemoryQueue(JobQueue):
 
     def close(self) -> None:
         with self._change:
-            for claim in self._claims:
-                self._wait(claim.job.session)
-            self._claims.clear()
+            for token, claim in list(self._claims.items()):
+                if claim.queue is self:
+                    del self._claims[token]
+                    self._wait(claim.job.session)
             self._facts.clear()
-            self._last_beat = None
+            self.last_beat = None
 
-    def finish(self, claim: MemoryClaim, *, back: bool = False, reason: str | None = None) -> None:
-        """End a claim: done, given back, or held with a reason."""
-        session = claim.job.session
+    def is_current(self, token: str) -> bool:
+        """Whether the claim of that token has not ended and was not lost."""
+        return token in self._claims
+
+    def finish(self, token: str, *, back: bool = False, reason: str | None = None) -> bool:
+        """End a claim: done, given back, or held with a reason; False if it was not current."""
         with self._change:
-            if self._claims.pop(claim, None) is None:
-                return
+            claim = self._claims.pop(token, None)
+            if claim is None:
+                return False
+            session = claim.job.session
             if back:
                 self._wait(session)
             if reason is not None:
                 self._held[session] = reason
-        self._on_end(session)
+        for member in self._jobs.members:
+            member._on_end(session)
         if back:
-            self._on_arrival()
+            self._ring_arrival()
+        return True
 
 
 class MemoryClaim(Claim):
-    """A claim on a job of a `MemoryQueue`."""
+    """A claim of a `MemoryQueue` on a job."""
 
-    def __init__(self, queue: MemoryQueue, job: Job) -> None:
+    def __init__(self, queue: MemoryQueue, job: Job, token: str) -> None:
         self.job = job
-        self._queue = queue
+        self.queue = queue
+        self.token = token
+
+    def is_current(self, token: str) -> bool:
+        return self.queue.is_current(token)
 
     def done(self) -> None:
-        self._queue.finish(self)
+        self.queue.finish(self.token)
 
     def give_back(self) -> None:
-        self._queue.finish(self, back=True)
+        self.queue.finish(self.token, back=True)
 
     def hold(self, reason: str) -> None:
-        self._queue.finish(self, reason=reason)
+        self.queue.finish(self.token, reason=reason)

@@ -80,6 +80,13 @@ class Settings:
     max_attempts: int = _option(
         3, "queue", "workers that may die of a job before it is put on hold", low=1
     )
+    lease: float = _option(
+        60.0,
+        "queue",
+        "silence of a worker, in seconds, after which others take over its jobs; "
+        "more than the longest inference batch",
+        low=1.0,
+    )
 
     icconfig: Path = _option(
         Path("usr/image_classification.config"), "worker", "models file of image classification"

@@ -5,6 +5,8 @@ A foreign client may have written the record, so every value of it is checked.
 
 from __future__ import annotations
 
+import os
+import secrets
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -85,6 +87,10 @@ class NoTicket(Claim):
 
     def __init__(self, queue: JobQueue, session: str) -> None:
         self.job = Job(session, queue.kind)
+        self.token = f"{session}@by-hand-{os.getpid()}-{secrets.token_hex(4)}"
+
+    def is_current(self, token: str) -> bool:
+        return token == self.token
 
     def done(self) -> None:
         pass

@@ -4,23 +4,60 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.helpers import KIND, wait_until
+from support.helpers import KIND, Clock, wait_until
 from support.queueing import claim_sessions, names, put, sessions_in_work
 
 from scai import plugins, queues
+from scai.queues import directory
+from scai.queues._leases import LeaseWatch
 from scai.queues.base import JobQueue, QueueOptions, Ticket
+from scai.queues.memory import MemoryQueue
 from scai.settings import Settings
+
+LEASE = 60.0
+OPENERS = dict[str, Callable[[JobQueue, QueueOptions], JobQueue]]
+# How a second claimer comes to the jobs of a queue, of each variant.
+BESIDE: OPENERS = {
+    "directory": lambda queue, options: directory.open_queue(KIND, options),
+    "memory": lambda queue, options: MemoryQueue(
+        KIND,
+        beside=queue,  # type: ignore[arg-type]
+        leases=LeaseWatch(options.lease, options.clock),
+    ),
+}
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(1000.0)
+
+
+@pytest.fixture
+def options(tmp_path: Path, clock: Clock) -> QueueOptions:
+    return QueueOptions(tmp_path / "pool", sweep=0.2, lease=LEASE, clock=clock)
 
 
 @pytest.fixture(params=plugins.names("queues"))
-def any_queue(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[JobQueue]:
+def variant(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def any_queue(variant: str, options: QueueOptions) -> Iterator[JobQueue]:
     """An empty queue of each variant."""
-    options = QueueOptions(tmp_path / "pool", sweep=0.2)
-    queue = plugins.load("queues", request.param).open_queue(KIND, options)
+    queue = plugins.load("queues", variant).open_queue(KIND, options)
+    yield queue
+    queue.close()
+
+
+@pytest.fixture
+def other(variant: str, any_queue: JobQueue, options: QueueOptions) -> Iterator[JobQueue]:
+    """Another claimer of the jobs of `any_queue`; the clock of both is `clock`."""
+    queue = BESIDE[variant](any_queue, options)
     yield queue
     queue.close()
 
@@ -223,6 +260,122 @@ def test_living_claimers_keep_their_claims(any_queue: JobQueue) -> None:
     assert len(any_queue.claim(1, 0)) == 1
     assert any_queue.recover() == 0
     assert len(any_queue.claims()) == 1
+
+
+def watch(queue: JobQueue, clock: Clock, seconds: float, step: float = 1.0) -> int:
+    """Look for lapsed claims every second for so long; how many jobs wait again."""
+    count = queue.recover()
+    for _ in range(int(seconds / step)):
+        clock.now += step
+        count += queue.recover()
+    return count
+
+
+def test_each_claim_has_a_token_of_its_own(any_queue: JobQueue, other: JobQueue) -> None:
+    put(any_queue, *names(2))
+    first, second = [*any_queue.claim(1, 0), *other.claim(1, 0)]
+    assert first.token != second.token
+    assert first.is_current(first.token)
+    first.give_back()
+    assert not first.is_current(first.token)
+    again = any_queue.claim_one(first.job.session)
+    assert again is not None and again.token not in (first.token, second.token)
+    assert again.may_change("") and not first.may_change("")
+    assert again.may_change(first.token) and again.may_change(again.token)
+
+
+@pytest.mark.parametrize("token", ["", "../x", "a/b", "d-1@o+1", "\0", "x" * 5000])
+def test_any_text_may_be_asked_for_as_a_token(any_queue: JobQueue, token: str) -> None:
+    put(any_queue, *names(1))
+    [claim] = any_queue.claim(1, 0)
+    assert not claim.is_current(token)
+    assert not claim.is_current(f"{claim.job.session}@{token}")
+    assert claim.may_change(token)
+
+
+def test_a_session_that_another_claim_runs_may_not_be_changed(any_queue: JobQueue) -> None:
+    [name] = names(1)
+    put(any_queue, name)
+    running = any_queue.claim_one(name)
+    put(any_queue, name)  # a client touched the ticket a second time
+    second = any_queue.claim_one(name)
+    assert running is not None and second is not None
+    assert not second.may_change(running.token)
+    running.done()
+    assert second.may_change(running.token)
+
+
+def test_a_silent_owner_loses_its_claims_after_a_lease_and_not_before(
+    any_queue: JobQueue, other: JobQueue, clock: Clock
+) -> None:
+    first, second = names(2)
+    put(any_queue, first, second)
+    any_queue.beat()
+    lost = any_queue.claim(2, 0)
+    assert watch(other, clock, LEASE - 1) == 0
+    assert watch(other, clock, 2) == 2
+    assert claim_sessions(other, 2) == [first, second]
+    assert not any(claim.may_change("") for claim in lost)
+    # What the silent one does when it goes on changes nothing.
+    for claim, end in zip(lost, ("done", "hold"), strict=True):
+        claim.hold("late") if end == "hold" else claim.done()
+        claim.give_back()
+    assert sessions_in_work(other) == [first, second]
+    assert (len(other), other.held()) == (0, {})
+
+
+def test_an_owner_that_beats_keeps_its_claims_for_ever(
+    any_queue: JobQueue, other: JobQueue, clock: Clock
+) -> None:
+    put(any_queue, *names(1))
+    any_queue.claim(1, 0)
+    for _ in range(10):
+        any_queue.beat()
+        assert watch(other, clock, LEASE / 2) == 0
+    assert len(other.claims()) == 1
+
+
+def test_a_new_claim_counts_from_its_own_start(
+    any_queue: JobQueue, other: JobQueue, clock: Clock
+) -> None:
+    old, new = names(2)
+    put(any_queue, old)
+    any_queue.beat()
+    any_queue.claim(1, 0)
+    watch(other, clock, LEASE - 10)
+    put(any_queue, new)
+    any_queue.claim(1, 0)
+    assert watch(other, clock, 20) == 1
+    assert (list(other.waiting()), sessions_in_work(other)) == ([old], [new])
+    assert watch(other, clock, LEASE - 10) == 1
+
+
+def test_an_owner_that_never_beat_is_judged_by_its_life(
+    any_queue: JobQueue, other: JobQueue, clock: Clock
+) -> None:
+    put(any_queue, *names(1))
+    any_queue.claim(1, 0)
+    assert watch(other, clock, 5 * LEASE) == 0
+
+
+def test_a_watcher_that_was_stopped_itself_blames_nobody(
+    any_queue: JobQueue, other: JobQueue, clock: Clock
+) -> None:
+    put(any_queue, *names(1))
+    any_queue.beat()
+    any_queue.claim(1, 0)
+    assert watch(other, clock, 5) == 0
+    clock.now += 7 * LEASE  # everything stood still
+    assert other.recover() == 0
+    any_queue.beat()
+    assert watch(other, clock, LEASE - 1) == 0
+
+
+def test_nobody_loses_its_own_claims_by_looking(any_queue: JobQueue, clock: Clock) -> None:
+    put(any_queue, *names(1))
+    any_queue.beat()
+    any_queue.claim(1, 0)
+    assert watch(any_queue, clock, 5 * LEASE) == 0
 
 
 def test_an_arrival_rings(any_queue: JobQueue) -> None:

@@ -11,9 +11,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from support.helpers import KIND, wait_until
+from support.helpers import KIND, Clock, wait_until
 from support.queueing import claim_all, claim_sessions, names, put, sessions_in_work
 
+from scai.queues._leases import LeaseWatch
 from scai.queues.base import Claim, ClaimStatus
 from scai.queues.directory import DirectoryQueue
 
@@ -90,22 +91,27 @@ def test_many_threads_of_a_process_are_one_owner(queue: DirectoryQueue) -> None:
     assert len(queue.workers()) == 1
 
 
-def test_four_claimers_share_a_thousand_jobs_and_none_twice(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("claimers", "jobs"), [(4, 1000), pytest.param(32, 10_000, marks=pytest.mark.slow)]
+)
+def test_claimers_share_the_jobs_and_none_is_claimed_twice(
+    tmp_path: Path, claimers: int, jobs: int
+) -> None:
     pool = tmp_path / "pool"
     queue = DirectoryQueue(pool, KIND, doorbell=False)
-    waiting_names = names(1000)
+    waiting_names = names(jobs)
     for name in waiting_names:
         (pool / name).touch()
     context = multiprocessing.get_context("spawn")
     results = context.Queue()
-    claimers = [
-        context.Process(target=claim_all, args=(str(pool), KIND, results)) for _ in range(4)
+    processes = [
+        context.Process(target=claim_all, args=(str(pool), KIND, results)) for _ in range(claimers)
     ]
-    for claimer in claimers:
-        claimer.start()
-    shares = [results.get(timeout=60) for _ in claimers]
-    for claimer in claimers:
-        claimer.join()
+    for process in processes:
+        process.start()
+    shares = [results.get(timeout=120) for _ in processes]
+    for process in processes:
+        process.join()
     assert sorted(name for share in shares for name in share) == waiting_names
     assert len(queue) == 0
     queue.close()
@@ -218,3 +224,32 @@ def test_the_heartbeats_of_a_dead_owner_go_with_it(queue: DirectoryQueue) -> Non
     assert claim.last_beat is not None
     assert queue.recover() == 1
     assert not list((queue.pool / ".owners").glob("*.beat"))
+
+
+@pytest.mark.parametrize("step", [86_400.0, -86_400.0])
+def test_a_step_of_the_systems_clock_neither_ends_nor_prolongs_a_lease(
+    tmp_path: Path, step: float
+) -> None:
+    """Heartbeats are times of the system's clock: after a step, they lie days away."""
+    clock, pool = Clock(0.0), tmp_path / "pool"
+    worker = DirectoryQueue(pool, KIND)
+    watcher = DirectoryQueue(pool, KIND, leases=LeaseWatch(60, clock))
+    put(worker, *names(1))
+    worker.beat()
+    worker.claim(1, 0)
+    beat = pool / ".owners" / f"{worker.owner.id}.beat"
+
+    def watch(seconds: int) -> int:
+        count = 0
+        for _ in range(seconds):
+            clock.now += 1
+            count += watcher.recover()
+        return count
+
+    assert watch(30) == 0
+    moment = beat.stat().st_mtime + step
+    os.utime(beat, (moment, moment))  # the first heartbeat after the step
+    assert watch(59) == 0
+    assert watch(3) == 1
+    watcher.close()
+    worker.close()

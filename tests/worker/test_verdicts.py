@@ -32,6 +32,8 @@ class Recorded(Claim):
 
     def __init__(self, session: str) -> None:
         self.job = Job(session, KIND)
+        self.token = f"{session}@owner+1"
+        self.current = True
         self.ends: list[str] = []
         self.error: Exception | None = None
 
@@ -44,8 +46,8 @@ class Recorded(Claim):
     def give_back(self) -> None:
         self.ends.append("given back")
 
-    def beat(self) -> None:
-        pass
+    def is_current(self, token: str) -> bool:
+        return self.current and token == self.token
 
     def _end(self, how: str) -> None:
         if self.error:
