@@ -27,7 +27,7 @@ from typing import IO, Any
 
 from scai.errors import NotFound
 from scai.storage.disk import Disk
-from scai.storage.json_files import decode, read_object, to_bytes, to_json
+from scai.storage.json_files import decode, read_record, seal, to_bytes
 from scai.storage.locks import folder_lock
 from scai.storage.open_plain import NOT_THERE, NotPlain, open_plain
 from scai.storage.session import NAME as SESSION
@@ -86,7 +86,7 @@ class Batch:
         try:
             making.mkdir(mode=0o750)
             batch._disk.write_all(
-                {os.path.join(making, _HEAD): to_json(head), os.path.join(making, _ITEMS): b""}
+                {os.path.join(making, _HEAD): seal(head), os.path.join(making, _ITEMS): b""}
             )
             batch._disk.sync_directory(making)
             os.rename(making, batch.path)
@@ -102,7 +102,7 @@ class Batch:
         if os.path.islink(self.path):
             raise NotFound(_NO_BATCH)
         try:
-            return read_object(f"{os.fspath(self.path)}/{_HEAD}")
+            return read_record(f"{os.fspath(self.path)}/{_HEAD}")
         except NotFound:
             raise NotFound(_NO_BATCH) from None
 

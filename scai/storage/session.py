@@ -31,8 +31,9 @@ from pathlib import Path
 from typing import Any
 
 from scai.errors import BadSession, NotFound, ScaiError
+from scai.storage import damaged
 from scai.storage.disk import Disk
-from scai.storage.json_files import read_object, to_bytes, to_json
+from scai.storage.json_files import read_record, seal, to_bytes
 from scai.storage.locks import folder_lock
 from scai.storage.ticket import TicketQueue
 
@@ -148,7 +149,7 @@ class Session:
         `folder` is its descriptor.
         """
         picture = os.path.join(making, self.first_record["input_image"])
-        files = {os.path.join(making, _RECORD): to_json(self.first_record)}
+        files = {os.path.join(making, _RECORD): seal(self.first_record)}
         if upload.file is None:
             files[picture] = upload.data
             self._disk.write_all(files, also=[folder])
@@ -169,7 +170,7 @@ class Session:
         folder = os.fspath(self.path)
         if os.path.islink(folder):
             raise NotFound("no such session")
-        return read_object(f"{folder}/{_RECORD}")
+        return read_record(f"{folder}/{_RECORD}")
 
     @property
     def state(self) -> str:
@@ -222,9 +223,11 @@ class Session:
 
     def _verdict(self) -> dict[str, Any]:
         try:
-            return read_object(f"{os.fspath(self.path)}/{_RESULT}")
-        except (NotFound, BadSession):
+            return read_record(f"{os.fspath(self.path)}/{_RESULT}")
+        except NotFound:
             return {}
+        except BadSession as error:
+            return error.to_dict()
 
     def lock(self, patience: float = _PATIENCE) -> AbstractContextManager[bool]:
         """Hold the session's lock during the block: True, or False when another process has it.
@@ -250,7 +253,7 @@ class Session:
             record["attempts"] = attempts(record) + 1
             # Its bytes are flushed, though the count need not survive a power cut: an empty file
             # in the place of the record would lose the key and with it the job.
-            self._disk.place(self.path / _RECORD, to_json(record))
+            self._disk.place(self.path / _RECORD, seal(record))
         return record
 
     def complete(
@@ -290,12 +293,14 @@ class Session:
         try:
             record = self.record() if record is None else record
         except BadSession:
-            record = {}  # an unreadable record is replaced by one that says what went wrong
+            # An unreadable record is replaced by one that says what went wrong, and kept.
+            damaged.keep(self.path / _RECORD, self._disk)
+            record = {}
         if record.get("state") in FINAL:
             return False
         kind = str(record.get("job", "")).replace("_", " ").capitalize() or "The job"
         final = {**record, **changes, "state": state, "message": f"{kind} {changes['message']}"}
-        files = {_RECORD: to_json(final), _RESULT: to_json({"state": state, **verdict})}
+        files = {_RECORD: seal(final), _RESULT: seal({"state": state, **verdict})}
         if picture is not None:
             files[_PICTURE] = picture
         try:

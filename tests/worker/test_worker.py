@@ -114,6 +114,24 @@ def test_a_broken_record_becomes_a_failure(
     assert session.name in queue.held()
 
 
+def test_a_flipped_bit_in_a_record_holds_its_job_and_gives_no_other_verdict(
+    worker: Worker, submit: Make, queue: DirectoryQueue, sessions: Path
+) -> None:
+    good, *hurt = [submit() for _ in range(12)]
+    for number, session in enumerate(hurt):
+        data = bytearray((session.path / "process.json").read_bytes())
+        data[len(data) * number // len(hurt)] ^= 1 << number % 8
+        (session.path / "process.json").write_bytes(data)
+    while worker.step():
+        pass
+    assert good.state == "complete"
+    reasons = queue.held()
+    assert set(reasons) == {session.name for session in hurt}
+    assert all(reason.startswith("process.json ") for reason in reasons.values())
+    assert {session.result()["code"] for session in hurt} == {"bad_session"}
+    assert len(list((sessions / ".corrupt").iterdir())) == len(hurt)
+
+
 HOSTILE_RECORDS = [
     # a foreign client's process.json, and what becomes of the job
     (b"[" * 200_000, "failure"),  # deeper than any parser goes
