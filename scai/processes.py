@@ -31,17 +31,22 @@ def child_environment(changes: Mapping[str, str] | None = None) -> dict[str, str
     return {**os.environ, **(changes or {}), PARENT: str(os.getpid()), "PYTHONPATH": path}
 
 
-def start_child(command: Sequence[str], changes: Mapping[str, str] | None = None) -> Process:
+def start_child(
+    command: Sequence[str],
+    changes: Mapping[str, str] | None = None,
+    descriptors: Sequence[int] = (),
+) -> Process:
     """Start a program of ours in a session of its own, with an empty standard input.
 
     Ctrl-C reaches this process alone, so that it can end its children in order. `changes` are
-    added to the environment. Raises OSError.
+    added to the environment; the child shares `descriptors`, by the same numbers. Raises OSError.
     """
     return subprocess.Popen(
         command,
         env=child_environment(changes),
         stdin=subprocess.DEVNULL,
         start_new_session=True,
+        pass_fds=descriptors,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -276,3 +277,17 @@ def _encode_png_with_opencv(image: Pixels) -> bytes:
     if not success:
         raise BadImage("the result picture could not be encoded", stage="encode")
     return bytes(data)
+
+
+def warm_up() -> None:
+    """Load all that decoding may load later, for a process that can open no file from then on."""
+    for format in ("JPEG", "PNG", "WEBP", "BMP", "GIF"):
+        for mode in ("RGB", "P", "RGBA", "CMYK", "I;16"):
+            file = io.BytesIO()
+            try:
+                Image.new(mode, (8, 8)).save(file, format)
+            except (OSError, ValueError):
+                continue  # this format has no such pixels
+            read_picture(file.getvalue())
+            with suppress(BadImage):
+                read_picture(file.getvalue()[:-20])
