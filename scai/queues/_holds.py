@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -33,6 +34,17 @@ class HoldFolder:
             # A folder of that name is nobody's hold. It must not keep this job from its own.
             os.rename(path, f"{path}.folder-{secrets.token_hex(4)}")
             self._disk.publish(path, text)
+
+    def move(self, session: str, ticket: str) -> bool:
+        """Make the file of a session its ticket; False if there is none. Raises OSError."""
+        path = f"{self._folders.hold}/{session}"
+        try:
+            if not stat.S_ISREG(os.lstat(path).st_mode):
+                return False
+            os.rename(path, ticket)
+        except FileNotFoundError:
+            return False
+        return True
 
     def drop(self, session: str) -> None:
         """Remove the file of a session, if there is one."""

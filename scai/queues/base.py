@@ -16,7 +16,7 @@ from typing import Any
 from scai.storage.disk import Disk
 from scai.storage.ticket import Ticket
 
-__all__ = ["Claim", "ClaimStatus", "Job", "JobQueue", "QueueOptions", "Ticket"]
+__all__ = ["Claim", "ClaimStatus", "Job", "JobQueue", "QueueOptions", "Stray", "Ticket"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,18 @@ class ClaimStatus:
     session: str
     owner: str
     last_beat: float | None = None
+
+
+@dataclass(frozen=True)
+class Stray:
+    """Something in a queue's keeping that belongs to no job and to no living claimer.
+
+    path: where it lies
+    about: what it is, as the end of a sentence
+    """
+
+    path: str
+    about: str
 
 
 class Claim(ABC):
@@ -230,6 +242,17 @@ class JobQueue(ABC):
         """Why the job of that session is on hold; None if it is not, or not any more."""
 
     @abstractmethod
+    def hold(self, session: str, reason: str) -> None:
+        """Put the job of that session on hold; if it waits, it goes on waiting. Raises OSError."""
+
+    @abstractmethod
+    def release(self, session: str) -> bool:
+        """Let a job that is on hold wait again; False if it is not on hold.
+
+        It survives a crash when this returns; before, it is on hold or waits. Raises OSError.
+        """
+
+    @abstractmethod
     def drop_hold(self, session: str) -> None:
         """Forget the hold of a session that is removed."""
 
@@ -237,6 +260,16 @@ class JobQueue(ABC):
         """The sessions whose jobs are on hold, each with its reason."""
         reasons = {session: self.hold_reason(session) for session in self.held_sessions()}
         return {session: reason for session, reason in reasons.items() if reason is not None}
+
+    # Repair.
+
+    @abstractmethod
+    def strays(self, now: float) -> list[Stray]:
+        """What lies about in this queue at that time of day (epoch seconds); nothing changes."""
+
+    @abstractmethod
+    def tidy(self, stray: Stray) -> None:
+        """Put it out of the way. Whatever may hold something is kept. Raises OSError."""
 
     # Events.
 

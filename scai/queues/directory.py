@@ -35,7 +35,8 @@ from scai.queues._folders import QueueFolders
 from scai.queues._holds import HoldFolder
 from scai.queues._leases import LeaseWatch
 from scai.queues._listing import Listing
-from scai.queues.base import Claim, ClaimStatus, Job, JobQueue, QueueOptions, Ticket
+from scai.queues._strays import find_strays, tidy
+from scai.queues.base import Claim, ClaimStatus, Job, JobQueue, QueueOptions, Stray, Ticket
 from scai.storage.disk import Disk
 from scai.storage.session import NAME
 
@@ -258,6 +259,23 @@ class DirectoryQueue(JobQueue):
 
     def hold_reason(self, session: str) -> str | None:
         return self._holds.reason(session)
+
+    def hold(self, session: str, reason: str) -> None:
+        self._holds.add(session, reason)
+
+    def release(self, session: str) -> bool:
+        # One rename: at each moment the job is on hold or it waits, and never both or neither.
+        if not self._holds.move(session, self._ticket(session)):
+            return False
+        self._disk.sync_directory(self.pool)
+        self._disk.sync_directory(Path(self._folders.hold))
+        return True
+
+    def strays(self, now: float) -> list[Stray]:
+        return find_strays(self._folders, now)
+
+    def tidy(self, stray: Stray) -> None:
+        tidy(self._folders, self._holds, stray)
 
     def drop_hold(self, session: str) -> None:
         self._holds.drop(session)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from scai.queues._leases import LeaseWatch
-from scai.queues.base import Claim, ClaimStatus, Job, JobQueue, QueueOptions, Ticket
+from scai.queues.base import Claim, ClaimStatus, Job, JobQueue, QueueOptions, Stray, Ticket
 
 
 def open_queue(kind: str, options: QueueOptions) -> JobQueue:
@@ -178,6 +178,23 @@ class MemoryQueue(JobQueue):
 
     def hold_reason(self, session: str) -> str | None:
         return self._held.get(session)
+
+    def hold(self, session: str, reason: str) -> None:
+        self._held[session] = reason
+
+    def release(self, session: str) -> bool:
+        with self._change:
+            if self._held.pop(session, None) is None:
+                return False
+            self._wait(session)
+        self._ring_arrival()
+        return True
+
+    def strays(self, now: float) -> list[Stray]:
+        return []
+
+    def tidy(self, stray: Stray) -> None:
+        pass
 
     def drop_hold(self, session: str) -> None:
         self._held.pop(session, None)

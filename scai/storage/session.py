@@ -5,6 +5,7 @@
         process.json    state, key and message; the original's seven keys and ours
         result.json     what was recognised, or why not; there from the moment of the verdict
         output.png      the annotated picture, for kinds that draw one
+        result-1.json   the verdict of an earlier run, if a person let it run anew
 
 States go initialization -> processing -> complete | failure, and a final state never changes.
 Whoever changes a session holds its lock, so two workers never process the same session at once,
@@ -31,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from scai.errors import BadSession, NotFound, ScaiError
-from scai.storage import damaged
+from scai.storage import damaged, earlier
 from scai.storage.disk import Disk
 from scai.storage.json_files import read_record, seal, to_bytes
 from scai.storage.locks import folder_lock
@@ -281,6 +282,18 @@ class Session:
         """Publish the error in place of a result, as `complete` does."""
         message = f"failed on {_clock(now)}: {error.message}"
         return self._finish("failure", error.to_dict(), {"message": message})
+
+    def reopen(self, now: float) -> bool:
+        """Let a session that has a verdict run anew, as if it had come `now` (epoch seconds).
+
+        The verdict is kept beside, and attempts begin anew. The caller holds the lock, and lets the
+        job wait afterwards. Returns False and changes nothing if there is no verdict.
+        """
+        record = self.record()
+        if record.get("state") not in FINAL:
+            return False
+        earlier.begin_anew(self.path / _RECORD, record, [_RESULT, _PICTURE], self._disk, now)
+        return True
 
     def _finish(
         self,

@@ -117,6 +117,43 @@ def test_a_hold_is_dropped_with_its_session(any_queue: JobQueue) -> None:
     assert any_queue.hold_reason(first) is None
 
 
+def test_a_released_job_waits_again_at_its_place_and_is_on_hold_no_more(
+    any_queue: JobQueue,
+) -> None:
+    first, second = names(2)
+    arrivals: list[str] = []
+    any_queue.listen_for_arrivals(lambda: arrivals.append("one"))
+    put(any_queue, second)
+    any_queue.hold(first, "by hand")
+    assert not any_queue.has(first)
+    assert any_queue.release(first)
+    assert not any_queue.release(first)
+    assert any_queue.held() == {}
+    wait_until(lambda: len(arrivals) >= 2)
+    assert claim_sessions(any_queue) == [first, second]
+
+
+def test_a_released_job_that_waits_already_waits_once(any_queue: JobQueue) -> None:
+    [name] = names(1)
+    put(any_queue, name)
+    any_queue.hold(name, "by hand")
+    assert any_queue.hold_reason(name) == "by hand"
+    assert any_queue.release(name)
+    assert len(any_queue) == 1
+    assert claim_sessions(any_queue) == [name]
+    assert claim_sessions(any_queue) == []
+
+
+def test_a_queue_in_use_has_no_strays(any_queue: JobQueue) -> None:
+    first, second, third = names(3)
+    any_queue.announce(warm=True)
+    any_queue.beat()
+    put(any_queue, first, second, third)
+    claims = any_queue.claim(2, 0)
+    claims[0].hold("by hand")
+    assert any_queue.strays(time.time() + 10_000) == []
+
+
 def test_putting_a_waiting_job_again_changes_nothing(any_queue: JobQueue) -> None:
     [name] = names(1)
     assert any_queue.place(name) == Ticket(name, new=True)

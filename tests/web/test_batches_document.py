@@ -14,6 +14,10 @@ from PIL import Image
 from support import batch_client
 from support.batch_client import BLACK, IC, OD, WHITE, Answer, Client
 
+from scai.errors import WorkerDied
+from scai.jobs.holds import Holds
+from scai.storage.session import Session
+
 client = batch_client.client
 
 
@@ -75,6 +79,25 @@ def test_a_session_that_is_gone_is_told(client: Client) -> None:
     document = client.document(batch)
     assert [item["state"] for item in document["items"]] == ["removed", "removed"]
     assert "labels" not in document["items"][1]
+
+
+def test_a_session_that_is_released_waits_again_and_gets_its_new_verdict(client: Client) -> None:
+    batch = client.create(("a.jpg", WHITE), ("b.jpg", WHITE))
+    queue, root = client.site.queues[IC], client.settings.sessionpath
+    for claim in queue.claim(2, 0):
+        Session(root, claim.job.session).fail(WorkerDied("it died thrice"))
+        claim.hold("it died thrice")
+    before = client.document(batch)
+    assert (before["state"], before["counts"]["failure"]) == ("complete", 2)
+    holds = Holds(root, {IC: queue})
+    for photo in batch["taken"]:
+        holds.release(photo["task"])
+    waiting = client.document(batch, after=before["cursor"])
+    assert (waiting["state"], waiting["counts"]["waiting"]) == ("running", 2)
+    assert all("error" not in item for item in waiting["items"])
+    client.work()
+    after = client.document(batch, after=waiting["cursor"])
+    assert (after["state"], after["counts"]["complete"], len(after["items"])) == ("complete", 2, 2)
 
 
 def rows(client: Client, batch: Answer) -> list[dict[str, str]]:

@@ -8,6 +8,7 @@ client that names the last number it saw gets what changed since, and nothing el
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 import time
@@ -35,7 +36,7 @@ STATES = (WAITING, PROCESSING, *FINAL, REMOVED, REFUSED)
 class BatchItem:
     """One photo of a batch: what its line says, its state, and its verdict in short."""
 
-    __slots__ = ("line", "number", "state", "changed", "short")
+    __slots__ = ("line", "number", "state", "changed", "short", "mark")
 
     def __init__(self, number: int, line: Mapping[str, Any], changed: int) -> None:
         self.line = line
@@ -43,6 +44,8 @@ class BatchItem:
         self.state = WAITING if is_photo(line) else REFUSED
         self.changed = changed
         self.short: dict[str, Any] = {}
+        # Of the session's folder when its verdict was read.
+        self.mark = 0
 
     def to_dict(self) -> dict[str, Any]:
         """The item as clients see it."""
@@ -130,7 +133,7 @@ class BatchProgress:
             self._looked = now
             if everything:
                 self._looked_all = now
-                self._mark_removed()
+                self._look_at_finished()
             waiting = 0
             for item in self._unfinished:
                 self._look_at(item)
@@ -139,14 +142,31 @@ class BatchProgress:
                     break
             self._unfinished = [i for i in self._unfinished if i.state in (WAITING, PROCESSING)]
 
-    def _mark_removed(self) -> None:
-        """Mark items whose sessions are gone, removed by their clients or by the cleaner."""
+    def _look_at_finished(self) -> None:
+        """Notice items whose sessions are gone, or were released and run anew."""
         for item in self.items:
-            if item.state in FINAL and not (self.batch.root / item.line["task"]).exists():
+            if item.state not in FINAL:
+                continue
+            mark = self._mark(item)
+            if mark is None:
                 self._change(item, REMOVED)
+            elif mark != item.mark:
+                self._look_at(item)
+                if item.state not in FINAL:
+                    self._unfinished.append(item)
+        self._unfinished.sort(key=lambda item: item.number)
+
+    def _mark(self, item: BatchItem) -> int | None:
+        """A value that changes with each change of the item's session; None without a session."""
+        try:
+            return os.stat(self.batch.root / item.line["task"]).st_mtime_ns
+        except OSError:
+            return None
 
     def _look_at(self, item: BatchItem) -> None:
         session = Session(self.batch.root, item.line["task"])
+        # Before the verdict: what changes later is noticed.
+        item.mark = self._mark(item) or 0
         try:
             record = session.record()
             state = str(record.get("state"))
@@ -163,7 +183,7 @@ class BatchProgress:
         self._change(item, state, short)
 
     def _change(self, item: BatchItem, state: str, short: dict[str, Any] | None = None) -> None:
-        if item.state != state:
+        if item.state != state or (state in FINAL and item.short != short):
             item.state, item.short, item.changed = state, short or {}, self._next()
 
     @property
