@@ -149,10 +149,11 @@ class JobService:
         """How many jobs wait before that of a waiting session; None in a very long queue."""
         return self._views[kind].place(name)
 
-    def remove(self, kind: str, name: str, key: str) -> None:
+    def remove(self, kind: str, name: str, key: str, *, flush: bool = True) -> None:
         """Remove a session, found as `session` does; its job will never run.
 
-        Raises NotFound, and InUse while it is being recognised.
+        Without `flush`, a power cut may bring it back until the caller has flushed the sessions'
+        folder. Raises NotFound, and InUse while it is being recognised.
         """
         session = self.session(kind, name, key)
         try:
@@ -161,6 +162,8 @@ class JobService:
                 if not ours or not self._queues[kind].withdraw(name):
                     raise InUse("this photo is being recognised; remove it when that is over")
                 session.remove()
+            if flush:
+                self._disk.sync_directory(self.settings.sessionpath)
         except FileNotFoundError:
             raise NotFound(_NO_SESSION) from None  # the cleaner was faster
         self._waiters.ring(name)

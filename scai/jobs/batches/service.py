@@ -162,7 +162,8 @@ class BatchService:
                     continue
                 line = item.line
                 try:
-                    self._service.remove(progress.head["kind"], line["task"], line["key"])
+                    kind = progress.head["kind"]
+                    self._service.remove(kind, line["task"], line["key"], flush=False)
                     removed += 1
                 except NotFound:
                     pass
@@ -173,6 +174,7 @@ class BatchService:
                 self._forget(progress.batch.name)
             elif not progress.closed:
                 progress.batch.append([{"closed": True}])
+            self._disk.sync_directory(self._root)
             return {"removed": removed, "in_work": in_work}
 
 
