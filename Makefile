@@ -4,6 +4,7 @@
 # make check  formatting, lint, types, import directions; of the pages' scripts, too
 # make bench  set up and measure how fast SCAI is here (2 h; benchmarks/README.md)
 # make screenshots  photograph every page anew for docs/portal.md
+# make crash  kill, stop and continue every process under load for an hour:  make crash MINUTES=5
 # make lowest run the quick tests with the oldest releases that pyproject.toml allows
 # make lock   pin the newest and the oldest packages anew (needs uv and .venv)
 
@@ -18,7 +19,7 @@ side_by_side := -n auto --maxprocesses 4 --dist loadfile
 # What is not given here comes from SCAI_... in the environment, usr/scai.config or the defaults.
 given = $(if $(filter command,$(firstword $(origin $(1)))),--$(2) "$($(1))")
 
-.PHONY: run test quick check bench screenshots lowest setup setup-dev lock clean
+.PHONY: run test quick check bench screenshots crash lowest setup setup-dev lock clean
 
 run: setup
 	@exec $(BIN)/scai up $(call given,HOST,host) $(call given,PORT,port) \
@@ -47,6 +48,10 @@ bench: setup
 screenshots: setup-dev
 	@sh requirements/browser.sh
 	@$(BIN)/python -m tools.artwork.screenshots
+
+crash: setup-dev
+	@CRASH_SECONDS=$$(( $(or $(MINUTES),60) * 60 )) CRASH_SEED="$(SEED)" \
+		$(BIN)/python -m pytest -q -s tests/crash
 
 setup:
 	@sh requirements/install.sh runtime

@@ -28,10 +28,13 @@ OBJECTS = set((ROOT / "usr" / "models" / "objects" / "labels.txt").read_text().s
 
 
 class Live:
-    """Runs until `stop`; its log is in `log`, line by line as it comes."""
+    """Runs until `stop`; its log is in `log`, line by line as it comes.
 
-    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
-        self.port = free_port()
+    With `port`, it listens there: for one that starts again in the folders of an earlier one.
+    """
+
+    def __init__(self, folder: Path, *arguments: str, port: int = 0, **environment: str) -> None:
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.sessions = folder / "session"
         self.pools = {kind: folder / "pooling" / kind for kind in (IC.name, OD.name)}
@@ -87,7 +90,7 @@ class Live:
             raise
         return self
 
-    def wait_idle(self) -> None:
+    def wait_idle(self, seconds: float = 60) -> None:
         """Until no photo waits or is in work: those of tests before do not show any more."""
 
         def left() -> bool:
@@ -100,7 +103,7 @@ class Live:
                 for name in os.listdir(folder)
             )
 
-        wait_until(lambda: not left(), 60, "the queues are empty")
+        wait_until(lambda: not left(), seconds, "the queues are empty")
 
     def pids(self, of: str) -> list[int]:
         """Processes below the supervisor whose command line holds `of`."""
