@@ -42,6 +42,12 @@ class Settings:
     max_request_mb: float = _option(
         100.0, "portal", "largest request in MB, for several photos together", low=0.001
     )
+    max_form_memory_mb: float = _option(
+        256.0,
+        "portal",
+        "most MB of forms under way in memory, all together; the rest lies on the disk",
+        low=1.0,
+    )
     max_megapixels: float = _option(
         50.0, "portal", "largest picture in megapixels (10^6 pixels), by its header", low=0.001
     )

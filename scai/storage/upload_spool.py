@@ -1,7 +1,7 @@
 """The bytes of an upload while they arrive.
 
-A small picture stays in memory. A large one is a file in the session folder, so it need not be
-copied when its session is made.
+A small picture stays in memory while there is room for it. Any other is a file in the session
+folder, so it need not be copied when its session is made.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import io
 import os
 import secrets
 from pathlib import Path
+
+from scai.storage.memory_budget import MemoryBudget
 
 # The name of such a file begins so; a crash may leave one behind.
 PREFIX = ".up-"
@@ -20,14 +22,19 @@ IN_MEMORY = 1_000_000
 class Spool(io.RawIOBase):
     """One picture as it arrives; above `limit` bytes it is dropped, and `too_large` is set.
 
-    The file of a large one lies in `folder`. `close` removes it, unless it was moved away.
+    memory: what the bytes in memory are taken from; without it there is always room.
+
+    The file of a picture that is large, or found no room, lies in `folder`. `close` removes it,
+    unless it was moved away.
     """
 
-    def __init__(self, folder: Path, limit: int) -> None:
+    def __init__(self, folder: Path, limit: int, *, memory: MemoryBudget | None = None) -> None:
         self.too_large = False
         self._folder = folder
         self._limit = limit
+        self._memory = memory
         self._size = 0
+        self._held = 0
         self._parts: list[bytes] = []
         self._path: Path | None = None
         self._file: io.FileIO | None = None
@@ -41,15 +48,18 @@ class Spool(io.RawIOBase):
         if self._size > self._limit:
             self.too_large = True
             self._drop()
-        elif self._size <= IN_MEMORY:
+        elif self._path is None and self._size <= IN_MEMORY and self._hold(len(data)):
             self._parts.append(data)
-        else:
+        elif data:
             self._append(data)
         return len(data)
 
-    def seek(self, position: int, whence: int = 0) -> int:
-        """Do nothing: parsers of forms go back to the start of a file that they wrote."""
-        return 0
+    def finish(self) -> None:
+        """Take the picture for whole: nothing more will be written, and no file stays open."""
+        self._parts = [b"".join(self._parts)]
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     @property
     def picture(self) -> bytes | Path:
@@ -60,18 +70,37 @@ class Spool(io.RawIOBase):
         self._drop()
         super().close()
 
+    def _hold(self, size: int) -> bool:
+        if self._memory is not None and not self._memory.acquire(size):
+            return False
+        self._held += size
+        return True
+
+    def _let_go(self) -> None:
+        """Forget the bytes in memory."""
+        self._parts = []
+        if self._memory is not None:
+            self._memory.release(self._held)
+        self._held = 0
+
     def _append(self, data: bytes) -> None:
         if self._file is None:
             self._path = self._folder / f"{PREFIX}{secrets.token_hex(16)}"
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             self._file = io.FileIO(os.open(self._path, flags, 0o640), "wb")
-            data, self._parts = b"".join([*self._parts, data]), []
+            for part in self._parts:
+                self._write(part)
+            self._let_go()
+        self._write(data)
+
+    def _write(self, data: bytes) -> None:
+        assert self._file is not None
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) or 0 :]
 
     def _drop(self) -> None:
-        self._parts = []
+        self._let_go()
         if self._file is not None:
             self._file.close()
             self._file = None

@@ -10,6 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from scai import plugins
 from scai.jobs.service import JobService
 from scai.settings import ROOT, Settings
+from scai.storage.memory_budget import MemoryBudget
 from scai.web import answers, page, visitors
 from scai.web.static_files import serve_statics
 
@@ -21,6 +22,7 @@ def create_app(service: JobService, settings: Settings) -> Flask:
     """
     app = Flask("scai", template_folder=str(ROOT / "templates"), static_folder=None)
     app.config["KINDS"] = settings.kinds
+    app.config["FORM_MEMORY"] = MemoryBudget(int(settings.max_form_memory_mb * 1_000_000))
     app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes
     # Trust the proxy's word for http or https, and for nothing else: only the addresses and cookies
     # of the same client depend on it.

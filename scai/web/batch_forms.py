@@ -21,7 +21,16 @@ from scai.jobs.batches.portion import PortionPhoto
 from scai.jobs.batches.unzip import Unpacking, ZipEntry
 from scai.settings import FORM_ROOM, Settings
 from scai.storage.upload_spool import Spool
-from scai.web.forms import BROKEN_UPLOAD, Form, Photo, body_of, fields_of, form_of, too_large
+from scai.web.forms import (
+    BROKEN_UPLOAD,
+    Form,
+    Photo,
+    body_of,
+    fields_of,
+    form_memory,
+    form_of,
+    too_large,
+)
 
 PHOTO = "photo"
 ARCHIVE = "archive"
@@ -87,15 +96,16 @@ def read_upload(request: Request, settings: Settings) -> Iterator[BatchUpload]:
 
 @contextmanager
 def _form(request: Request, settings: Settings) -> Iterator[Form]:
-    folder, most = settings.sessionpath, settings.max_batch_bytes
+    folder, most, memory = settings.sessionpath, settings.max_batch_bytes, form_memory()
     if request.mimetype in ZIP_TYPES:
-        with body_of(request, folder, most) as spool:
+        with body_of(request, folder, most, memory) as spool:
             yield Form(others={ARCHIVE: Photo("", spool)})
     elif request.mimetype == "multipart/form-data":
-        with form_of(request, PHOTO, folder, settings.max_upload_bytes, {ARCHIVE: most}) as form:
+        limit = settings.max_upload_bytes
+        with form_of(request, PHOTO, folder, limit, {ARCHIVE: most}, memory=memory) as form:
             yield form
     else:
-        yield Form(dict(fields_of(request).items()))
+        yield Form(dict(fields_of(request, memory=memory).items()))
 
 
 def _is_present(file: Photo) -> bool:
@@ -126,9 +136,10 @@ def _open_entry(
     limit = settings.max_upload_bytes
     if not entry.refusal and entry.size > limit:
         raise too_large(settings)
-    with Spool(settings.sessionpath, limit) as spool:
+    with Spool(settings.sessionpath, limit, memory=form_memory()) as spool:
         for piece in unpacking.read(entry):
             spool.write(piece)
+        spool.finish()
         yield spool.picture
 
 

@@ -1,7 +1,8 @@
 """Read the pictures and the fields of a request.
 
-A small form of the usual shape is split at its boundary; everything else goes through Werkzeug's
-parser, which knows every shape but looks at each byte several times.
+A small form of the usual shape is split at its boundary; everything else goes through a parser that
+knows every shape but looks at each byte several times. Forms under way share a budget of memory;
+photos that find no room in it lie on the disk.
 """
 
 from __future__ import annotations
@@ -12,25 +13,30 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO, Any
+from typing import IO
 
+from flask import current_app
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
-from werkzeug.formparser import MultiPartParser
 from werkzeug.http import parse_options_header
-from werkzeug.sansio.multipart import File
 from werkzeug.wrappers import Request
 
-from scai.errors import BadRequest, ImageTooLarge, ScaiError
+from scai.errors import BadRequest, Busy, ImageTooLarge, ScaiError
 from scai.settings import Settings
+from scai.storage.memory_budget import MemoryBudget
 from scai.storage.upload_spool import IN_MEMORY, Spool
+from scai.web.form_parser import RETRY_AFTER, FormLimits, parse
 
 # The largest body that is read in one piece: a small picture and the form around it, in bytes.
 SMALL_BODY = IN_MEMORY + 64 * 1024
 _CHUNK = 128 * 1024
+# The most bytes of one form in memory; what comes then lies on the disk.
+IN_REQUEST = 8_000_000
 # Larger or stranger forms are not split. In bytes, but for the parts.
 _MAX_HEAD = 4096
 _MAX_FIELD = 64 * 1024
 _MAX_PARTS = 100
+# Characters of a file name that are kept, those at its end.
+_MAX_NAME = 1000
 
 # The original's text for a form that cannot be read.
 BROKEN_UPLOAD = "upload process was error"
@@ -67,6 +73,12 @@ class Form:
     others: dict[str, Photo] = field(default_factory=dict)
 
 
+def form_memory() -> MemoryBudget:
+    """The memory of all forms under way in this process."""
+    budget: MemoryBudget = current_app.config["FORM_MEMORY"]
+    return budget
+
+
 @contextmanager
 def form_of(
     request: Request,
@@ -75,47 +87,66 @@ def form_of(
     limit: int,
     others: Mapping[str, int] = MappingProxyType({}),
     small_body: int = SMALL_BODY,
+    memory: MemoryBudget | None = None,
 ) -> Iterator[Form]:
     """Read a multipart form, whose pictures are in the field `photo`.
 
     others: further fields with a file, and the limit of each in bytes.
     small_body: the largest form in bytes that is split, not parsed.
+    memory: the budget that forms share; of it, this one takes at most IN_REQUEST until its end.
 
-    A picture of more than `limit` bytes is dropped, and says so. Large pictures lie in
-    `folder` until they are moved away or the block ends. Raises HTTPException for a request that
-    is too large or has too many or too long fields. A body that is no form gives an empty one.
+    A picture of more than `limit` bytes is dropped, and says so. Pictures that are large or find no
+    room in memory lie in `folder` until they are moved away or the block ends. Raises HTTPException
+    for a request that is too large or has too many or too long fields, and Busy if there is no room
+    for its fields. A body that is no form gives an empty one.
     """
+    share = MemoryBudget(IN_REQUEST, memory)
     spools: list[Spool] = []
 
     def new_spool(name: str) -> Spool:
-        spools.append(Spool(folder, files.limit_of(name)))
+        spools.append(Spool(folder, files.limit_of(name), memory=share))
         return spools[-1]
 
     files = _FileFields(photo, limit, others)
     try:
-        yield _read(request, files, new_spool, small_body)
+        yield _read(request, files, new_spool, small_body, share)
     finally:
         for spool in spools:
             spool.close()
+        share.release_all()
 
 
-def fields_of(request: Request, limit: int = 500_000) -> Mapping[str, str]:
+def fields_of(
+    request: Request, limit: int = 500_000, memory: MemoryBudget | None = None
+) -> Mapping[str, str]:
     """Read a form without files.
+
+    memory: the budget that forms share, of which this takes its length while it is read.
 
     Raises RequestEntityTooLarge for more than `limit` bytes, whether the request announces its
     length or not: without a length, Werkzeug would read up to the limit for uploads into memory.
+    Raises Busy if there is no room for it.
     """
     request.max_content_length = request.max_form_memory_size = limit
-    return request.form
+    share = MemoryBudget(limit, memory)
+    if not share.acquire(min(limit, request.content_length or limit)):
+        raise Busy("too many forms arrive at once; try again later", retry_after=RETRY_AFTER)
+    try:
+        return request.form
+    finally:
+        share.release_all()
 
 
 @contextmanager
-def body_of(request: Request, folder: Path, limit: int) -> Iterator[Spool]:
+def body_of(
+    request: Request, folder: Path, limit: int, memory: MemoryBudget | None = None
+) -> Iterator[Spool]:
     """Read the body of a request as a picture; stop once it is longer than `limit` bytes."""
-    spool = Spool(folder, limit)
+    spool = Spool(folder, limit, memory=memory)
     try:
         while not spool.too_large and (data := request.stream.read(_CHUNK)):
             spool.write(data)
+        spool.finish()
         yield spool
     finally:
         spool.close()
@@ -155,64 +186,48 @@ class _FileFields:
     others: Mapping[str, int]
 
     def limit_of(self, name: str) -> int:
-        """The most bytes of a file in the field `name`."""
-        return self.others.get(name, self.limit)
+        """The most bytes of a file in the field `name`; 0 if it may have none."""
+        return self.limit if name == self.photo else self.others.get(name, 0)
 
-    def put(self, form: Form, name: str, file: Photo) -> None:
+    def put(self, form: Form, name: str, filename: str, content: bytes | Spool) -> None:
         """Put the file of field `name` into the form, if this field may have one."""
+        file = Photo(filename[-_MAX_NAME:], content)
         if name == self.photo:
             form.photos.append(file)
         elif name in self.others:
             form.others.setdefault(name, file)
 
 
-class _Parser(MultiPartParser):
-    """Werkzeug's parser, with a spool for each file that is chosen by the name of its field."""
-
-    def __init__(self, spool: Callable[[str], Spool], **limits: Any) -> None:
-        super().__init__(**limits)
-        self._spool = spool
-
-    def start_file_streaming(self, event: File, total_content_length: int | None) -> IO[bytes]:
-        return self._spool(event.name)  # type: ignore[return-value]
-
-
 def _read(
-    request: Request, files: _FileFields, spool: Callable[[str], Spool], small_body: int
+    request: Request,
+    files: _FileFields,
+    spool: Callable[[str], Spool],
+    small_body: int,
+    memory: MemoryBudget,
 ) -> Form:
     boundary = request.mimetype_params.get("boundary", "").encode("latin-1", "replace")
     stream: IO[bytes] = request.stream
-    if request.content_length and request.content_length <= small_body:
+    length = request.content_length or 0
+    # The body, and a copy of each of its parts.
+    if 0 < length <= small_body and memory.acquire(2 * length):
         body = stream.read()
         parts = split(body, boundary)
-        if parts is not None:
+        if parts is not None and _text_of(parts) <= (request.max_form_memory_size or length):
+            del body
+            memory.release(length)
             return _form(parts, files, spool)
         stream = io.BytesIO(body)
-    return _parse(request, stream, boundary, files, spool)
-
-
-def _parse(
-    request: Request,
-    stream: IO[bytes],
-    boundary: bytes,
-    files: _FileFields,
-    spool: Callable[[str], Spool],
-) -> Form:
-    """Read a form of any shape or size with Werkzeug's parser."""
-    parser = _Parser(
-        spool,
-        max_form_memory_size=request.max_form_memory_size,
-        max_form_parts=request.max_form_parts,
-        buffer_size=_CHUNK,
-    )
-    try:
-        fields, spools = parser.parse(stream, boundary, request.content_length)
-    except ValueError:
-        return Form()
-    form = Form(fields.to_dict())
-    for name, file in spools.items(multi=True):
-        files.put(form, name, Photo(file.filename or "", file.stream))  # type: ignore[arg-type]
+    limits = FormLimits(request.max_form_memory_size, request.max_form_parts)
+    parsed = parse(stream, boundary, limits, memory, spool)
+    form = Form(parsed.fields)
+    for name, filename, file in parsed.files:
+        files.put(form, name, filename, file)
     return form
+
+
+def _text_of(parts: list[Part]) -> int:
+    """The bytes of all fields without a file."""
+    return sum(len(part.content) for part in parts if part.filename is None)
 
 
 def _form(parts: list[Part], files: _FileFields, spool: Callable[[str], Spool]) -> Form:
@@ -225,7 +240,7 @@ def _form(parts: list[Part], files: _FileFields, spool: Callable[[str], Spool]) 
             if len(part.content) > files.limit_of(part.name):
                 content = spool(part.name)
                 content.write(part.content)
-            files.put(form, part.name, Photo(part.filename, content))
+            files.put(form, part.name, part.filename, content)
     return form
 
 
@@ -244,20 +259,21 @@ def split(body: bytes, boundary: bytes) -> list[Part] | None:
     None for a form of another shape than browsers, curl and the common libraries send: a parser
     that knows every shape has to read it.
     """
-    start, delimiter = b"--" + boundary + b"\r\n", b"\r\n--" + boundary
-    if not boundary or not body.startswith(start):
+    delimiter = b"--" + boundary
+    if not boundary or not body.startswith(delimiter + b"\r\n"):
         return None
     parts: list[Part] = []
-    at = len(start)
+    at = len(delimiter) + 2
     while len(parts) < _MAX_PARTS:
         blank = body.find(b"\r\n\r\n", at, at + _MAX_HEAD)
-        end = body.find(delimiter, blank + 2) if blank >= 0 else -1
-        if end < blank + 4:
+        end = body.find(delimiter, blank + 4) if blank >= 0 else -1
+        # Behind another line end, or in the middle of a line, other parsers may see a boundary.
+        if end < blank + 6 or body[end - 2 : end] != b"\r\n":
             return None
-        names = _names(body[at:blank])
-        if names is None or (names[1] is None and end - blank > _MAX_FIELD):
+        names, content = _names(body[at:blank]), body[blank + 4 : end - 2]
+        if names is None or (names[1] is None and len(content) > _MAX_FIELD):
             return None
-        parts.append(Part(*names, body[blank + 4 : end]))
+        parts.append(Part(*names, content))
         at = end + len(delimiter) + 2
         line_end = body[at - 2 : at]
         if line_end == b"--":
@@ -273,9 +289,10 @@ def _names(head: bytes) -> tuple[str, str | None] | None:
     try:
         for line in head.decode().split("\r\n"):
             key, colon, value = line.partition(":")
-            if not colon or key != key.strip() or "\n" in line or "\r" in line:
+            key = key.lower()
+            if not colon or key != key.strip() or key in headers or "\n" in line or "\r" in line:
                 return None
-            headers[key.lower()] = value.strip()
+            headers[key] = value.strip()
     except UnicodeDecodeError:
         return None
     _, options = parse_options_header(headers.get("content-disposition"))

@@ -8,7 +8,6 @@ from support.helpers import picture
 from support.inprocess import Site
 from support.kinds import KINDS
 from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.formparser import MultiPartParser
 from werkzeug.wrappers import Request
 
 from scai.web import forms
@@ -131,7 +130,7 @@ def test_uploads_of_in_process_tests_are_read_as_those_of_real_clients(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def parse(*arguments: object) -> None:
-        raise AssertionError("Werkzeug's parser was asked")
+        raise AssertionError("the slow parser was asked")
 
-    monkeypatch.setattr(MultiPartParser, "parse", parse)
+    monkeypatch.setattr(forms, "parse", parse)
     assert site.post(KINDS[0], picture(), model="other")["sesskey"]

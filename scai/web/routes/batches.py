@@ -146,7 +146,9 @@ class _Pages(_Views):
                     raise BadRequest("choose a ZIP or some photos first")
                 progress, outcome = self.make(upload)
         except ScaiError as error:
-            return self._form(error.status, error=error.message)
+            answer = self._form(error.status, error=error.message)
+            later = error.details.get("retry_after")
+            return answers.retry_after(answer, later) if later else answer
         if not outcome.items:
             name, why = outcome.refusals[0]
             return self._form(why.status, error=f"{name}: {why.message}")

@@ -17,7 +17,7 @@ from scai.jobs.export import ExportItem, archive
 from scai.jobs.service import JobService
 from scai.settings import Settings
 from scai.web import answers, csrf, page
-from scai.web.forms import fields_of
+from scai.web.forms import fields_of, form_memory
 
 MAX_PHOTOS = 2000  # in one archive
 _MAX_FORM_BYTES = 2_000_000
@@ -35,7 +35,7 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
 
     @history.post("/history/export")
     def export() -> Response:
-        form = fields_of(request, _MAX_FORM_BYTES)
+        form = fields_of(request, _MAX_FORM_BYTES, form_memory())
         csrf.check(form.get(csrf.FIELD))
         photos = _photos(form.get("photos", ""))
         answer = Response(archive(photos, service.session), mimetype="application/zip")

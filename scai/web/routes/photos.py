@@ -19,7 +19,7 @@ from scai.storage.disk import storage_error
 from scai.storage.json_files import finite
 from scai.storage.session import FINAL
 from scai.web import addresses, answers, csrf, page
-from scai.web.forms import Form, Photo, fields_of, form_error, form_of, too_large
+from scai.web.forms import Form, Photo, fields_of, form_error, form_memory, form_of, too_large
 
 log = logging.getLogger(__name__)
 
@@ -68,21 +68,22 @@ class _PhotoPages:
         """Submit the photos of a form, then lead to their page."""
         folder, limit = self._settings.sessionpath, self._settings.max_upload_bytes
         try:
-            with form_of(request, "photo", folder, limit) as form:
+            with form_of(request, "photo", folder, limit, memory=form_memory()) as form:
                 csrf.check(form.fields.get(csrf.FIELD))
                 submission = self._submit_all(form)
         except HTTPException as error:
             submission = _Submission(refused=[("", form_error(error, request, self._settings))])
-        except BadRequest as error:
+        except ScaiError as error:
             submission = _Submission(refused=[("", error)])
         return self._answer(submission)
 
     def remove(self) -> Response:
         """Delete a photo and its result; a page says so."""
-        form = fields_of(request)
-        task, key = form.get("task", ""), form.get("key", "")
+        task = key = ""
         problem: ScaiError | None = None
         try:
+            form = fields_of(request, memory=form_memory())
+            task, key = form.get("task", ""), form.get("key", "")
             csrf.check(form.get(csrf.FIELD))
             self._service.remove(self._service.kind_of(task, key), task, key)
         except NotFound:

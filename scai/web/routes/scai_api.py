@@ -22,7 +22,15 @@ from scai.models import client_options
 from scai.settings import ROOT, Settings
 from scai.storage.session import Session
 from scai.web import answers
-from scai.web.forms import BROKEN_UPLOAD, Photo, body_of, form_error, form_of, too_large
+from scai.web.forms import (
+    BROKEN_UPLOAD,
+    Photo,
+    body_of,
+    form_error,
+    form_memory,
+    form_of,
+    too_large,
+)
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +143,8 @@ class _Views:
         Raises HTTPException for a form that is too large or cannot be read.
         """
         if _is_form():
-            with form_of(request, "photo", self._folder, self._limit) as form:
+            folder, limit = self._folder, self._limit
+            with form_of(request, "photo", folder, limit, memory=form_memory()) as form:
                 fields = {**form.fields, **request.args.to_dict()}
                 replies = [self._submit(photo, fields) for photo in form.photos]
             return replies or [_refusal(BadRequest(NO_PICTURE))]
@@ -144,7 +153,7 @@ class _Views:
         if (request.content_length or 0) > self._limit:
             return [_refusal(too_large(self._settings))]
         # Asking for form fields would read the body, which curl calls a form too.
-        with body_of(request, self._folder, self._limit) as spool:
+        with body_of(request, self._folder, self._limit, form_memory()) as spool:
             return [self._submit(Photo(request.args.get("filename", ""), spool), request.args)]
 
     def _submit(self, photo: Photo, fields: Mapping[str, str]) -> Answer:
