@@ -13,9 +13,10 @@
     ├── WrongMethod           405  this address does not take this method of HTTP
     ├── InUse                 409  somebody works on the session now; ask again later
     ├── UnknownHost           421  the request names a host that is not this server
+    ├── ClientLimit           429  this client has too much waiting; come back later
     ├── BadSession            500  a foreign client's session cannot be read
     ├── Busy                  503  the queue is full; come back after `retry_after` seconds
-    ├── StorageFull           507  the disk refuses to keep the upload
+    ├── StorageFull           507  the disk has no room to keep the upload
     ├── OutOfResources        503  memory or processes were lacking, in every attempt
     ├── ConfigError           500  an ini file, a flag or a model file is wrong; stops a program
     ├── EngineError           500  the model could not be run
@@ -155,8 +156,15 @@ class Busy(ScaiError):
     code = "busy"
 
 
+class ClientLimit(ScaiError):
+    """This client has too many photos waiting; details hold retry_after in seconds."""
+
+    status = 429
+    code = "client_limit"
+
+
 class StorageFull(ScaiError):
-    """The disk refuses to keep the upload."""
+    """The disk has no room for the upload; details hold retry_after in seconds."""
 
     status = 507
     code = "storage_full"

@@ -6,12 +6,15 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from scai import queues
-from scai.errors import Busy, InUse, NotFound
+from scai.errors import Busy, InUse, NotFound, ScaiError, StorageFull
 from scai.jobs import inputs
+from scai.jobs.amounts import Amounts
+from scai.jobs.backpressure import Backpressure
 from scai.jobs.following import Follower, Stream
 from scai.jobs.queue_view import QueueView
 from scai.jobs.times import DEFAULT_TIMES, JobTimes
@@ -19,7 +22,7 @@ from scai.jobs.waiters import Waiters
 from scai.models.client_options import ClientOptions
 from scai.pictures.header import Limits
 from scai.queues.base import JobQueue
-from scai.settings import Settings
+from scai.settings import FORM_ROOM, Settings
 from scai.storage.disk import Disk, spread, storage_error
 from scai.storage.session import FINAL, Session, Upload
 
@@ -47,12 +50,15 @@ class JobService:
         self._queues = dict(queues)
         self._input_types = {kind: inputs.of(settings.kinds[kind]) for kind in self._queues}
         self._disk = disk or Disk(settings.durability)
+        self._max_body = max(settings.max_request_bytes, settings.max_batch_bytes + FORM_ROOM)
         self._limits = Limits(settings.max_upload_bytes, settings.max_pixels)
         self._waiters = Waiters(self._queues.values())
         self._waiting = threading.BoundedSemaphore(max(1, settings.threads * 3 // 4))
         self._views = {kind: QueueView(queue) for kind, queue in self._queues.items()}
         self._follower = Follower(settings.sessionpath, self._waiters, self._views)
         self._options = ClientOptions(settings)
+        self._amounts = Amounts(settings, self._queues)
+        self._backpressure = Backpressure(settings, self._amounts)
         settings.sessionpath.mkdir(parents=True, exist_ok=True)
         spread(settings.sessionpath)
 
@@ -71,6 +77,7 @@ class JobService:
         picture: bytes | Path,
         filename: str,
         params: Mapping[str, str] | None = None,
+        client: str = "",
     ) -> Session:
         """Accept a picture; when this returns, it is on stable storage and will get a verdict.
 
@@ -79,29 +86,32 @@ class JobService:
         filename: the client's name for it, which people see and which is never used as a path
         params: text values of "model", a section name; "threshold", the confidence threshold
             0..1; "top_k", the largest number of results
+        client: the address of the client, by which its waiting photos are counted; "" for nobody
 
-        Raises NotFound, BadRequest, BadImage, Busy or StorageFull.
+        Raises NotFound, BadRequest, BadImage, ClientLimit, Busy or StorageFull.
         """
         queue = self._queue(kind)
         values = self._options.parse(kind, params) if params else {}
         input_type = self._input_types[kind]
         info = input_type.probe(picture, self._limits)
-        self._refuse_when_full(kind)
         name = _base_name(filename)
         data, file = (picture, None) if isinstance(picture, bytes) else (b"", picture)
         upload = Upload(data, _suffix(name, input_type, info.suffix), name, file)
         try:
-            session = Session.create(
-                self.settings.sessionpath,
-                kind,
-                upload,
-                params=values,
-                queue=queue,
-                disk=self._disk,
-            )
+            size = len(data) if file is None else file.stat().st_size
+            with self._backpressure.admit(kind, client, size, written=file is not None) as place:
+                session = Session.create(
+                    self.settings.sessionpath,
+                    kind,
+                    upload,
+                    params=values,
+                    queue=queue,
+                    disk=self._disk,
+                )
+                place.session = session.name
         except OSError as error:
             log.error("upload not stored: %s", error)
-            raise storage_error(error) from error
+            raise self.storage_error(error) from error
         log.info("session %s: %s %s accepted", session.name, kind, info.size)
         return session
 
@@ -110,9 +120,34 @@ class JobService:
         self._queue(kind)
         return self._options.parse(kind, params)
 
-    def _refuse_when_full(self, kind: str) -> None:
-        if not self._views[kind].admit(self.settings.max_waiting):
-            raise Busy("the queue is full; try again in a minute", retry_after=60)
+    def storage_error(self, error: OSError) -> ScaiError:
+        """The error for clients in place of an error of the disk, with the time to come back."""
+        answer_error = storage_error(error)
+        if isinstance(answer_error, StorageFull):
+            answer_error.details["retry_after"] = self._backpressure.wait_for_room()
+        return answer_error
+
+    def room_for(self, kind: str | None, size: int, client: str) -> AbstractContextManager[None]:
+        """Refuse an upload before its body is read; keep room on the disk while it is.
+
+        kind: a kind of recognition; None, or any other text, if it is not known yet
+        size: length of the body in bytes; 0 if it is not known. One that is too long for any
+            request counts nothing: it is refused for its length
+        client: as in `submit`
+
+        Raises ClientLimit, Busy or StorageFull. Costs microseconds.
+        """
+        self.check_room(kind, size, client)
+        return self._backpressure.announced(size if size <= self._max_body else 0)
+
+    def check_room(self, kind: str | None, size: int, client: str) -> None:
+        """Raise as `room_for` does, without keeping room."""
+        size = size if size <= self._max_body else 0
+        self._backpressure.check(kind if kind in self._queues else None, client, size)
+
+    def usage(self) -> dict[str, Any]:
+        """How much of the bounds is in use, and how many uploads were refused, by code."""
+        return {**self._amounts.usage(), "refused": dict(self._backpressure.refusals)}
 
     def _queue(self, kind: str) -> JobQueue:
         try:
@@ -166,6 +201,7 @@ class JobService:
                 self._disk.sync_directory(self.settings.sessionpath)
         except FileNotFoundError:
             raise NotFound(_NO_SESSION) from None  # the cleaner was faster
+        self._amounts.ledgers[kind].forget(name)
         self._waiters.ring(name)
         log.info("session %s removed by its client", name)
 

@@ -83,6 +83,31 @@ class Settings:
     max_waiting: int = _option(
         100_000, "queue", "most waiting jobs of one kind; further uploads get 503", low=1
     )
+    max_waiting_mb: float = _option(
+        20_000.0,
+        "queue",
+        "most MB of waiting jobs of all kinds; further uploads get 503",
+        low=0.001,
+    )
+    max_waiting_per_client: int = _option(
+        50_000,
+        "queue",
+        "most waiting jobs of one client, known by its address; further ones get 429; 0: no bound",
+        low=0,
+    )
+    max_waiting_mb_per_client: float = _option(
+        10_000.0, "queue", "most MB of waiting jobs of one client; 0: no bound", low=0.0
+    )
+    min_free_mb: float = _option(
+        500.0,
+        "queue",
+        "MB that uploads leave free besides room for the verdicts to come, at most a twentieth of "
+        "the disk; else they get 507",
+        low=0.0,
+    )
+    min_free_inodes: int = _option(
+        10_000, "queue", "the same in inodes, at most a twentieth of all", low=0
+    )
     max_attempts: int = _option(
         3, "queue", "workers that may die of a job before it is put on hold", low=1
     )

@@ -29,10 +29,13 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from scai.errors import ConfigError, ScaiError, StorageFull
+from scai.errors import Busy, ConfigError, ScaiError, StorageFull
 
 POLICIES = ("always", "group", "off")
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
+# Seconds after which a client may try again, where nobody knows better.
+_RETRY_ROOM, _RETRY_DESCRIPTORS = 60, 10
 # FS_IOC_GETFLAGS, FS_IOC_SETFLAGS and FS_TOPDIR_FL of linux/fs.h.
 _GET_FLAGS, _SET_FLAGS, _TOP_DIRECTORY = 0x80086601, 0x40086602, 0x20000
 # Threads that flush for others: what one upload or one verdict can use beside its own thread.
@@ -183,7 +186,11 @@ def spread(folder: Path) -> None:
 def storage_error(error: OSError) -> ScaiError:
     """The error for clients in place of an error of the disk."""
     if error.errno in _NO_ROOM:
-        return StorageFull("the server has no room to keep the upload; try again later")
+        return StorageFull(
+            "the server has no room to keep the upload; try again later", retry_after=_RETRY_ROOM
+        )
+    if error.errno in _NO_DESCRIPTORS:
+        return Busy("too much is open at once; try again soon", retry_after=_RETRY_DESCRIPTORS)
     return ScaiError("the server's disk is out of order; try again later")
 
 

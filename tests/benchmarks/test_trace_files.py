@@ -11,8 +11,8 @@ from scai.settings import ROOT
 # A reader should be able to follow both ways: see docs/architecture.md, and for the photo also
 # docs/decisions/worker.md. A photo with objects is also drawn on and encoded.
 MAX_FILES = [
-    ("upload", "image_classification", 12),
-    ("upload", "object_detection", 12),
+    ("upload", "image_classification", 13),
+    ("upload", "object_detection", 13),
     ("photo", "image_classification", 23),
     ("photo", "object_detection", 25),
 ]

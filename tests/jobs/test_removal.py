@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -90,8 +89,8 @@ def test_a_held_job_is_removed_with_its_hold_file(folder: Folder) -> None:
     assert folder.queue.held() == {}
 
 
-def test_workers_and_removals_that_race_leave_nothing_half(site: Site) -> None:
-    site.service.settings = replace(site.settings, max_waiting=1000)
+def test_workers_and_removals_that_race_leave_nothing_half(tmp_path: Path) -> None:
+    site = Site(tmp_path, max_waiting=1000)
     answers = [site.post(IC, picture()) for _ in range(40)]
     statuses: list[int] = []
 
@@ -111,3 +110,4 @@ def test_workers_and_removals_that_race_leave_nothing_half(site: Site) -> None:
         )
     assert site.queues[IC.name].held() == {}
     assert len(site.queues[IC.name]) == 0
+    site.close()

@@ -16,13 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scai.errors import BadRequest, ScaiError
+from scai.errors import BadRequest, ClientLimit, ScaiError
 from scai.jobs.batches.progress import BatchItem, BatchProgress
 from scai.jobs.service import JobService
 from scai.models import client_options
 from scai.settings import Settings
 from scai.storage.batch import is_photo
-from scai.storage.disk import storage_error
 
 log = logging.getLogger(__name__)
 
@@ -70,19 +69,27 @@ class PortionResult:
 
 
 class Portion:
-    """The portion that its client calls `name`; the caller holds the batch's lock.
+    """The portion that the client at address `client` calls `name`.
+
+    The caller holds the batch's lock.
 
     An unnamed portion is never treated as a repeat.
     """
 
     def __init__(
-        self, service: JobService, settings: Settings, progress: BatchProgress, name: str = ""
+        self,
+        service: JobService,
+        settings: Settings,
+        progress: BatchProgress,
+        name: str = "",
+        client: str = "",
     ) -> None:
         self.result = PortionResult()
         self._service = service
         self._max_photos = settings.max_batch_photos
         self._progress = progress
         self._name = name or secrets.token_hex(8)
+        self._client = client
         self._lines: list[dict[str, Any]] = []
 
     def add(self, photo: PortionPhoto) -> None:
@@ -114,7 +121,7 @@ class Portion:
             self._progress.batch.append(lines)
         except OSError as error:
             log.error("batch %s not written: %s", self._progress.batch.name, error)
-            self.result.stop = storage_error(error)
+            self.result.stop = self._service.storage_error(error)
             self._take_back(photos)
             for photo in photos:
                 self.result.refuse(photo["name"], self.result.stop)
@@ -140,16 +147,19 @@ class Portion:
     def _line(self, photo: PortionPhoto) -> dict[str, Any]:
         """Submit a photo; the line that says what became of it.
 
-        Raises ScaiError, and stops the portion, when the photo is good and the server is not.
+        Raises ScaiError, and stops the portion, when the photo is good and there is no room for it
+        or the server is out of order.
         """
         line = {"name": _printable(photo.name), "part": self._name, "at": photo.at}
         head = self._progress.head
         params = {name: str(head[name]) for name in client_options.NAMES if name in head}
         try:
             with photo.open() as picture:
-                session = self._service.submit(head["kind"], picture, photo.name, params)
+                session = self._service.submit(
+                    head["kind"], picture, photo.name, params, self._client
+                )
         except ScaiError as error:
-            if error.status >= 500:
+            if error.status >= 500 or isinstance(error, ClientLimit):
                 self.result.stop = error
                 raise
             return line | error.to_dict()

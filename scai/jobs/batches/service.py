@@ -15,7 +15,7 @@ from scai.jobs.batches.progress import REFUSED, REMOVED, BatchItem, BatchProgres
 from scai.jobs.service import JobService
 from scai.settings import Settings
 from scai.storage.batch import Batch
-from scai.storage.disk import Disk, storage_error
+from scai.storage.disk import Disk
 from scai.storage.session import FINAL, Session
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class BatchService:
         try:
             batch = Batch.create(self._root, kind, values, expected=expected, disk=self._disk)
         except OSError as error:
-            raise storage_error(error) from error
+            raise self._service.storage_error(error) from error
         log.info("batch %s: %s", batch.name, kind)
         return self._progress(batch, batch.head())
 
@@ -97,14 +97,16 @@ class BatchService:
         portion: str = "",
         *,
         last: bool = False,
+        client: str = "",
     ) -> PortionResult:
         """Add photos to a batch; those that are in it when this returns will get their verdicts.
 
-        `portion` is the client's name for these photos. With `last`, the batch is closed, unless
-        some of the photos may be sent again. Raises Busy while another portion is being added.
+        `portion` is the client's name for these photos, `client` its address. With `last`, the
+        batch is closed, unless some of the photos may be sent again. Raises Busy while another
+        portion is being added.
         """
         with _alone(progress, self._times.batch_patience):
-            adding = Portion(self._service, self._settings, progress, portion)
+            adding = Portion(self._service, self._settings, progress, portion, client)
             for photo in photos:
                 adding.add(photo)
             adding.write(close=last and adding.result.stop is None)

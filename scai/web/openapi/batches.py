@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from scai.errors import MISTAKE, ArchiveTooLarge, BadRequest, Busy, NotFound, ScaiError, StorageFull
+from scai.errors import (
+    MISTAKE,
+    ArchiveTooLarge,
+    BadRequest,
+    Busy,
+    ClientLimit,
+    NotFound,
+    ScaiError,
+    StorageFull,
+)
 from scai.settings import MAX_RESULTS
 from scai.web.openapi.batch_schemas import SCHEMAS, STATES
 from scai.web.openapi.operations import (
@@ -112,7 +121,18 @@ def _refusals(first: str) -> tuple[Answer, ...]:
         ),
         Answer(415, "None of the files is a picture.", "Added"),
         problem(Busy, "The queue is full.", "the queue is full", retry_after=60),
-        problem(StorageFull, "The disk is full.", "the server has no room to keep the upload"),
+        problem(
+            ClientLimit,
+            "Too many photos of this client wait.",
+            "50000 photos of yours wait already; try again in 40 s",
+            retry_after=40,
+        ),
+        problem(
+            StorageFull,
+            "The disk is full.",
+            "the server has no room to keep the upload; try again in 60 s",
+            retry_after=60,
+        ),
     )
     return (
         *(

@@ -9,6 +9,7 @@ from scai.errors import (
     MISTAKE,
     BadRequest,
     Busy,
+    ClientLimit,
     ImageTooLarge,
     ScaiError,
     StorageFull,
@@ -150,11 +151,27 @@ _REFUSALS = (
         stage="probe",
     ),
     refusal(ScaiError, "Internal error; the server's log has the details.", MISTAKE),
-    refusal(Busy, "The queue is full.", "the queue is full; try again in a minute", retry_after=60),
+    refusal(
+        ClientLimit,
+        "Too many photos of this client wait.",
+        "50000 photos of yours wait already; try again in 40 s",
+        retry_after=40,
+        limit=50_000,
+        setting="max_waiting_per_client",
+    ),
+    refusal(
+        Busy,
+        "The queue is full.",
+        "the queue is full; try again in 60 s",
+        retry_after=60,
+        limit=100_000,
+        setting="max_waiting",
+    ),
     refusal(
         StorageFull,
         "The disk is full.",
-        "the server has no room left for pictures; try again later",
+        "the server has no room to keep the upload; try again in 60 s",
+        retry_after=60,
     ),
 )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +27,8 @@ from scai.web.batch_forms import BatchUpload, read_upload
 MAX_PORTION = 100
 # The most items of one answer.
 MAX_ITEMS = 500
+# The longest request in bytes that can hold no photo worth refusing unread.
+_WITHOUT_PHOTO = 4096
 # For browsers without scripts: rows of one page, and the labels that it counts.
 ROWS, _LABELS = 100, 20
 
@@ -67,6 +71,17 @@ class _Views:
         """The batch of that name, if the request has its key. Raises NotFound."""
         return self.batches.open(name, request.args.get("key", ""))
 
+    @contextmanager
+    def upload(self, kind: str | None = None) -> Iterator[BatchUpload]:
+        """Read the request, if there is room for it. Raises ScaiError before it is read, or after.
+
+        `kind` is that of its photos, if it is known and there are some.
+        """
+        with ExitStack() as reading:
+            with self.service.room_for(kind, request.content_length or 0, _client()):
+                upload = reading.enter_context(read_upload(request, self.settings))
+            yield upload
+
     def make(self, upload: BatchUpload) -> tuple[BatchProgress, PortionResult]:
         """Make a batch of the photos of a request. Raises BadRequest."""
         kind = upload.fields.get("kind", "")
@@ -76,7 +91,10 @@ class _Views:
         expected = upload.number("expected", self.settings.max_batch_photos)
         progress = self.batches.create(kind, client_options.from_fields(upload.fields), expected)
         last = bool(upload.photos) and not upload.says("open")
-        return progress, self.batches.add(progress, upload.photos, _portion(upload), last=last)
+        portion = _portion(upload)
+        return progress, self.batches.add(
+            progress, upload.photos, portion, last=last, client=_client()
+        )
 
 
 class _Api(_Views):
@@ -84,15 +102,17 @@ class _Api(_Views):
 
     def create(self) -> Response:
         """Make a batch."""
-        with read_upload(request, self.settings) as upload:
+        with self.upload() as upload:
             return _send_outcome(*self.make(upload), is_new=True)
 
     def add(self, id: str) -> Response:
         """Add photos to a batch."""
         progress = self.open(id)
-        with read_upload(request, self.settings) as upload:
+        with self.upload(_kind_of_photos(progress)) as upload:
             portion, last = _portion(upload), upload.says("last")
-            outcome = self.batches.add(progress, upload.photos, portion, last=last)
+            outcome = self.batches.add(
+                progress, upload.photos, portion, last=last, client=_client()
+            )
         return _send_outcome(progress, outcome)
 
     def document(self, id: str) -> Response:
@@ -140,7 +160,7 @@ class _Pages(_Views):
     def submit(self) -> Response:
         """Make a batch of the photos of the form, then lead to its page."""
         try:
-            with read_upload(request, self.settings) as upload:
+            with self.upload() as upload:
                 csrf.check(upload.fields.get(csrf.FIELD))
                 if not upload.photos:
                     raise BadRequest("choose a ZIP or some photos first")
@@ -185,6 +205,15 @@ class _Pages(_Views):
             labels=_labels(items, of_parts=bool(kind.output)),
             routes=kind,
         )
+
+
+def _client() -> str:
+    return request.remote_addr or ""
+
+
+def _kind_of_photos(progress: BatchProgress) -> str | None:
+    """The kind of a batch if the request may hold photos for it; None for one that only ends it."""
+    return str(progress.head["kind"]) if (request.content_length or 0) > _WITHOUT_PHOTO else None
 
 
 def _portion(upload: BatchUpload) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,6 @@ from scai.errors import BadRequest, NotFound, ScaiError
 from scai.jobs.service import JobService
 from scai.models import client_options
 from scai.settings import Settings
-from scai.storage.disk import storage_error
 from scai.storage.json_files import finite
 from scai.storage.session import FINAL
 from scai.web import addresses, answers, csrf, page
@@ -68,7 +68,12 @@ class _PhotoPages:
         """Submit the photos of a form, then lead to their page."""
         folder, limit = self._settings.sessionpath, self._settings.max_upload_bytes
         try:
-            with form_of(request, "photo", folder, limit, memory=form_memory()) as form:
+            with ExitStack() as reading:
+                length, client = request.content_length or 0, request.remote_addr or ""
+                with self._service.room_for(None, length, client):
+                    form = reading.enter_context(
+                        form_of(request, "photo", folder, limit, memory=form_memory())
+                    )
                 csrf.check(form.fields.get(csrf.FIELD))
                 submission = self._submit_all(form)
         except HTTPException as error:
@@ -104,7 +109,7 @@ class _PhotoPages:
                 submission.refused.append((photo.name, error))
             except OSError as error:
                 log.error("upload not stored: %s", error)
-                submission.refused.append((photo.name, storage_error(error)))
+                submission.refused.append((photo.name, self._service.storage_error(error)))
         if not submission.accepted and not submission.refused:
             no_photo = BadRequest("expected a picture in the field photo, got none")
             submission.refused.append(("", no_photo))
@@ -119,7 +124,8 @@ class _PhotoPages:
             kinds = ", ".join(self._service.kinds)
             raise BadRequest(f"kind: expected one of {kinds}, got {kind[:40]!r}")
         options = client_options.from_fields(fields)
-        session = self._service.submit(kind, photo.picture, photo.name, options)
+        client = request.remote_addr or ""
+        session = self._service.submit(kind, photo.picture, photo.name, options, client)
         return session.name, session.first_record["key"]
 
     def _answer(self, submission: _Submission) -> Response:
@@ -132,7 +138,8 @@ class _PhotoPages:
         status = 200 if accepted else refused[0][1].status
         views = self._views(accepted)
         response = self._page("photos.html", status, photos=views, refused=refused)
-        waits = [error.details["retry_after"] for _, error in refused if error.code == "busy"]
+        told = (error.details.get("retry_after") for _, error in refused)
+        waits = [seconds for seconds in told if seconds is not None]
         return answers.retry_after(response, waits[0]) if waits and not accepted else response
 
     def _page(self, template: str, status: int, **values: Any) -> Response:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,9 @@ class _Views:
         # Each of several photos succeeds or fails alone; the status is good if one succeeded.
         statuses = [status for _, status in replies]
         status = 200 if 200 in statuses else statuses[0]
-        return answers.send([answer for answer, _ in replies], status)
+        response = answers.send([answer for answer, _ in replies], status)
+        waits = [answer["retry_after"] for answer, _ in replies if "retry_after" in answer]
+        return answers.retry_after(response, waits[0]) if waits and status != 200 else response
 
     def result(self) -> Response:
         """The state of a task, or its result; with `wait`, once there is one."""
@@ -144,7 +147,11 @@ class _Views:
         """
         if _is_form():
             folder, limit = self._folder, self._limit
-            with form_of(request, "photo", folder, limit, memory=form_memory()) as form:
+            with ExitStack() as reading:
+                with self._room():
+                    form = reading.enter_context(
+                        form_of(request, "photo", folder, limit, memory=form_memory())
+                    )
                 fields = {**form.fields, **request.args.to_dict()}
                 replies = [self._submit(photo, fields) for photo in form.photos]
             return replies or [_refusal(BadRequest(NO_PICTURE))]
@@ -153,8 +160,17 @@ class _Views:
         if (request.content_length or 0) > self._limit:
             return [_refusal(too_large(self._settings))]
         # Asking for form fields would read the body, which curl calls a form too.
-        with body_of(request, self._folder, self._limit, form_memory()) as spool:
+        with ExitStack() as reading:
+            with self._room():
+                spool = reading.enter_context(
+                    body_of(request, self._folder, self._limit, form_memory())
+                )
             return [self._submit(Photo(request.args.get("filename", ""), spool), request.args)]
+
+    def _room(self) -> AbstractContextManager[None]:
+        """Room for the body of the request while it is read; raises before it is."""
+        length, client = request.content_length or 0, request.remote_addr or ""
+        return self._service.room_for(self._kind.name, length, client)
 
     def _submit(self, photo: Photo, fields: Mapping[str, str]) -> Answer:
         """Submit one picture."""
@@ -164,7 +180,9 @@ class _Views:
             return _refusal(too_large(self._settings))
         try:
             params = client_options.from_fields(fields) if fields else None
-            session = self._service.submit(self._kind.name, photo.picture, photo.name, params)
+            session = self._service.submit(
+                self._kind.name, photo.picture, photo.name, params, request.remote_addr or ""
+            )
         except UnsupportedFormat as error:
             return _refusal(_seed_error(error, photo.name, self._kind))
         except ScaiError as error:

@@ -16,6 +16,7 @@ const BY_STATUS = {
   409: "in_use",
   413: "image_too_large",
   415: "unsupported_format",
+  429: "client_limit",
   502: "network", // what a proxy says while the server restarts
   503: "busy",
   504: "network",
@@ -107,6 +108,12 @@ const WORDS = {
   ],
   busy: (_, { retryAfter }) => [
     t("The server is busy right now."),
+    retryAfter
+      ? tn(Math.ceil(retryAfter), "Try again in {n} second.", "Try again in {n} seconds.")
+      : t("Try again in a minute."),
+  ],
+  client_limit: (_, { retryAfter }) => [
+    t("Many photos from your connection are waiting already."),
     retryAfter
       ? tn(Math.ceil(retryAfter), "Try again in {n} second.", "Try again in {n} seconds.")
       : t("Try again in a minute."),

@@ -154,7 +154,7 @@ async function uploadUntilAccepted(photo, form, signal) {
       signal.throwIfAborted();
       if (!(error instanceof Problem)) throw error;
       const { code, retryAfter } = error;
-      if (code === "busy") {
+      if (code === "busy" || code === "client_limit") {
         lineOf(photo).fullUntil = Date.now() + 1000 * (retryAfter || FULL_PAUSE);
       } else if (code === "network") {
         failures += 1;
