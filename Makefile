@@ -5,7 +5,7 @@
 # make bench  set up and measure how fast SCAI is here (2 h; benchmarks/README.md)
 # make screenshots  photograph every page anew for docs/portal.md
 # make crash  kill, stop and continue every process under load for an hour:  make crash MINUTES=5
-# make lowest run the quick tests with the oldest releases that pyproject.toml allows
+# make lowest run every test with the oldest releases that pyproject.toml allows
 # make lock   pin the newest and the oldest packages anew (needs uv and .venv)
 
 PYTHON ?=
@@ -66,7 +66,8 @@ lowest:
 		$(lowest)/bin/python -m pip --quiet install --require-hashes --no-deps \
 			-r requirements/$$set.txt || exit 1; \
 	done
-	@$(lowest)/bin/python -m pytest -m "not slow" -q $(side_by_side)
+	@sh requirements/browser.sh
+	@$(lowest)/bin/python -m pytest -q $(side_by_side)
 
 pin := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade
