@@ -23,14 +23,15 @@ from scai.kinds import Kind
 from scai.models import cards
 from scai.monitoring.journal import Journal
 from scai.pictures.header import DEFAULT_LIMITS, Limits
-from scai.processes import EXIT_CONFIG, die_with_parent
+from scai.processes import EXIT_BROKEN, EXIT_CONFIG, die_with_parent
 from scai.recognition.loaded_models import ModelCache
 from scai.recognition.recognizer import Recognizer
 from scai.settings import Settings
 from scai.storage.disk import Disk
 from scai.storage.session import FINAL, Session
 from scai.worker.decoding import DECODERS
-from scai.worker.pipeline import Worker
+from scai.worker.heartbeat import Heartbeat
+from scai.worker.pipeline import Worker, WorkerBroken
 
 log = logging.getLogger(__name__)
 
@@ -163,6 +164,8 @@ def _serve(kind: Kind, models: ModelCache, values: Settings, flags: Mapping[str,
     disk = Disk(values.durability)
     resident = values.runningmode != "job"
     queue = queues.open(values, kind.name, pool=pool, doorbell=resident, disk=disk)
+    heartbeat = Heartbeat(queue.beat, load_timeout=values.load_timeout, tell=queue.announce)
+    models.while_loading = heartbeat.loading
     worker = Worker(
         queue,
         models,
@@ -175,7 +178,7 @@ def _serve(kind: Kind, models: ModelCache, values: Settings, flags: Mapping[str,
         draws=kind.draws,
         disk=disk,
         threads=cores(),
-        tell=queue.announce,
+        heartbeat=heartbeat,
         journal=Journal(pool),
     )
 
@@ -203,6 +206,8 @@ def _serve(kind: Kind, models: ModelCache, values: Settings, flags: Mapping[str,
         worker.run(values.checktimeperiod)
         log.info("stopped")
         return 0
+    except WorkerBroken:
+        return EXIT_BROKEN
     finally:
         worker.close()
 

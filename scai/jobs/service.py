@@ -247,7 +247,10 @@ class JobService:
 
     def workers(self) -> dict[str, list[dict[str, Any]]]:
         """The facts that the living workers of each kind announced."""
-        return {kind: queue.workers() for kind, queue in self._queues.items()}
+        return {
+            kind: [worker for worker in queue.workers() if not worker.get("runner")]
+            for kind, queue in self._queues.items()
+        }
 
     def staffed(self) -> bool:
         """Whether a worker of every kind is ready, so that no upload waits for a model to load."""

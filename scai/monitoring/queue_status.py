@@ -78,7 +78,8 @@ def queue_status(queue: JobQueue, now: float | None = None) -> QueueStatus:
         len(queue.held_sessions()),
         None if oldest is None else round(oldest, 3),
         ages,
-        queue.workers(),
+        # In job mode, the portal sends heartbeats as the one who starts the workers.
+        [worker for worker in queue.workers() if not worker.get("runner")],
     )
 
 

@@ -11,19 +11,22 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from scai import queues
 from scai.errors import ScaiError, WorkerDied
 from scai.monitoring.journal import Journal, JournalEntry
 from scai.processes import Process, describe_exit, end_children, start_child
 from scai.programs.start_order import FIRST_PAUSE, StartOrder
+from scai.programs.watch import WorkerWatch
 from scai.settings import Settings
+from scai.storage.lookout import Lookout, Run, in_a_thread
 from scai.storage.session import Session, arrival_time
 
 log = logging.getLogger(__name__)
 
-# Seconds that all running processes get to end; less than the portal itself gets.
-_GRACE = 2.0
+# Longest time between two heartbeats, in seconds.
+_BEAT_PERIOD = 1.0
 
 
 class JobRunner:
@@ -37,31 +40,45 @@ class JobRunner:
         start: Callable[[Sequence[str]], Process] = start_child,
         clock: Callable[[], float] = time.monotonic,
         first_pause: float = FIRST_PAUSE,
-        grace: float = _GRACE,
+        aside: Run = in_a_thread,
     ) -> None:
         self._settings = settings
         self._start_process = start
-        self._grace = grace
         self._rung = threading.Event()
         self._queues = {kind: queues.open(settings, kind) for kind in kinds}
         self._journals = {kind: Journal(settings.pool(kind)) for kind in kinds}
         self._running: dict[str, tuple[str, Process]] = {}
         self._order = StartOrder(self._queues, first_pause=first_pause, clock=clock)
+        self._watch = WorkerWatch(
+            Lookout(self._read_facts, clock=clock, run=aside),
+            settings.worker_timeout,
+            settings.load_timeout,
+        )
         self._stopping = False
+
+    def _read_facts(self) -> list[dict[str, Any]]:
+        return [worker for queue in self._queues.values() for worker in queue.workers()]
 
     def run(self) -> None:
         """Step until `stop`, woken by new tickets and ended processes."""
         for queue in self._queues.values():
+            queue.announce(runner=True)
             queue.listen_for_arrivals(self._rung.set)
         while not self._stopping:
             self._rung.clear()
             try:
+                self._beat()
                 self.step()
             except Exception:
                 # Whatever the error was, the portal still accepts uploads: the runner must go on.
                 log.exception("the waiting jobs cannot be started now")
-            self._rung.wait(self._settings.checktimeperiod)
+            self._rung.wait(min(self._settings.checktimeperiod, _BEAT_PERIOD))
         self.close()
+
+    def _beat(self) -> None:
+        """Show that this loop runs: to the supervisor, and to whoever asks for readiness."""
+        for queue in self._queues.values():
+            queue.beat()
 
     def stop(self) -> None:
         """Let `run` return, and end the processes."""
@@ -71,6 +88,7 @@ class JobRunner:
     def step(self) -> int:
         """Reap ended processes and start others for waiting sessions; return how many run."""
         self._reap()
+        self._kill_hanging()
         if len(self._running) < self._settings.max_jobs:
             for queue in self._queues.values():
                 queue.refresh()
@@ -87,7 +105,7 @@ class JobRunner:
 
     def close(self) -> None:
         """End the processes, give their jobs back, and let go of queues and journals."""
-        end_children([process for _, process in self._running.values()], self._grace)
+        end_children([process for _, process in self._running.values()], self._settings.stop_grace)
         self._running.clear()
         for queue in self._queues.values():
             queue.recover()
@@ -111,6 +129,14 @@ class JobRunner:
         if exits:
             for queue in self._queues.values():
                 queue.recover()
+
+    def _kill_hanging(self) -> None:
+        """Kill the processes whose heartbeats have stopped; the next turn finds them ended."""
+        self._watch.look(process.pid for _, process in self._running.values())
+        for name, (_, process) in self._running.items():
+            if why := self._watch.complaint(process.pid):
+                log.error("the process of session %s %s; it is killed", name, why)
+                process.kill()
 
     def _give_up(self, name: str, kind: str) -> None:
         """Fail a session that no process could begin to run."""

@@ -1,21 +1,23 @@
 """Portal, workers and cleaner as child processes of one command.
 
 A child that dies is started again, after a pause that doubles up to half a minute while it keeps
-dying. The jobs that a dead worker had claimed go back to its queue at once. Children run in
-sessions of their own, so that Ctrl-C reaches the supervisor alone and it can end them in order:
-the portal first, so that no more uploads are accepted, then the workers.
+dying. One that hangs is ended and started again in the same way, see scai/programs/watch.py. The
+jobs that a dead worker had claimed go back to its queue at once. Nothing here waits for a disk or
+for another process, so that one that hangs stops nothing else. Children run in sessions of their
+own, so that Ctrl-C reaches the supervisor alone and it can end them in order: the portal first, so
+that no more uploads are accepted, then the workers.
 """
 
 from __future__ import annotations
 
-import http.client
 import logging
 import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from types import FrameType
+from typing import Any
 
 from scai import __version__, queues
 from scai.processes import (
@@ -27,46 +29,15 @@ from scai.processes import (
     end_children,
     start_child,
 )
+from scai.programs.child import DEFAULT_TIMING, Child, Timing
+from scai.programs.watch import PortalWatch, WorkerWatch, answers
 from scai.queues.base import JobQueue
 from scai.settings import ROOT, Settings, as_environment
+from scai.storage.lookout import Answer, Lookout, Run, in_a_thread
 
 log = logging.getLogger(__name__)
 
 Start = Callable[[Sequence[str], Mapping[str, str]], Process]
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Pauses and graces of a supervisor, in seconds.
-
-    The pause before a restart begins at `first_pause` and doubles up to `longest_pause`; it is
-    the first one again for a child that lived `sound_after`. `portal_grace` and `worker_grace`
-    together stay well under the ten seconds that a stop may take.
-    """
-
-    first_pause: float = 0.2
-    longest_pause: float = 30.0
-    sound_after: float = 60.0
-    turn: float = 0.05
-    portal_grace: float = 5.5
-    worker_grace: float = 3.5
-
-
-@dataclass
-class Child:
-    """One program that runs for ever, or (with `every`, in seconds) again and again.
-
-    `pause` is the time in seconds before its next restart, `due` the moment of that restart.
-    """
-
-    name: str
-    command: list[str]
-    kind: str = ""
-    every: float | None = None
-    process: Process | None = None
-    started: float = 0.0
-    due: float = 0.0
-    pause: float = 0.0
 
 
 class Supervisor:
@@ -76,22 +47,37 @@ class Supervisor:
         self,
         settings: Settings,
         *,
-        timing: Timing = Timing(),
+        timing: Timing = DEFAULT_TIMING,
         clock: Callable[[], float] = time.monotonic,
         start: Start = start_child,
+        aside: Run = in_a_thread,
+        portal_answers: Callable[[], bool] | None = None,
     ) -> None:
+        """`aside` runs what may take long; `portal_answers` asks whether the portal answers."""
         self._settings = settings
         self._timing = timing
         self._clock = clock
         self._start_process = start
+        self._aside = aside
         self._stopping = False
         self._broken = False
         self._ready = False
+        self._portal_answer: Answer[bool] | None = None
         self._queues = queues.open_all(settings)
         settings.sessionpath.mkdir(parents=True, exist_ok=True)
         self.children = self._make_children()
         for child in self.children:
             child.pause = timing.first_pause
+        ask = portal_answers or answers(_reachable(settings.host), settings.port, timing.probe)
+        self._facts = Lookout(self._read_facts, timing.look, clock=clock, run=aside)
+        self._portal = PortalWatch(
+            Lookout(ask, timing.look, clock=clock, run=aside), settings.portal_timeout
+        )
+        self._workers = WorkerWatch(self._facts, settings.worker_timeout, settings.load_timeout)
+
+    def _read_facts(self) -> list[dict[str, Any]]:
+        """What all living workers announced, with their heartbeats."""
+        return [worker for queue in self._queues.values() for worker in queue.workers()]
 
     def _make_children(self) -> list[Child]:
         python = sys.executable
@@ -131,13 +117,53 @@ class Supervisor:
         return 1 if self._broken else 0
 
     def step(self) -> None:
-        """Start the children that are due, and note the ones that have ended."""
+        """Start the children that are due, note the ones that have ended, replace those that hang.
+
+        Never waits for any of them, nor for a disk.
+        """
+        self._look()
         for child in self.children:
             if child.process is None:
                 if self._clock() >= child.due:
                     self._start(child)
             elif (code := child.process.poll()) is not None:
                 self._note_end(child, code)
+            elif child.kill_at is not None:
+                self._kill_if_due(child, child.process)
+            elif why := self._complaint(child, child.process.pid):
+                self._replace(child, child.process, why)
+
+    def _look(self) -> None:
+        """Ask for signs of life; what was answered meanwhile counts now."""
+        running = [(child, child.process.pid) for child in self.children if child.process]
+        self._workers.look(pid for child, pid in running if child.every is None)
+        for child, pid in running:
+            if child.name == "portal":
+                self._portal_answer = self._portal.look(pid)
+
+    def _complaint(self, child: Child, pid: int) -> str:
+        """Why a running child counts as hanging; "" if it does not."""
+        if child.every is not None:
+            hangs = self._clock() - child.started > self._timing.longest_clean
+            return f"has run for {self._timing.longest_clean:.0f} s" if hangs else ""
+        if child.kind:
+            return self._workers.complaint(pid)
+        # In job mode, the portal's process also starts the workers, and sends heartbeats.
+        in_job_mode = self._settings.runningmode == "job"
+        return self._portal.complaint(pid) or (self._workers.complaint(pid) if in_job_mode else "")
+
+    def _replace(self, child: Child, process: Process, why: str) -> None:
+        """End a child that hangs; it is started again when it has ended."""
+        log.error("%s %s; it is replaced", child.name, why)
+        process.terminate()
+        child.kill_at = self._clock() + self._timing.hung_grace
+
+    def _kill_if_due(self, child: Child, process: Process) -> None:
+        # SIGKILL also ends a process that is stopped. One that waits for a disk that hangs stays
+        # until the disk answers; it is killed again, for the case that a signal was lost.
+        if child.kill_at is not None and self._clock() >= child.kill_at:
+            process.kill()
+            child.kill_at = self._clock() + self._timing.hung_grace
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self._stopping = True
@@ -154,12 +180,13 @@ class Supervisor:
     def _note_end(self, child: Child, code: int) -> None:
         """Give a dead child's claims back, and set the time of its next start."""
         now, timing = self._clock(), self._timing
-        child.process = None
+        verb = "died" if child.kill_at is None else "ended"
+        child.process, child.kill_at = None, None
         if child.every is not None:
             child.due = now + child.every
             return
         if child.kind:
-            self._recover(self._queues[child.kind])
+            self._aside(partial(self._recover, self._queues[child.kind]))
         if code == EXIT_CONFIG and not self._ready:
             # It has logged in one sentence what is wrong, and nothing depends on us yet.
             self._broken = True
@@ -168,9 +195,8 @@ class Supervisor:
         if now - child.started >= timing.sound_after:
             child.pause = timing.first_pause
         child.due = now + child.pause
-        log.warning(
-            "%s died (%s); started again in %.1f s", child.name, describe_exit(code), child.pause
-        )
+        how = describe_exit(code)
+        log.warning("%s %s (%s); started again in %.1f s", child.name, verb, how, child.pause)
         child.pause = self._longer(child.pause)
 
     def _longer(self, pause: float) -> float:
@@ -184,33 +210,18 @@ class Supervisor:
 
     def _all_warm(self) -> bool:
         for child in self.children:
-            if child.kind and (child.process is None or not self._is_warm(child)):
+            if child.kind and (child.process is None or not self._is_warm(child.process.pid)):
                 return False
-        return self._portal_answers()
+        return self._portal_answer is not None and self._portal_answer.value
 
-    def _is_warm(self, child: Child) -> bool:
-        assert child.process is not None
-        pid = child.process.pid
-        workers = self._queues[child.kind].workers()
-        return any(worker.get("pid") == pid and worker.get("warm") for worker in workers)
+    def _is_warm(self, pid: int) -> bool:
+        return any(w.get("pid") == pid and w.get("warm") for w in self._known_workers())
 
-    def _portal_answers(self) -> bool:
-        host = _reachable(self._settings.host)
-        connection = http.client.HTTPConnection(host, self._settings.port, timeout=2)
-        try:
-            connection.request("GET", "/healthz")
-            return connection.getresponse().status == 200
-        except OSError:
-            return False
-        finally:
-            connection.close()
+    def _known_workers(self) -> list[dict[str, Any]]:
+        return [] if self._facts.answer is None else self._facts.answer.value
 
     def _ready_line(self) -> str:
-        models = [
-            worker.get("model", "?")
-            for queue in self._queues.values()
-            for worker in queue.workers()
-        ]
+        models = [worker.get("model", "?") for worker in self._known_workers() if "kind" in worker]
         what = f"{self._settings.runningmode} mode" + "".join(f", {name}" for name in models)
         address = address_of(_reachable(self._settings.host), self._settings.port)
         return f"SCAI {__version__} is ready at {address} ({what}). Ctrl-C stops it."
@@ -219,8 +230,11 @@ class Supervisor:
         """End the portal, then all others, and give back what the workers had claimed."""
         portal = [child for child in self.children if child.name == "portal"]
         others = [child for child in self.children if child.name != "portal"]
-        self._end(portal, self._timing.portal_grace)
-        self._end(others, self._timing.worker_grace)
+        # In job mode, the portal's process ends the workers, which need their grace.
+        in_job_mode = self._settings.runningmode == "job"
+        workers_grace = self._settings.stop_grace
+        self._end(portal, self._timing.portal_grace + (workers_grace if in_job_mode else 0.0))
+        self._end(others, workers_grace)
         for queue in self._queues.values():
             self._recover(queue)
             queue.close()

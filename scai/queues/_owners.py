@@ -15,6 +15,7 @@ import os
 import re
 import secrets
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -46,6 +47,7 @@ class Owner:
         self._path = f"{folder}/{self.id}"
         os.makedirs(folder, exist_ok=True)
         self._facts: dict[str, Any] = {"pid": os.getpid(), "started": round(time.time(), 3)}
+        self._announcing = threading.Lock()
         self._descriptor = self._lock()
 
     def _lock(self) -> int:
@@ -58,9 +60,10 @@ class Owner:
 
     def announce(self, **facts: Any) -> None:
         """Publish facts about this worker, such as its model or that it is warm."""
-        self._facts.update(facts)
-        text = json.dumps(self._facts, ensure_ascii=False)
-        _disk.publish(Path(self._path + _FACTS), text.encode(), durable=False)
+        with self._announcing:
+            self._facts.update(facts)
+            text = json.dumps(self._facts, ensure_ascii=False)
+            _disk.publish(Path(self._path + _FACTS), text.encode(), durable=False)
 
     def beat(self) -> None:
         """Record a heartbeat. Raises OSError."""

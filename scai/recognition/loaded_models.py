@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 from scai.errors import ScaiError
 from scai.recognition.recognizer import Recognizer
@@ -16,9 +17,10 @@ _ALIAS_AGE = 1.0
 class ModelCache:
     """Loads a section of the models file when a job first needs it.
 
-    `load(section)` makes a warm recognizer or raises ConfigError or EngineError. `default` is the
-    section of jobs that name none; it is never evicted. `resolve(name)` follows aliases, so that
-    one model is not loaded under two names. One thread calls `get`; others may call `loaded`.
+    `load(section)` makes a warm recognizer or raises ConfigError or EngineError; it is called
+    inside `while_loading()`. `default` is the section of jobs that name none; it is never evicted.
+    `resolve(name)` follows aliases, so that one model is not loaded under two names. One thread
+    calls `get`; others may call `loaded`.
     """
 
     def __init__(
@@ -29,6 +31,7 @@ class ModelCache:
         resolve: Callable[[str], str] = str,
     ) -> None:
         self.default = default
+        self.while_loading: Callable[[], AbstractContextManager[None]] = nullcontext
         self._resolve = resolve
         self._load = load
         self._capacity = capacity
@@ -52,7 +55,8 @@ class ModelCache:
         model = self._loaded.get(name)
         if model is None:
             # Before making room: a model that cannot be loaded must not evict a good one.
-            model = self._load(name)
+            with self.while_loading():
+                model = self._load(name)
             self._make_room()
             self._loaded[name] = model
         self._loaded.move_to_end(name)

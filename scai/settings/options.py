@@ -56,6 +56,12 @@ class Settings:
         500.0, "portal", "largest ZIP in MB, both packed and unpacked", low=0.001
     )
     max_wait: float = _option(60.0, "portal", "longest long poll in seconds", low=0.0)
+    portal_timeout: float = _option(
+        30.0,
+        "portal",
+        "seconds without an answer after which `scai up` replaces the portal",
+        low=1.0,
+    )
     trusted_hosts: str = _option(
         "",
         "portal",
@@ -156,6 +162,23 @@ class Settings:
         "",
         "worker",
         "one more folder of kinds of recognition, each a <kind>.py and a <kind>.toml; empty: none",
+    )
+    worker_timeout: float = _option(
+        30.0,
+        "worker",
+        "seconds without a heartbeat after which `scai up` replaces a worker; longer than the "
+        "longest inference batch",
+        low=1.0,
+    )
+    load_timeout: float = _option(
+        600.0, "worker", "seconds that loading and measuring a model may take", low=1.0
+    )
+    stop_grace: float = _option(
+        20.0,
+        "worker",
+        "seconds that a worker has to end its inference batch when it is stopped, before it is "
+        "killed",
+        low=0.0,
     )
     max_jobs: int = _option(2, "worker", "most processes at once in job mode", low=1)
 

@@ -31,6 +31,7 @@ from scai.storage.session import FINAL, Session
 from scai.worker.admission import Admission
 from scai.worker.batching import InferenceQueue
 from scai.worker.decoding import Decode
+from scai.worker.heartbeat import Heartbeat
 from scai.worker.inference import infer
 from scai.worker.outcomes import Later, Outcome
 from scai.worker.task import NoTicket, Task
@@ -40,10 +41,12 @@ log = logging.getLogger(__name__)
 
 # Longest sleep of a pause, which looks in between whether to stop, in seconds.
 _NAP = 0.1
-# Longest time between two heartbeats of an engine that has nothing to do, in seconds.
-_BEAT_PERIOD = 1.0
 # Inference batches in hand at once: one in the engine, one gathering, one being written.
 _BATCHES_IN_HAND = 3
+
+
+class WorkerBroken(Exception):
+    """A part of a worker has failed, so that it cannot go on; the log says why."""
 
 
 class Worker:
@@ -54,7 +57,8 @@ class Worker:
     its bytes into pixels; draws: whether results are drawn on pictures;
     memory: bytes of decoded pictures beyond which decoding waits; threads: for decoding, and
     twice as many for writing; tell: gets facts for people every report_period seconds;
-    beat_period: seconds between two heartbeats of the engine's loop while it is idle;
+    heartbeat: called by the engine's loop, at least every second while it is idle, in place of
+    one that beats in `queue` and publishes by `tell`;
     journal: gets an entry of each verdict, and is closed at the end; sleep, clock: of the pauses
     """
 
@@ -75,7 +79,7 @@ class Worker:
         threads: int = 2,
         tell: Callable[..., None] = lambda **facts: None,
         report_period: float = 5.0,
-        beat_period: float = _BEAT_PERIOD,
+        heartbeat: Heartbeat | None = None,
         journal: Journal | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
@@ -95,33 +99,61 @@ class Worker:
         note = journal.note if journal is not None else lambda entry: None
         self._verdicts = Verdicts(self._pause, note, draws=draws)
         self._admission = Admission(sessions, disk or Disk(), max_attempts, self._verdicts)
-        self._tell = tell
         self._report_period = report_period
-        self._beat_period = beat_period
+        self._heartbeat = heartbeat or Heartbeat(queue.beat, tell=tell)
         self._reported = 0
         self._reported_at = 0.0
         self._done = 0
         self._in_hand = 0
         self._fewer = threading.Condition()
         self._stopping = False
+        self._broken: BaseException | None = None
 
     def run(self, period: float = 2.0) -> None:
-        """Work until `stop`; `period` is the longest wait for a job in seconds."""
-        engine = threading.Thread(target=self._infer_all, name="engine")
+        """Work until `stop`; `period` is the longest wait for a job in seconds.
+
+        Raises WorkerBroken when a part of the pipeline has failed; then only the end of the process
+        helps, and gives the jobs in hand back.
+        """
+        engine = threading.Thread(
+            target=self._essential, args=(self._infer_all,), name="engine", daemon=True
+        )
         engine.start()
+        self._essential(self._feed_all, period)
+        self._heartbeat.tell(phase="stopping")
+        self._ready.end()
+        engine.join()
+        self._wait_until_idle()
+        self._check()
+
+    def _check(self) -> None:
+        if self._broken is not None:
+            raise WorkerBroken from self._broken
+
+    def _essential(self, act: Callable[..., object], *arguments: object) -> None:
+        """Run a part of the pipeline; an exception in it stops the worker.
+
+        Without that, the others would go on for ever, and the jobs in hand would wait as long.
+        """
         try:
-            while not self._stopping:
-                try:
-                    self._feed(period)
-                except OSError as error:
-                    # A folder or the disk is out of order; somebody may repair it while we wait.
-                    log.error("the queue cannot be used now: %s", error)
-                    self._pause(DISK_PAUSE)
-                self._report()
-        finally:
-            self._ready.end()
-            engine.join()
-            self._wait_until_idle()
+            act(*arguments)
+        except BaseException as error:
+            name = threading.current_thread().name
+            log.critical("thread %s ended by %r; this worker ends", name, error, exc_info=error)
+            with self._fewer:
+                self._broken = self._broken or error
+                self._fewer.notify_all()
+            self.stop()
+
+    def _feed_all(self, period: float) -> None:
+        while not self._stopping:
+            try:
+                self._feed(period)
+            except OSError as error:
+                # A folder or the disk is out of order; somebody may repair it while we wait.
+                log.error("the queue cannot be used now: %s", error)
+                self._pause(DISK_PAUSE)
+            self._report()
 
     def stop(self) -> None:
         """Let `run` end when the jobs in hand are done. For signal handlers: it only sets flags."""
@@ -129,7 +161,14 @@ class Worker:
         self._queue.wake()
 
     def close(self) -> None:
-        """End the helper threads and give claimed jobs back to the queue."""
+        """End the helper threads and give claimed jobs back to the queue.
+
+        Nothing is waited for in a broken worker, whose jobs return when the process ends.
+        """
+        if self._broken is not None:
+            self._decoders.shutdown(wait=False, cancel_futures=True)
+            self._writers.shutdown(wait=False, cancel_futures=True)
+            return
         self._decoders.shutdown()
         self._writers.shutdown()
         self._queue.close()
@@ -159,6 +198,7 @@ class Worker:
 
         self._start(claims, finish)
         finish()
+        self._check()
 
     def _feed(self, period: float) -> None:
         """Claim as many jobs as there is room for, and start them."""
@@ -185,11 +225,11 @@ class Worker:
         with self._fewer:
             self._in_hand += 1
         self._ready.announce()
-        self._decoders.submit(self._prepare, task)
+        self._decoders.submit(self._essential, self._prepare, task)
 
     def _wait_until_idle(self) -> None:
         with self._fewer:
-            self._fewer.wait_for(lambda: self._in_hand == 0)
+            self._fewer.wait_for(lambda: self._in_hand == 0 or self._broken is not None)
 
     def _report(self) -> None:
         """Report the figures of this worker once a report period, if a job has ended since."""
@@ -197,7 +237,7 @@ class Worker:
         if self._reported == self._done or now - self._reported_at < self._report_period:
             return
         self._reported, self._reported_at = self._done, now
-        self._tell(
+        self._heartbeat.tell(
             done=self._done,
             batch_sizes={str(size): n for size, n in sorted(self._ready.sizes.items())},
             batches_closed=dict(self._ready.closed),
@@ -256,19 +296,17 @@ class Worker:
 
         This loop alone sends heartbeats: they show that it runs, whatever other threads do.
         """
-        self._beat()
-        while (batch := self._ready.take(draining=draining, timeout=self._beat_period)) is not None:
-            self._beat()
+        beat = self._heartbeat
+        beat()
+        while self._broken is None:
+            batch = self._ready.take(draining=draining, timeout=beat.period)
+            if batch is None:
+                return
+            beat()
             if batch.tasks:
                 for task, outcome in infer(self._models, batch.tasks):
-                    self._writers.submit(self._finish, task, outcome)
-                self._beat()
-
-    def _beat(self) -> None:
-        try:
-            self._queue.beat()
-        except OSError as error:
-            log.error("no heartbeat recorded: %s", error)
+                    self._writers.submit(self._essential, self._finish, task, outcome)
+                beat()
 
     def _finish(self, task: Task, outcome: Outcome) -> None:
         """End a task in hand, from any thread: the only way out of the pipeline."""

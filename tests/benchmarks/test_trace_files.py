@@ -13,8 +13,8 @@ from scai.settings import ROOT
 MAX_FILES = [
     ("upload", "image_classification", 13),
     ("upload", "object_detection", 13),
-    ("photo", "image_classification", 23),
-    ("photo", "object_detection", 25),
+    ("photo", "image_classification", 24),
+    ("photo", "object_detection", 26),
 ]
 ON_THE_WAY = {
     "upload": {"scai/web/answers.py", "scai/storage/session.py", "scai/queues/directory.py"},

@@ -1,63 +1,13 @@
 """The supervisor, one turn at a time, without a process."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from support.fake_process import FakeProcess
-from support.helpers import Clock
+from support.house import WORKER, House
 
 from scai.processes import EXIT_CONFIG
-from scai.programs.supervisor import Supervisor, Timing
-from scai.settings import Settings
-
-
-class House:
-    """A supervisor of one installation, with every process that it has started, by program."""
-
-    def __init__(self, folder: Path, **settings: Any) -> None:
-        self.clock = Clock(1000.0)
-        self.started: dict[str, list[FakeProcess]] = {}
-        self.ended: list[str] = []
-        self.refuses = False
-        values = {
-            "sessionpath": folder / "session",
-            "icpoolpath": folder / "ic",
-            "odpoolpath": folder / "od",
-            "cleaninterval": 600,
-            "od_workers": 0,
-            **settings,
-        }
-        timing = Timing(first_pause=1, longest_pause=3, sound_after=60)
-        self.supervisor = Supervisor(
-            Settings(**values), timing=timing, clock=self.clock, start=self._start
-        )
-
-    def _start(self, command: Sequence[str], environment: Mapping[str, str]) -> Any:
-        if self.refuses:
-            raise OSError("no memory")
-        assert environment["SCAI_CLEANINTERVAL"] == "600"
-        program = Path(command[-1]).name if command[-1] != "--quiet" else "clean.py"
-        self.started.setdefault(program, []).append(
-            FakeProcess(partial(self.ended.append, program))
-        )
-        return self.started[program][-1]
-
-    def step(self, seconds: float = 0.0) -> None:
-        self.clock.now += seconds
-        self.supervisor.step()
-
-    def count(self, program: str) -> int:
-        return len(self.started.get(program, []))
-
-    def die(self, program: str, code: int = -9) -> None:
-        self.started[program][-1].code = code
-
-
-WORKER = "workers.image_classification"
 
 
 @pytest.fixture

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
+
+_pids = itertools.count(10_000_000)
 
 
 class FakeProcess:
-    """Stands for a child, which runs until `code` is set; `stopping` is called by `terminate`."""
+    """Stands for a child, which runs until `code` is set; `stopping` is called by `terminate`.
+
+    One that `hangs` ends only when it is killed.
+    """
 
     def __init__(self, stopping: Callable[[], None] = lambda: None) -> None:
         self._stopping = stopping
+        self.pid = next(_pids)
         self.code: int | None = None
+        self.hangs = False
 
     def poll(self) -> int | None:
         return self.code
@@ -20,4 +28,8 @@ class FakeProcess:
 
     def terminate(self) -> None:
         self._stopping()
-        self.code = 0
+        if not self.hangs:
+            self.code = 0
+
+    def kill(self) -> None:
+        self.code = -9

@@ -18,7 +18,8 @@ from scai.queues.directory import DirectoryQueue
 from scai.recognition.loaded_models import ModelCache
 from scai.storage.session import Session
 from scai.worker.batching import InferenceQueue
-from scai.worker.pipeline import Worker
+from scai.worker.heartbeat import Heartbeat
+from scai.worker.pipeline import Worker, WorkerBroken
 from scai.worker.task import Task
 from workers.image_classification import build
 
@@ -64,7 +65,12 @@ def worker(
 ) -> Iterator[Worker]:
     """Not started: `start` does that."""
     worker = Worker(
-        queue, models, sessions, batch=4, tell=facts.update, report_period=0.0, beat_period=0.01
+        queue,
+        models,
+        sessions,
+        batch=4,
+        report_period=0.0,
+        heartbeat=Heartbeat(lambda: queue.beat(), tell=facts.update, period=0.01),
     )
     yield worker
     worker.stop()
@@ -258,6 +264,36 @@ def test_the_loop_that_runs_the_engine_beats_and_no_other_thread_does(
     assert len(beats) == while_it_hangs
     gate.open()
     wait_until(lambda: complete([first]) and len(beats) > while_it_hangs)
+
+
+@pytest.mark.parametrize("pool", ["_decoders", "_writers"])
+def test_a_worker_that_can_start_no_thread_ends_and_says_so(
+    worker: Worker, submit: Submit, caplog: pytest.LogCaptureFixture, pool: str
+) -> None:
+    def submit_nothing(*arguments: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    getattr(worker, pool).submit = submit_nothing
+    submit()
+    with pytest.raises(WorkerBroken):
+        worker.run(0.2)
+    assert 'ended by RuntimeError("can\'t start new thread"); this worker ends' in caplog.text
+    worker.close()  # waits for nothing
+
+
+@pytest.mark.parametrize("part", ["_prepare", "_finish"])
+def test_a_worker_ends_with_any_of_its_threads(
+    worker: Worker, submit: Submit, caplog: pytest.LogCaptureFixture, part: str
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise SystemError("a bug")
+
+    setattr(worker, part, fail)
+    submit()
+    with pytest.raises(WorkerBroken):
+        worker.run(0.2)
+    name = {"_prepare": "decode", "_finish": "write"}[part]
+    assert f"thread {name}_0 ended by SystemError('a bug'); this worker ends" in caplog.text
 
 
 def test_a_disk_that_takes_no_heartbeat_stops_nothing(
