@@ -59,9 +59,12 @@ class TwoWorkers(RuleBasedStateMachine):
 
     @rule(worker=WORKERS, limit=st.integers(1, 4))
     def claim(self, worker: int, limit: int) -> None:
+        self.workers[worker].beat()
         claims = self.workers[worker].claim(limit, 0)
         sessions = [claim.job.session for claim in claims]
-        assert sessions == sorted(self.waiting)[:limit]
+        # One that arrives late may be passed by those that are listed already.
+        assert set(sessions) <= self.waiting and len(set(sessions)) == len(sessions)
+        assert bool(sessions) == bool(self.waiting)
         for claim in claims:
             # The worker lets go of an earlier claim on a job that was put again meanwhile.
             earlier = self.claims[worker].pop(claim.job.session, None)
@@ -99,12 +102,14 @@ class TwoWorkers(RuleBasedStateMachine):
     def fall_silent(self, worker: int) -> None:
         """A worker is stopped for longer than a lease; the other one goes on."""
         other = self.workers[1 - worker]
-        for _ in range(2):
+        silent = len(self.claims[worker])
+        # A watcher counts a quarter of a lease between two looks at most.
+        returned = 0
+        for _ in range(8):
             other.beat()
-            other.recover()
-            self.clock.now += LEASE * 0.6
-        other.beat()
-        assert other.recover() == len(self.claims[worker])
+            returned += other.recover()
+            self.clock.now += LEASE * 0.2
+        assert returned == silent
         self._lose(worker)
 
     @rule(worker=WORKERS)
