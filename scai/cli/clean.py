@@ -7,7 +7,9 @@ import click
 from scai import logs, queues, settings
 from scai.cli._errors import one_sentence
 from scai.errors import ScaiError
+from scai.jobs.amounts import CLEAN_FLOORS, Amounts
 from scai.jobs.retention import purge
+from scai.jobs.trimming import Bounds
 from scai.monitoring.units import human_age, human_bytes
 
 
@@ -28,12 +30,27 @@ def main(sessionpath: str | None, keeptimeperiod: str | None, dry_run: bool, qui
     root = values.sessionpath
     if not root.is_dir():
         raise ScaiError(f"{root}: no such folder; name it with --sessionpath")
-    outcome = purge(root, queues.open_all(values).values(), values.keeptimeperiod, dry_run=dry_run)
+    # Looking makes no folders: on a full disk that would fail.
+    all_queues = queues.open_all(values, look_only=True)
+    amounts = Amounts(values, all_queues)
+    bounds = Bounds(
+        values.keep_sessions,
+        values.keep_mb * 1_000_000,
+        values.keep_least,
+        shortage=lambda: amounts.shortage(CLEAN_FLOORS),
+    )
+    outcome = purge(
+        root, all_queues.values(), values.keeptimeperiod, bounds=bounds, dry_run=dry_run
+    )
     if outcome.removed or not quiet:
         for name in outcome.removed:
             click.echo(f"{'would remove' if dry_run else 'removed'} {name}")
         click.echo(
-            f"{len(outcome.removed)} sessions older than {human_age(values.keeptimeperiod)} "
+            f"{len(outcome.removed) - outcome.early} sessions older than "
+            f"{human_age(values.keeptimeperiod)} "
             f"{'would be ' if dry_run else ''}removed, {human_bytes(outcome.freed)} freed, "
             f"{outcome.alive} kept because they wait or run"
         )
+        if outcome.early:
+            would_be = "would be " if dry_run else ""
+            click.echo(f"{outcome.early} younger ones {would_be}removed for want of room")

@@ -27,6 +27,9 @@ _VERDICT = Room(8192, 3)
 # An annotated picture is a PNG of all pixels; a photo's is some six times as long as its JPEG.
 _DRAWN = 6
 
+# Uploads stop at the floor; a little above it the cleaner is called, and it cleans up to here.
+CALL_FLOORS, CLEAN_FLOORS = 1.5, 2.0
+
 
 class Amounts:
     """The jobs without a verdict, of all queues. Safe between threads.

@@ -1,6 +1,7 @@
 """Removing old sessions that neither wait nor are being worked on.
 
-A batch is removed with the last of its sessions.
+They go at their age, and before it where there is too much of them (scai/jobs/trimming.py). A batch
+is removed with the last of its sessions.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scai.errors import NotFound
+from scai.jobs.trimming import INODES, Bounds, Trimming, remove_deserted
 from scai.queues.base import JobQueue
 from scai.storage import upload_spool
 from scai.storage.batch import NAME as BATCH
 from scai.storage.batch import Batch
 from scai.storage.disk import Disk
 from scai.storage.session import NAME, Session
+from scai.storage.space import Room
 
 log = logging.getLogger(__name__)
 _disk = Disk("off")
@@ -28,15 +31,20 @@ _disk = Disk("off")
 # in seconds.
 _DEBRIS = (".new-", ".gone-", upload_spool.PREFIX)
 _DEBRIS_AGE = 3600.0
+NO_BOUNDS = Bounds()
 
 
 @dataclass
 class Purge:
-    """The result of a purge: sessions removed, bytes freed, number of sessions that are alive."""
+    """The result of a purge: sessions removed, bytes freed, number of sessions that are alive.
+
+    `early` of those that were removed had not reached their age.
+    """
 
     removed: list[str]
     freed: int
     alive: int
+    early: int = 0
 
 
 def purge(
@@ -44,10 +52,13 @@ def purge(
     queues: Iterable[JobQueue],
     keep: float,
     *,
+    bounds: Bounds = NO_BOUNDS,
     now: float | None = None,
     dry_run: bool = False,
 ) -> Purge:
     """Remove the sessions in `root` whose directory last changed more than `keep` seconds ago.
+
+    Then the oldest verdicts go until the folder is within its bounds.
 
     Links and strange names are left alone. Safe beside uploads, workers and another purge: a
     session is removed only under its lock, and only while no queue knows it.
@@ -63,7 +74,13 @@ def purge(
             _sweep(root / name, moment)
     if not dry_run:
         for name in filter(BATCH.fullmatch, names):
-            _forget(Batch(root, name, disk=_disk), keep, moment)
+            remove_deserted(Batch(root, name, disk=_disk), keep, moment)
+
+    def remove_early(session: Session) -> int | None:
+        return _remove(session, all_queues, bounds.grace, moment, dry_run, done)
+
+    gone = (set(done.removed), Room(done.freed, len(done.removed) * INODES)) if dry_run else None
+    done.early = Trimming(root, all_queues, bounds, moment, remove_early, gone=gone).run()
     return done
 
 
@@ -93,34 +110,37 @@ def _consider(
     dry_run: bool,
     done: Purge,
 ) -> None:
+    """Remove a session, unless it is alive or another cleaner was faster."""
+    if _remove(session, queues, keep, now, dry_run, done) is None and session.path.exists():
+        done.alive += 1
+
+
+def _remove(
+    session: Session,
+    queues: list[JobQueue],
+    keep: float,
+    now: float,
+    dry_run: bool,
+    done: Purge,
+) -> int | None:
+    """Remove a session under its lock; the bytes that this frees, None if it stays or was gone."""
     try:
         with session.lock(patience=0) as ours:
             # Asked again under the lock: it may have been waiting, run and finished meanwhile.
             if not ours or any(q.has(session.name) for q in queues) or session.age(now) <= keep:
-                done.alive += 1
-                return
-            done.freed += session.size() if dry_run else session.remove()
+                return None
+            freed = session.size() if dry_run else session.remove()
+            done.freed += freed
             done.removed.append(session.name)
             if not dry_run:
                 for queue in queues:
                     queue.drop_hold(session.name)
+            return freed
     except (NotFound, FileNotFoundError):
-        return  # another cleaner was faster
+        return None  # another cleaner was faster
     except OSError as error:
         log.warning("%s not removed: %s", session.name, error)
-
-
-def _forget(batch: Batch, keep: float, now: float) -> None:
-    """Remove a batch that has no session and to which nothing was added for `keep` seconds."""
-    try:
-        with batch.lock(patience=0) as ours:
-            if ours and batch.age(now) > keep and batch.is_deserted():
-                batch.remove()
-                log.info("batch %s removed", batch.name)
-    except (NotFound, FileNotFoundError):
-        return  # another cleaner was faster
-    except OSError as error:
-        log.warning("%s not removed: %s", batch.name, error)
+        return None
 
 
 def _sweep(debris: Path, now: float) -> None:

@@ -40,7 +40,14 @@ def open(
 
 
 def open_all(
-    settings: Settings, *, doorbell: bool = False, disk: Disk | None = None
+    settings: Settings,
+    *,
+    doorbell: bool = False,
+    look_only: bool = False,
+    disk: Disk | None = None,
 ) -> dict[str, JobQueue]:
-    """Open the queue of every kind of recognition."""
-    return {kind: open(settings, kind, doorbell=doorbell, disk=disk) for kind in settings.kinds}
+    """Open the queue of every kind of recognition, as `open` does."""
+    return {
+        kind: open(settings, kind, doorbell=doorbell, look_only=look_only, disk=disk)
+        for kind in settings.kinds
+    }

@@ -185,6 +185,21 @@ class Settings:
     keeptimeperiod: float = _option(
         172800.0, "cleaner", "age at which a session is removed: seconds, or 12h, 2d", duration=True
     )
+    keep_sessions: int = _option(
+        1_000_000,
+        "cleaner",
+        "most sessions and batches that are kept; the oldest verdicts go first; 0: no bound",
+        low=0,
+    )
+    keep_mb: float = _option(
+        0.0, "cleaner", "most MB of sessions that are kept; 0: no bound but the disk", low=0.0
+    )
+    keep_least: float = _option(
+        600.0,
+        "cleaner",
+        "age that a verdict reaches in any case, also where there is too much or too little room",
+        duration=True,
+    )
     cleaninterval: float = _option(
         600.0, "cleaner", "seconds between two purges under `scai up`", duration=True, low=1.0
     )

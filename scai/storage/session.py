@@ -226,6 +226,9 @@ class Session:
         try:
             return read_record(f"{os.fspath(self.path)}/{_RESULT}")
         except NotFound:
+            # The cleaner may have been here since the record was read.
+            if not os.path.isdir(self.path):
+                raise
             return {}
         except BadSession as error:
             return error.to_dict()
