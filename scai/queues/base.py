@@ -140,10 +140,11 @@ class JobQueue(ABC):
         """
 
     @abstractmethod
-    def withdraw(self, session: str) -> bool:
+    def withdraw(self, session: str, *, keep_hold: bool = False) -> bool:
         """Remove the job of that session; False if somebody works on it and it stays.
 
-        The caller holds the session's lock, so nobody begins to work on it meanwhile.
+        With `keep_hold`, its hold stays. The caller holds the session's lock, so nobody begins to
+        work on it meanwhile.
         """
 
     # Taking jobs out.

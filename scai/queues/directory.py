@@ -142,12 +142,13 @@ class DirectoryQueue(JobQueue):
                 self._remove_ticket(ticket.session)
             raise
 
-    def withdraw(self, session: str) -> bool:
+    def withdraw(self, session: str, *, keep_hold: bool = False) -> bool:
         self._remove_ticket(session)
         if self._claims.has(session):
             return False
         self._remove_ticket(session)  # given back between the two looks
-        self.drop_hold(session)
+        if not keep_hold:
+            self.drop_hold(session)
         return True
 
     def claim(self, limit: int, timeout: float) -> list[Claim]:

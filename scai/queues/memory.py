@@ -71,12 +71,13 @@ class MemoryQueue(JobQueue):
     def flush(self, ticket: Ticket) -> None:
         pass
 
-    def withdraw(self, session: str) -> bool:
+    def withdraw(self, session: str, *, keep_hold: bool = False) -> bool:
         with self._change:
             self._waiting.discard(session)
             if self._is_claimed(session):
                 return False
-            self._held.pop(session, None)
+            if not keep_hold:
+                self._held.pop(session, None)
             return True
 
     def claim(self, limit: int, timeout: float) -> list[Claim]:

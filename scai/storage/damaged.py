@@ -9,6 +9,7 @@ import errno
 import os
 import shutil
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from scai.storage.disk import Disk
@@ -39,6 +40,15 @@ def keep(path: Path, disk: Disk) -> Path | None:
         os.rename(path, target)
     disk.sync_directory(folder)
     return target
+
+
+def set_aside(path: Path) -> None:
+    """Move what is in the place of a session to the damaged files, if it is there."""
+    folder = path.parent / FOLDER
+    with suppress(FileNotFoundError):
+        number = os.lstat(path).st_ino
+        folder.mkdir(mode=0o750, exist_ok=True)
+        os.rename(path, folder / f"{path.name}.{number:x}")
 
 
 def _link(path: Path, target: Path) -> None:

@@ -233,6 +233,16 @@ class Session:
         except BadSession as error:
             return error.to_dict()
 
+    def has_readable_result(self) -> bool:
+        """Whether the file of its verdict can be read; True for a foreign worker's without one."""
+        try:
+            read_record(f"{os.fspath(self.path)}/{_RESULT}")
+        except NotFound:
+            return True
+        except BadSession:
+            return False
+        return True
+
     def lock(self, patience: float = _PATIENCE) -> AbstractContextManager[bool]:
         """Hold the session's lock during the block: True, or False when another process has it.
 
