@@ -63,14 +63,7 @@ def status(settings: Settings, now: float | None = None) -> list[QueueStatus]:
 def queue_status(queue: JobQueue, now: float | None = None) -> QueueStatus:
     """Read the state of one queue, which takes 0.3 s for 100,000 waiting jobs."""
     moment = time.time() if now is None else now
-    waiting, oldest, ages = 0, None, [0] * (len(AGES) + 1)
-    for name in queue.waiting():
-        waiting += 1
-        at = arrival_time(name)
-        if at is not None:
-            age = max(0.0, moment - at)
-            oldest = age if oldest is None else max(oldest, age)
-            ages[bisect_left(AGES, age)] += 1
+    waiting, oldest, ages = count_ages(queue.waiting(), moment)
     return QueueStatus(
         queue.kind,
         waiting,
@@ -81,6 +74,19 @@ def queue_status(queue: JobQueue, now: float | None = None) -> QueueStatus:
         # In job mode, the portal sends heartbeats as the one who starts the workers.
         [worker for worker in queue.workers() if not worker.get("runner")],
     )
+
+
+def count_ages(sessions: Iterable[str], now: float) -> tuple[int, float | None, list[int]]:
+    """Number, greatest age in seconds, and counts as `QueueStatus.ages`, of some sessions."""
+    number, oldest, ages = 0, None, [0] * (len(AGES) + 1)
+    for name in sessions:
+        number += 1
+        at = arrival_time(name)
+        if at is not None:
+            age = max(0.0, now - at)
+            oldest = age if oldest is None else max(oldest, age)
+            ages[bisect_left(AGES, age)] += 1
+    return number, oldest, ages
 
 
 @dataclass(frozen=True)

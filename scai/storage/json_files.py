@@ -125,3 +125,14 @@ def read_record(path: str) -> dict[str, Any]:
     for key in SEAL:
         record.pop(key, None)
     return record
+
+
+def is_readable(path: str) -> bool:
+    """Whether `read_record` can read the file, or there is none."""
+    try:
+        read_record(path)
+    except NotFound:
+        return True
+    except BadSession:
+        return False
+    return True

@@ -34,7 +34,7 @@ from typing import Any
 from scai.errors import BadSession, NotFound, ScaiError
 from scai.storage import damaged, earlier
 from scai.storage.disk import Disk
-from scai.storage.json_files import read_record, seal, to_bytes
+from scai.storage.json_files import is_readable, read_record, seal, to_bytes
 from scai.storage.locks import folder_lock
 from scai.storage.ticket import TicketQueue
 
@@ -218,11 +218,12 @@ class Session:
         """
         record = self.record() if record is None else record
         result = {key: value for key, value in record.items() if key not in _PRIVATE}
-        if record.get("state") in FINAL:
-            result.update(self._verdict())
-        return result
+        return {**result, **self.verdict(record)}
 
-    def _verdict(self) -> dict[str, Any]:
+    def verdict(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """The verdict alone; {} without one. `record` is the session's."""
+        if record.get("state") not in FINAL:
+            return {}
         try:
             return read_record(f"{os.fspath(self.path)}/{_RESULT}")
         except NotFound:
@@ -235,13 +236,7 @@ class Session:
 
     def has_readable_result(self) -> bool:
         """Whether the file of its verdict can be read; True for a foreign worker's without one."""
-        try:
-            read_record(f"{os.fspath(self.path)}/{_RESULT}")
-        except NotFound:
-            return True
-        except BadSession:
-            return False
-        return True
+        return is_readable(f"{os.fspath(self.path)}/{_RESULT}")
 
     def lock(self, patience: float = _PATIENCE) -> AbstractContextManager[bool]:
         """Hold the session's lock during the block: True, or False when another process has it.
