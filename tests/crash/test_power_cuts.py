@@ -15,6 +15,7 @@ from support.power_cut.states import states
 
 from scai.jobs.batches.portion import PortionPhoto
 from scai.jobs.batches.service import BatchService
+from scai.jobs.holds import Holds
 from scai.jobs.retention import purge
 from scai.jobs.service import JobService
 from scai.models import cards
@@ -206,6 +207,20 @@ def test_a_removal_leaves_no_half(root: Path, models: ModelCache) -> None:
         upload(site, answer)
 
     assert check(root, models, two, remove) > 10
+
+
+def test_a_release_that_was_answered_leads_to_a_new_verdict(root: Path, models: ModelCache) -> None:
+    def give_up(site: Installation, answer: Callable[[str], None]) -> None:
+        upload(site, answer)
+        site.work(max_attempts=0)
+
+    def release(site: Installation, answer: Callable[[str], None]) -> None:
+        [folder] = site.sessions.glob("d-*")
+        assert Session(site.sessions, folder.name).state == "failure"
+        Holds(site.sessions, {KIND: site.queue}, disk=site.disk).release(folder.name)
+        answer(f"released {folder.name}")
+
+    assert check(root, models, give_up, release) > 10
 
 
 def test_a_batch_keeps_what_it_has_taken(root: Path, models: ModelCache) -> None:

@@ -22,6 +22,14 @@ _PATIENCE = 15
 # What a client does next, and how often.
 _ACTIONS = {"upload": 8, "damaged": 1, "remove": 1, "batch": 1}
 
+_FORMATS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("JPEG", {"quality": 85}),
+    # Not decoded in the worker's own process.
+    ("JPEG", {"quality": 85, "progressive": True}),
+    ("PNG", {}),
+    ("WEBP", {}),
+)
+
 
 class StormClient(threading.Thread):
     """One client, which notes each accepted upload in the ledger until `ended` is set.
@@ -114,8 +122,9 @@ class StormClient(threading.Thread):
 
 
 def photo(random_: random.Random) -> bytes:
-    """A small JPEG of coarse noise, different each time."""
+    """A small picture of coarse noise, different each time, in one of several formats."""
     noise = np.random.default_rng(random_.getrandbits(32)).integers(0, 256, (12, 16, 3), np.uint8)
+    kind, options = random_.choice(_FORMATS)
     out = io.BytesIO()
-    Image.fromarray(noise).resize((320, 240)).save(out, "JPEG", quality=85)
+    Image.fromarray(noise).resize((320, 240)).save(out, kind, **options)
     return out.getvalue()

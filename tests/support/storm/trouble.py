@@ -44,7 +44,7 @@ class Storm:
         self.hits: Counter[str] = Counter()
         self.live = Live(folder, **environment).wait_ready()
 
-    def rage(self, seconds: float, pause: float = 2.0) -> None:
+    def rage(self, seconds: float, pause: float = 1.0) -> None:
         """Send a signal every `pause` seconds on average."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
