@@ -24,6 +24,7 @@ from scai.pictures.header import Limits
 from scai.queues.base import JobQueue
 from scai.settings import FORM_ROOM, Settings
 from scai.storage.disk import Disk, spread, storage_error
+from scai.storage.rights import make_folders
 from scai.storage.session import FINAL, Session, Upload
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class JobService:
         self._options = ClientOptions(settings)
         self._amounts = Amounts(settings, self._queues)
         self._backpressure = Backpressure(settings, self._amounts)
-        settings.sessionpath.mkdir(parents=True, exist_ok=True)
+        make_folders(settings.sessionpath)
         spread(settings.sessionpath)
 
     @property
@@ -262,7 +263,7 @@ class JobService:
         """Whether a small file can be written now."""
         trial = self.settings.sessionpath / f".ready-{threading.get_ident()}"
         try:
-            trial.write_bytes(b"x" * 4096)
+            self._disk.write(trial, b"x" * 4096, durable=False)
             trial.unlink()
         except OSError:
             return False

@@ -16,10 +16,12 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from scai.errors import ScaiError
+from scai.storage.rights import check_folder, new_file, new_folder
 
 FOLDER = ".journal"
 MINUTE = 60
@@ -163,16 +165,18 @@ class Journal:
 
     def _open(self, path: str) -> tuple[int, bool]:
         """Open a minute's file; True if this process began it."""
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         # A pipe would wait for a reader.
         flags |= os.O_NONBLOCK
         try:
-            return os.open(path, flags | os.O_EXCL, 0o640), True
+            check_folder(self._folder)
+            return new_file(path, flags), True
         except FileExistsError:
-            return os.open(path, flags, 0o640), False
+            return os.open(path, flags), False
         except FileNotFoundError:
-            os.mkdir(self._folder, 0o750)
-            return os.open(path, flags, 0o640), True
+            with suppress(FileExistsError):  # another process was faster
+                os.close(new_folder(self._folder))
+            return self._open(path)
 
     def _remove_old(self, now: int) -> None:
         """Remove the files of minutes that nobody reads any more, a bounded number of them."""

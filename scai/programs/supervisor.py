@@ -34,6 +34,7 @@ from scai.programs.watch import PortalWatch, WorkerWatch, answers
 from scai.queues.base import JobQueue
 from scai.settings import ROOT, Settings, as_environment
 from scai.storage.lookout import Answer, Lookout, Run, in_a_thread
+from scai.storage.rights import make_folders
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class Supervisor:
         self._ready = False
         self._portal_answer: Answer[bool] | None = None
         self._queues = queues.open_all(settings)
-        settings.sessionpath.mkdir(parents=True, exist_ok=True)
+        make_folders(settings.sessionpath)
         self.children = self._make_children()
         for child in self.children:
             child.pause = timing.first_pause

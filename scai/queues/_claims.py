@@ -14,6 +14,7 @@ from scai.queues._folders import QueueFolders
 from scai.queues._holds import HoldFolder
 from scai.queues._leases import LeaseWatch
 from scai.queues.base import Claim, ClaimStatus, Job
+from scai.storage.rights import check_folder
 from scai.storage.session import NAME
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class ClaimFolder:
         # The number makes the name new, so rename(2) always moves the ticket: where the target is
         # another name of the same file, it would do nothing.
         file = f"{session}@{owner}+{next(self._numbers)}"
+        check_folder(self._folders.claimed)
         try:
             os.rename(f"{self._folders.pool}/{session}", f"{self._folders.claimed}/{file}")
         except FileNotFoundError:

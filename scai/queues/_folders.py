@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from scai.errors import ConfigError
+from scai.storage.rights import make_folder, make_folders, names_in, new_file
+
 
 class QueueFolders:
     """Paths of the queue in the folder `pool`, as text: joining Paths costs more than a rename.
@@ -21,21 +24,27 @@ class QueueFolders:
         self.owners = f"{self.pool}/.owners"
         self.blank = f"{self.pool}/.blank"
         self._look_only = look_only
-        self.make()
+        try:
+            self.make()
+        except NotADirectoryError as error:
+            raise ConfigError(f"{error.filename} must be a folder, and no link to one") from error
 
     def make(self) -> None:
-        """Make what is missing."""
+        """Make what is missing. Raises NotADirectoryError where a link has the name of a folder."""
         if self._look_only:
             return
-        for folder in (self.pool, self.claimed, self.hold, self.owners):
-            os.makedirs(folder, exist_ok=True)
+        make_folders(Path(self.pool))
+        for folder in (self.claimed, self.hold, self.owners):
+            make_folder(folder)
         with suppress(FileExistsError):
-            os.close(os.open(self.blank, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640))
+            os.close(new_file(self.blank))
 
     def names(self, folder: str) -> list[str]:
-        """The names in one of the folders."""
+        """The names in one of the folders; none in what is a link, or no folder at all."""
         try:
-            return os.listdir(folder)
+            return names_in(folder)
+        except NotADirectoryError:
+            return []
         except FileNotFoundError:
             self.make()
             return []

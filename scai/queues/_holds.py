@@ -12,6 +12,7 @@ from scai.queues._folders import QueueFolders
 from scai.storage.disk import Disk
 from scai.storage.json_files import to_bytes
 from scai.storage.open_plain import open_plain
+from scai.storage.rights import check_folder
 from scai.storage.session import NAME
 
 # Far above any reason of ours, in bytes; a person may write anything.
@@ -28,6 +29,7 @@ class HoldFolder:
     def add(self, session: str, reason: str) -> None:
         """Set the job of a session aside; the caller ends its claim."""
         path, text = Path(self._folders.hold, session), to_bytes(reason.strip() + "\n")
+        check_folder(self._folders.hold)
         try:
             self._disk.publish(path, text)
         except IsADirectoryError:

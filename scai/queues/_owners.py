@@ -25,6 +25,7 @@ from typing import Any
 from scai.storage.disk import Disk
 from scai.storage.locks import flock
 from scai.storage.open_plain import open_plain
+from scai.storage.rights import check_folder, make_folder, names_in, new_file
 
 _LOCK, _FACTS, _BEAT = ".lock", ".json", ".beat"
 # Far above the facts of any owner, in bytes; somebody else may have written the file.
@@ -45,7 +46,7 @@ class Owner:
         self.id = f"{host}-{os.getpid()}-{secrets.token_hex(4)}"
         self._folder = folder
         self._path = f"{folder}/{self.id}"
-        os.makedirs(folder, exist_ok=True)
+        make_folder(folder)
         self._facts: dict[str, Any] = {"pid": os.getpid(), "started": round(time.time(), 3)}
         self._announcing = threading.Lock()
         self._descriptor = self._lock()
@@ -53,7 +54,7 @@ class Owner:
     def _lock(self) -> int:
         # The lock is taken before the file gets its name: nobody ever finds it unlocked.
         temporary = f"{self._folder}/.{self.id}.new"
-        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        descriptor = new_file(temporary, os.O_RDWR)
         flock(descriptor)
         os.rename(temporary, self._path + _LOCK)
         return descriptor
@@ -63,15 +64,17 @@ class Owner:
         with self._announcing:
             self._facts.update(facts)
             text = json.dumps(self._facts, ensure_ascii=False)
+            check_folder(self._folder)
             _disk.publish(Path(self._path + _FACTS), text.encode(), durable=False)
 
     def beat(self) -> None:
         """Record a heartbeat. Raises OSError."""
         file = self._path + _BEAT
+        check_folder(self._folder)
         try:
             os.utime(file, follow_symlinks=False)
         except FileNotFoundError:
-            os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640))
+            os.close(new_file(file))
 
     def close(self) -> None:
         """Release the lock; call it when no claim is left."""
@@ -130,8 +133,8 @@ def registered(folder: str) -> set[str]:
 def _names(folder: str, suffix: str) -> list[str]:
     """The names in the folder that end so, without that end."""
     try:
-        return [n.removesuffix(suffix) for n in os.listdir(folder) if n.endswith(suffix)]
-    except FileNotFoundError:
+        return [n.removesuffix(suffix) for n in names_in(folder) if n.endswith(suffix)]
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 
@@ -147,7 +150,7 @@ def _try_lock(folder: str, owner: str, *, shared: bool = False) -> Iterator[bool
     """Whether the owner's lock could be had, and with it whether the owner is dead."""
     lock = f"{folder}/{owner}{_LOCK}"
     try:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(lock, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         yield True
         return

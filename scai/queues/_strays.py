@@ -17,6 +17,7 @@ from scai.queues._claims import ClaimName
 from scai.queues._folders import QueueFolders
 from scai.queues._holds import HoldFolder
 from scai.queues.base import Stray
+from scai.storage.rights import make_folder, names_in
 from scai.storage.session import NAME
 
 FOLDER = ".corrupt"
@@ -48,14 +49,14 @@ def tidy(folders: QueueFolders, holds: HoldFolder, stray: Stray) -> None:
         else:
             number = os.lstat(stray.path).st_ino
             kept = f"{folders.pool}/{FOLDER}"
-            os.makedirs(kept, mode=0o750, exist_ok=True)
+            make_folder(kept)
             os.rename(stray.path, f"{kept}/{name}.{os.path.basename(folder)}.{number:x}")
 
 
 def _entries(folder: str) -> Iterator[tuple[str, str, os.stat_result]]:
     """Name, path and status of each thing in a folder; none where there is no folder."""
     try:
-        names = sorted(os.listdir(folder))
+        names = sorted(names_in(folder))
     except (FileNotFoundError, NotADirectoryError):
         return
     for name in names:

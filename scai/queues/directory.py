@@ -38,6 +38,7 @@ from scai.queues._listing import Listing
 from scai.queues._strays import find_strays, tidy
 from scai.queues.base import Claim, ClaimStatus, Job, JobQueue, QueueOptions, Stray, Ticket
 from scai.storage.disk import Disk
+from scai.storage.rights import new_file
 from scai.storage.session import NAME
 
 # A dead owner's claims are to be back within 2 s, so idle claimers look this often, in seconds.
@@ -110,7 +111,7 @@ class DirectoryQueue(JobQueue):
         # An empty file cannot be half-written, so this one call is the commit point.
         try:
             # A further name of one empty file: making and removing a file of its own costs more.
-            os.link(self._folders.blank, self._ticket(session))
+            os.link(self._folders.blank, self._ticket(session), follow_symlinks=False)
         except FileExistsError:
             return Ticket(session, new=False)
         except OSError:
@@ -120,14 +121,13 @@ class DirectoryQueue(JobQueue):
 
     def _place_file(self, session: str) -> bool:
         """Make a ticket that is a file of its own; False if there was a ticket already."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            os.close(os.open(self._ticket(session), flags, 0o640))
+            os.close(new_file(self._ticket(session)))
         except FileExistsError:
             return False
         except FileNotFoundError:
             self._folders.make()
-            os.close(os.open(self._ticket(session), flags, 0o640))
+            os.close(new_file(self._ticket(session)))
         return True
 
     def _remove_ticket(self, session: str) -> None:

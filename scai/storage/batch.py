@@ -30,6 +30,7 @@ from scai.storage.disk import Disk
 from scai.storage.json_files import decode, read_record, seal, to_bytes
 from scai.storage.locks import folder_lock
 from scai.storage.open_plain import NOT_THERE, NotPlain, open_plain
+from scai.storage.rights import new_folder
 from scai.storage.session import NAME as SESSION
 from scai.storage.session import new_name
 
@@ -84,7 +85,7 @@ class Batch:
         }
         making = root / f".new-{batch.name}"
         try:
-            making.mkdir(mode=0o750)
+            os.close(new_folder(making))
             batch._disk.write_all(
                 {os.path.join(making, _HEAD): seal(head), os.path.join(making, _ITEMS): b""}
             )

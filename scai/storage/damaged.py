@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from scai.storage.disk import Disk
+from scai.storage.rights import make_folder
 
 FOLDER = ".corrupt"
 # Errors of file systems that have no further names for a file, or none left.
@@ -31,7 +32,7 @@ def keep(path: Path, disk: Disk) -> Path | None:
         status = os.lstat(path)
     except FileNotFoundError:
         return None
-    folder.mkdir(mode=0o750, exist_ok=True)
+    make_folder(folder)
     # The number keeps several damaged files of one name apart, and one file from being kept twice.
     target = folder / f"{path.parent.name}.{path.name}.{status.st_ino:x}"
     if stat.S_ISREG(status.st_mode):
@@ -47,7 +48,7 @@ def set_aside(path: Path) -> None:
     folder = path.parent / FOLDER
     with suppress(FileNotFoundError):
         number = os.lstat(path).st_ino
-        folder.mkdir(mode=0o750, exist_ok=True)
+        make_folder(folder)
         os.rename(path, folder / f"{path.name}.{number:x}")
 
 

@@ -30,6 +30,7 @@ from functools import partial
 from pathlib import Path
 
 from scai.errors import Busy, ConfigError, ScaiError, StorageFull
+from scai.storage.rights import new_file
 
 POLICIES = ("always", "group", "off")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -42,7 +43,6 @@ _GET_FLAGS, _SET_FLAGS, _TOP_DIRECTORY = 0x80086601, 0x40086602, 0x20000
 _HELPERS = 2
 # With more callers than this, no helper threads are used: the disk is busy already.
 _MAX_CALLERS = 1
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Disk:
@@ -116,7 +116,7 @@ class Disk:
         opened: list[int] = []
         try:
             for path, data in files.items():
-                opened.append(os.open(path, _CREATE, 0o640))
+                opened.append(_begin(path))
                 view = memoryview(data)
                 while view:
                     view = view[os.write(opened[-1], view) :]
@@ -160,6 +160,15 @@ class Drafts:
         for path in self.paths.values():
             with suppress(FileNotFoundError):
                 os.unlink(path)
+
+
+def _begin(path: str) -> int:
+    """Open a new file; what a crash, or a stranger, left under its name is removed, not used."""
+    try:
+        return new_file(path)
+    except FileExistsError:
+        os.unlink(path)
+        return new_file(path)
 
 
 def spread(folder: Path) -> None:

@@ -36,6 +36,7 @@ from scai.storage import damaged, earlier
 from scai.storage.disk import Disk
 from scai.storage.json_files import is_readable, read_record, seal, to_bytes
 from scai.storage.locks import folder_lock
+from scai.storage.rights import new_folder
 from scai.storage.ticket import TicketQueue
 
 NAME = re.compile(r"d-[0-9]{8}-[0-9a-f]{40}")
@@ -121,8 +122,7 @@ class Session:
         session.first_record = _first_record(kind, upload, moment, params or {})
         making = root / f".new-{session.name}"
         try:
-            making.mkdir(mode=0o750, parents=True)
-            folder = os.open(making, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            folder = new_folder(making, parents=True)
             try:
                 # Nobody else knows this directory yet, so nobody holds the lock.
                 fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)

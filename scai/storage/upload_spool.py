@@ -7,11 +7,11 @@ folder, so it need not be copied when its session is made.
 from __future__ import annotations
 
 import io
-import os
 import secrets
 from pathlib import Path
 
 from scai.storage.memory_budget import MemoryBudget
+from scai.storage.rights import new_file
 
 # The name of such a file begins so; a crash may leave one behind.
 PREFIX = ".up-"
@@ -86,8 +86,7 @@ class Spool(io.RawIOBase):
     def _append(self, data: bytes) -> None:
         if self._file is None:
             self._path = self._folder / f"{PREFIX}{secrets.token_hex(16)}"
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            self._file = io.FileIO(os.open(self._path, flags, 0o640), "wb")
+            self._file = io.FileIO(new_file(self._path), "wb")
             for part in self._parts:
                 self._write(part)
             self._let_go()

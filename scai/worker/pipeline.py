@@ -27,6 +27,7 @@ from scai.pictures.pixels import read_picture
 from scai.queues.base import Claim, JobQueue
 from scai.recognition.loaded_models import ModelCache
 from scai.storage.disk import Disk
+from scai.storage.open_plain import open_plain
 from scai.storage.session import FINAL, Session
 from scai.worker.admission import Admission
 from scai.worker.batching import InferenceQueue
@@ -271,7 +272,7 @@ class Worker:
             task.times["waited_ms"] = max(0.0, time.time() - task.created) * 1000
             task.record = task.session.start(task.record)
             # A foreign client's file may be of any size: one byte more is enough to refuse it.
-            with task.session.input_of(task.record).open("rb") as file:
+            with open_plain(task.session.input_of(task.record)) as file:
                 data = file.read(self._limits.max_bytes + 1)
             self._decode(task, data)
             task.times["decode_ms"] = (time.perf_counter() - start) * 1000

@@ -121,7 +121,8 @@ def test_the_folder_is_not_read_for_every_start(
 
     def watched(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def reads(path: Any) -> Any:
-            looks.append(os.fspath(path))
+            is_open = isinstance(path, int)
+            looks.append(os.readlink(f"/proc/self/fd/{path}") if is_open else os.fspath(path))
             return read(path)
 
         return reads

@@ -159,7 +159,7 @@ class BatchProgress:
     def _mark(self, item: BatchItem) -> int | None:
         """A value that changes with each change of the item's session; None without a session."""
         try:
-            return os.stat(self.batch.root / item.line["task"]).st_mtime_ns
+            return os.lstat(self.batch.root / item.line["task"]).st_mtime_ns
         except OSError:
             return None
 
