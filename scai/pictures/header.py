@@ -1,40 +1,41 @@
-"""Check a picture by its header, without decoding a pixel.
+"""Check a picture by its structure, without decoding a pixel or inflating anything.
 
-The portal does this with every upload, so this file needs Pillow alone; pixels.py, which decodes
-with OpenCV, is never imported there. The content decides the format, never the file's name. The
-size of a WebP is read here and not by Pillow, whose reader allocates the whole canvas first.
+The portal does this with every upload, so this file and the readers beside it use plain Python
+alone; pixels.py, which decodes, is never imported there. The content decides the format, never
+the file's name.
 """
 
 from __future__ import annotations
 
-import io
 import os
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
-from PIL import Image, ImageFile, JpegImagePlugin
-
-from scai.errors import BadImage, ImageTooLarge, OutOfResources, UnsupportedFormat
+from scai.errors import BadImage, ImageTooLarge, TooExpensive, UnsupportedFormat
+from scai.pictures import _bmp, _gif, _jpeg, _png, _webp
+from scai.pictures._facts import CheckSize, Facts
+from scai.pictures._source import Source
 
 MAX_SIDE_PIXELS = 16_384
 _SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP": ".bmp", "GIF": ".gif"}
 # What a picture's name may end in, in any case.
 SUFFIXES = (*_SUFFIXES.values(), ".jpeg")
-_HEAD_BYTES = 32
-# The code of cv2.error when memory is lacking (cv2.Error.StsNoMem).
-_OPENCV_NO_MEMORY = -4
-Block = bytes
-
-# `Limits` is stricter than Pillow's own bound, so that is raised to the largest picture whose
-# sides are within our limit; above it, Pillow's warning is an error.
-Image.MAX_IMAGE_PIXELS = MAX_SIDE_PIXELS * MAX_SIDE_PIXELS
-warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
-# Damaged metadata of a stranger's picture does not belong in the log of a server.
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+_HEAD_BYTES = 16
+_READERS: dict[str, Callable[[Source, CheckSize], Facts]] = {
+    "JPEG": _jpeg.read,
+    "PNG": _png.read,
+    "WEBP": _webp.read,
+    "BMP": _bmp.read,
+    "GIF": _gif.read,
+}
+# A picture of one colour has at most 26,000 pixels a byte from any encoder's usual settings
+# (lossless WebP; PNG and GIF are far below). Small pictures may be of one colour at no cost.
+MAX_PIXELS_PER_BYTE = 32_768
+_ALWAYS_PLAUSIBLE_PIXELS = 1_000_000
+# A picture below these is decoded in a fraction of a second, if it is of one pass.
+_HARMLESS_PIXELS = 16_000_000
+_HARMLESS_BYTES = 8_000_000
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,12 @@ DEFAULT_LIMITS = Limits()
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """Facts from a picture's header: width and height in pixels as stored, before EXIF turns it.
+    """Facts from a picture's structure: width and height in pixels as stored, before EXIF turns it.
 
     `format` is JPEG, PNG, WEBP, BMP or GIF; `suffix` its usual file suffix; `mode` Pillow's name
-    of the pixel type ("RGB", "L", "P", "CMYK", ...). `exif` is the block in a JPEG's header,
-    empty when there is none.
+    of the pixel type ("RGB", "L", "P", "CMYK", ...); `orientation` the EXIF orientation, 1..8;
+    `scans` the passes over the pixels in a JPEG. `decode_bytes` is at most what decoding it needs
+    in memory beside the file. `one_pass` says that every decoder reads this JPEG in one pass.
     """
 
     format: str
@@ -64,63 +66,72 @@ class ImageInfo:
     bytes: int
     suffix: str
     mode: str
-    exif: Block = field(default=b"", repr=False)
+    orientation: int
+    scans: int
+    decode_bytes: int
+    one_pass: bool
 
     @property
     def size(self) -> str:
         """Its size in words: "640x480"."""
         return f"{self.width}x{self.height}"
 
+    @property
+    def is_harmless(self) -> bool:
+        """Whether it decodes in a fraction of a second, whatever its pixels are.
 
-def probe(source: bytes | os.PathLike[str] | str, limits: Limits = DEFAULT_LIMITS) -> ImageInfo:
-    """Check a picture, in memory or in a file, by its header.
+        True for a JPEG of usual size with Huffman codes whose one scan holds all of it: the work
+        then grows with its bytes and pixels alone.
+        """
+        return (
+            self.one_pass
+            and self.mode in ("RGB", "L")
+            and self.width * self.height <= _HARMLESS_PIXELS
+            and self.bytes <= _HARMLESS_BYTES
+        )
 
-    Raises UnsupportedFormat, ImageTooLarge or BadImage; the details hold the stage and, for
-    limits, the limit and the setting's name. Errors of the file system pass through.
+
+def probe(
+    source: bytes | os.PathLike[str] | str | Source, limits: Limits = DEFAULT_LIMITS
+) -> ImageInfo:
+    """Check a picture, in memory or in a file, by its structure.
+
+    Raises UnsupportedFormat, ImageTooLarge, TooExpensive or BadImage; the details hold the stage
+    and, for limits, the limit and the setting's name. Errors of the file system pass through.
     """
-    if isinstance(source, bytes):
-        return _probe(io.BytesIO(source), len(source), limits)
-    with Path(source).open("rb") as file:
-        return _probe(file, os.fstat(file.fileno()).st_size, limits)
+    if isinstance(source, Source):
+        return _probe(source, limits)
+    with Source(source) as opened:
+        return _probe(opened, limits)
 
 
-def _probe(file: IO[bytes], size: int, limits: Limits) -> ImageInfo:
-    if size > limits.max_bytes:
+def _probe(source: Source, limits: Limits) -> ImageInfo:
+    if source.size > limits.max_bytes:
         raise ImageTooLarge(
-            f"expected at most {limits.max_bytes / 1e6:g} MB, got {size / 1e6:.1f} MB",
+            f"expected at most {limits.max_bytes / 1e6:g} MB, got {source.size / 1e6:.1f} MB",
             stage="size",
             limit=limits.max_bytes,
             setting="max_upload_mb",
         )
-    head = file.read(_HEAD_BYTES)
-    kind = sniff(head)
-    file.seek(0)
-    exif = b""
-    if kind == "WEBP":
-        width, height = _webp_size(head)
-        mode = "RGBA"
-    else:
-        with decoder_errors("header", kind), open_as(kind, file) as image:
-            (width, height), mode = image.size, image.mode
-            if kind == "JPEG":
-                exif = image.info.get("exif", b"")
-    _check_size(width, height, limits)
-    return ImageInfo(kind, width, height, size, _SUFFIXES[kind], mode, exif)
+    kind = sniff(source.some(0, _HEAD_BYTES))
 
+    def check(width: int, height: int) -> None:
+        _check_size(width, height, limits)
+        _check_plausible(width, height, source.size)
 
-def open_as(kind: str, file: IO[bytes]) -> ImageFile.ImageFile:
-    """Open a file with Pillow's reader of one format, and read its header; its errors pass through.
-
-    JPEG, by far the most common, is opened without loading Pillow's readers of other formats.
-    """
-    if kind == "JPEG":
-        return JpegImagePlugin.JpegImageFile(file)
-    if kind == "PNG":
-        from PIL import PngImagePlugin
-
-        # A sound PNG may contain megabytes of text; Pillow's bound on the total stays.
-        PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
-    return Image.open(file, formats=[kind])
+    facts = _READERS[kind](source, check)
+    return ImageInfo(
+        kind,
+        facts.width,
+        facts.height,
+        source.size,
+        _SUFFIXES[kind],
+        facts.mode,
+        facts.orientation,
+        facts.scans,
+        facts.decode_bytes,
+        facts.one_pass,
+    )
 
 
 def sniff(head: bytes) -> str:
@@ -152,25 +163,6 @@ def mime_type(path: Path) -> str:
         return "application/octet-stream"
 
 
-def _webp_size(head: bytes) -> tuple[int, int]:
-    """Width and height of a WebP file by its first chunk (RFC 9649, sections 2.5 to 2.7)."""
-    chunk, data = head[12:16], head[20:]
-    if chunk == b"VP8X" and len(data) >= 10:
-        return (
-            int.from_bytes(data[4:7], "little") + 1,
-            int.from_bytes(data[7:10], "little") + 1,
-        )
-    if chunk == b"VP8L" and len(data) >= 5 and data[0] == 0x2F:
-        bits = int.from_bytes(data[1:5], "little")
-        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    if chunk == b"VP8 " and len(data) >= 10 and data[3:6] == b"\x9d\x01\x2a":
-        return (
-            int.from_bytes(data[6:8], "little") & 0x3FFF,
-            int.from_bytes(data[8:10], "little") & 0x3FFF,
-        )
-    raise BadImage("the header of this WEBP picture is damaged or cut off", stage="header")
-
-
 def _check_size(width: int, height: int, limits: Limits) -> None:
     if width < 1 or height < 1:
         raise BadImage(f"expected a picture with pixels, got {width}x{height}", stage="header")
@@ -189,30 +181,12 @@ def _check_size(width: int, height: int, limits: Limits) -> None:
         )
 
 
-@contextmanager
-def decoder_errors(stage: str, kind: str) -> Iterator[None]:
-    """Turn any error of a decoder inside into a BadImage that names the stage.
-
-    Raises OutOfResources where memory was lacking: that is not the picture's fault.
-    """
-    try:
-        yield
-    except (BadImage, OutOfResources):
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageTooLarge(
-            f"expected at most {MAX_SIDE_PIXELS} pixels a side, got a larger picture",
-            stage=stage,
-            limit=MAX_SIDE_PIXELS,
-        ) from error
-    except Exception as error:
-        if isinstance(error, MemoryError) or getattr(error, "code", None) == _OPENCV_NO_MEMORY:
-            raise OutOfResources(
-                "the server had too little memory to read this picture", stage=stage
-            ) from error
-        # Hostile bytes make a decoder raise nearly anything: OSError, SyntaxError, struct.error,
-        # EOFError. In each of these cases the sender's picture is at fault.
-        where = "header" if stage == "header" else "pixel data"
-        raise BadImage(
-            f"the {where} of this {kind} picture is damaged or cut off", stage=stage
-        ) from (error)
+def _check_plausible(width: int, height: int, size: int) -> None:
+    """Refuse a picture whose few bytes would become many megabytes of pixels."""
+    if width * height > _ALWAYS_PLAUSIBLE_PIXELS + MAX_PIXELS_PER_BYTE * size:
+        raise TooExpensive(
+            f"expected at most {MAX_PIXELS_PER_BYTE:,} pixels for each byte of the file, got "
+            f"{width}x{height} pixels in {size:,} bytes; send a smaller picture",
+            stage="header",
+            limit=MAX_PIXELS_PER_BYTE,
+        )

@@ -1,33 +1,24 @@
 """Decode pictures to upright pixels, resize them for a model, and encode PNG.
 
-Everything here is (h, w, 3) uint8 RGB unless stated otherwise. OpenCV decodes plain JPEG, which is
-fast. Pillow decodes what OpenCV gets wrong: CMYK, palettes, transparency, 16 bits, turned PNG and
-WebP, and files that are cut off.
+Everything here is (h, w, 3) uint8 RGB unless stated otherwise. libjpeg-turbo decodes grey and
+colour JPEG; Pillow decodes everything else.
 """
 
 from __future__ import annotations
 
-import io
+import mmap
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from scai.errors import BadImage
-from scai.pictures import png
-from scai.pictures.header import (
-    DEFAULT_LIMITS,
-    MAX_SIDE_PIXELS,
-    ImageInfo,
-    Limits,
-    decoder_errors,
-    open_as,
-    probe,
-)
+from scai.errors import BadImage, OutOfResources
+from scai.pictures import _libjpeg, png
+from scai.pictures.header import DEFAULT_LIMITS, MAX_SIDE_PIXELS, ImageInfo, Limits, probe
 
 # OpenCV reads these once, when it is imported; its own defaults are 2^20 a side.
 for _name, _limit in (
@@ -43,22 +34,8 @@ Pixels = NDArray[np.uint8]
 
 METHODS = ("bilinear", "area", "tf1", "letterbox")
 PADDING_GREY = 128
-_EXIF_ORIENTATION = 0x0112
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-# Divisor of both sides -> OpenCV's bit for it, the strongest first.
-_REDUCED = (
-    (8, cv2.IMREAD_REDUCED_GRAYSCALE_8),
-    (4, cv2.IMREAD_REDUCED_GRAYSCALE_4),
-    (2, cv2.IMREAD_REDUCED_GRAYSCALE_2),
-)
+# Divisors of both sides at which libjpeg-turbo decodes fast, the strongest first.
+_REDUCTIONS = (8, 4, 2)
 
 
 @dataclass(frozen=True)
@@ -86,52 +63,48 @@ def read_picture(
 ) -> Picture:
     """Decode the picture in `data` and turn it upright.
 
-    With `least`, a height and width in pixels, a plain JPEG may be reduced to a half, a quarter or
-    an eighth, which is faster, as long as no upright side gets shorter than that. Transparency
-    becomes white; the first of several frames counts. Raises what `probe` raises, and
-    BadImage(stage="decode") for data that is damaged or cut off.
+    With `least`, a height and width in pixels, a JPEG in grey or colour may be reduced to a half,
+    a quarter or an eighth, which is faster, as long as no upright side gets shorter than that.
+    Transparency becomes white; the first of several frames counts. Raises what `probe` raises,
+    BadImage(stage="decode") for data that is damaged or missing, and OutOfResources.
     """
     info = probe(data, limits)
-    with decoder_errors("decode", info.format):
-        # Some OpenCV versions silently fill a JPEG that was cut off with grey. One that ends with
-        # its end marker was not cut; the others go to Pillow, which is strict.
-        if info.format == "JPEG" and info.mode in ("RGB", "L") and data.endswith(b"\xff\xd9"):
-            picture = _decode_with_opencv(data, info, least)
-            if picture is not None:
-                return picture
-        pixels, orientation = _decode_with_pillow(data, info.format)
-    return Picture(pixels, pixels.shape[1], pixels.shape[0], orientation)
+    with decoder_errors(info):
+        if info.format == "JPEG" and info.mode in ("RGB", "L"):
+            return _decode_jpeg(data, info, least)
+        if info.format == "JPEG":
+            _libjpeg.require_all_data(data)
+        # Loaded when it is needed: job mode starts a process for each photo.
+        from scai.pictures import _pillow
+
+        pixels = _pillow.decode(data, info.format, info.orientation)
+    return Picture(pixels, pixels.shape[1], pixels.shape[0], info.orientation)
 
 
-def _decode_with_opencv(
-    data: bytes, info: ImageInfo, least: tuple[int, int] | None
-) -> Picture | None:
-    orientation = _orientation(info.exif)
-    height, width = (info.height, info.width) if orientation < 5 else (info.width, info.height)
-    # Turned below and not by OpenCV, which sometimes reads EXIF differently.
-    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION | _reduction(height, width, least)
-    pixels: Pixels | None = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    if pixels is None:
-        return None
-    return Picture(_upright(pixels, orientation), width, height, orientation)
+def warm_up() -> None:
+    """Load all that decoding may load later, for a process that can open no file from then on."""
+    from scai.pictures import _pillow
+
+    _pillow.load_readers()
+    for orientation in range(1, 9):
+        _upright(np.zeros((64, 64, 3), np.uint8), orientation)
+
+
+def _decode_jpeg(data: bytes, info: ImageInfo, least: tuple[int, int] | None) -> Picture:
+    turned = info.orientation >= 5
+    height, width = (info.width, info.height) if turned else (info.height, info.width)
+    divisor = _reduction(height, width, least)
+    sides = -(-info.height // divisor), -(-info.width // divisor)
+    pixels = _upright(_libjpeg.decode(data, *sides), info.orientation)
+    return Picture(pixels, width, height, info.orientation)
 
 
 def _reduction(height: int, width: int, least: tuple[int, int] | None) -> int:
-    """OpenCV's flag for the strongest reduction that keeps both sides at `least`; 0 for none."""
+    """The strongest reduction that keeps both sides at `least`; 1 for none."""
     if least is None:
-        return 0
+        return 1
     room = min(height // least[0], width // least[1])
-    return next((flag for divisor, flag in _REDUCED if divisor <= room), 0)
-
-
-def _decode_with_pillow(data: bytes, kind: str) -> tuple[Pixels, int]:
-    with open_as(kind, io.BytesIO(data)) as image:
-        image.load()
-        orientation = _orientation(image.info.get("exif", b""))
-        rgb = _to_rgb(image)
-    if orientation in _UPRIGHT:
-        rgb = rgb.transpose(_UPRIGHT[orientation])
-    return np.array(rgb, np.uint8), orientation
+    return next((divisor for divisor in _REDUCTIONS if divisor <= room), 1)
 
 
 def _upright(pixels: Pixels, orientation: int) -> Pixels:
@@ -139,31 +112,43 @@ def _upright(pixels: Pixels, orientation: int) -> Pixels:
     if orientation >= 5:
         pixels = cv2.transpose(pixels)
     flip = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}.get(orientation)
-    return pixels if flip is None else cv2.flip(pixels, flip)
+    # In place: two pictures at a time are enough.
+    return pixels if flip is None else cv2.flip(pixels, flip, dst=pixels)
 
 
-def _orientation(block: bytes) -> int:
-    """The orientation in an EXIF block alone; Pillow would look into XMP as well."""
-    if not block:
-        return 1
+@contextmanager
+def decoder_errors(info: ImageInfo) -> Iterator[None]:
+    """Turn any error of a decoder inside into a BadImage.
+
+    Raises OutOfResources where memory was lacking: that is not the picture's fault.
+    """
     try:
-        exif = Image.Exif()
-        exif.load(block)
-        orientation = int(exif.get(_EXIF_ORIENTATION, 1))
-    except Exception:
-        return 1  # damaged metadata is no reason to refuse a sound picture
-    return orientation if orientation in _UPRIGHT else 1
+        yield
+    except (BadImage, OutOfResources):
+        raise
+    except Exception as error:
+        # Hostile bytes make a decoder raise nearly anything: OSError, SyntaxError, ValueError,
+        # struct.error, EOFError. So does a lack of memory, which only some of them name.
+        if (
+            isinstance(error, MemoryError)
+            or getattr(error, "code", None) == cv2.Error.StsNoMem
+            or not _has_memory(info.decode_bytes)
+        ):
+            raise OutOfResources(
+                "the server had too little memory to read this picture", stage="decode"
+            ) from error
+        raise BadImage(
+            f"the pixel data of this {info.format} picture is damaged or cut off", stage="decode"
+        ) from error
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):
-        wide = np.asarray(image).astype(np.int64)
-        return Image.fromarray((np.clip(wide, 0, 65535) >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
+def _has_memory(size: int) -> bool:
+    """Whether this process may have `size` more bytes; they are asked for and not used."""
+    try:
+        mmap.mmap(-1, size).close()
+    except OSError:
+        return False
+    return True
 
 
 def resize(image: Pixels, height: int, width: int, method: str = "bilinear") -> NDArray[Any]:
@@ -277,17 +262,3 @@ def _encode_png_with_opencv(image: Pixels) -> bytes:
     if not success:
         raise BadImage("the result picture could not be encoded", stage="encode")
     return bytes(data)
-
-
-def warm_up() -> None:
-    """Load all that decoding may load later, for a process that can open no file from then on."""
-    for format in ("JPEG", "PNG", "WEBP", "BMP", "GIF"):
-        for mode in ("RGB", "P", "RGBA", "CMYK", "I;16"):
-            file = io.BytesIO()
-            try:
-                Image.new(mode, (8, 8)).save(file, format)
-            except (OSError, ValueError):
-                continue  # this format has no such pixels
-            read_picture(file.getvalue())
-            with suppress(BadImage):
-                read_picture(file.getvalue()[:-20])

@@ -11,10 +11,10 @@ from scai.settings import ROOT
 # A reader should be able to follow both ways: see docs/architecture.md, and for the photo also
 # docs/decisions/worker.md. A photo with objects is also drawn on and encoded.
 MAX_FILES = [
-    ("upload", "image_classification", 14),
-    ("upload", "object_detection", 14),
-    ("photo", "image_classification", 25),
-    ("photo", "object_detection", 27),
+    ("upload", "image_classification", 16),
+    ("upload", "object_detection", 16),
+    ("photo", "image_classification", 28),
+    ("photo", "object_detection", 30),
 ]
 ON_THE_WAY = {
     "upload": {"scai/web/answers.py", "scai/storage/session.py", "scai/queues/directory.py"},

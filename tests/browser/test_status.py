@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import expect
+from support.helpers import picture_without_its_end
 from support.live import IC, Live, digit
 from support.ports import free_port
 
@@ -87,7 +88,7 @@ def test_a_photo_shows_without_a_reload(open_page: Callable[..., Any], live: Any
 def test_a_failure_shows_with_its_reason_and_what_to_do(
     open_page: Callable[..., Any], live: Any
 ) -> None:
-    recognise(live, digit("3")[:-200])
+    recognise(live, picture_without_its_end())
     failures = open_page("/status").get_by_role("region", name="Failures of the last hour")
     expect(failures).to_contain_text("bad_image")
     expect(failures).to_contain_text("The picture is damaged.")

@@ -31,6 +31,7 @@ from support.browser.viewing import (
     rectangle,
     show,
 )
+from support.helpers import picture_without_its_end
 from support.live import digit
 
 from scai.recognition.annotate import color, ink_on
@@ -275,12 +276,6 @@ def test_the_page_of_a_waiting_photo_turns_into_the_view(
 def test_the_page_of_a_failed_photo_says_what_to_do(
     open_page: Callable[..., Any], live: Any
 ) -> None:
-    noise = np.random.default_rng(1).integers(0, 255, (300, 300, 3), np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(noise).save(buffer, "PNG")
-    broken = buffer.getvalue()
-    # The header is whole, so the upload is taken; the pixels are not.
-    broken = broken[: len(broken) // 2] + bytes(len(broken) // 2)
-    page = open_page(address(live.post(OD.upload, broken)))
+    page = open_page(address(live.post(OD.upload, picture_without_its_end())))
     expect(page.locator(".view-problem")).to_contain_text("could not be read", timeout=60_000)
     expect(page.get_by_role("button", name="Data, JSON")).to_be_visible()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 from support import streams
-from support.helpers import picture, wait_until
+from support.helpers import picture, picture_without_its_end, wait_until
 from support.inprocess import Site
 from support.kinds import IC, OD
 from support.live import Live, digit
@@ -60,8 +60,7 @@ def test_what_is_final_already_is_told_at_once(site: Site) -> None:
 
 
 def test_a_failure_is_a_result_too(site: Site) -> None:
-    # Every release of Pillow accepts the header, for that is whole; some pixels are missing.
-    answer = site.post(IC, picture()[:-40])
+    answer = site.post(IC, picture_without_its_end())
     site.workers[IC.name].step()
     (name, data), _ = events(site, answer)
     assert (name, data["state"]) == ("result", "failure")

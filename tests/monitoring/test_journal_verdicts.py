@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from support.helpers import KIND, wait_until
+from support.helpers import KIND, picture_without_its_end, wait_until
 from support.live import IC, Live, digit
 
 from scai.models import cards
@@ -129,7 +129,7 @@ def test_the_figures_outlive_a_restart_in_both_modes(mode: str, tmp_path: Path) 
     for expected in (2, 4):
         running = Live(tmp_path, "--runningmode", mode).wait_ready()
         try:
-            for data in (digit(), digit()[:-100]):
+            for data in (digit(), picture_without_its_end()):
                 running.result(IC.result, running.post(IC.upload, data))
             wait_until(partial(_counted, running, expected, expected // 2), 10)
         finally:

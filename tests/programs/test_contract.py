@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from support.helpers import picture
+from support.helpers import picture, picture_without_its_end
 from support.kinds import KINDS
 from support.live import IC, OBJECTS, OD, Live, digit
 
@@ -90,8 +90,7 @@ def test_upload_poll_and_fetch(server: Live, routes: Kind) -> None:
 def test_a_picture_that_only_the_worker_finds_broken_is_a_failure(
     server: Live, routes: Kind
 ) -> None:
-    whole = picture((640, 480))
-    answer = server.post(routes.upload, whole[: len(whole) * 2 // 3], "cut.jpg")
+    answer = server.post(routes.upload, picture_without_its_end(), "cut.jpg")
     assert answer["status"] == "success"
     result = poll(server, routes, answer)
     assert result["state"] == "failure"

@@ -22,6 +22,7 @@ RUNTIME_LIBRARIES = {
     "watchdog": {"scai/queues/_doorbell.py"},
     "granian": {"scai/programs/portal.py"},
     "isal": {"scai/pictures/png.py"},
+    "simplejpeg": {"scai/pictures/_libjpeg.py"},
 }
 LONGEST_FILE = 400
 SOURCES = sorted(

@@ -28,6 +28,12 @@ def picture(
     return out.getvalue()
 
 
+def picture_without_its_end(size: tuple[int, int] = (640, 480)) -> bytes:
+    """A JPEG that is cut off and closed: the portal takes it, and only a decoder sees the gap."""
+    whole = picture(size)
+    return whole[: len(whole) * 2 // 3] + b"\xff\xd9"
+
+
 def open_below(folder: Path) -> list[str]:
     """What this process has open in a folder; other threads open and close files elsewhere."""
     targets = []

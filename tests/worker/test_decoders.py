@@ -66,7 +66,7 @@ def test_a_helper_decodes_each_format_as_the_worker_does(least: tuple[int, int] 
             assert (theirs.pixels == ours.pixels).all()
             assert (theirs.width, theirs.height) == (ours.width, ours.height)
         with pytest.raises(BadImage) as caught:
-            helper.decode(picture((640, 480))[:-20], None, 1000)
+            helper.decode(picture((640, 480))[:-20] + b"\xff\xd9", None, 1000)
         assert caught.value.details["stage"] == "decode"
     finally:
         helper.end()

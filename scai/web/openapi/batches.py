@@ -120,6 +120,7 @@ def _refusals(first: str) -> tuple[Answer, ...]:
             setting="max_batch_mb",
         ),
         Answer(415, "None of the files is a picture.", "Added"),
+        Answer(422, "The first picture costs far more to read than others of its size.", "Added"),
         problem(Busy, "The queue is full.", "the queue is full", retry_after=60),
         problem(
             ClientLimit,

@@ -13,6 +13,7 @@ from scai.errors import (
     ImageTooLarge,
     ScaiError,
     StorageFull,
+    TooExpensive,
     UnsupportedFormat,
 )
 from scai.kinds import Kind
@@ -149,6 +150,13 @@ _REFUSALS = (
         "Not a picture, or a picture in an unsupported format.",
         "not supported file format (jpg, png)",
         stage="probe",
+    ),
+    refusal(
+        TooExpensive,
+        "A picture that costs far more to read than others of its size.",
+        "expected at most 100 scans in a JPEG, got 101 or more; save the picture anew",
+        stage="header",
+        limit=100,
     ),
     refusal(ScaiError, "Internal error; the server's log has the details.", MISTAKE),
     refusal(

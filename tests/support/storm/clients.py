@@ -69,7 +69,7 @@ class StormClient(threading.Thread):
     def _upload(self, damaged: bool = False) -> Accepted | None:
         kind = self._kind()
         data = photo(self._random)
-        files = {"photo": ("storm.jpg", data[: len(data) // 2] if damaged else data)}
+        files = {"photo": ("storm.jpg", data[: len(data) // 2] + b"\xff\xd9" if damaged else data)}
         answer = self._http.post(self._url + kind.upload, files=files, timeout=_PATIENCE)
         entry = self._accepted(kind, answer, good=not damaged)
         if entry is not None and self._random.random() < 0.5:
