@@ -67,6 +67,12 @@ class Settings:
         "portal",
         "further host names of this server, with commas; .name: with all below it; *: any",
     )
+    admin: str = _option(
+        "local",
+        "portal",
+        "who administers on the pages: local, requests from this machine itself; none, nobody",
+        choices=("local", "none"),
+    )
     allowed_origins: str = _option(
         "",
         "portal",

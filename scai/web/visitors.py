@@ -51,6 +51,7 @@ def admit(app: Flask, settings: Settings) -> None:
     Raises ConfigError for settings that say wrongly who may.
     """
     hosts, origins = KnownHosts(settings), Origins(settings)
+    app.config["KNOWN_HOSTS"], app.config["ADMIN"] = hosts, settings.admin
 
     @app.before_request
     def check() -> Response | None:
@@ -91,16 +92,18 @@ class KnownHosts:
 
         No browser sends a request without that header.
         """
-        if host is None or self._any:
-            return
-        name, colon, port = host.lower().partition(":")
-        name = name.removesuffix(".") + colon + port
-        if not _is_address(name) and not host_is_trusted(name, self._names):
+        if host is not None and not self._any and not self.know(host):
             raise UnknownHost(
                 f"this server is not known by the name {host[:80]!r}; "
                 "its operator can add the name to the setting trusted_hosts",
                 setting="trusted_hosts",
             )
+
+    def know(self, host: str | None) -> bool:
+        """Whether `host` is one of the names; that the setting allows any does not count."""
+        name, colon, port = (host or "").lower().partition(":")
+        name = name.removesuffix(".") + colon + port
+        return _is_address(name) or host_is_trusted(name, self._names)
 
 
 class Origins:
@@ -121,13 +124,7 @@ class Origins:
         if request.method in _SAFE or self._allows(request):
             return
         origin = request.headers.get("Origin", "")
-        site = request.headers.get("Sec-Fetch-Site")
-        if site is not None:
-            own = site in ("same-origin", "none")
-        else:
-            # Not the scheme: a proxy may speak HTTPS without saying so.
-            own = not origin or _host_of(origin) == request.headers.get("Host", "").lower()
-        if not own:
+        if not is_from_own_page(request):
             raise CrossSite(
                 f"a page of another site, {origin[:80] or 'unknown'}, sent this; "
                 "the operator can allow that site by the setting allowed_origins",
@@ -156,6 +153,16 @@ class Origins:
 
     def _allows(self, request: Request) -> bool:
         return request.headers.get("Origin", "").lower() in self._allowed
+
+
+def is_from_own_page(request: Request) -> bool:
+    """Whether a browser sent a request for a page of this server, or for none; or a program did."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = request.headers.get("Origin", "")
+    # Not the scheme: a proxy may speak HTTPS without saying so.
+    return not origin or _host_of(origin) == request.headers.get("Host", "").lower()
 
 
 def _host_of(origin: str) -> str:

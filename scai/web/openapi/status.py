@@ -95,7 +95,7 @@ _SCHEMAS: dict[str, Schema] = {
         ),
         portal=record(
             "The process that answered.",
-            "pid memory_bytes",
+            "memory_bytes",
             pid=whole("Its process ID."),
             memory_bytes=_known_or_null("Its memory in bytes; null if unknown."),
         ),
@@ -196,7 +196,8 @@ GROUP = Group(
             "GET",
             "/status.json",
             "How the server is doing",
-            "Queues, workers, the last hour, reasons of failures, and the disk.",
+            "Queues, workers, the last hour, reasons of failures, and the disk. Only requests from "
+            "the server's own machine get process IDs, host names and paths.",
             answers=(
                 Answer(
                     200,

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Blueprint
+from flask import Blueprint, request
 from flask.wrappers import Response
 
 from scai.jobs.service import JobService
-from scai.monitoring import charts
+from scai.monitoring import charts, strangers
 from scai.monitoring.overview import Overview
 from scai.settings import Settings
 from scai.web import answers, page
+from scai.web.admin import is_admin
 
 # The smallest scales of the charts: photos per minute, and milliseconds.
 _MIN_PHOTOS = 4.0
@@ -29,13 +30,17 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
 
     @status.get("/status", endpoint="page")
     def show() -> Response:
-        now = overview.read()
+        now = _document()
         queues = [_queue(queue) for queue in now["queues"]]
         return page.render("status.html", "status", now=now, queues=queues)
 
     @status.get("/status.json")
     def document() -> Response:
-        return answers.send(overview.read())
+        return answers.send(_document())
+
+    def _document() -> dict[str, Any]:
+        document = overview.read()
+        return document if is_admin(request) else strangers.fit(document)
 
     return status
 
