@@ -179,6 +179,7 @@ def _serve(kind: Kind, models: ModelCache, values: Settings, flags: Mapping[str,
         disk=disk,
         threads=cores(),
         heartbeat=heartbeat,
+        canary_period=values.ready_within / 3,
         journal=Journal(pool),
     )
 
@@ -193,6 +194,7 @@ def _serve(kind: Kind, models: ModelCache, values: Settings, flags: Mapping[str,
         # Loading a model and trying engines may take a minute; the status shows it meanwhile.
         queue.announce(kind=kind.name, warm=False)
         recognizer = models.get()
+        worker.recognise_canary()
         queue.announce(
             kind=kind.name,
             model=recognizer.card.name,

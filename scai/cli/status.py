@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from scai.cli.text import table
 from scai.monitoring.queue_status import AGES, QueueStatus
 from scai.monitoring.queue_status import status as queue_status
 from scai.monitoring.units import human_age
+from scai.storage.clocks import boot_time
 from scai.storage.json_files import to_bytes
 
 SECTION = "The server"
@@ -57,13 +59,24 @@ def _ages(queues: Sequence[QueueStatus]) -> list[str]:
 
 def _worker(kind: str, worker: Mapping[str, Any]) -> str:
     state = "ready" if worker.get("warm") else "loading"
+    if worker.get("phase") in ("loading", "stopping"):
+        state = worker["phase"]
     model, engine = worker.get("model", "?"), worker.get("engine", "?")
     line = f"worker {worker.get('pid', '?')}: {kind}, {model} on {engine}, {state}"
+    line += _ago("heartbeat", worker.get("last_beat"), time.time())
+    line += _ago("recognition", worker.get("recognised"), boot_time())
     counts = _counts(worker.get("batch_sizes"))
     if not counts:
         return line
     mean = sum(size * count for size, count in counts.items()) / sum(counts.values())
     return f"{line}, {worker.get('done', 0)} done in batches of {mean:.1f}"
+
+
+def _ago(what: str, at: object, now: float) -> str:
+    """When something last happened, for the end of a line; "" if that is not known."""
+    if isinstance(at, bool) or not isinstance(at, (int, float)):
+        return ""
+    return f", last {what} {human_age(max(0.0, now - at))} ago"
 
 
 def _counts(sizes: object) -> dict[int, int]:

@@ -17,6 +17,7 @@ from scai.jobs.amounts import Amounts
 from scai.jobs.backpressure import Backpressure
 from scai.jobs.following import Follower, Stream
 from scai.jobs.queue_view import QueueView
+from scai.jobs.readiness import Readiness
 from scai.jobs.times import DEFAULT_TIMES, JobTimes
 from scai.jobs.waiters import Waiters
 from scai.models.client_options import ClientOptions
@@ -60,6 +61,7 @@ class JobService:
         self._options = ClientOptions(settings)
         self._amounts = Amounts(settings, self._queues)
         self._backpressure = Backpressure(settings, self._amounts)
+        self.readiness = Readiness(settings, self._queues, self.writable)
         make_folders(settings.sessionpath)
         spread(settings.sessionpath)
 
@@ -252,12 +254,6 @@ class JobService:
             kind: [worker for worker in queue.workers() if not worker.get("runner")]
             for kind, queue in self._queues.items()
         }
-
-    def staffed(self) -> bool:
-        """Whether a worker of every kind is ready, so that no upload waits for a model to load."""
-        if self.settings.runningmode == "job":
-            return True
-        return all(any(w.get("warm") for w in workers) for workers in self.workers().values())
 
     def writable(self) -> bool:
         """Whether a small file can be written now."""

@@ -2,6 +2,7 @@
 
 disk_full     bad   uploads will soon be refused
 no_worker     bad   nobody works on a kind
+silent        bad   no worker of a kind has recognised a picture lately, not even one of its own
 full          bad   so many jobs of a kind wait that uploads are refused
 stalled       bad   jobs wait, a worker is there, and nothing is finished
 disk_low      warn  the disk fills up
@@ -71,6 +72,8 @@ def _of_a_queue(queue: Mapping[str, Any], document: Mapping[str, Any]) -> Iterat
         yield {"code": "no_worker", "level": "bad", "kind": kind, "waiting": waiting}
     elif resident and not warm:
         yield {"code": "starting", "level": "warn", "kind": kind, "waiting": waiting}
+    elif resident and (silence := _silence(queue)) > document["settings"]["ready_within"]:
+        yield {"code": "silent", "level": "bad", "kind": kind, "silent_s": silence}
     elif waiting and oldest > _STALLED and quiet > _STALLED:
         yield {"code": "stalled", "level": "bad", "kind": kind, "oldest_s": oldest}
     elif oldest > _LONG_WAIT:
@@ -83,6 +86,12 @@ def _of_a_queue(queue: Mapping[str, Any], document: Mapping[str, Any]) -> Iterat
         yield {"code": "full", "level": "bad", "kind": kind, "waiting": waiting}
     if queue["held"]:
         yield {"code": "held", "level": "note", "kind": kind, "count": queue["held"]}
+
+
+def _silence(queue: Mapping[str, Any]) -> float:
+    """Seconds since a worker of that kind last recognised a picture; 0 if that is not known."""
+    ages = [worker["recognised_s"] for worker in queue["workers"]]
+    return min((age for age in ages if age is not None), default=0.0)
 
 
 def _of_failures(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

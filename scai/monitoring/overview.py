@@ -21,6 +21,7 @@ from scai.monitoring.queue_status import QueueStatus, by_age, hold_reasons, queu
 from scai.processes import memory
 from scai.queues.base import JobQueue
 from scai.settings import Settings
+from scai.storage.clocks import boot_time
 from scai.storage.pace import Pace
 
 # Seconds between two readings of the whole document.
@@ -30,20 +31,29 @@ _MEMORY_AGE = 10.0
 # Sessions that are counted one by one where the file system does not keep their number.
 _MAX_SESSIONS = 10_000
 _MAX_FAILURES = 30
-_SETTINGS = ("runningmode", "durability", "keeptimeperiod", "max_waiting", "batch", "max_jobs")
+_SETTINGS = (
+    "runningmode",
+    "durability",
+    "keeptimeperiod",
+    "max_waiting",
+    "batch",
+    "max_jobs",
+    "ready_within",
+)
 
 
 class Overview:
     """The state of the installation of these settings. Safe between threads.
 
-    `clock` is the time of day, `ticks` measures durations, both in seconds; `status` reads a queue.
+    `clock` is the time of day, `ticks` measures durations and is the clock by which workers tell
+    when they last recognised a picture, both in seconds; `status` reads a queue.
     """
 
     def __init__(
         self,
         settings: Settings,
         clock: Callable[[], float] = time.time,
-        ticks: Callable[[], float] = time.monotonic,
+        ticks: Callable[[], float] = boot_time,
         status: Callable[[JobQueue, float], QueueStatus] = queue_status,
     ) -> None:
         self._settings = settings
@@ -110,6 +120,7 @@ class _Queue:
         status: Callable[[JobQueue, float], QueueStatus],
     ) -> None:
         self.kind = kind
+        self._ticks = ticks
         self._read_status = status
         self.hour = LastHour(settings.pool(kind), clock)
         self._pace = Pace(0.0, ticks)
@@ -143,7 +154,7 @@ class _Queue:
             "hour": summary(minutes),
             "minutes": [minute.to_dict() for minute in minutes],
             "workers": [
-                _worker(facts, busy[str(facts.get("id"))], now, memory)
+                _worker(facts, busy[str(facts.get("id"))], now, self._ticks(), memory)
                 for facts in state.workers
                 if "kind" in facts
             ],
@@ -168,7 +179,9 @@ class _Memory:
         return self._bytes[pid]
 
 
-def _worker(facts: Mapping[str, Any], in_hand: int, now: float, memory: _Memory) -> dict[str, Any]:
+def _worker(
+    facts: Mapping[str, Any], in_hand: int, now: float, ticks: float, memory: _Memory
+) -> dict[str, Any]:
     """The facts that a living worker announced, in safe types, and what the portal sees of it."""
     identity, pid = str(facts.get("id", "")), _number(facts, "pid")
     here = identity.startswith(f"{socket.gethostname().split('.')[0]}-{pid}-")
@@ -187,8 +200,18 @@ def _worker(facts: Mapping[str, Any], in_hand: int, now: float, memory: _Memory)
         "batches_closed": _counts(facts.get("batches_closed")),
         "unrecorded": _number(facts, "unrecorded"),
         "age_s": round(max(0.0, now - _number(facts, "started")), 1),
+        "phase": str(facts.get("phase", "")),
+        "last_beat_s": _age(facts.get("last_beat"), now),
+        "recognised_s": _age(facts.get("recognised"), ticks),
         "memory_bytes": memory.of(pid) if here and pid else None,
     }
+
+
+def _age(at: object, now: float) -> float | None:
+    """Seconds from a time until now, by the same clock; None for anything that is no time."""
+    if isinstance(at, bool) or not isinstance(at, (int, float)):
+        return None
+    return round(max(0.0, now - at), 1)
 
 
 def _number(facts: Mapping[str, Any], name: str) -> int:

@@ -56,6 +56,12 @@ class Settings:
         500.0, "portal", "largest ZIP in MB, both packed and unpacked", low=0.001
     )
     max_wait: float = _option(60.0, "portal", "longest long poll in seconds", low=0.0)
+    ready_within: float = _option(
+        60.0,
+        "portal",
+        "seconds within which a worker of each kind must have recognised a picture for /readyz",
+        low=5.0,
+    )
     portal_timeout: float = _option(
         30.0,
         "portal",

@@ -31,10 +31,11 @@ from scai.storage.open_plain import open_plain
 from scai.storage.session import FINAL, Session
 from scai.worker.admission import Admission
 from scai.worker.batching import InferenceQueue
+from scai.worker.canary import Canary
 from scai.worker.decoding import Decode
 from scai.worker.heartbeat import Heartbeat
 from scai.worker.inference import infer
-from scai.worker.outcomes import Later, Outcome
+from scai.worker.outcomes import Complete, Later, Outcome
 from scai.worker.task import NoTicket, Task
 from scai.worker.verdicts import DISK_PAUSE, Verdicts, failure
 
@@ -60,6 +61,7 @@ class Worker:
     twice as many for writing; tell: gets facts for people every report_period seconds;
     heartbeat: called by the engine's loop, at least every second while it is idle, in place of
     one that beats in `queue` and publishes by `tell`;
+    canary_period: seconds without a recognised photo after which a canary is sent; 0: never;
     journal: gets an entry of each verdict, and is closed at the end; sleep, clock: of the pauses
     """
 
@@ -81,6 +83,7 @@ class Worker:
         tell: Callable[..., None] = lambda **facts: None,
         report_period: float = 5.0,
         heartbeat: Heartbeat | None = None,
+        canary_period: float = 0.0,
         journal: Journal | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
@@ -102,6 +105,7 @@ class Worker:
         self._admission = Admission(sessions, disk or Disk(), max_attempts, self._verdicts)
         self._report_period = report_period
         self._heartbeat = heartbeat or Heartbeat(queue.beat, tell=tell)
+        self._canary = self._make_canary(canary_period) if canary_period else None
         self._reported = 0
         self._reported_at = 0.0
         self._done = 0
@@ -109,6 +113,20 @@ class Worker:
         self._fewer = threading.Condition()
         self._stopping = False
         self._broken: BaseException | None = None
+
+    def _make_canary(self, period: float) -> Canary:
+        return Canary(
+            self._models,
+            lambda data, sides: self._decode_input(data, self._limits, sides),
+            lambda decode: self._decoders.submit(self._essential, decode),
+            self._heartbeat.tell,
+            period,
+        )
+
+    def recognise_canary(self) -> None:
+        """Recognise a first canary, before `run`, so that the worker is known to be ready."""
+        if self._canary is not None:
+            self._canary.recognise_now()
 
     def run(self, period: float = 2.0) -> None:
         """Work until `stop`; `period` is the longest wait for a job in seconds.
@@ -306,8 +324,12 @@ class Worker:
             beat()
             if batch.tasks:
                 for task, outcome in infer(self._models, batch.tasks):
+                    if self._canary and isinstance(outcome, Complete):
+                        self._canary.note()
                     self._writers.submit(self._essential, self._finish, task, outcome)
                 beat()
+            elif self._canary and not draining:
+                self._canary.turn()
 
     def _finish(self, task: Task, outcome: Outcome) -> None:
         """End a task in hand, from any thread: the only way out of the pipeline."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from support.queueing import NOW, wait_in
 from scai.cli.__main__ import main as scai
 from scai.cli.status import status_text
 from scai.monitoring.queue_status import AGES, status
+from scai.queues.directory import DirectoryQueue
 from scai.settings import Settings
+from scai.storage.clocks import boot_time
 
 IC, OD = "image_classification", "object_detection"
 
@@ -31,6 +34,24 @@ def test_the_command_shows_ages_only_when_somebody_waits(settings: Settings) -> 
     row = table[table.index(head) + 1]
     assert row.split() == [IC, ".", ".", "2", *["."] * 8, "1"]
     assert len(head) == len(row)
+
+
+def test_the_command_says_what_each_worker_does_and_when_it_gave_a_sign_of_life(
+    settings: Settings,
+) -> None:
+    queue = DirectoryQueue(settings.pool(IC), IC, doorbell=False)
+    facts = {"kind": IC, "model": "digits", "engine": "fake", "warm": True}
+    queue.announce(**facts, phase="working", recognised=boot_time() - 90)
+    queue.beat()
+    told = status_text(status(settings)).splitlines()[-1]
+    assert re.fullmatch(
+        rf"worker \d+: {IC}, digits on fake, ready, last heartbeat \d\.\d s ago, "
+        r"last recognition 9\d s ago",
+        told,
+    ), told
+    queue.announce(phase="stopping")
+    assert "digits on fake, stopping" in status_text(status(settings))
+    queue.close()
 
 
 def test_the_command_gives_the_ages_to_programs(

@@ -14,26 +14,31 @@ IC, OD = "image_classification", "object_detection"
 
 def calm(**changes: Any) -> dict[str, Any]:
     """A document of a quiet, healthy server, with changes to the queue of classification."""
-    worker = {"state": "idle"}
+    worker = {"state": "idle", "recognised_s": 12.0}
     queue = {"waiting": 0, "oldest_s": None, "held": 0, "per_minute": 0.0, "last_verdict": None}
     one = {"kind": IC, "workers": [worker], **queue, **changes}
     other = {"kind": OD, "workers": [worker], **queue}
     return {
         "time": NOW,
-        "settings": {"runningmode": "runtime", "max_waiting": 1000},
+        "settings": {"runningmode": "runtime", "max_waiting": 1000, "ready_within": 60.0},
         "queues": [one, other],
         "failures": [],
         "disk": {"free_bytes": 50 * 10**9, "total_bytes": 100 * 10**9},
     }
 
 
+NEVER = {"recognised_s": None}
+SILENT = {"state": "busy", "recognised_s": 61.0}
 LONG_WAIT = {"waiting": 30, "oldest_s": 180.0}
 FINDINGS = [
     ({}, []),
     ({"waiting": 5, "oldest_s": 3.0}, []),
     ({"workers": []}, [("no_worker", "bad")]),
-    ({"workers": [{"state": "loading"}]}, [("starting", "warn")]),
-    ({"workers": [{"state": "loading"}, {"state": "busy"}]}, []),
+    ({"workers": [{"state": "loading", "recognised_s": None}]}, [("starting", "warn")]),
+    ({"workers": [{"state": "loading", **NEVER}, {"state": "busy", **NEVER}]}, []),
+    ({"workers": [SILENT, SILENT]}, [("silent", "bad")]),
+    ({"workers": [SILENT, {"state": "idle", "recognised_s": 59.0}]}, []),
+    ({"workers": [{"state": "loading", **NEVER}, SILENT]}, [("silent", "bad")]),
     ({**LONG_WAIT, "last_verdict": NOW - 20}, [("behind", "warn")]),
     ({**LONG_WAIT, "oldest_s": 400.0, "last_verdict": NOW - 20}, [("behind", "warn")]),
     ({**LONG_WAIT, "oldest_s": 400.0, "last_verdict": NOW - 400}, [("stalled", "bad")]),

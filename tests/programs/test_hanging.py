@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -43,6 +45,35 @@ def test_a_worker_that_is_stopped_under_load_is_replaced_and_no_photo_is_left_ov
     assert {up.result(IC.result, answer)["state"] for answer in answers} == {"complete"}
     assert not alive(worker)
     assert up.log_lines("image_classification has sent no heartbeat .* it is replaced")
+
+
+def test_readiness_ends_with_recognition_and_comes_back_with_it(
+    tmp_path: Path, fake_models: Path
+) -> None:
+    objects = tmp_path / "object_detection.config"
+    objects.write_text("[default]\nENGINE = fake\nPATH_TO_LABELS = labels.txt\nLABEL_OFFSET = -1\n")
+    running = Live(
+        tmp_path,
+        SCAI_ICCONFIG=str(fake_models),
+        SCAI_ODCONFIG=str(objects),
+        SCAI_READY_WITHIN="5",
+    ).wait_ready()
+    try:
+        wait_until(lambda: readiness(running)[0] == 200, 30, "ready")
+        [worker] = running.pids("workers.image_classification")
+        os.kill(worker, signal.SIGSTOP)
+        wait_until(lambda: readiness(running)[0] == 503, 30, "not ready")
+        [reason] = readiness(running)[1]["reasons"]
+        assert re.fullmatch(r"image_classification: no picture was recognised for \d+ s", reason)
+        os.kill(worker, signal.SIGCONT)
+        wait_until(lambda: readiness(running)[0] == 200, 30, "ready again")
+    finally:
+        running.stop()
+
+
+def readiness(running: Live) -> tuple[int, dict[str, Any]]:
+    answer = requests.get(f"{running.url}/readyz", timeout=10)
+    return answer.status_code, answer.json()
 
 
 def test_a_portal_that_hangs_is_replaced(up: Live) -> None:

@@ -19,6 +19,7 @@ from support.queueing import claim_sessions, names, put
 from scai.cli.status import main as status_command
 from scai.jobs.service import JobService
 from scai.queues.directory import DirectoryQueue
+from scai.storage.clocks import boot_time
 from scai.web.app import create_app
 
 SESSION = "d-20261130-" + "0" * 40
@@ -131,7 +132,7 @@ def test_an_owner_with_wrong_facts_stops_neither_readiness_nor_pages(
     settings = replace(site.settings, **pools)
     queues = {kind: DirectoryQueue(settings.pool(kind), kind) for kind in settings.kinds}
     for one in queues.values():
-        one.announce(kind=one.kind, warm=True)
+        one.announce(kind=one.kind, warm=True, recognised=boot_time())
     http = create_app(JobService(settings, queues), settings).test_client()
     try:
         with owner(settings.pool(KIND), "x", facts):

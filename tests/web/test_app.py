@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 
 from flask import Flask, url_for
+from support.helpers import wait_until
 from support.inprocess import Site
-from support.kinds import IC
+from support.kinds import IC, KINDS
 
 from scai import settings
 from scai.settings import ROOT
+from scai.storage.clocks import boot_time
 from scai.web.static_files import serve_statics
 
 
@@ -85,6 +87,10 @@ def test_health(site: Site) -> None:
     assert site.http.get("/healthz").get_json() == {"status": "ok"}
     ready = site.http.get("/readyz")
     assert (ready.status_code, ready.get_json()["disk_writable"]) == (503, True)
+    assert ready.get_json()["reasons"] == [f"{kind.name}: no worker is running" for kind in KINDS]
+    for kind, queue in site.queues.items():
+        queue.announce(kind=kind, warm=True, recognised=boot_time())
+    wait_until(lambda: site.http.get("/readyz").status_code == 200, what="a newer look")
     assert site.http.get("/version").get_json()["version"]
 
 

@@ -227,7 +227,7 @@ def test_a_mistake_keeps_its_text_to_itself(site: Site, monkeypatch: pytest.Monk
     def broken() -> bool:
         raise RuntimeError("a secret")
 
-    monkeypatch.setattr(site.service, "writable", broken)
+    monkeypatch.setattr(site.service.readiness, "read", broken)
     answer = site.http.get("/readyz")
     assert (answer.status_code, answer.get_json()["code"]) == (500, "internal")
     assert "secret" not in json.dumps(answer.get_json())

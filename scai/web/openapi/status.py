@@ -33,8 +33,9 @@ _SCHEMAS: dict[str, Schema] = {
     ),
     "Ready": record(
         "Whether the server is ready.",
-        "ready runningmode warm_workers disk_writable",
+        "ready reasons runningmode warm_workers recognised_s disk_writable",
         ready=yes_no("Whether it is ready."),
+        reasons=rows("Why it is not ready; empty if it is.", text("A reason, in a sentence.")),
         runningmode=text(
             "`runtime`: resident workers; `job`: one process per photo.", enum=["runtime", "job"]
         ),
@@ -42,6 +43,12 @@ _SCHEMAS: dict[str, Schema] = {
             "type": "object",
             "description": "Workers with a loaded model, by kind of recognition.",
             "additionalProperties": {"type": "integer", "minimum": 0},
+        },
+        recognised_s={
+            "type": "object",
+            "description": "Seconds since a worker last recognised a picture, by kind; null: "
+            "never. A worker without photos recognises a small picture of its own now and then.",
+            "additionalProperties": {"type": ["number", "null"], "minimum": 0},
         },
         disk_writable=yes_no("Whether the disk is writable."),
     ),
@@ -166,6 +173,11 @@ _SCHEMAS: dict[str, Schema] = {
                 batch=whole("Largest size of an inference batch."),
                 done=whole("Photos it has processed."),
                 age_s=number("Seconds since it started."),
+                phase=text("`loading`, `working` or `stopping`; empty if unknown."),
+                last_beat_s=_known_or_null("Seconds since its last heartbeat; null: never."),
+                recognised_s=_known_or_null(
+                    "Seconds since it last recognised a picture; null: never."
+                ),
                 memory_bytes=_known_or_null("Its memory in bytes; null if unknown."),
             ),
         ),
@@ -182,8 +194,10 @@ _SCHEMAS: dict[str, Schema] = {
 }
 _READY = {
     "ready": True,
+    "reasons": [],
     "runningmode": "runtime",
     "warm_workers": {"image_classification": 1, "object_detection": 1},
+    "recognised_s": {"image_classification": 0.4, "object_detection": 12.5},
     "disk_writable": True,
 }
 _NONE: dict[str, Any] = {"count": 0, "failures": 0, "p50_ms": None, "p95_ms": None}
@@ -223,8 +237,10 @@ GROUP = Group(
             "GET",
             "/readyz",
             "Whether the server is ready for photos",
-            "The server is ready when its disk is writable and its workers have loaded a "
-            "model of each kind.",
+            "The server is ready when its disk is writable and a worker of each kind has "
+            "recognised a picture within the last minute (`ready_within`). In job mode, it is "
+            "ready when it starts processes for waiting photos. A disk that hangs makes it not "
+            "ready, and the answer comes all the same.",
             answers=(
                 Answer(200, "It is ready.", "Ready", _READY),
                 Answer(
@@ -234,7 +250,10 @@ GROUP = Group(
                     {
                         **_READY,
                         "ready": False,
-                        "warm_workers": {"image_classification": 0, "object_detection": 1},
+                        "reasons": [
+                            "image_classification: no picture was recognised for 75 s",
+                        ],
+                        "recognised_s": {"image_classification": 75.2, "object_detection": 12.5},
                     },
                 ),
             ),

@@ -19,19 +19,16 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
 
     @blueprint.get("/readyz")
     def readyz() -> tuple[Response, int]:
-        writable = service.writable()
-        ready = writable and service.staffed()
-        warm = {
-            kind: sum(1 for worker in workers if worker.get("warm"))
-            for kind, workers in service.workers().items()
-        }
+        ready = service.readiness.read()
         answer = {
-            "ready": ready,
+            "ready": not ready.reasons,
+            "reasons": ready.reasons,
             "runningmode": settings.runningmode,
-            "warm_workers": warm,
-            "disk_writable": writable,
+            "warm_workers": ready.warm,
+            "recognised_s": ready.recognised_s,
+            "disk_writable": ready.disk_writable,
         }
-        return jsonify(answer), 200 if ready else 503
+        return jsonify(answer), 503 if ready.reasons else 200
 
     @blueprint.get("/version")
     def version() -> Response:
