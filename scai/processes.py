@@ -19,6 +19,8 @@ from scai.errors import ConfigError
 PARENT = "SCAI_PARENT_PID"
 # The exit status of a program after a wrong setting or model, as in sysexits.h.
 EXIT_CONFIG = 78
+# The same after what may pass, such as a full disk.
+EXIT_LATER = 75
 # The exit status of a program that cannot go on because a part of it has failed, as in sysexits.h.
 EXIT_BROKEN = 70
 _PR_SET_PDEATHSIG = 1

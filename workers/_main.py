@@ -23,11 +23,11 @@ from scai.kinds import Kind
 from scai.models import cards
 from scai.monitoring.journal import Journal
 from scai.pictures.header import DEFAULT_LIMITS, Limits
-from scai.processes import EXIT_BROKEN, EXIT_CONFIG, die_with_parent
+from scai.processes import EXIT_BROKEN, EXIT_CONFIG, EXIT_LATER, die_with_parent
 from scai.recognition.loaded_models import ModelCache
 from scai.recognition.recognizer import Recognizer
 from scai.settings import Settings
-from scai.storage.disk import Disk
+from scai.storage.disk import Disk, may_pass
 from scai.storage.session import FINAL, Session
 from scai.worker.decoding import DECODERS
 from scai.worker.heartbeat import Heartbeat
@@ -136,7 +136,7 @@ def run(kind: str, build: Build, flags: Mapping[str, Any], image: Path | None = 
         sys.exit(EXIT_CONFIG)
     except OSError as error:
         click.echo(f"{kind}: {error.filename or 'the disk'}: {error.strerror}", err=True)
-        sys.exit(EXIT_CONFIG)
+        sys.exit(EXIT_LATER if may_pass(error) else EXIT_CONFIG)
 
 
 def speed_policy(values: Settings, *, at_start: bool) -> cards.SpeedPolicy:
@@ -192,10 +192,10 @@ def _serve(kind: Kind, models: ModelCache, values: Settings, flags: Mapping[str,
         if values.runningmode == "job":
             return _one_session(worker, values, flags["sessname"])
         # Loading a model and trying engines may take a minute; the status shows it meanwhile.
-        queue.announce(kind=kind.name, warm=False)
+        worker.announce(kind=kind.name, warm=False)
         recognizer = models.get()
         worker.recognise_canary()
-        queue.announce(
+        worker.announce(
             kind=kind.name,
             model=recognizer.card.name,
             engine=recognizer.engine.name,
@@ -223,4 +223,5 @@ def _one_session(worker: Worker, values: Settings, name: str) -> int:
         state = session.state
     except ScaiError as error:
         raise ConfigError(f"session {name}: {error.message}") from error
-    return 0 if state in FINAL else 1
+    # It was given back, because the disk is full or somebody else works on it.
+    return 0 if state in FINAL else EXIT_LATER

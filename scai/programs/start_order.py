@@ -6,10 +6,13 @@ import time
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 
+from scai.processes import EXIT_LATER
 from scai.queues.base import JobQueue
 
 # Seconds before a session whose process failed is tried again; doubled after each failure.
 FIRST_PAUSE = 0.5
+# The same for one whose process could not work for want of room on the disk.
+_LATER = 2.0
 
 
 @dataclass
@@ -64,6 +67,10 @@ class StartOrder:
     def note_failure(self, session: str, kind: str, code: int) -> None:
         """Note that the process of a session ended with a code other than 0."""
         retry = self._retries.setdefault(session, Retry(kind))
+        if code == EXIT_LATER:
+            # The disk is full, or somebody else works on it: no fault of the session's.
+            retry.due = self._clock() + _LATER
+            return
         if code < 0:
             return  # killed: its attempt was counted when it began
         retry.failures += 1

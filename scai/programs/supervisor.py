@@ -20,6 +20,7 @@ from types import FrameType
 from typing import Any
 
 from scai import __version__, queues
+from scai.jobs.amounts import Amounts
 from scai.processes import (
     EXIT_CONFIG,
     Process,
@@ -30,6 +31,7 @@ from scai.processes import (
     start_child,
 )
 from scai.programs.child import DEFAULT_TIMING, Child, Timing
+from scai.programs.early_cleaning import EarlyCleaning, is_short
 from scai.programs.watch import PortalWatch, WorkerWatch, answers
 from scai.queues.base import JobQueue
 from scai.settings import ROOT, Settings, as_environment
@@ -37,6 +39,9 @@ from scai.storage.lookout import Answer, Lookout, Run, in_a_thread
 from scai.storage.rights import make_folders
 
 log = logging.getLogger(__name__)
+
+# Least seconds between two counts of the queues, to know the room that their verdicts will need.
+_COUNT = 5.0
 
 Start = Callable[[Sequence[str], Mapping[str, str]], Process]
 
@@ -53,8 +58,12 @@ class Supervisor:
         start: Start = start_child,
         aside: Run = in_a_thread,
         portal_answers: Callable[[], bool] | None = None,
+        disk_is_short: Callable[[], bool] | None = None,
     ) -> None:
-        """`aside` runs what may take long; `portal_answers` asks whether the portal answers."""
+        """`aside` runs what may take long; `portal_answers` asks whether the portal answers.
+
+        `disk_is_short` asks whether uploads will soon be refused for want of room.
+        """
         self._settings = settings
         self._timing = timing
         self._clock = clock
@@ -74,6 +83,8 @@ class Supervisor:
         self._portal = PortalWatch(
             Lookout(ask, timing.look, clock=clock, run=aside), settings.portal_timeout
         )
+        short = disk_is_short or is_short(Amounts(settings, self._queues, least=_COUNT))
+        self._early = EarlyCleaning(short, settings.cleaninterval, clock=clock, run=aside)
         self._workers = WorkerWatch(self._facts, settings.worker_timeout, settings.load_timeout)
 
     def _read_facts(self) -> list[dict[str, Any]]:
@@ -123,9 +134,13 @@ class Supervisor:
         Never waits for any of them, nor for a disk.
         """
         self._look()
+        cleaner_first = self._early.comes_first
         for child in self.children:
             if child.process is None:
-                if self._clock() >= child.due:
+                is_cleaner = child.every is not None
+                if is_cleaner and self._early.due:
+                    child.due = min(child.due, self._clock())
+                if self._clock() >= child.due and (is_cleaner or not cleaner_first):
                     self._start(child)
             elif (code := child.process.poll()) is not None:
                 self._note_end(child, code)
@@ -185,6 +200,7 @@ class Supervisor:
         child.process, child.kill_at = None, None
         if child.every is not None:
             child.due = now + child.every
+            self._early.note_end()
             return
         if child.kind:
             self._aside(partial(self._recover, self._queues[child.kind]))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from scai.errors import ConfigError
+from scai.storage.disk import is_full
 from scai.storage.rights import make_folder, make_folders, names_in, new_file
 
 
@@ -36,8 +36,14 @@ class QueueFolders:
         make_folders(Path(self.pool))
         for folder in (self.claimed, self.hold, self.owners):
             make_folder(folder)
-        with suppress(FileExistsError):
+        try:
             os.close(new_file(self.blank))
+        except FileExistsError:
+            pass
+        except OSError as error:
+            # Without it, a ticket is a file of its own; a server must start on a full disk.
+            if not is_full(error):
+                raise
 
     def names(self, folder: str) -> list[str]:
         """The names in one of the folders; none in what is a link, or no folder at all."""

@@ -56,7 +56,12 @@ class Owner:
         temporary = f"{self._folder}/.{self.id}.new"
         descriptor = new_file(temporary, os.O_RDWR)
         flock(descriptor)
-        os.rename(temporary, self._path + _LOCK)
+        try:
+            os.rename(temporary, self._path + _LOCK)
+        except OSError:
+            os.close(descriptor)
+            os.unlink(temporary)
+            raise
         return descriptor
 
     def announce(self, **facts: Any) -> None:

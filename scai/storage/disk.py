@@ -203,6 +203,19 @@ def storage_error(error: OSError) -> ScaiError:
     return ScaiError("the server's disk is out of order; try again later")
 
 
+def may_pass(error: OSError) -> bool:
+    """Whether an error says that a disk is full or out of order, or that resources are used up.
+
+    The same may succeed later, without a change of settings.
+    """
+    return error.errno in (*_NO_ROOM, *_NO_DESCRIPTORS, errno.EIO, errno.EROFS, errno.ENOMEM)
+
+
+def is_full(error: OSError) -> bool:
+    """Whether an error says that a disk has no room."""
+    return error.errno in _NO_ROOM
+
+
 def fsync_folder(path: Path) -> None:
     """Flush a directory: the names in it, not the files."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -20,13 +20,14 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from scai.monitoring.journal import Journal
 from scai.pictures.header import Limits
 from scai.pictures.pixels import read_picture
 from scai.queues.base import Claim, JobQueue
 from scai.recognition.loaded_models import ModelCache
-from scai.storage.disk import Disk
+from scai.storage.disk import Disk, may_pass
 from scai.storage.open_plain import open_plain
 from scai.storage.session import FINAL, Session
 from scai.worker.admission import Admission
@@ -173,6 +174,20 @@ class Worker:
                 log.error("the queue cannot be used now: %s", error)
                 self._pause(DISK_PAUSE)
             self._report()
+
+    def announce(self, **facts: Any) -> None:
+        """Publish facts of a worker that others wait for, however long the disk is full."""
+        while True:
+            try:
+                self._queue.announce(**facts)
+                return
+            except OSError as error:
+                if not may_pass(error):
+                    raise
+                log.error("this worker cannot tell its state now: %s", error)
+            self._heartbeat()
+            if self._pause(DISK_PAUSE):
+                return
 
     def stop(self) -> None:
         """Let `run` end when the jobs in hand are done. For signal handlers: it only sets flags."""

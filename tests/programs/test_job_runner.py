@@ -9,6 +9,7 @@ import pytest
 from support.fake_process import FakeProcess
 from support.helpers import KIND, Clock
 
+from scai.processes import EXIT_LATER
 from scai.programs.job_runner import JobRunner
 from scai.queues.base import Job
 from scai.queues.directory import DirectoryQueue
@@ -216,3 +217,19 @@ def test_a_session_that_is_withdrawn_is_neither_started_nor_remembered(
     runner.end(NAMES[2], 1)
     runner.step()
     assert runner.names == [NAMES[0], NAMES[2], NAMES[0]]
+
+
+def test_a_full_disk_is_no_failure_of_the_session_that_it_stops(
+    begin: Callable[..., Runner],
+) -> None:
+    runner = begin()
+    [name] = NAMES[:1]
+    runner.put(name)
+    runner.step()
+    for _ in range(20):
+        runner.end(name, EXIT_LATER)
+        runner.step()
+        runner.clock.now += 2
+        runner.step()
+    assert runner.names == [name] * 21
+    assert runner.queues[KIND].held_sessions() == []

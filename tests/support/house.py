@@ -30,6 +30,7 @@ class House:
         self.ended: list[str] = []
         self.refuses = False
         self.portal_answers = True
+        self.is_short = False
         self.queue = DirectoryQueue(folder / "ic", KIND, doorbell=False)
         values = {
             "sessionpath": folder / "session",
@@ -50,6 +51,7 @@ class House:
             start=self._start,
             aside=aside,
             portal_answers=lambda: self.portal_answers,
+            disk_is_short=lambda: self.is_short,
         )
 
     def _start(self, command: Sequence[str], environment: Mapping[str, str]) -> Any:
