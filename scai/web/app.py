@@ -12,6 +12,7 @@ from scai.jobs.service import JobService
 from scai.settings import ROOT, Settings
 from scai.storage.memory_budget import MemoryBudget
 from scai.web import answers, page, visitors
+from scai.web.access_log import log_requests
 from scai.web.static_files import serve_statics
 
 
@@ -27,6 +28,7 @@ def create_app(service: JobService, settings: Settings) -> Flask:
     # Trust the proxy's word for http or https, and for nothing else: only the addresses and cookies
     # of the same client depend on it.
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=0, x_proto=1)  # type: ignore[method-assign]
+    log_requests(app)
     serve_statics(app, ROOT / "static")
     app.json.sort_keys = False  # type: ignore[attr-defined]
     for name in plugins.names("routes"):

@@ -53,11 +53,26 @@ _SCHEMAS: dict[str, Schema] = {
         disk_writable=yes_no("Whether the disk is writable."),
     ),
     "Version": record(
-        "The version of the server, and how safely it stores photos.",
-        "version durability",
+        "The version of the server, how safely it stores photos, and what decodes them.",
+        "version durability decoders",
         version=text("The version of SCAI."),
         durability=text(
             "When uploads and results are flushed to the disk.", enum=["always", "group", "off"]
+        ),
+        decoders=rows(
+            "The libraries that pictures go through.",
+            record(
+                "A library.",
+                "name version use codecs",
+                name=text("Its name."),
+                version=text("Its version."),
+                use=text("What it is used for."),
+                codecs={
+                    "type": "object",
+                    "description": "The codecs in it that are used, with their versions.",
+                    "additionalProperties": {"type": "string"},
+                },
+            ),
         ),
     ),
     "Status": record(
@@ -264,7 +279,21 @@ GROUP = Group(
             "The version of the server",
             answers=(
                 Answer(
-                    200, "Its version.", "Version", {"version": __version__, "durability": "group"}
+                    200,
+                    "Its version.",
+                    "Version",
+                    {
+                        "version": __version__,
+                        "durability": "group",
+                        "decoders": [
+                            {
+                                "name": "Pillow",
+                                "version": "13.0.0",
+                                "use": "decodes all other pictures",
+                                "codecs": {"libjpeg_turbo": "3.2.0", "webp": "1.6.0"},
+                            }
+                        ],
+                    },
                 ),
             ),
         ),

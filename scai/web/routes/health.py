@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify
 
 from scai import __version__
+from scai.jobs.decoders import DecoderInventory
 from scai.jobs.service import JobService
 from scai.settings import Settings
 
@@ -12,6 +13,7 @@ from scai.settings import Settings
 def blueprint(service: JobService, settings: Settings) -> Blueprint:
     """The health routes over one service."""
     blueprint = Blueprint("health", __name__)
+    decoders = DecoderInventory()
 
     @blueprint.get("/healthz")
     def healthz() -> Response:
@@ -32,6 +34,8 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
 
     @blueprint.get("/version")
     def version() -> Response:
-        return jsonify(version=__version__, durability=settings.durability)
+        return jsonify(
+            version=__version__, durability=settings.durability, decoders=decoders.read()
+        )
 
     return blueprint
