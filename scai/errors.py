@@ -21,6 +21,7 @@
     ├── ConfigError           500  an ini file, a flag or a model file is wrong; stops a program
     ├── EngineError           500  the model could not be run
     │   └── UnsupportedModel  500  this engine cannot read this model; another one may
+    ├── Deadline              500  the job waited or worked longer than it may
     └── WorkerDied            500  the job's worker died while running it, in every attempt
 
 An error crosses the process border as itself: `to_dict` goes into result.json and into answers,
@@ -199,6 +200,12 @@ class WorkerDied(ScaiError):
     """The job's worker died while running it, in every attempt that is allowed."""
 
     code = "worker_died"
+
+
+class Deadline(ScaiError):
+    """The job waited or worked longer than it may; details name the stage and the setting."""
+
+    code = "deadline"
 
 
 def _by_code() -> dict[str, type[ScaiError]]:

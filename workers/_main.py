@@ -32,6 +32,7 @@ from scai.storage.session import FINAL, Session
 from scai.worker.decoding import DECODERS
 from scai.worker.heartbeat import Heartbeat
 from scai.worker.pipeline import Worker, WorkerBroken
+from scai.worker.watchdog import TimeLimits
 
 log = logging.getLogger(__name__)
 
@@ -166,6 +167,13 @@ def _serve(kind: Kind, models: ModelCache, values: Settings, flags: Mapping[str,
     queue = queues.open(values, kind.name, pool=pool, doorbell=resident, disk=disk)
     heartbeat = Heartbeat(queue.beat, load_timeout=values.load_timeout, tell=queue.announce)
     models.while_loading = heartbeat.loading
+
+    def end() -> None:
+        """End a process of job mode whose only job has its failure, while a thread hangs in it."""
+        if not resident:
+            logging.shutdown()
+            os._exit(0)
+
     worker = Worker(
         queue,
         models,
@@ -180,6 +188,8 @@ def _serve(kind: Kind, models: ModelCache, values: Settings, flags: Mapping[str,
         threads=cores(),
         heartbeat=heartbeat,
         canary_period=values.ready_within / 3,
+        times=TimeLimits(values.job_deadline, values.queue_deadline, values.worker_timeout),
+        when_expired=end,
         journal=Journal(pool),
     )
 

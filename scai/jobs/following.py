@@ -132,7 +132,7 @@ class Follower:
     def _open(self, name: str, key: str) -> _Followed:
         session = Session(self._sessions, name)
         kind = str(session.record().get("job"))
-        if kind not in self._views or not session.opens_with(key, kind):
+        if kind not in self._views or session.keyed_record(key, kind) is None:
             raise NotFound(_NO_SESSION)
         return _Followed(session, kind)
 

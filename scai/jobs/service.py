@@ -161,7 +161,7 @@ class JobService:
     def session(self, kind: str, name: str, key: str) -> Session:
         """The session of that name. Raises NotFound unless `key` is its key and `kind` its kind."""
         session = Session(self.settings.sessionpath, name, disk=self._disk)
-        if not session.opens_with(key, kind):
+        if session.keyed_record(key, kind) is None:
             raise NotFound(_NO_SESSION)
         return session
 
@@ -179,7 +179,7 @@ class JobService:
         """The kind of the session of that name. Raises NotFound unless `key` is its key."""
         session = Session(self.settings.sessionpath, name, disk=self._disk)
         kind = str(session.record().get("job"))
-        if kind not in self._queues or not session.opens_with(key, kind):
+        if kind not in self._queues or session.keyed_record(key, kind) is None:
             raise NotFound(_NO_SESSION)
         return kind
 

@@ -92,15 +92,6 @@ class Claim(ABC):
     def is_current(self, token: str) -> bool:
         """Whether the claim of that token on the same job has not ended and was not lost."""
 
-    def may_change(self, run_by: str) -> bool:
-        """Whether the holder of this claim may change the session; ask under the session's lock.
-
-        run_by: the token in the session's record, "" for none
-        """
-        if not self.is_current(self.token):
-            return False
-        return run_by in ("", self.token) or not self.is_current(run_by)
-
     @abstractmethod
     def done(self) -> None:
         """End the claim: the job has its verdict. A second call does nothing."""

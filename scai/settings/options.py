@@ -137,6 +137,19 @@ class Settings:
         low=1.0,
     )
 
+    job_deadline: float = _option(
+        120.0,
+        "queue",
+        "longest work on one job, in seconds, in all its runs together; 0: no limit",
+        low=0.0,
+    )
+    queue_deadline: float = _option(
+        0.0,
+        "queue",
+        "longest wait of a job for its first run, in seconds; 0: no limit",
+        low=0.0,
+    )
+
     icconfig: Path = _option(
         Path("usr/image_classification.config"), "worker", "models file of image classification"
     )

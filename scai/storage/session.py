@@ -8,9 +8,10 @@
         result-1.json   the verdict of an earlier run, if a person let it run anew
 
 States go initialization -> processing -> complete | failure, and a final state never changes.
-Whoever changes a session holds its lock, so two workers never process the same session at once,
-and the cleaner never removes one that is being worked on. The kernel releases the lock when a
-process dies.
+Whoever changes a session holds its lock, for as long as one change takes. A run lasts from `start`
+to the verdict and holds no lock meanwhile: its claim's token is in the record, and its claim is in
+the queue. So the verdict of a worker that lost its claim is refused, and whoever removes a session
+asks the queue, under the lock, whether somebody works on it.
 Nobody but this file knows these names.
 """
 
@@ -22,7 +23,6 @@ import os
 import re
 import secrets
 import shutil
-import stat
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
@@ -36,6 +36,7 @@ from scai.storage import damaged, earlier
 from scai.storage.disk import Disk
 from scai.storage.json_files import is_readable, read_record, seal, to_bytes
 from scai.storage.locks import folder_lock
+from scai.storage.removal import folder_age, folder_size, remove_folder
 from scai.storage.rights import new_folder
 from scai.storage.ticket import TicketQueue
 
@@ -49,7 +50,7 @@ _PICTURE = "output.png"
 # Seconds to wait for a lock that somebody else holds.
 _PATIENCE = 0.02
 # Kept from clients: the key is a secret, the rest is of no use outside.
-_PRIVATE = ("key", "input_image", "attempts")
+_PRIVATE = ("key", "input_image", "attempts", "claim", "worked")
 
 
 def new_name(now: float) -> str:
@@ -178,10 +179,6 @@ class Session:
         """One of STATES. Raises NotFound."""
         return str(self.record().get("state", "initialization"))
 
-    def opens_with(self, key: str, kind: str) -> bool:
-        """Whether `key` is this session's key and `kind` its job."""
-        return self.keyed_record(key, kind) is not None
-
     def keyed_record(self, key: str, kind: str) -> dict[str, Any] | None:
         """The record if `key` is this session's key and `kind` its job; else None."""
         record = self.record()
@@ -248,22 +245,38 @@ class Session:
         return folder_lock(self.path, patience, "no such session")
 
     def start(
-        self, record: Mapping[str, Any] | None = None, now: float | None = None
+        self, record: Mapping[str, Any] | None = None, now: float | None = None, *, claim: str = ""
     ) -> dict[str, Any]:
         """Count an attempt in the record before the run. The caller holds the lock.
 
-        `record` is the session's, if the caller has read it under that lock. Returns the new one.
-        A final session is not changed.
+        `record` is the session's, if the caller has read it under that lock; `claim` the token of
+        the claim that runs it. Returns the new record. A final session is not changed.
         """
         record = dict(self.record() if record is None else record)
         if record.get("state") not in FINAL:
             record["state"] = "processing"
             record["message"] = f"AI recognition starts on {_clock(now)}."
             record["attempts"] = attempts(record) + 1
+            record["claim"] = claim
             # Its bytes are flushed, though the count need not survive a power cut: an empty file
             # in the place of the record would lose the key and with it the job.
             self._disk.place(self.path / _RECORD, seal(record))
         return record
+
+    def note_work(self, claim: str, seconds: float, *, interrupted: bool = False) -> bool:
+        """Note in the record how long all runs of the job have worked. The caller holds the lock.
+
+        `interrupted`: the run of the token `claim` ends without a death, and its attempt does not
+        count. Returns False and changes nothing if that run is not the last, or has its verdict.
+        """
+        record = self.record()
+        if record.get("state") in FINAL or record.get("claim") != claim:
+            return False
+        record["worked"] = round(seconds, 3)
+        if interrupted:
+            record["attempts"] = max(0, attempts(record) - 1)
+        self._disk.place(self.path / _RECORD, seal(record))
+        return True
 
     def complete(
         self,
@@ -276,8 +289,9 @@ class Session:
     ) -> bool:
         """Publish the verdict: picture, result.json, then the record, whose rename is the commit.
 
-        `text` is the original's `result` string; `record` the session's as `start` returned it. The
-        caller holds the lock. Returns False and changes nothing if the state was final already.
+        `text` is the original's `result` string; `record` the session's, if the caller has read it
+        under the lock, which it holds. Returns False and changes nothing if the state was final
+        already.
         """
         changes = {
             "result": text,
@@ -286,10 +300,12 @@ class Session:
         }
         return self._finish("complete", verdict, changes, picture, record)
 
-    def fail(self, error: ScaiError, *, now: float | None = None) -> bool:
+    def fail(
+        self, error: ScaiError, record: Mapping[str, Any] | None = None, *, now: float | None = None
+    ) -> bool:
         """Publish the error in place of a result, as `complete` does."""
         message = f"failed on {_clock(now)}: {error.message}"
-        return self._finish("failure", error.to_dict(), {"message": message})
+        return self._finish("failure", error.to_dict(), {"message": message}, record=record)
 
     def reopen(self, now: float) -> bool:
         """Let a session that has a verdict run anew, as if it had come `now` (epoch seconds).
@@ -321,6 +337,7 @@ class Session:
             return False
         kind = str(record.get("job", "")).replace("_", " ").capitalize() or "The job"
         final = {**record, **changes, "state": state, "message": f"{kind} {changes['message']}"}
+        final.pop("claim", None)
         files = {_RECORD: seal(final), _RESULT: seal({"state": state, **verdict})}
         if picture is not None:
             files[_PICTURE] = picture
@@ -341,30 +358,15 @@ class Session:
 
     def age(self, now: float) -> float:
         """Seconds since the directory last changed. Raises NotFound."""
-        try:
-            return now - os.lstat(self.path).st_mtime
-        except FileNotFoundError:
-            raise NotFound("no such session") from None
+        return folder_age(self.path, now)
 
     def size(self) -> int:
         """Bytes in the directory's files; links count nothing."""
-        files = [entry.stat(follow_symlinks=False) for entry in os.scandir(self.path)]
-        return sum(file.st_size for file in files if not stat.S_ISLNK(file.st_mode))
+        return folder_size(self.path)
 
     def remove(self) -> int:
         """Remove the directory; return the bytes it held. Links are removed, never followed."""
-        freed = self.size()
-        # A rename first, so that nobody finds a session that is half there.
-        going = os.path.join(self.path.parent, f".gone-{self.name}")
-        os.rename(self.path, going)
-        try:
-            for name in os.listdir(going):
-                os.unlink(f"{going}/{name}")
-            os.rmdir(going)
-        except OSError:
-            # It holds more than files. rmtree is safe and several times as slow.
-            shutil.rmtree(going)
-        return freed
+        return remove_folder(self.path)
 
 
 def _first_record(

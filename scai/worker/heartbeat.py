@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from scai.storage.disk import may_pass
+
 log = logging.getLogger(__name__)
 
 # Longest time between two heartbeats of a worker that has nothing to do, in seconds.
@@ -58,6 +60,26 @@ class Heartbeat:
             self._publish(**facts)
         except OSError as error:
             log.error("this worker cannot tell its state: %s", error)
+
+    def wait_to_tell(
+        self, tell: Callable[[], None], pause: Callable[[float], bool], seconds: float = 1.0
+    ) -> None:
+        """Publish facts that others wait for, however long the disk is full.
+
+        `pause` sleeps between two tries of `tell`, and says whether to give up. Raises OSError for
+        an error of the disk that does not pass by itself.
+        """
+        while True:
+            try:
+                tell()
+                return
+            except OSError as error:
+                if not may_pass(error):
+                    raise
+                log.error("this worker cannot tell its state now: %s", error)
+            self()
+            if pause(seconds):
+                return
 
     @contextmanager
     def loading(self) -> Iterator[None]:

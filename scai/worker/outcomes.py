@@ -48,10 +48,15 @@ class AlreadyFinal:
 
 
 @dataclass(frozen=True)
+class Lost:
+    """The claim was lost before the run: the job belongs to others, and nothing is written."""
+
+
+@dataclass(frozen=True)
 class Later:
     """The job waits again, after this worker has paused for so many seconds."""
 
     pause: float = 0.0
 
 
-Outcome = Complete | Failed | Unreadable | Missing | AlreadyFinal | Later
+Outcome = Complete | Failed | Unreadable | Missing | AlreadyFinal | Lost | Later

@@ -1,13 +1,16 @@
 """The worker: a pipeline that turns each claimed job into a verdict.
 
-    claim, lock -> decode, resize (threads) -> queue -> engine -> draw, write (threads)
+    claim -> decode, resize (threads) -> queue -> engine -> draw, write (threads)
 
 While the engine runs one inference batch, the next pictures are decoded and the last verdicts are
 written. Always true:
 
-- A session is run only under its lock, and only when it has no verdict yet.
+- A session is changed only under its lock, only when it has no verdict yet, and only by the worker
+  whose claim runs it.
 - The attempt is counted before the run. A job that was being run when a worker died is a
-  suspect: it runs alone, and after `max_attempts` deaths it is given up and put on hold.
+  suspect: it runs alone, and after `max_attempts` deaths it is given up and put on hold. What is
+  begun when the worker is told to stop is no death of its job, however the worker ends.
+- A job that works or waits longer than its deadline fails, whatever its thread does.
 - The ticket goes only after the verdict is on the disk.
 - A job ends in one place, `Verdicts.finish`, with one `Outcome`.
 """
@@ -27,7 +30,7 @@ from scai.pictures.header import Limits
 from scai.pictures.pixels import read_picture
 from scai.queues.base import Claim, JobQueue
 from scai.recognition.loaded_models import ModelCache
-from scai.storage.disk import Disk, may_pass
+from scai.storage.disk import Disk
 from scai.storage.open_plain import open_plain
 from scai.storage.session import FINAL, Session
 from scai.worker.admission import Admission
@@ -37,8 +40,10 @@ from scai.worker.decoding import Decode
 from scai.worker.heartbeat import Heartbeat
 from scai.worker.inference import infer
 from scai.worker.outcomes import Complete, Later, Outcome
-from scai.worker.task import NoTicket, Task
+from scai.worker.overdue import Overdue
+from scai.worker.task import INFERENCE, WAITING, WRITING, NoTicket, Task
 from scai.worker.verdicts import DISK_PAUSE, Verdicts, failure
+from scai.worker.watchdog import DEFAULT_LIMITS, TimeLimits, Watchdog, running
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +51,8 @@ log = logging.getLogger(__name__)
 _NAP = 0.1
 # Inference batches in hand at once: one in the engine, one gathering, one being written.
 _BATCHES_IN_HAND = 3
+# How often the jobs in hand are looked after, in seconds.
+_WATCH_PERIOD = 0.25
 
 
 class WorkerBroken(Exception):
@@ -63,7 +70,10 @@ class Worker:
     heartbeat: called by the engine's loop, at least every second while it is idle, in place of
     one that beats in `queue` and publishes by `tell`;
     canary_period: seconds without a recognised photo after which a canary is sent; 0: never;
-    journal: gets an entry of each verdict, and is closed at the end; sleep, clock: of the pauses
+    times: deadlines; when_expired: called when a job in hand was past its deadline;
+    watch_period: seconds between two looks after the jobs in hand;
+    journal: gets an entry of each verdict, and is closed at the end;
+    sleep, clock: of pauses, and of the time that jobs work
     """
 
     def __init__(
@@ -85,6 +95,9 @@ class Worker:
         report_period: float = 5.0,
         heartbeat: Heartbeat | None = None,
         canary_period: float = 0.0,
+        times: TimeLimits = DEFAULT_LIMITS,
+        when_expired: Callable[[], None] = lambda: None,
+        watch_period: float = _WATCH_PERIOD,
         journal: Journal | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
@@ -102,15 +115,28 @@ class Worker:
         self._journal = journal
         self._sleep, self._clock = sleep, clock
         note = journal.note if journal is not None else lambda entry: None
-        self._verdicts = Verdicts(self._pause, note, draws=draws)
-        self._admission = Admission(sessions, disk or Disk(), max_attempts, self._verdicts)
+        self._verdicts = Verdicts(self._pause, note, draws=draws, clock=clock)
+        self._admission = Admission(
+            sessions, disk or Disk(), max_attempts, self._verdicts, times.queue, clock=clock
+        )
+        self._overdue = Overdue(queue, self._admission, self._verdicts, clock)
+        self._tasks: dict[int, Task] = {}
+        self._watchdog = Watchdog(
+            lambda: list(self._tasks.values()),
+            self._verdicts,
+            times,
+            # A part that broke may have done so because of a job in hand: that is a death.
+            is_stopping=lambda: self._stopping and self._broken is None,
+            when_expired=when_expired,
+            clock=clock,
+        )
+        self._watch_period = watch_period
         self._report_period = report_period
         self._heartbeat = heartbeat or Heartbeat(queue.beat, tell=tell)
         self._canary = self._make_canary(canary_period) if canary_period else None
         self._reported = 0
         self._reported_at = 0.0
         self._done = 0
-        self._in_hand = 0
         self._fewer = threading.Condition()
         self._stopping = False
         self._broken: BaseException | None = None
@@ -138,13 +164,20 @@ class Worker:
         engine = threading.Thread(
             target=self._essential, args=(self._infer_all,), name="engine", daemon=True
         )
-        engine.start()
-        self._essential(self._feed_all, period)
-        self._heartbeat.tell(phase="stopping")
-        self._ready.end()
-        engine.join()
-        self._wait_until_idle()
+        with running(self.watch, self._watch_period):
+            engine.start()
+            self._essential(self._feed_all, period)
+            self._heartbeat.tell(phase="stopping")
+            self._ready.end()
+            engine.join()
+            self._wait_until_idle()
         self._check()
+
+    def watch(self) -> None:
+        """Look once after the jobs in hand and those that wait: deadlines, and a stop."""
+        self._watchdog.step()
+        if not self._stopping:
+            self._overdue.step()
 
     def _check(self) -> None:
         if self._broken is not None:
@@ -177,17 +210,7 @@ class Worker:
 
     def announce(self, **facts: Any) -> None:
         """Publish facts of a worker that others wait for, however long the disk is full."""
-        while True:
-            try:
-                self._queue.announce(**facts)
-                return
-            except OSError as error:
-                if not may_pass(error):
-                    raise
-                log.error("this worker cannot tell its state now: %s", error)
-            self._heartbeat()
-            if self._pause(DISK_PAUSE):
-                return
+        self._heartbeat.wait_to_tell(lambda: self._queue.announce(**facts), self._pause)
 
     def stop(self) -> None:
         """Let `run` end when the jobs in hand are done. For signal handlers: it only sets flags."""
@@ -221,14 +244,16 @@ class Worker:
         if claim is None and Session(self._sessions, name).state not in FINAL:
             claim = NoTicket(self._queue, name)
         if claim is not None:
-            self._work([claim])
+            with running(self._watchdog.step, self._watch_period):
+                self._work([claim])
 
     def _work(self, claims: list[Claim]) -> None:
         """Run these claims to their ends; nothing is left in hand on return."""
 
         def finish() -> None:
             self._infer_all(draining=True)
-            self._wait_until_idle()
+            while not self._wait_until_idle(self._heartbeat.period):
+                self._heartbeat()  # the disk may be full for longer than a lease
 
         self._start(claims, finish)
         finish()
@@ -237,13 +262,13 @@ class Worker:
     def _feed(self, period: float) -> None:
         """Claim as many jobs as there is room for, and start them."""
         with self._fewer:
-            room = _BATCHES_IN_HAND * self._batch - self._in_hand
+            room = _BATCHES_IN_HAND * self._batch - len(self._tasks)
             if room <= 0:
                 self._fewer.wait(_NAP)
                 return
         self._start(self._queue.claim(min(room, self._batch), period), self._wait_until_idle)
 
-    def _start(self, claims: list[Claim], finish: Callable[[], None]) -> None:
+    def _start(self, claims: list[Claim], finish: Callable[[], object]) -> None:
         """Admit the claims and start them; each suspect alone, with nothing else in hand."""
         tasks = [task for claim in claims if (task := self._admission.admit(claim)) is not None]
         # Separate them before any starts, because a start counts an attempt.
@@ -257,13 +282,16 @@ class Worker:
 
     def _go(self, task: Task) -> None:
         with self._fewer:
-            self._in_hand += 1
+            self._tasks[id(task)] = task
         self._ready.announce()
         self._decoders.submit(self._essential, self._prepare, task)
 
-    def _wait_until_idle(self) -> None:
+    def _wait_until_idle(self, timeout: float | None = None) -> bool:
+        """Return when nothing is in hand, or after `timeout` seconds; whether nothing is."""
         with self._fewer:
-            self._fewer.wait_for(lambda: self._in_hand == 0 or self._broken is not None)
+            return self._fewer.wait_for(
+                lambda: not self._tasks or self._broken is not None, timeout
+            )
 
     def _report(self) -> None:
         """Report the figures of this worker once a report period, if a job has ended since."""
@@ -290,6 +318,7 @@ class Worker:
         """Turn a session's file into the engine's input, in a decoding thread."""
         outcome = self._begin(task)
         if outcome is None:
+            task.enter(WAITING, self._clock())
             self._ready.put(task)
         else:
             self._finish(task, outcome)
@@ -303,7 +332,8 @@ class Worker:
             self._ready.wait_for_memory()
             start = time.perf_counter()
             task.times["waited_ms"] = max(0.0, time.time() - task.created) * 1000
-            task.record = task.session.start(task.record)
+            if (outcome := self._admission.start(task)) is not None:
+                return outcome
             # A foreign client's file may be of any size: one byte more is enough to refuse it.
             with open_plain(task.session.input_of(task.record)) as file:
                 data = file.read(self._limits.max_bytes + 1)
@@ -338,6 +368,9 @@ class Worker:
                 return
             beat()
             if batch.tasks:
+                now = self._clock()
+                for task in batch.tasks:
+                    task.enter(INFERENCE, now)
                 for task, outcome in infer(self._models, batch.tasks):
                     if self._canary and isinstance(outcome, Complete):
                         self._canary.note()
@@ -348,10 +381,12 @@ class Worker:
 
     def _finish(self, task: Task, outcome: Outcome) -> None:
         """End a task in hand, from any thread: the only way out of the pipeline."""
+        if task.started:
+            task.enter(WRITING, self._clock())
         try:
             self._verdicts.finish(task, outcome)
         finally:
             with self._fewer:
-                self._in_hand -= 1
+                del self._tasks[id(task)]
                 self._done += 1
                 self._fewer.notify_all()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,16 +20,24 @@ from scai.settings import MAX_RESULTS
 from scai.storage.session import Session, attempts
 
 _LATEST = 1e11
+# Stages of a job, as `stage` in a failure by its deadline. Waiting is no work.
+WAITING = "waiting"
+DECODING = "decoding"
+INFERENCE = "inference"
+WRITING = "writing"
 
 
 @dataclass
 class Task:
     """One job under way.
 
-    `resources` are released at its end: the session's lock, memory. `tensor` is the input of the
-    model, made early if the model was loaded by then; `abreast` is the number of pictures that the
-    model's engine runs side by side. `batch` is the number of pictures that it was run with.
-    `times` are in milliseconds.
+    `resources` are released at its end, such as memory. `tensor` is the input of the model, made
+    early if the model was loaded by then; `abreast` is the number of pictures that the model's
+    engine runs side by side. `batch` is the number of pictures that it was run with. `times` are in
+    milliseconds.
+
+    `started`: its attempt is counted; `is_taken_back`: that attempt does not count any more;
+    `is_published`: this worker has written its verdict; `noted_at`: when its work was noted last
     """
 
     claim: Claim
@@ -40,6 +49,53 @@ class Task:
     abreast: int = 1
     batch: int = 0
     times: dict[str, float] = field(default_factory=dict)
+    stage: str = WAITING
+    started: bool = False
+    is_taken_back: bool = False
+    is_published: bool = False
+    noted_at: float = 0.0
+    _entered_at: float = 0.0
+    _seconds: float = 0.0
+
+    def enter(self, stage: str, now: float) -> None:
+        """Begin the next stage, at the time `now` of a clock that never steps."""
+        if not self.started:
+            self.started, self.noted_at = True, now
+            self._seconds = self.worked_before
+        else:
+            self._seconds = self.worked(now)
+        self.stage, self._entered_at = stage, now
+
+    def worked(self, now: float) -> float:
+        """Seconds that this job has worked until `now`, in all its runs; waiting is no work."""
+        return self._seconds + self.in_stage(now)
+
+    def in_stage(self, now: float) -> float:
+        """Seconds of work in its present stage."""
+        return 0.0 if self.stage == WAITING else now - self._entered_at
+
+    @property
+    def worked_before(self) -> float:
+        """Seconds that earlier runs are known to have worked."""
+        return self._number("worked", 0, _LATEST) or 0.0
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the job still belongs to this worker's claim."""
+        return self.claim.is_current(self.claim.token)
+
+    def may_change(self, record: Mapping[str, Any]) -> bool:
+        """Whether this worker may change the session, whose record was read under its lock.
+
+        It may not if its claim was lost, nor while the claim that runs the session is current: a
+        client may have put the ticket a second time.
+        """
+        run_by = record.get("claim")
+        if not self.is_current:
+            return False
+        return run_by == self.claim.token or not (
+            isinstance(run_by, str) and self.claim.is_current(run_by)
+        )
 
     @property
     def pixels(self) -> Pixels:
@@ -89,14 +145,16 @@ class NoTicket(Claim):
         self.job = Job(session, queue.kind)
         self.token = f"{session}@by-hand-{os.getpid()}-{secrets.token_hex(4)}"
 
+        self._ended = False
+
     def is_current(self, token: str) -> bool:
-        return token == self.token
+        return token == self.token and not self._ended
 
     def done(self) -> None:
-        pass
+        self._ended = True
 
     def give_back(self) -> None:
-        pass
+        self._ended = True
 
     def hold(self, reason: str) -> None:
-        pass
+        self._ended = True

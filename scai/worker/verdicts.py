@@ -1,8 +1,10 @@
-"""The end of a job: `Verdicts.finish` publishes the verdict, then lets go of ticket and lock.
+"""The end of a job: `Verdicts.finish` publishes the verdict, then lets go of the ticket.
 
-In a worker, nothing else ends a claim. In job mode, scai/programs/job_runner.py also gives up jobs
-that no process could begin. The ticket goes only after the verdict is on the disk. While the disk
-is full, the worker waits, because only space is missing.
+In a worker, nothing else ends a claim, except `expire` for a job past its deadline. In job mode,
+scai/programs/job_runner.py also gives up jobs that no process could begin. A verdict is written
+under the session's lock, and only while the claim is current: whoever has lost it writes nothing.
+The ticket goes only after the verdict is on the disk. While the disk is full, the worker waits,
+because only space is missing. A job that is given back without a death loses no attempt.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from scai.errors import MISTAKE, NotFound, ScaiError
+from scai.errors import MISTAKE, BadSession, NotFound, ScaiError
 from scai.monitoring.journal import JournalEntry
 from scai.pictures.pixels import Picture
 from scai.recognition.annotate import annotate
@@ -23,16 +25,24 @@ from scai.worker.outcomes import (
     Complete,
     Failed,
     Later,
+    Lost,
     Missing,
     Outcome,
     Unreadable,
 )
-from scai.worker.task import Task
+from scai.worker.task import WAITING, WRITING, Task
 
 log = logging.getLogger(__name__)
 
 # Seconds before a disk that refused is tried again.
 DISK_PAUSE = 1.0
+# Seconds to wait for a session's lock, which is held for one change at a time.
+_PATIENCE = 1.0
+
+# Writes a verdict over the session's record, or over an unreadable one (None); False if the state
+# was final already. The caller holds the lock.
+Write = Callable[[dict[str, Any] | None], bool]
+MakeEntry = Callable[[], JournalEntry]
 
 
 class Verdicts:
@@ -40,18 +50,21 @@ class Verdicts:
 
     `pause(seconds)` waits and says whether the worker is to stop: then the job is given back.
     `note` is called for each published verdict, with a function that makes its journal entry; it
-    must not fail. Without `draws`, results are not drawn on their pictures.
+    must not fail. Without `draws`, results are not drawn on their pictures. `clock`: of the time
+    that jobs work
     """
 
     def __init__(
         self,
         pause: Callable[[float], bool],
-        note: Callable[[Callable[[], JournalEntry]], None] = lambda entry: None,
+        note: Callable[[MakeEntry], None] = lambda entry: None,
         *,
         draws: bool = True,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pause = pause
         self._note = note
+        self._clock = clock
         self._draws = draws
 
     def finish(self, task: Task, outcome: Outcome) -> None:
@@ -74,20 +87,29 @@ class Verdicts:
             case Failed():
                 self._fail(task, outcome)
             case Unreadable(error):
-                task.session.fail(error)
-                task.claim.hold(error.message)
-                self._note(lambda: JournalEntry.unstarted(error, arrival_time(task.session.name)))
+                self._publish(
+                    task,
+                    lambda record: task.session.fail(error, record),
+                    lambda: JournalEntry.unstarted(error, arrival_time(task.session.name)),
+                    hold=error.message,
+                )
             case Missing(reason):
                 log.warning("ticket %s on hold: %s", task.session.name, reason)
                 task.claim.hold(reason)
             case AlreadyFinal():
                 task.claim.done()
+            case Lost():
+                self._tell_loss(task)
             case Later(pause):
                 self._later(task, pause)
 
     def _later(self, task: Task, pause: float) -> None:
         """Give the job back, and do not take it again at once."""
         self._pause(pause)
+        try:
+            self.take_back(task)
+        except (OSError, ScaiError) as error:
+            log.error("session %s: its attempt stays counted: %s", task.session.name, error)
         try:
             task.claim.give_back()
         except OSError as error:
@@ -107,8 +129,8 @@ class Verdicts:
         task.times["draw_ms"] = (time.perf_counter() - start) * 1000
         verdict = _verdict(task, outcome)
 
-        def write() -> bool:
-            return task.session.complete(verdict, text=text, picture=picture, record=task.record)
+        def write(record: dict[str, Any] | None) -> bool:
+            return task.session.complete(verdict, text=text, picture=picture, record=record)
 
         if self._publish(task, write, lambda: _entry_of(task, recognizer)):
             log.info(
@@ -132,40 +154,95 @@ class Verdicts:
         """Publish the failure with its reason; drop the ticket or put it on hold."""
         error, hold = outcome.error, outcome.hold
 
-        def write() -> bool:
-            return task.session.fail(error)
+        def write(record: dict[str, Any] | None) -> bool:
+            return task.session.fail(error, record)
 
         is_published = self._publish(task, write, lambda: _entry_of(task, error), hold=hold)
-        if hold:
-            log.error("session %s given up: %s", task.session.name, hold)
-        elif is_published:
-            log.warning("session %s failed: %s", task.session.name, error.message)
+        if is_published:
+            _tell_failure(task, outcome)
 
-    def _publish(
-        self,
-        task: Task,
-        write: Callable[[], bool],
-        entry: Callable[[], JournalEntry],
-        *,
-        hold: str = "",
-    ) -> bool:
+    def expire(self, task: Task, error: ScaiError) -> bool:
+        """Publish the failure of a task that another thread has in hand, whose end is late then.
+
+        One try: False if the session's lock could not be had. Raises OSError and ScaiError.
+        """
+
+        def write(record: dict[str, Any] | None) -> bool:
+            return task.session.fail(error, record)
+
+        is_published = self._try_to_publish(task, write, lambda: _entry_of(task, error), "")
+        if is_published:
+            _tell_failure(task, Failed(error))
+        return is_published is not None
+
+    def take_back(self, task: Task) -> None:
+        """Let the attempt of a run that ends without a death not count. Raises OSError."""
+        if task.started and not task.is_taken_back and not task.is_published:
+            self.note_work(task, interrupted=True)
+
+    def note_work(self, task: Task, *, interrupted: bool = False) -> None:
+        """Write into the record how long the job has worked. Raises OSError, NotFound."""
+        with task.session.lock(_PATIENCE) as ours:
+            if ours and not task.is_taken_back and task.is_current:
+                now = self._clock()
+                seconds = task.worked(now)
+                task.session.note_work(task.claim.token, seconds, interrupted=interrupted)
+                task.noted_at, task.is_taken_back = now, interrupted
+
+    def _publish(self, task: Task, write: Write, entry: MakeEntry, *, hold: str = "") -> bool:
         """Write a verdict, however long the disk is full, then drop the ticket (or hold it)."""
-        written = False
         while True:
             try:
-                written |= write()
-                task.claim.hold(hold) if hold else task.claim.done()
-                if written:
-                    self._note(entry)
-                return True
+                if task.started:
+                    task.enter(WRITING, self._clock())
+                is_published = self._try_to_publish(task, write, entry, hold)
+                if is_published is not None:
+                    return is_published
+                log.warning("session %s: somebody holds its lock", task.session.name)
             except NotFound:
                 task.claim.done()  # the session was removed meanwhile
                 return False
             except OSError as error:
                 log.error("session %s: no verdict written: %s", task.session.name, error)
-                if self._pause(DISK_PAUSE):
-                    task.claim.give_back()
-                    return False
+            if task.started:
+                # The verdict is known: from here on, the deadline does not count.
+                task.enter(WAITING, self._clock())
+            if self._pause(DISK_PAUSE):
+                self._later(task, 0.0)
+                return False
+
+    def _try_to_publish(self, task: Task, write: Write, entry: MakeEntry, hold: str) -> bool | None:
+        """Write a verdict, if the session is still this worker's to change; whether it was.
+
+        None if somebody else holds the lock.
+        """
+        with task.session.lock(_PATIENCE) as ours:
+            if not ours:
+                return None
+            try:
+                record: dict[str, Any] | None = task.session.record()
+            except BadSession:
+                # It was readable when the run began.
+                record = task.record if task.started else None
+            if not task.may_change(record or {}):
+                self._tell_loss(task)
+                return False
+            task.is_published |= write(record)
+            task.claim.hold(hold) if hold else task.claim.done()
+            if task.is_published:
+                self._note(entry)
+            return task.is_published
+
+    def _tell_loss(self, task: Task) -> None:
+        if not task.is_published:
+            log.warning("session %s: its claim was lost; nothing is written", task.session.name)
+
+
+def _tell_failure(task: Task, outcome: Failed) -> None:
+    if outcome.hold:
+        log.error("session %s given up: %s", task.session.name, outcome.hold)
+    else:
+        log.warning("session %s failed: %s", task.session.name, outcome.error.message)
 
 
 def failure(task: Task, error: Exception, step: str) -> Outcome:

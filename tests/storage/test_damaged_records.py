@@ -98,10 +98,10 @@ def test_a_damaged_record_opens_nothing_and_is_kept_when_it_is_replaced(
     file.write_bytes(bad)
     for guess in (key, "0" * 40):
         with pytest.raises(BadSession, match="damaged"):
-            session.opens_with(guess, KIND)
+            session.keyed_record(guess, KIND)
     assert session.fail(ScaiError("its record is damaged"))
     assert session.state == "failure"
-    assert not session.opens_with("0" * 40, KIND)
+    assert session.keyed_record("0" * 40, KIND) is None
     [kept] = (session.path.parent / damaged.FOLDER).iterdir()
     assert kept.read_bytes() == bad
     assert kept.name.startswith(f"{session.name}.process.json.")

@@ -61,25 +61,25 @@ def test_a_name_of_another_form_is_refused_before_the_disk_is_touched(name: str)
 def test_only_the_right_key_and_kind_open_a_session(new_session: Make) -> None:
     session = new_session()
     key = session.record()["key"]
-    assert session.opens_with(key, "image_classification")
-    assert not session.opens_with(key, "object_detection")
-    assert not session.opens_with("", "image_classification")
-    assert not session.opens_with("é" * 40, "image_classification")
-    assert not session.opens_with(key[:-1], "image_classification")
+    assert session.keyed_record(key, "image_classification") == session.record()
+    assert session.keyed_record(key, "object_detection") is None
+    assert session.keyed_record("", "image_classification") is None
+    assert session.keyed_record("é" * 40, "image_classification") is None
+    assert session.keyed_record(key[:-1], "image_classification") is None
 
 
 def test_a_session_without_a_key_is_opened_by_nobody(new_session: Make) -> None:
     session = new_session()
     record = session.record() | {"key": ""}
     (session.path / "process.json").write_text(json.dumps(record))
-    assert not session.opens_with("", "image_classification")
+    assert session.keyed_record("", "image_classification") is None
 
 
 @pytest.mark.parametrize("key", [None, 5, {}, ["k"], ""])
 def test_a_key_that_is_no_text_opens_nothing(new_session: Make, key: object) -> None:
     session = new_session()
     (session.path / "process.json").write_text(json.dumps(session.record() | {"key": key}))
-    assert not session.opens_with(str(key), "image_classification")
+    assert session.keyed_record(str(key), "image_classification") is None
 
 
 def test_links_in_a_session_are_not_served(new_session: Make, tmp_path: Path) -> None:

@@ -98,6 +98,10 @@ const WORDS = {
     t("Open it in an image editor, save it as JPEG or PNG and try again."),
   ],
   resources: () => [t("The server had too little memory for this photo."), t("Try again later, or send it smaller.")],
+  deadline: () => [
+    t("This photo took too long."),
+    t("Try again later, or tell the person who runs the server."),
+  ],
   unreadable: () => [
     t("This file can no longer be read."),
     t("It may be a folder, or it may have been moved. Choose it again."),

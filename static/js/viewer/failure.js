@@ -32,6 +32,8 @@ function wordsOf(code) {
       return [t("This picture takes too much work to read."), t("Open it in an image editor, save it as JPEG or PNG and try again.")];
     case "resources":
       return [t("The server had too little memory for this photo."), t("Try again later, or send it smaller.")];
+    case "deadline":
+      return [t("This photo took too long."), t("Try again later, or tell the person who runs the server.")];
     case "not_found":
       return [
         t("The server no longer has this photo."),

@@ -1,0 +1,40 @@
+"""The directory of a session as a folder: its age and size, and its removal, whatever is in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from pathlib import Path
+
+from scai.errors import NotFound
+
+
+def folder_age(folder: Path, now: float) -> float:
+    """Seconds since the folder last changed. Raises NotFound."""
+    try:
+        return now - os.lstat(folder).st_mtime
+    except FileNotFoundError:
+        raise NotFound("no such session") from None
+
+
+def folder_size(folder: Path) -> int:
+    """Bytes in the files of a folder; links count nothing."""
+    files = [entry.stat(follow_symlinks=False) for entry in os.scandir(folder)]
+    return sum(file.st_size for file in files if not stat.S_ISLNK(file.st_mode))
+
+
+def remove_folder(folder: Path) -> int:
+    """Remove a folder; return the bytes it held. Links are removed, never followed."""
+    freed = folder_size(folder)
+    # A rename first, so that nobody finds a session that is half there.
+    going = os.path.join(folder.parent, f".gone-{folder.name}")
+    os.rename(folder, going)
+    try:
+        for name in os.listdir(going):
+            os.unlink(f"{going}/{name}")
+        os.rmdir(going)
+    except OSError:
+        # It holds more than files. rmtree is safe and several times as slow.
+        shutil.rmtree(going)
+    return freed
