@@ -9,6 +9,7 @@
     │   └── BadArchive        400  a ZIP, or a file in it, cannot or must not be unpacked
     │       └── ArchiveTooLarge    413  too many files or bytes for one batch
     ├── CrossSite             403  a browser sent this for a page of another site
+    ├── Forbidden             403  only whoever administers the server may do this
     ├── NotFound              404  no such session, key, kind or model
     ├── WrongMethod           405  this address does not take this method of HTTP
     ├── InUse                 409  somebody works on the session now; ask again later
@@ -114,6 +115,13 @@ class CrossSite(ScaiError):
 
     status = 403
     code = "cross_site"
+
+
+class Forbidden(ScaiError):
+    """Only whoever administers the server may do this; details name the setting that says who."""
+
+    status = 403
+    code = "forbidden"
 
 
 class NotFound(ScaiError):

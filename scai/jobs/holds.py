@@ -10,9 +10,12 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from scai.errors import BadRequest, BadSession, InUse, NotFound
+from scai.jobs.listing import JobEntry, describe, entries
 from scai.queues.base import JobQueue
 from scai.storage.disk import Disk
 from scai.storage.session import FINAL, Session
@@ -45,6 +48,14 @@ class Holds:
         self._disk = disk or Disk()
         self._ring = ring
         self._clock = clock
+
+    def held(self, kind: str, limit: int) -> list[JobEntry]:
+        """The jobs of a kind that are on hold, the oldest first; no more than `limit`."""
+        return list(islice(entries(self._queues[kind], "held", self._clock()), limit))
+
+    def describe(self, name: str) -> dict[str, Any]:
+        """All that there is to say of one job, as `listing.describe`. Raises NotFound."""
+        return describe(self._sessions, self._queues, name)
 
     def kind_of(self, name: str) -> str:
         """The kind in whose queue that session is on hold, waits or is claimed, or its own kind.

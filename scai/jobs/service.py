@@ -16,6 +16,7 @@ from scai.jobs import inputs
 from scai.jobs.amounts import Amounts
 from scai.jobs.backpressure import Backpressure
 from scai.jobs.following import Follower, Stream
+from scai.jobs.holds import Holds
 from scai.jobs.queue_view import QueueView
 from scai.jobs.readiness import Readiness
 from scai.jobs.times import DEFAULT_TIMES, JobTimes
@@ -59,6 +60,9 @@ class JobService:
         self._views = {kind: QueueView(queue) for kind, queue in self._queues.items()}
         self._follower = Follower(settings.sessionpath, self._waiters, self._views)
         self._options = ClientOptions(settings)
+        self.holds = Holds(
+            settings.sessionpath, self._queues, disk=self._disk, ring=self._waiters.ring
+        )
         self._amounts = Amounts(settings, self._queues)
         self._backpressure = Backpressure(settings, self._amounts)
         self.readiness = Readiness(settings, self._queues, self.writable)

@@ -1,13 +1,21 @@
-"""Who administers this server: whoever sits at its machine."""
+"""Who administers this server: whoever sits at its machine.
+
+A proxy on the same machine lends its address to every stranger, so any sign of one counts. A proxy
+that leaves none cannot be told from a browser; docs/operations.md says what to do.
+"""
 
 from __future__ import annotations
 
 from flask import Request, current_app
 
+from scai.errors import Forbidden
 from scai.web.visitors import KnownHosts, is_from_own_page, is_loopback
 
 # Headers by which proxies tell for whom they ask, in lower case.
-_FORWARDING = ("forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip")
+_FORWARDING = (
+    *("forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip"),
+    *("client-ip", "x-cluster-client-ip", "x-original-forwarded-for", "x-envoy-external-address"),
+)
 
 
 def is_admin(request: Request) -> bool:
@@ -22,7 +30,18 @@ def is_admin(request: Request) -> bool:
     return (
         config["ADMIN"] == "local"
         and is_loopback(request.remote_addr or "")
+        # Browsers speak HTTP/1.1; to the servers behind them, many proxies still speak 1.0.
+        and request.environ.get("SERVER_PROTOCOL") != "HTTP/1.0"
         and not any(name in _FORWARDING or name.startswith("x-forwarded") for name in names)
         and hosts.know(request.headers.get("Host"))
         and is_from_own_page(request)
     )
+
+
+def require(request: Request) -> None:
+    """Raise Forbidden unless `is_admin`."""
+    if not is_admin(request):
+        raise Forbidden(
+            "only a browser on the server's own machine may do this, without a proxy",
+            setting="admin",
+        )

@@ -36,9 +36,10 @@ NO_API = {
     "/photo/remove",
     "/static/<path:filename>",
     "/status",
+    "/status/hold",
 }
 # Take a form of a page with its token, which no program has.
-NO_API |= {"/history/export", "/photo/remove"}
+NO_API |= {"/history/export", "/photo/remove", "/status/release", "/status/drop"}
 LISTED = [each for each in openapi.operations(KINDS) if each.listed]
 
 

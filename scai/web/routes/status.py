@@ -18,6 +18,8 @@ from scai.web.admin import is_admin
 # The smallest scales of the charts: photos per minute, and milliseconds.
 _MIN_PHOTOS = 4.0
 _MIN_MS = 100.0
+# Photos on hold that the page lists of each kind.
+_MAX_HELD = 20
 # The ages in seconds from which a waiting job is a warning, and a problem.
 _LATE = 80
 _TOO_LATE = 640
@@ -32,7 +34,13 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
     def show() -> Response:
         now = _document()
         queues = [_queue(queue) for queue in now["queues"]]
-        return page.render("status.html", "status", now=now, queues=queues)
+        may_act = is_admin(request)
+        held = {
+            kind: service.holds.held(kind, _MAX_HELD) if may_act else [] for kind in service.kinds
+        }
+        response = page.render("status.html", "status", now=now, queues=queues, held=held)
+        # The names of sessions are for whoever administers the server alone.
+        return answers.no_store(response) if may_act else response
 
     @status.get("/status.json")
     def document() -> Response:
