@@ -20,7 +20,7 @@ LIBRARIES = (
     "Pillow",
     "numpy",
     "flask",
-    "granian",
+    "httptools",
     "watchdog",
 )
 

@@ -12,6 +12,8 @@
     ├── Forbidden             403  only whoever administers the server may do this
     ├── NotFound              404  no such session, key, kind or model
     ├── WrongMethod           405  this address does not take this method of HTTP
+    ├── TooSlow               408  a request does not come, or stopped before its end
+    ├── HeaderTooLarge        431  a request with too long or too many headers
     ├── InUse                 409  somebody works on the session now; ask again later
     ├── UnknownHost           421  the request names a host that is not this server
     ├── ClientLimit           429  this client has too much waiting; come back later
@@ -136,6 +138,20 @@ class WrongMethod(ScaiError):
 
     status = 405
     code = "wrong_method"
+
+
+class TooSlow(ScaiError):
+    """A request does not come, or stopped before its end; details name the stage."""
+
+    status = 408
+    code = "too_slow"
+
+
+class HeaderTooLarge(ScaiError):
+    """A request with too long or too many headers."""
+
+    status = 431
+    code = "header_too_large"
 
 
 class InUse(ScaiError):

@@ -10,7 +10,7 @@ from typing import Any
 
 from scai.errors import NotFound, ScaiError
 from scai.jobs.queue_view import QueueView
-from scai.jobs.waiters import Waiters
+from scai.jobs.waiters import Pause, Waiters
 from scai.storage.disk import storage_error
 from scai.storage.session import FINAL, Session
 
@@ -49,17 +49,20 @@ class Event:
 
 
 class Stream:
-    """The events of one follower. The caller must `close` it, even if it was never read."""
+    """The events of one follower. The caller must `close` it, even if it was never read.
 
-    def __init__(self, events: Iterator[Event], release: Callable[[], None]) -> None:
+    Pauses stand between the events if the reader said that it can wait by itself.
+    """
+
+    def __init__(self, events: Iterator[Event | Pause], release: Callable[[], None]) -> None:
         self._events = events
         self._release = release
         self._closed = False
 
-    def __iter__(self) -> Iterator[Event]:
+    def __iter__(self) -> Iterator[Event | Pause]:
         return self
 
-    def __next__(self) -> Event:
+    def __next__(self) -> Event | Pause:
         return next(self._events)
 
     def close(self) -> None:
@@ -100,6 +103,14 @@ class Follower:
 
         The present state of each comes first. After "end" nothing comes; without it, time was up.
         """
+        for step in self.steps(sessions, seconds):
+            if isinstance(step, Pause):
+                step.wait()
+            else:
+                yield step
+
+    def steps(self, sessions: Iterable[tuple[str, str]], seconds: float) -> Iterator[Event | Pause]:
+        """The same for a reader that waits by itself: a pause comes where there is no news."""
         end = self._clock() + seconds
         followed: dict[str, _Followed] = {}
         for name, key in dict(sessions).items():
@@ -125,7 +136,8 @@ class Follower:
                 if now >= beat_at:
                     beat_at = now + times.heartbeat
                     yield Event("beat")
-                rung = bell.wait(max(0.0, min(end, look_at) - self._clock()))
+                yield Pause(bell, max(0.0, min(end, look_at) - self._clock()))
+                rung = bell.wait(0)
         if not followed:
             yield Event("end")
 

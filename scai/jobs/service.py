@@ -15,6 +15,7 @@ from scai.errors import Busy, InUse, NotFound, ScaiError, StorageFull
 from scai.jobs import inputs
 from scai.jobs.amounts import Amounts
 from scai.jobs.backpressure import Backpressure
+from scai.jobs.deferral import Deferral
 from scai.jobs.following import Follower, Stream
 from scai.jobs.holds import Holds
 from scai.jobs.queue_view import QueueView
@@ -169,7 +170,9 @@ class JobService:
             raise NotFound(_NO_SESSION)
         return session
 
-    def result(self, kind: str, name: str, key: str, wait: float) -> dict[str, Any]:
+    def result(
+        self, kind: str, name: str, key: str, wait: float, deferral: Deferral | None = None
+    ) -> dict[str, Any]:
         """The result of a session, found as `session` does, after a wait as `wait` does."""
         session = Session(self.settings.sessionpath, name, disk=self._disk)
         record = session.keyed_record(key, kind)
@@ -177,7 +180,7 @@ class JobService:
             raise NotFound(_NO_SESSION)
         if not wait > 0 or record.get("state") in FINAL:
             return session.result(record)
-        return self.wait(session, wait)
+        return self.wait(session, wait, deferral)
 
     def kind_of(self, name: str, key: str) -> str:
         """The kind of the session of that name. Raises NotFound unless `key` is its key."""
@@ -212,11 +215,17 @@ class JobService:
         self._waiters.ring(name)
         log.info("session %s removed by its client", name)
 
-    def wait(self, session: Session, timeout: float) -> dict[str, Any]:
+    def wait(
+        self, session: Session, timeout: float, deferral: Deferral | None = None
+    ) -> dict[str, Any]:
         """The session's result as soon as it is final, or as it is after `timeout` seconds.
 
-        While three quarters of the portal's threads wait, this is `times.short_wait` at most.
+        With a deferral, this waits there instead, and the result is for nobody. Else, while three
+        quarters of the portal's threads wait, it is `times.short_wait` at most.
         """
+        if deferral is not None:
+            left = deferral.left(min(timeout, self.settings.max_wait))
+            return self.defer(session, left, deferral)
         if not self._waiting.acquire(blocking=False):
             # The other threads are for uploads and for clients who do not wait. Answered at once,
             # this client would ask again and again, and take the processor from them.
@@ -225,6 +234,21 @@ class JobService:
             return self._wait(session, min(timeout, self.settings.max_wait))
         finally:
             self._waiting.release()
+
+    def defer(self, session: Session, seconds: float, deferral: Deferral) -> dict[str, Any]:
+        """The session's result; if that is not final, `deferral` waits `seconds` at most for it."""
+        # Before the look, so no verdict falls between the two.
+        deferral.listen(self._waiters, session.name)
+        result = session.result()
+        if result.get("state") not in FINAL and seconds > 0:
+            deferral.wait(seconds, self._recheck, lambda: session.state in FINAL)
+        return result
+
+    @property
+    def _recheck(self) -> float:
+        """Seconds between two looks of who waits."""
+        informed = self._waiters.informed
+        return self.times.recheck if informed else self.times.recheck_without_events
 
     def _wait(self, session: Session, timeout: float) -> dict[str, Any]:
         deadline = time.monotonic() + timeout
@@ -235,16 +259,16 @@ class JobService:
                 left = deadline - time.monotonic()
                 if result.get("state") in FINAL or left <= 0:
                     return result
-                times = self.times
-                informed = self._waiters.informed
-                pause = times.recheck if informed else times.recheck_without_events
-                event.wait(min(left, pause))
+                event.wait(min(left, self._recheck))
 
-    def follow(self, sessions: Iterable[tuple[str, str]]) -> Stream:
+    def follow(self, sessions: Iterable[tuple[str, str]], *, pauses: bool = False) -> Stream:
         """Follow the sessions with these names and keys, for `max_wait` seconds at most.
 
-        The caller closes the stream. Raises Busy while three quarters of the portal's threads wait.
+        The caller closes the stream. With `pauses`, he also waits himself, where the stream says
+        so. Else this raises Busy while three quarters of the portal's threads wait.
         """
+        if pauses:
+            return Stream(self._follower.steps(sessions, self.settings.max_wait), lambda: None)
         if not self._waiting.acquire(blocking=False):
             raise Busy(
                 "too many wait already; ask for each result instead", retry_after=_RETRY_FOLLOW

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -22,12 +23,31 @@ class Bell:
         self._rung: set[str] = set()
         self._event = threading.Event()
         self._lock = threading.Lock()
+        self._listener: Callable[[], None] | None = None
 
     def ring(self, name: str) -> None:
         """Ring for that session."""
         with self._lock:
             self._rung.add(name)
             self._event.set()
+            listener, self._listener = self._listener, None
+        if listener is not None:
+            listener()
+
+    def listen(self, listener: Callable[[], None] | None) -> None:
+        """Call `listener` once, from any thread, when it rings, at once if it has rung.
+
+        It must be short. It replaces the one before; None takes it away.
+        """
+        with self._lock:
+            rung = self._event.is_set() and listener is not None
+            self._listener = None if rung else listener
+        if rung and listener is not None:
+            listener()
+
+    def wait_rung(self, timeout: float) -> None:
+        """Wait until it rings, or for `timeout` seconds, and leave what it rang for."""
+        self._event.wait(timeout)
 
     def wait(self, timeout: float) -> set[str]:
         """The sessions it was rung for since the last wait; none after `timeout` seconds."""
@@ -36,6 +56,23 @@ class Bell:
             self._event.clear()
             rung, self._rung = self._rung, set()
         return rung
+
+
+@dataclass(eq=False)
+class Pause:
+    """A wait that needs no thread: until the bell rings, or for `seconds`.
+
+    done: a cheap look whether the wait is over, to be taken every `recheck` seconds
+    """
+
+    bell: Bell
+    seconds: float
+    recheck: float = math.inf
+    done: Callable[[], bool] | None = None
+
+    def wait(self) -> None:
+        """Wait in this thread; what the bell rang for is still to be asked of it."""
+        self.bell.wait_rung(self.seconds)
 
 
 @dataclass(eq=False)

@@ -1,33 +1,38 @@
-"""The portal as a process: the application behind a production WSGI server.
+"""The portal as a process: the application behind its front.
 
-Granian accepts connections in native code and hands each request to one of `threads` Python
-threads, so a long-poll costs a sleeping thread and nothing else. In job mode the processes of
-the sessions are started from here too.
+The front reads requests, and spends one of `threads` Python threads on each that is whole; a
+long-poll costs none while it waits. In job mode the processes of the sessions are started from
+here too.
 """
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import logging
-import os
 import signal
+import socket
 import threading
-from typing import Any
 
 from flask import Flask
 
+from scai.errors import ScaiError
 from scai.jobs import service
 from scai.models import cards
-from scai.processes import address_of, check_port, die_with_parent, tie_to
+from scai.processes import address_of, check_port, die_with_parent
+from scai.programs.front.front import Front
+from scai.programs.front.limits import limits_of, raise_descriptor_limit
+from scai.programs.front.request import Request
 from scai.programs.job_runner import JobRunner
-from scai.settings import Settings, as_environment, load
+from scai.settings import Settings, load
 from scai.web.app import create_app
+from scai.web.gate import Gate
 from scai.web.visitors import is_loopback
 
 log = logging.getLogger(__name__)
 
-# Seconds that an open long-poll gets to end after SIGTERM.
-_GRACE = 2
+# Connections that the kernel accepts before we do.
+_BACKLOG = 1024
 
 
 def application() -> Flask:
@@ -39,55 +44,67 @@ def application() -> Flask:
     return create_app(service.build(settings), settings)
 
 
-def granian_application() -> Flask:
-    """The application in a child process of Granian's, which must not outlive its parent."""
-    # SIGKILL: a graceful end would keep the port while the restarted portal asks for it.
-    tie_to(os.getppid(), signal.SIGKILL)
-    settings = load()
-    return create_app(service.build(settings), settings)
-
-
 def serve(settings: Settings) -> None:
     """Answer requests until SIGTERM or SIGINT. Raises ConfigError when the port is in use."""
-    from granian.constants import Interfaces
-    from granian.log import LogLevels
-    from granian.server import Server
-
-    class Portal(Server):  # type: ignore[misc, valid-type]
-        """Starts the job runner after the processes are forked: threads do not survive a fork."""
-
-        def startup(self, *args: Any, **kwargs: Any) -> None:
-            super().startup(*args, **kwargs)
-            if runner is not None:
-                threading.Thread(target=runner.run, name="job-runner").start()
-                self.on_shutdown(runner.stop)
-
     die_with_parent()
     check_port(settings.host, settings.port)
-    os.environ.update(as_environment(settings))
+    descriptors = raise_descriptor_limit()
+    front = build_front(settings, service.build(settings), descriptors)
     runner = _job_runner(settings) if settings.runningmode == "job" else None
-    server = Portal(
-        "scai.programs.portal:granian_application",
-        address=settings.host,
-        port=settings.port,
-        interface=Interfaces.WSGI,
-        factory=True,
-        workers=1,
-        blocking_threads=settings.threads,
-        workers_kill_timeout=_GRACE,
-        websockets=False,
-        # Its warnings are advice on thread counts; ours mostly sleep in long-polls.
-        log_level=LogLevels.error,
-        log_dictconfig={
-            "disable_existing_loggers": False,
-            "loggers": {"_granian": {"propagate": True}},
-        },
-    )
+    with listening(settings.host, settings.port) as listener:
+        if runner is not None:
+            threading.Thread(target=runner.run, name="job-runner").start()
+        try:
+            asyncio.run(_serve(front, listener, settings))
+        finally:
+            if runner is not None:
+                runner.stop()
+
+
+async def _serve(front: Front, listener: socket.socket, settings: Settings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     log.info(
         "portal at %s in %s mode", address_of(settings.host, settings.port), settings.runningmode
     )
     say_who_may_come(settings)
-    server.serve()
+    await front.run([listener], stop)
+
+
+def build_front(settings: Settings, jobs: service.JobService, descriptors: int) -> Front:
+    """The front of the application over `jobs`, for a process with so many descriptors."""
+    gate = Gate(settings, jobs)
+
+    def admit(request: Request, length: int) -> tuple[int, ScaiError]:
+        content_type = request.header(b"content-type").decode("latin-1")
+        return gate.admit(request.path, content_type, length, request.client[0])
+
+    return Front(
+        create_app(jobs, settings),
+        threads=settings.threads,
+        folder=settings.sessionpath,
+        admit=admit,
+        limits=limits_of(settings, descriptors),
+        instant=("/healthz",),
+        reserved=("/healthz", "/readyz"),
+    )
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens there."""
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
 
 
 def say_who_may_come(settings: Settings) -> None:

@@ -36,7 +36,11 @@ class Settings:
         choices=("runtime", "job"),
     )
     threads: int = _option(
-        256, "portal", "most requests served at once, including those that wait", low=1, high=4096
+        256,
+        "portal",
+        "most requests worked on at once; who waits or is slow needs no thread",
+        low=1,
+        high=4096,
     )
     max_upload_mb: float = _option(20.0, "portal", "largest upload in MB (10^6 bytes)", low=0.001)
     max_request_mb: float = _option(
@@ -83,6 +87,25 @@ class Settings:
         "",
         "portal",
         "other sites whose pages may use the API, with commas, such as https://lab.example",
+    )
+
+    max_connections: int = _option(
+        4096, "portal", "most connections at once; the descriptors of the process bound it", low=1
+    )
+    max_address_connections: int = _option(
+        1024, "portal", "most connections at once from one address; 0: no limit", low=0
+    )
+    header_timeout: float = _option(
+        10.0, "portal", "seconds in which the header of a request must come", low=0.1
+    )
+    idle_timeout: float = _option(
+        60.0, "portal", "seconds that a connection is kept open between two requests", low=0.1
+    )
+    min_speed: int = _option(
+        1000, "portal", "bytes a second that a body must come and an answer be read at", low=1
+    )
+    stall_timeout: float = _option(
+        10.0, "portal", "seconds over which that speed is measured", low=0.1
     )
 
     sessionpath: Path = _option(Path("session"), "queue", "folder of the sessions")

@@ -22,14 +22,23 @@ IN_MEMORY = 1_000_000
 class Spool(io.RawIOBase):
     """One picture as it arrives; above `limit` bytes it is dropped, and `too_large` is set.
 
+    in_memory: the largest picture in memory, in bytes
     memory: what the bytes in memory are taken from; without it there is always room.
 
     The file of a picture that is large, or found no room, lies in `folder`. `close` removes it,
     unless it was moved away.
     """
 
-    def __init__(self, folder: Path, limit: int, *, memory: MemoryBudget | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        limit: int,
+        *,
+        in_memory: int = IN_MEMORY,
+        memory: MemoryBudget | None = None,
+    ) -> None:
         self.too_large = False
+        self._in_memory = in_memory
         self._folder = folder
         self._limit = limit
         self._memory = memory
@@ -48,7 +57,7 @@ class Spool(io.RawIOBase):
         if self._size > self._limit:
             self.too_large = True
             self._drop()
-        elif self._path is None and self._size <= IN_MEMORY and self._hold(len(data)):
+        elif self._path is None and self._size <= self._in_memory and self._hold(len(data)):
             self._parts.append(data)
         elif data:
             self._append(data)

@@ -116,7 +116,7 @@ def _is_present(file: Photo) -> bool:
 def _open_archive(stack: ExitStack, archive: Photo, settings: Settings) -> Unpacking:
     """Open the ZIP that came in a request and check its list of files."""
     if archive.too_large:
-        raise _archive_too_large(settings)
+        raise archive_too_large(settings)
     content = archive.picture
     file: BinaryIO = io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
     return Unpacking(stack.enter_context(file), settings.max_batch_photos, settings.max_batch_bytes)
@@ -147,11 +147,12 @@ def _refusal(error: HTTPException, request: Request, settings: Settings) -> Scai
     if not isinstance(error, RequestEntityTooLarge):
         return BadRequest(BROKEN_UPLOAD, reason=error.description)
     if (request.content_length or 0) > settings.max_batch_bytes:
-        return _archive_too_large(settings)
+        return archive_too_large(settings)
     return BadRequest("the form has too many or too long fields", stage="upload")
 
 
-def _archive_too_large(settings: Settings) -> ArchiveTooLarge:
+def archive_too_large(settings: Settings) -> ArchiveTooLarge:
+    """The error for a request for a batch with too many bytes."""
     return ArchiveTooLarge(
         f"expected at most {settings.max_batch_mb:g} MB in a request for a batch",
         limit=settings.max_batch_bytes,

@@ -26,6 +26,8 @@ from scai.storage.memory_budget import MemoryBudget
 from scai.storage.upload_spool import IN_MEMORY, Spool
 from scai.web.form_parser import RETRY_AFTER, FormLimits, parse
 
+# Where a server puts the Spool that holds the whole body into the environment, if it has one.
+BODY = "scai.body"
 # The largest body that is read in one piece: a small picture and the form around it, in bytes.
 SMALL_BODY = IN_MEMORY + 64 * 1024
 _CHUNK = 128 * 1024
@@ -141,7 +143,14 @@ def fields_of(
 def body_of(
     request: Request, folder: Path, limit: int, memory: MemoryBudget | None = None
 ) -> Iterator[Spool]:
-    """Read the body of a request as a picture; stop once it is longer than `limit` bytes."""
+    """Read the body of a request as a picture; stop once it is longer than `limit` bytes.
+
+    A server that has the whole body in a file of `folder` hands that over.
+    """
+    whole: Spool | None = request.environ.get(BODY)
+    if whole is not None and (request.content_length or 0) <= limit:
+        yield whole
+        return
     spool = Spool(folder, limit, memory=memory)
     try:
         while not spool.too_large and (data := request.stream.read(_CHUNK)):
@@ -162,18 +171,23 @@ def too_large(settings: Settings) -> ImageTooLarge:
     )
 
 
+def request_too_large(settings: Settings) -> ImageTooLarge:
+    """The error for a request with too many bytes."""
+    return ImageTooLarge(
+        f"expected at most {settings.max_request_mb:g} MB a request and "
+        f"{settings.max_upload_mb:g} MB a picture",
+        stage="upload",
+        limit=settings.max_request_bytes,
+        setting="max_request_mb",
+    )
+
+
 def form_error(error: HTTPException, request: Request, settings: Settings) -> ScaiError:
     """The error for a client whose form `form_of` could not read."""
     if not isinstance(error, RequestEntityTooLarge):
         return BadRequest(BROKEN_UPLOAD, reason=error.description)
     if (request.content_length or 0) > settings.max_request_bytes:
-        return ImageTooLarge(
-            f"expected at most {settings.max_request_mb:g} MB a request and "
-            f"{settings.max_upload_mb:g} MB a picture",
-            stage="upload",
-            limit=settings.max_request_bytes,
-            setting="max_request_mb",
-        )
+        return request_too_large(settings)
     return BadRequest("the form has too many or too long fields", stage="upload")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 from support import streams
-from support.helpers import picture, picture_without_its_end, wait_until
+from support.helpers import picture, picture_without_its_end
 from support.inprocess import Site
 from support.kinds import IC, OD
 from support.live import Live, digit
@@ -197,25 +197,21 @@ def open_stream(live: Live, answer: Answer) -> requests.Response:
 
 
 @pytest.mark.slow
-def test_a_real_server_sends_each_event_at_once_and_frees_the_threads_of_who_leaves(
+def test_a_real_server_sends_each_event_at_once_to_more_than_it_has_threads(
     tmp_path: Path,
 ) -> None:
-    # Of four threads, three may wait.
-    live = Live(tmp_path, SCAI_THREADS="4").wait_ready()
+    live = Live(tmp_path, SCAI_THREADS="2").wait_ready()
     try:
         workers = live.pids("workers.image_classification")
         for pid in workers:
             os.kill(pid, signal.SIGSTOP)
         answer = live.post(IC.upload, digit())
-        streams = [open_stream(live, answer) for _ in range(3)]
+        streams = [open_stream(live, answer) for _ in range(5)]
         lines = [stream.iter_lines() for stream in streams]
         for each in lines:
             assert b"event: state" in each  # it comes while nothing else happens
-        refused = open_stream(live, answer)
-        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "10")
         for stream in streams[:2]:
             stream.close()
-        wait_until(lambda: may_follow(live, answer), what="the threads of two that left")
         for pid in workers:
             os.kill(pid, signal.SIGCONT)
         assert b"event: result" in lines[2]
@@ -230,8 +226,3 @@ def test_a_real_server_sends_each_event_at_once_and_frees_the_threads_of_who_lea
         assert live.stop(seconds=10) == 0
     finally:
         live.stop()
-
-
-def may_follow(live: Live, answer: Answer) -> bool:
-    with open_stream(live, answer) as stream:
-        return stream.status_code == 200

@@ -128,6 +128,6 @@ def test_a_worker_whose_engine_thread_dies_ends_and_its_photos_get_their_verdict
 
 def test_nothing_is_left_when_the_supervisor_is_killed(up: Live) -> None:
     pids = up.all_pids()
-    assert len(pids) >= 4
+    assert len(pids) >= 3
     up.process.kill()
     wait_until(lambda: not any(alive(pid) for pid in pids), 20, "all have ended")

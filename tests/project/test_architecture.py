@@ -20,7 +20,7 @@ RUNTIME_LIBRARIES = {
     "tensorflow": {"scai/engines/tensorflow.py"},
     "keras": set(),
     "watchdog": {"scai/queues/_doorbell.py"},
-    "granian": {"scai/programs/portal.py"},
+    "httptools": {"scai/programs/front/reader.py"},
     "isal": {"scai/pictures/png.py"},
     "simplejpeg": {"scai/pictures/_libjpeg.py"},
 }

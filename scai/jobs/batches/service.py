@@ -12,6 +12,7 @@ from typing import Any
 from scai.errors import Busy, InUse, NotFound, ScaiError
 from scai.jobs.batches.portion import Portion, PortionPhoto, PortionResult
 from scai.jobs.batches.progress import REFUSED, REMOVED, BatchItem, BatchProgress
+from scai.jobs.deferral import Deferral
 from scai.jobs.service import JobService
 from scai.settings import Settings
 from scai.storage.batch import Batch
@@ -113,15 +114,27 @@ class BatchService:
             return adding.result
 
     def document(
-        self, progress: BatchProgress, cursor: str, wait: float, limit: int
+        self,
+        progress: BatchProgress,
+        cursor: str,
+        wait: float,
+        limit: int,
+        deferral: Deferral | None = None,
     ) -> dict[str, Any]:
         """What changed since `cursor`, as soon as anything did, or after `wait` seconds.
 
-        As BatchProgress.since, with at most `limit` items.
+        As BatchProgress.since, with at most `limit` items. With a deferral, this waits there
+        instead, and the answer is for nobody.
         """
         progress.look()
         document = progress.since(cursor, limit)
         left = min(wait, self._settings.max_wait)
+        if deferral is not None:
+            left = deferral.left(left)
+            if not document["items"] and document["state"] == "running":
+                self._defer(progress, left, deferral)
+                document = progress.since(cursor, limit)
+            return document
         while left > 0 and not document["items"] and document["state"] == "running":
             item = progress.oldest_unfinished()
             if item is None:
@@ -132,6 +145,19 @@ class BatchService:
             progress.look(at_once=True)
             document = progress.since(cursor, limit)
         return document
+
+    def _defer(self, progress: BatchProgress, seconds: float, deferral: Deferral) -> None:
+        """Wait in `deferral` for the oldest photo without a verdict; look again if there is one."""
+        item = progress.oldest_unfinished()
+        if item is None or seconds <= 0:
+            return
+        try:
+            session = Session(self._root, item.line["task"])
+            self._service.defer(session, min(seconds, _TURN), deferral)
+        except ScaiError:
+            pass  # it is gone or cannot be read; the look will show that
+        if deferral.pause is None:
+            progress.look(at_once=True)
 
     def _wait_for(self, item: BatchItem, seconds: float) -> None:
         try:

@@ -17,6 +17,7 @@ from scai.jobs.batches.portion import PortionResult
 from scai.jobs.batches.progress import BatchItem, BatchProgress
 from scai.jobs.batches.service import BatchService
 from scai.jobs.batches.table import table
+from scai.jobs.deferral import KEY
 from scai.jobs.service import JobService
 from scai.models import client_options
 from scai.settings import Settings
@@ -120,7 +121,8 @@ class _Api(_Views):
         most = min(MAX_ITEMS, _whole(request.args.get("limit"), MAX_ITEMS) or MAX_ITEMS)
         wait = float(_whole(request.args.get("wait"), 0))
         cursor = request.args.get("after", "")
-        return answers.send(self.batches.document(self.open(id), cursor, wait, most))
+        deferral = request.environ.get(KEY)
+        return answers.send(self.batches.document(self.open(id), cursor, wait, most, deferral))
 
     def as_table(self, id: str) -> Response:
         """All results of a batch as a CSV file."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from typing import cast
 
 from flask import Blueprint, request
 from flask.wrappers import Response
 
 from scai.errors import BadRequest, ScaiError
+from scai.jobs.deferral import KEY
 from scai.jobs.following import Event
 from scai.jobs.service import JobService
+from scai.jobs.waiters import Pause
 from scai.settings import Settings
 from scai.storage.json_files import to_bytes
 from scai.web import answers
@@ -27,8 +30,10 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
 
     @events.get("/events")
     def follow() -> Response:
-        stream = service.follow(_tasks_and_keys())
-        response = Response(_encode(stream), mimetype="text/event-stream")
+        stream = service.follow(_tasks_and_keys(), pauses=KEY in request.environ)
+        # A server that defers requests waits for the pauses; no other gets any.
+        pieces = cast(Iterator[bytes], _encode(stream))
+        response = Response(pieces, mimetype="text/event-stream")
         response.call_on_close(stream.close)
         response.headers["X-Accel-Buffering"] = "no"  # nginx would hold the events back
         return answers.no_store(response)
@@ -49,8 +54,11 @@ def _tasks_and_keys() -> list[tuple[str, str]]:
     return list(zip(tasks, keys, strict=True))
 
 
-def _encode(events: Iterable[Event]) -> Iterator[bytes]:
+def _encode(events: Iterable[Event | Pause]) -> Iterator[bytes | Pause]:
     yield f"retry: {_RETRY}\n\n".encode()
     for event in events:
+        if isinstance(event, Pause):
+            yield event
+            continue
         data = json.dumps(event.data, ensure_ascii=False)
         yield to_bytes(f"event: {event.name}\ndata: {data}\n\n")

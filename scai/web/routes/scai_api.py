@@ -17,6 +17,7 @@ from werkzeug.exceptions import HTTPException
 
 from scai.errors import BadRequest, NotFound, ScaiError, UnsupportedFormat
 from scai.jobs import inputs
+from scai.jobs.deferral import KEY
 from scai.jobs.service import JobService
 from scai.kinds import PICTURE, Kind
 from scai.models import client_options
@@ -113,8 +114,8 @@ class _Views:
 
     def result(self) -> Response:
         """The state of a task, or its result; with `wait`, once there is one."""
-        wait = _seconds(request.args.get("wait"))
-        return answers.send(self._service.result(self._kind.name, *_task_and_key(), wait))
+        wait, deferral = _seconds(request.args.get("wait")), request.environ.get(KEY)
+        return answers.send(self._service.result(self._kind.name, *_task_and_key(), wait, deferral))
 
     def remove(self) -> Response:
         """Delete a task and all that belongs to it."""

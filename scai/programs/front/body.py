@@ -1,0 +1,124 @@
+"""The body of one request while it arrives: in memory, or in a file of the session folder."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+from scai.programs.front.pool import Pool
+from scai.storage.upload_spool import Spool
+
+# Bytes that are written to the file at a time.
+_PORTION = 256 * 1024
+# Bytes that wait in memory for a slow disk before nothing is read any more.
+_AHEAD = 1024 * 1024
+
+
+class BodyRoom:
+    """Where bodies lie, and how much of them is in memory. Used by the event loop alone.
+
+    folder: of the files; in_memory: the largest body in memory; bodies: bytes of all of them
+    """
+
+    def __init__(self, folder: Path, pool: Pool, in_memory: int, bodies: int) -> None:
+        self.folder = folder
+        self.pool = pool
+        self.in_memory = in_memory
+        self.used = 0
+        self._bodies = bodies
+
+    @property
+    def full(self) -> bool:
+        """Whether further bodies go to files at once."""
+        return self.used > self._bodies
+
+
+class Body:
+    """One body of at most `limit` bytes.
+
+    changed: called in a thread when something was written, or could not be
+    """
+
+    def __init__(self, room: BodyRoom, limit: int, changed: Callable[[], None]) -> None:
+        self.size = 0
+        self.error: OSError | None = None
+        self._room = room
+        self._limit = limit
+        self._changed = changed
+        self._pieces: list[bytes] = []
+        # Bytes in `_pieces`.
+        self._held = 0
+        self._spool: Spool | None = None
+        self._writing = False
+
+    def add(self, data: bytes) -> bool:
+        """Add the next bytes; False if the body is larger than it may be."""
+        self.size += len(data)
+        if self.size > self._limit:
+            return False
+        self._pieces.append(data)
+        self._hold(len(data))
+        if self._spool is None and (self.size > self._room.in_memory or self._room.full):
+            self._spool = Spool(self._room.folder, self._limit, in_memory=0)
+        if self._spool is not None and self._held >= _PORTION:
+            self.flush()
+        return True
+
+    @property
+    def must_wait(self) -> bool:
+        """Whether nothing more should be read until something was written."""
+        return self._writing and self._held >= _AHEAD
+
+    def flush(self) -> bool:
+        """Write what is held to the file, if there is one; whether nothing is left to write."""
+        if self._spool is None or self.error is not None:
+            return True
+        if not self._writing and self._pieces:
+            data, self._pieces, self._writing = b"".join(self._pieces), [], True
+            self._hold(-self._held)
+            spool = self._spool
+            self._room.pool.submit(lambda: self._write(spool, data))
+        return not self._writing
+
+    def _write(self, spool: Spool, data: bytes) -> None:
+        try:
+            spool.write(data)
+        except OSError as error:
+            self.error = error
+        self._writing = False
+        self._changed()
+
+    def _hold(self, more: int) -> None:
+        self._held += more
+        self._room.used += more
+
+    def open(self) -> IO[bytes]:
+        """The body to be read, when all of it is there."""
+        if self._spool is None:
+            self._pieces = [b"".join(self._pieces)]
+            return io.BytesIO(self._pieces[0])
+        assert isinstance(self._spool.picture, Path)
+        return self._spool.picture.open("rb", buffering=0)
+
+    @property
+    def file(self) -> Spool | None:
+        """The file that holds the whole body, if it is in one; it may be moved away."""
+        return self._spool
+
+    def forget(self) -> None:
+        """Count the memory of this body no longer. In the event loop."""
+        self._room.used -= self._held
+        self._held = 0
+
+    def remove(self) -> None:
+        """Remove the file, unless it was moved away. In a thread."""
+        if self._spool is not None:
+            self._spool.close()
+
+    def abandon(self) -> None:
+        """Give up a body of which nobody wants to know any more. In the event loop."""
+        self.forget()
+        if self._spool is not None:
+            self._room.pool.submit(self.remove)
