@@ -29,6 +29,7 @@ from scai.recognition.recognizer import Recognizer
 from scai.settings import Settings
 from scai.storage.disk import Disk, may_pass
 from scai.storage.session import FINAL, Session
+from scai.storage.start_check import check_folders
 from scai.worker.decoding import DECODERS
 from scai.worker.heartbeat import Heartbeat
 from scai.worker.pipeline import Worker, WorkerBroken
@@ -164,6 +165,9 @@ def _serve(kind: Kind, models: ModelCache, values: Settings, flags: Mapping[str,
     pool = Path(flags.get("poolingdir") or values.pool(kind.name))
     disk = Disk(values.durability)
     resident = values.runningmode != "job"
+    if resident:
+        # In job mode, the portal has made sure of the folders.
+        check_folders(values.sessionpath, {values.pool_setting(kind.name): pool})
     queue = queues.open(values, kind.name, pool=pool, doorbell=resident, disk=disk)
     heartbeat = Heartbeat(queue.beat, load_timeout=values.load_timeout, tell=queue.announce)
     models.while_loading = heartbeat.loading

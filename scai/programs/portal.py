@@ -25,6 +25,7 @@ from scai.programs.front.limits import limits_of, raise_descriptor_limit
 from scai.programs.front.request import Request
 from scai.programs.job_runner import JobRunner
 from scai.settings import Settings, load
+from scai.storage.start_check import check_folders
 from scai.web.app import create_app
 from scai.web.gate import Gate
 from scai.web.visitors import is_loopback
@@ -41,6 +42,7 @@ def application() -> Flask:
     It always runs in runtime mode, like the original under uwsgi: nothing here starts processes.
     """
     settings = dataclasses.replace(load(), runningmode="runtime")
+    check_folders(settings.sessionpath, settings.pools)
     return create_app(service.build(settings), settings)
 
 
@@ -48,6 +50,7 @@ def serve(settings: Settings) -> None:
     """Answer requests until SIGTERM or SIGINT. Raises ConfigError when the port is in use."""
     die_with_parent()
     check_port(settings.host, settings.port)
+    check_folders(settings.sessionpath, settings.pools)
     descriptors = raise_descriptor_limit()
     front = build_front(settings, service.build(settings), descriptors)
     runner = _job_runner(settings) if settings.runningmode == "job" else None

@@ -37,6 +37,7 @@ from scai.queues.base import JobQueue
 from scai.settings import ROOT, Settings, as_environment
 from scai.storage.lookout import Answer, Lookout, Run, in_a_thread
 from scai.storage.rights import make_folders
+from scai.storage.start_check import check_folders
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +111,7 @@ class Supervisor:
         ConfigError when the port is in use.
         """
         check_port(self._settings.host, self._settings.port)
+        check_folders(self._settings.sessionpath, self._settings.pools)
         # A shell's background job ignores SIGINT at first, and it must stop us all the same; only
         # SIGHUP, which nohup lets us ignore, is left as it is.
         signals = [signal.SIGINT, signal.SIGTERM]

@@ -303,6 +303,15 @@ class Settings:
         own = self._own(kind).pool
         return Path(getattr(self, own)) if own else self.icpoolpath.parent / kind
 
+    def pool_setting(self, kind: str) -> str:
+        """The setting that says where the queue of one kind lies, for messages."""
+        return self._own(kind).pool or f"the queue folder of {kind}"
+
+    @property
+    def pools(self) -> dict[str, Path]:
+        """The queue folders of all kinds, by the setting of each."""
+        return {self.pool_setting(kind): self.pool(kind) for kind in self.kinds}
+
     def models_file(self, kind: str) -> Path:
         """The ini file of the models of one kind of recognition."""
         own = self._own(kind).models
