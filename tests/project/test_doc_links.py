@@ -17,6 +17,7 @@ DOCS = sorted(
         ROOT / "benchmarks" / "README.md",
         ROOT / "README.md",
         ROOT / "CONTRIBUTING.md",
+        ROOT / "SECURITY.md",
     ]
 )
 FOLDERS = "scai|workers|tools|tests|docs|static|templates|systemd|benchmarks|examples|requirements"
