@@ -86,6 +86,10 @@ ROUTES = [
         "image/png",
         policy=SANDBOX,
     ),
+    # Of a photo that is not on hold.
+    Route("GET", "/status/hold", JSON, status=404),
+    Route("POST", "/status/release", JSON, status=404, form={"photo": IC.name}),
+    Route("POST", "/status/drop", JSON, status=404, form={"photo": IC.name}),
     Route("POST", "/batches", JSON, status=201, form={"kind": IC.name}),
     Route("POST", "/batches/<id>/photos", JSON, query="batch", form={}),
     Route("GET", "/batches/<id>", JSON, query="batch"),
@@ -213,7 +217,10 @@ def test_a_stored_file_that_is_no_picture_is_no_page(stocked: Stocked) -> None:
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-@pytest.mark.parametrize("path", ["/batch", "/photo", "/photo/remove", "/history/export"])
+@pytest.mark.parametrize(
+    "path",
+    ["/batch", "/photo", "/photo/remove", "/history/export", "/status/release", "/status/drop"],
+)
 @pytest.mark.parametrize("token", ["", "0" * 40, None])
 def test_every_form_of_a_page_wants_the_token_of_its_browser(
     stocked: Stocked, path: str, token: str | None

@@ -13,7 +13,7 @@ from scai.errors import ScaiError
 from scai.jobs.service import JobService
 from scai.settings import Settings
 from scai.web import admin, answers, csrf, page
-from scai.web.forms import fields_of
+from scai.web.forms import fields_of, form_memory
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class _HoldPages:
         name = ""
         try:
             admin.require(request)
-            form = fields_of(request)
+            form = fields_of(request, memory=form_memory())
             csrf.check(form.get(csrf.FIELD))
             name = form.get("task", "")
             deed(name)
