@@ -11,6 +11,7 @@ from scai.jobs.amounts import CLEAN_FLOORS, Amounts
 from scai.jobs.retention import purge
 from scai.jobs.trimming import Bounds
 from scai.monitoring.units import human_age, human_bytes
+from scai.storage import ages
 
 
 @click.command()
@@ -40,7 +41,12 @@ def main(sessionpath: str | None, keeptimeperiod: str | None, dry_run: bool, qui
         shortage=lambda: amounts.shortage(CLEAN_FLOORS),
     )
     outcome = purge(
-        root, all_queues.values(), values.keeptimeperiod, bounds=bounds, dry_run=dry_run
+        root,
+        all_queues.values(),
+        values.keeptimeperiod,
+        bounds=bounds,
+        ages=ages.read(root, keep=not dry_run),
+        dry_run=dry_run,
     )
     if outcome.removed or not quiet:
         for name in outcome.removed:

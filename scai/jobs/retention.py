@@ -18,6 +18,7 @@ from scai.errors import NotFound
 from scai.jobs.trimming import INODES, Bounds, Trimming, remove_deserted
 from scai.queues.base import JobQueue
 from scai.storage import upload_spool
+from scai.storage.ages import Ages
 from scai.storage.batch import NAME as BATCH
 from scai.storage.batch import Batch
 from scai.storage.disk import Disk
@@ -53,6 +54,7 @@ def purge(
     keep: float,
     *,
     bounds: Bounds = NO_BOUNDS,
+    ages: Ages | None = None,
     now: float | None = None,
     dry_run: bool = False,
 ) -> Purge:
@@ -60,39 +62,42 @@ def purge(
 
     Then the oldest verdicts go until the folder is within its bounds.
 
+    `ages` are those of files now, if the clock may have been set (see scai/storage/ages.py);
+    without them, the clock is believed, and the time is `now` if that is given.
+
     Links and strange names are left alone. Safe beside uploads, workers and another purge: a
     session is removed only under its lock, and only while no queue knows it.
     """
-    moment = time.time() if now is None else now
+    ages = ages or Ages(time.time() if now is None else now)
     done = Purge([], 0, 0)
     all_queues = list(queues)
-    names = sorted(_candidates(root, moment - keep))
+    names = sorted(_candidates(root, ages, keep))
     for name in names:
         if NAME.fullmatch(name):
-            _consider(Session(root, name, disk=_disk), all_queues, keep, moment, dry_run, done)
+            _consider(Session(root, name, disk=_disk), all_queues, keep, ages, dry_run, done)
         elif not dry_run and not BATCH.fullmatch(name):
-            _sweep(root / name, moment)
+            _sweep(root / name, ages)
     if not dry_run:
         for name in filter(BATCH.fullmatch, names):
-            remove_deserted(Batch(root, name, disk=_disk), keep, moment)
+            remove_deserted(Batch(root, name, disk=_disk), keep, ages)
 
     def remove_early(session: Session) -> int | None:
-        return _remove(session, all_queues, bounds.grace, moment, dry_run, done)
+        return _remove(session, all_queues, bounds.grace, ages, dry_run, done)
 
     gone = (set(done.removed), Room(done.freed, len(done.removed) * INODES)) if dry_run else None
-    done.early = Trimming(root, all_queues, bounds, moment, remove_early, gone=gone).run()
+    done.early = Trimming(root, all_queues, bounds, ages, remove_early, gone=gone).run()
     return done
 
 
-def _candidates(root: Path, changed: float) -> Iterator[str]:
-    """The names of folders that last changed before that moment, and of debris."""
+def _candidates(root: Path, ages: Ages, keep: float) -> Iterator[str]:
+    """The names of folders that last changed more than `keep` seconds ago, and of debris."""
     with os.scandir(root) as entries:
         for entry in entries:
             if entry.name.startswith(_DEBRIS):
                 yield entry.name
             elif _is_ours(entry.name) and entry.is_dir(follow_symlinks=False):
                 try:
-                    if entry.stat(follow_symlinks=False).st_mtime < changed:
+                    if ages.of(entry.stat(follow_symlinks=False).st_mtime) > keep:
                         yield entry.name
                 except FileNotFoundError:
                     pass  # another cleaner was faster
@@ -106,12 +111,12 @@ def _consider(
     session: Session,
     queues: list[JobQueue],
     keep: float,
-    now: float,
+    ages: Ages,
     dry_run: bool,
     done: Purge,
 ) -> None:
     """Remove a session, unless it is alive or another cleaner was faster."""
-    if _remove(session, queues, keep, now, dry_run, done) is None and session.path.exists():
+    if _remove(session, queues, keep, ages, dry_run, done) is None and session.path.exists():
         done.alive += 1
 
 
@@ -119,7 +124,7 @@ def _remove(
     session: Session,
     queues: list[JobQueue],
     keep: float,
-    now: float,
+    ages: Ages,
     dry_run: bool,
     done: Purge,
 ) -> int | None:
@@ -127,7 +132,9 @@ def _remove(
     try:
         with session.lock(patience=0) as ours:
             # Asked again under the lock: it may have been waiting, run and finished meanwhile.
-            if not ours or any(q.has(session.name) for q in queues) or session.age(now) <= keep:
+            if not ours or any(q.has(session.name) for q in queues):
+                return None
+            if ages.true(session.age(ages.now)) <= keep:
                 return None
             freed = session.size() if dry_run else session.remove()
             done.freed += freed
@@ -143,10 +150,10 @@ def _remove(
         return None
 
 
-def _sweep(debris: Path, now: float) -> None:
+def _sweep(debris: Path, ages: Ages) -> None:
     """Remove debris of a crash: a folder, or the file of an unfinished upload."""
     try:
-        if now - debris.lstat().st_mtime <= _DEBRIS_AGE:
+        if ages.of(debris.lstat().st_mtime) <= _DEBRIS_AGE:
             return
         if debris.name.startswith(upload_spool.PREFIX):
             debris.unlink()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from scai.errors import ScaiError
 from scai.queues.base import JobQueue
+from scai.storage.ages import Ages
 from scai.storage.batch import NAME as BATCH
 from scai.storage.batch import Batch
 from scai.storage.disk import Disk
@@ -74,7 +75,7 @@ class Trimming:
         root: Path,
         queues: Sequence[JobQueue],
         bounds: Bounds,
-        now: float,
+        ages: Ages,
         remove: Callable[[Session], int | None],
         *,
         gone: tuple[Collection[str], Room] | None = None,
@@ -83,7 +84,7 @@ class Trimming:
         self._root = root
         self._queues = queues
         self._bounds = bounds
-        self._now = now
+        self._ages = ages
         self._remove = remove
         self._dry_run = gone is not None
         self._gone, self._freed = gone or ((), Room())
@@ -144,7 +145,7 @@ class Trimming:
                     except (FileNotFoundError, NotADirectoryError):
                         continue  # another cleaner was faster
                     free = is_session and entry.name not in busy and entry.name not in seen
-                    if free and self._now - changed > self._bounds.grace:
+                    if free and self._ages.of(changed) > self._bounds.grace:
                         yield changed, entry.name
 
         stock.oldest = [name for _, name in heapq.nsmallest(self._at_a_time, idle())]
@@ -166,17 +167,17 @@ class Trimming:
         with os.scandir(self._root) as entries:
             names = [entry.name for entry in entries if BATCH.fullmatch(entry.name)]
         for name in sorted(names):
-            if remove_deserted(Batch(self._root, name, disk=_disk), _EMPTY_BATCH, self._now):
+            if remove_deserted(Batch(self._root, name, disk=_disk), _EMPTY_BATCH, self._ages):
                 stock.sessions -= 1
                 if not self._too_much(stock):
                     return
 
 
-def remove_deserted(batch: Batch, keep: float, now: float) -> bool:
+def remove_deserted(batch: Batch, keep: float, ages: Ages) -> bool:
     """Remove a batch without sessions to which nothing was added for `keep` seconds; if it went."""
     try:
         with batch.lock(patience=0) as ours:
-            if not (ours and batch.age(now) > keep and batch.is_deserted()):
+            if not (ours and ages.true(batch.age(ages.now)) > keep and batch.is_deserted()):
                 return False
             batch.remove()
     except (ScaiError, FileNotFoundError):

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from scai.errors import NotFound
+from scai.storage import rising
 from scai.storage.disk import Disk
 from scai.storage.json_files import decode, read_record, seal, to_bytes
 from scai.storage.locks import folder_lock
@@ -75,7 +76,7 @@ class Batch:
         `expected` is how many photos its client means to add; 0 if it does not say.
         """
         moment = time.time() if now is None else now
-        batch = cls(root, f"b{new_name(moment)[1:]}", disk=disk)
+        batch = cls(root, f"b{new_name(rising.next_time(root, moment))[1:]}", disk=disk)
         head = {
             "kind": kind,
             "key": secrets.token_hex(20),

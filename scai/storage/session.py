@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from scai.errors import BadSession, NotFound, ScaiError
-from scai.storage import damaged, earlier
+from scai.storage import damaged, earlier, rising
 from scai.storage.disk import Disk
 from scai.storage.json_files import is_readable, read_record, seal, to_bytes
 from scai.storage.locks import folder_lock
@@ -119,7 +119,7 @@ class Session:
         with OSError, nothing is left.
         """
         moment = now()
-        session = cls(root, new_name(moment), disk=disk)
+        session = cls(root, new_name(rising.next_time(root, moment)), disk=disk)
         session.first_record = _first_record(kind, upload, moment, params or {})
         making = root / f".new-{session.name}"
         try:

@@ -11,8 +11,8 @@ from scai.settings import ROOT
 # A reader should be able to follow both ways: see docs/architecture.md, and for the photo also
 # docs/decisions/worker.md. A photo with objects is also drawn on and encoded.
 MAX_FILES = [
-    ("upload", "image_classification", 17),
-    ("upload", "object_detection", 17),
+    ("upload", "image_classification", 18),
+    ("upload", "object_detection", 18),
     ("photo", "image_classification", 28),
     ("photo", "object_detection", 30),
 ]

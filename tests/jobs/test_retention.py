@@ -16,6 +16,7 @@ from scai.queues.directory import DirectoryQueue
 from scai.queues.memory import MemoryQueue
 from scai.settings import ROOT, Settings, seconds
 from scai.storage import upload_spool
+from scai.storage.ages import Look, read
 from scai.storage.session import Session, Upload
 
 Make = Callable[..., Session]
@@ -198,3 +199,35 @@ def test_periods_are_seconds_or_have_a_unit(text: str, value: float) -> None:
 
 def test_the_default_period_is_the_seeds() -> None:
     assert Settings().keeptimeperiod == 172800
+
+
+def test_a_clock_that_jumps_ahead_removes_no_fresh_verdict(
+    new_session: Make, sessions: Path
+) -> None:
+    fresh, old, now = new_session(), new_session(), time.time()
+    os.utime(fresh.path, (now - 60, now - 60))
+    os.utime(old.path, (now - 2 * DAY, now - 2 * DAY))
+    read(sessions, look=lambda: Look(now, 1000.0, "run"))
+    # Ten minutes pass, in which the clock is set ahead by three days.
+    ages = read(sessions, look=lambda: Look(now + 600 + 3 * DAY, 1600.0, "run"))
+    assert purge(sessions, [], 2 * DAY, ages=ages).removed == [old.name]
+    later = read(sessions, look=lambda: Look(now + 600 + 5 * DAY, 1600.0 + 2 * DAY, "run"))
+    assert purge(sessions, [], 2 * DAY, ages=later).removed == [fresh.name]
+
+
+def test_a_clock_that_jumps_ahead_leaves_an_upload_that_goes_on(sessions: Path) -> None:
+    spool = sessions / f"{upload_spool.PREFIX}now"
+    spool.write_bytes(b"half of it")
+    now = time.time()
+    read(sessions, look=lambda: Look(now, 1000.0, "run"))
+    ages = read(sessions, look=lambda: Look(now + DAY, 1000.0, "run"))
+    purge(sessions, [], 2 * DAY, ages=ages)
+    assert spool.exists()
+
+
+def test_the_command_notes_the_clock_and_a_dry_run_does_not(sessions: Path) -> None:
+    command = [sys.executable, "clean.py", "--quiet", f"--sessionpath={sessions}"]
+    subprocess.run([*command, "--dry-run"], cwd=ROOT, check=True)
+    assert not (sessions / ".clock").exists()
+    subprocess.run(command, cwd=ROOT, check=True)
+    assert (sessions / ".clock").is_file()

@@ -19,6 +19,7 @@ from scai.jobs.trimming import Bounds, Trimming
 from scai.queues.base import Job
 from scai.queues.directory import DirectoryQueue
 from scai.settings import ROOT
+from scai.storage.ages import Ages
 from scai.storage.batch import Batch
 from scai.storage.session import FINAL, Session, Upload
 from scai.storage.space import Room
@@ -129,7 +130,7 @@ def test_many_sessions_are_worked_through_in_portions(
         gone.append(session.name)
         return session.remove()
 
-    trimming = Trimming(sessions, [queue], Bounds(sessions=10), NOW, remove, at_a_time=7)
+    trimming = Trimming(sessions, [queue], Bounds(sessions=10), Ages(NOW), remove, at_a_time=7)
     assert trimming.run() == 20 and gone == names[:20]
 
 
@@ -139,8 +140,9 @@ def test_sessions_that_cannot_be_removed_are_tried_once(
     for age in range(1000, 1010):
         verdict(age)
     tries: list[str] = []
+    bounds = Bounds(sessions=1)
     trimming = Trimming(
-        sessions, [queue], Bounds(sessions=1), NOW, lambda s: tries.append(s.name), at_a_time=3
+        sessions, [queue], bounds, Ages(NOW), lambda s: tries.append(s.name), at_a_time=3
     )
     assert trimming.run() == 0 and len(tries) == len(set(tries)) == 10
 

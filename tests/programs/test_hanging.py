@@ -102,7 +102,9 @@ def test_a_worker_whose_engine_thread_dies_ends_and_its_photos_get_their_verdict
     once.touch()
     kinds = make_toy(tmp_path)
     program = kinds / f"{NAME}.py"
-    fault = f"if os.path.exists({str(once)!r}): os.unlink({str(once)!r}); raise SystemExit"
+    # The canary that is recognised at the start is a square.
+    is_photo = f"size[0] != size[1] and os.path.exists({str(once)!r})"
+    fault = f"if {is_photo}: os.unlink({str(once)!r}); raise SystemExit"
     program.write_text(
         program.read_text()
         .replace("import click", "import os\nimport click")
