@@ -5,6 +5,7 @@
 # make bench  set up and measure how fast SCAI is here (2 h; benchmarks/README.md)
 # make screenshots  photograph every page anew for docs/portal.md
 # make crash  kill, stop and continue every process under load for an hour:  make crash MINUTES=5
+# make fuzz   mutate pictures and files of strangers for an hour:  make fuzz MINUTES=5
 # make lowest run every test with the oldest releases that pyproject.toml allows
 # make lock   pin the newest and the oldest packages anew (needs uv and .venv)
 
@@ -19,7 +20,7 @@ side_by_side := -n auto --maxprocesses 4 --dist loadfile
 # What is not given here comes from SCAI_... in the environment, usr/scai.config or the defaults.
 given = $(if $(filter command,$(firstword $(origin $(1)))),--$(2) "$($(1))")
 
-.PHONY: run test quick check bench screenshots crash lowest setup setup-dev lock clean
+.PHONY: run test quick check bench screenshots crash fuzz lowest setup setup-dev lock clean
 
 run: setup
 	@exec $(BIN)/scai up $(call given,HOST,host) $(call given,PORT,port) \
@@ -52,6 +53,11 @@ screenshots: setup-dev
 crash: setup-dev
 	@CRASH_SECONDS=$$(( $(or $(MINUTES),60) * 60 )) CRASH_SEED="$(SEED)" \
 		$(BIN)/python -m pytest -q -s tests/crash
+
+# Each of the seven targets gets its share of the time.
+fuzz: setup-dev
+	@FUZZ_SECONDS=$$(( $(or $(MINUTES),60) * 60 / 7 )) FUZZ_SEED="$(SEED)" \
+		$(BIN)/python -m pytest -q -s tests/fuzz
 
 setup:
 	@sh requirements/install.sh runtime

@@ -40,6 +40,12 @@ from typing import Any
 MISTAKE = "the server made a mistake; its log says more"
 
 
+def clip(text: object, limit: int = 100) -> str:
+    """What came, for a sentence: at most `limit` characters of it, and "..." where it is longer."""
+    whole = str(text)
+    return whole if len(whole) <= limit else f"{whole[:limit]}..."
+
+
 class ScaiError(Exception):
     """Base class. `details` are extra JSON-ready facts, such as the stage or the limit."""
 

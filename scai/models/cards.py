@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from scai import plugins
-from scai.errors import ConfigError
+from scai.errors import ConfigError, clip
 
 log = logging.getLogger(__name__)
 
@@ -210,11 +210,11 @@ def load_card(
                 hint = _nearest(key, kind)
                 log.warning("%s: [%s] %s is unknown%s", config, section, key.upper(), hint)
         elif text:
-            values[rule.field] = _value(rule, text, f"{config}: [{section}] {key.upper()}")
+            values[rule.field] = _value(rule, text, f"{config}: [{clip(section)}] {key.upper()}")
     options = {k: str(v) for k, v in (overrides or {}).items() if v is not None and k in OVERRIDES}
     for key, text in options.items():
         values[key] = _value(_KEYS[key], text, f"option --{key}")
-    _check_engine(values.get("engine", AUTO), f"{config}: [{section}] ENGINE")
+    _check_engine(values.get("engine", AUTO), f"{config}: [{clip(section)}] ENGINE")
     _find_files(values, options, config, section, kind, texts.get("usr_path", ""))
     return ModelCard(kind=kind, config=config, name=section, **values)
 
@@ -231,7 +231,8 @@ def _parse(config: Path) -> configparser.ConfigParser:
     except FileNotFoundError:
         raise ConfigError(f"{config}: no such configuration file") from None
     except (configparser.Error, UnicodeDecodeError, OSError) as error:
-        raise ConfigError(f"{config}: cannot be read: {' '.join(str(error).split())}") from error
+        reason = clip(" ".join(str(error).split()), 400)
+        raise ConfigError(f"{config}: cannot be read: {reason}") from error
     return ini
 
 
@@ -240,14 +241,15 @@ def _follow(ini: configparser.ConfigParser, config: Path, section: str) -> str:
     trail: list[str] = []
     while True:
         if section not in ini:
-            place = f"{config}: [{trail[-1]}] USE: " if trail else f"{config}: "
+            place = f"{config}: [{clip(trail[-1])}] USE: " if trail else f"{config}: "
+            names = clip(", ".join(ini.sections()) or "(none)", 300)
             raise ConfigError(
-                f"{place}expected one of the sections {', '.join(ini.sections()) or '(none)'}, "
-                f"got {section!r}"
+                f"{place}expected one of the sections {names}, got {clip(repr(section))}"
             )
         if section in trail:
-            chain = " -> ".join([*trail, section])
-            raise ConfigError(f"{config}: [{section}] USE: expected an end, got the circle {chain}")
+            chain = clip(" -> ".join([*trail, section]), 300)
+            place = f"{config}: [{clip(section)}] USE"
+            raise ConfigError(f"{place}: expected an end, got the circle {chain}")
         trail.append(section)
         target = ini.get(section, "use", fallback="").strip()
         if not target:
@@ -272,7 +274,7 @@ def _value(rule: _Key, text: str, where: str) -> Any:
     try:
         return rule.read(text)
     except ValueError:
-        raise ConfigError(f"{where}: expected {rule.expected}, got {text!r}") from None
+        raise ConfigError(f"{where}: expected {rule.expected}, got {clip(repr(text))}") from None
 
 
 def _check_engine(name: str, where: str) -> None:
@@ -281,7 +283,7 @@ def _check_engine(name: str, where: str) -> None:
         return
     close = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
-    raise ConfigError(f"{where}: expected one of {', '.join(names)}, got {name!r}{hint}")
+    raise ConfigError(f"{where}: expected one of {', '.join(names)}, got {clip(repr(name))}{hint}")
 
 
 def _find_files(
@@ -299,22 +301,30 @@ def _find_files(
         else {"graph": "GRAPH", "labels": "LABELS"}
     )
     for field, key in keys.items():
-        where = f"option --{field}" if field in options else f"{config}: [{section}] {key}"
+        where = f"option --{field}" if field in options else f"{config}: [{clip(section)}] {key}"
         text = values.get(field)
         if not text:
             if values.get("engine") == "fake":
                 continue
             raise ConfigError(f"{where}: expected a path, got nothing")
         paths = _candidates(text, config, usr_path, as_it_is_first=field in options)
-        path = next((path for path in paths if path.exists()), None)
+        path = next((path for path in paths if _exists(path)), None)
         if path is None:
-            raise ConfigError(f"{where}: expected a file, got {text!r}, which is not at {paths[0]}")
+            got = f"{clip(repr(text))}, which is not at {clip(paths[0], 300)}"
+            raise ConfigError(f"{where}: expected a file, got {got}")
         if field == "labels" and not path.is_file():
             what = "the folder" if path.is_dir() else "what is no file at"
             raise ConfigError(f"{where}: expected a file, got {what} {path}")
         values[field] = path
     if "cache" in values:
         values["cache"] = config.parent / values["cache"]
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # such as a name that is longer than any file's
+        return False
 
 
 def _candidates(text: str, config: Path, usr_path: str, *, as_it_is_first: bool) -> list[Path]:

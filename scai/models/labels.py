@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from scai.errors import ConfigError
+from scai.errors import ConfigError, clip
 
 # One token of protobuf's text format: a string, a word or number, or a punctuation mark.
 _TOKEN = re.compile(
@@ -25,6 +25,8 @@ _ESCAPES: dict[bytes, bytes] = {
     bytes([code]): meaning.encode()
     for code, meaning in zip(b"abfnrtv\\'\"?\n", [*"\a\b\f\n\r\t\v\\'\"?", ""], strict=True)
 }
+# An id is an int32 in the map's definition.
+_MAX_ID = 2**31 - 1
 _CLOSING = {"{": "}", "<": ">"}
 
 
@@ -73,7 +75,7 @@ def parse_pbtxt(text: str, where: str) -> dict[int, str]:
         if opening[1] == ":":
             opening = next(tokens, ("end", "the end", line))
         if word != "item" or opening[1] not in _CLOSING:
-            raise ConfigError(f"{where}, line {line}: expected 'item {{', got {word!r}")
+            raise ConfigError(f"{where}, line {line}: expected 'item {{', got {clip(repr(word))}")
         item = _item(tokens, _CLOSING[opening[1]], where, line)
         number, label = _entry(item, where, line)
         if number in labels:
@@ -118,10 +120,12 @@ def _item(tokens: Iterator[_Token], closing: str, where: str, start: int) -> dic
 def _entry(item: dict[str, str], where: str, line: int) -> tuple[int, str]:
     try:
         number = int(item["id"], 0)
+        if abs(number) > _MAX_ID:
+            raise ValueError
     except (KeyError, ValueError):
         got = item.get("id", "none")
         raise ConfigError(
-            f"{where}, line {line}: expected a whole number as id, got {got}"
+            f"{where}, line {line}: expected a whole number as id, got {clip(got)}"
         ) from None
     label = item.get("display_name") or item.get("name")
     if not label:
@@ -153,7 +157,9 @@ def _unescape(text: str, where: str, line: int) -> str:
     try:
         return _ESCAPE.sub(_byte, text.encode()).decode()
     except UnicodeError:
-        raise ConfigError(f"{where}, line {line}: expected a string, got {text!r}") from None
+        raise ConfigError(
+            f"{where}, line {line}: expected a string, got {clip(repr(text))}"
+        ) from None
 
 
 def _byte(escape: re.Match[bytes]) -> bytes:

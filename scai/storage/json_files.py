@@ -57,7 +57,7 @@ def to_json(value: Mapping[str, Any]) -> bytes:
 
 
 def seal(value: Mapping[str, Any]) -> bytes:
-    """Encode an object as `to_json` does, with its length and checksum in the last line."""
+    """Encode an object of at least one key as `to_json` does, with its length and checksum."""
     body = to_json({key: item for key, item in value.items() if key not in SEAL})[:-2]
     return b'%b,\n"length":%d,"checksum":"%08x"}' % (body, len(body), zlib.crc32(body))
 

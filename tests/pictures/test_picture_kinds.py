@@ -165,3 +165,41 @@ def test_the_fast_way_and_pillow_agree_on_jpeg() -> None:
     data = saved(noise(), "JPEG")
     fast, slow = decode(data), decode(data + b"\0")
     assert np.abs(fast.astype(int) - slow).max() <= 2
+
+
+def closed_png(data: bytes) -> bytes:
+    """A PNG whose pixels end early, with all of its chunks whole."""
+    packed = data[data.index(b"IDAT") + 4 : -16]
+    parts = [data[12:29], b"IDAT" + packed[: len(packed) // 2], b"IEND"]
+    out = data[:8]
+    for part in parts:
+        out += struct.pack(">I", len(part) - 4) + part + struct.pack(">I", zlib.crc32(part))
+    return out
+
+
+def closed_gif(data: bytes) -> bytes:
+    return data[: len(data) // 2] + b"\0;"
+
+
+def closed_webp(data: bytes) -> bytes:
+    half = data[20 : 20 + len(data) // 4 * 2]
+    body = b"WEBP" + data[12:16] + struct.pack("<I", len(half)) + half
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        closed_png(saved(noise(), "PNG")),
+        closed_gif(saved(noise(), "GIF")),
+        closed_webp(saved(noise(), "WEBP")),
+        closed_webp(saved(noise(), "WEBP", lossless=True)),
+    ],
+    ids=["PNG", "GIF", "WebP", "lossless WebP"],
+)
+def test_a_picture_whose_pixels_end_early_is_refused_though_its_frame_is_whole(
+    data: bytes,
+) -> None:
+    with pytest.raises(BadImage) as caught:
+        decode(data)
+    assert caught.value.details["stage"] == "decode"
