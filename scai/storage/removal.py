@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from scai.errors import NotFound
@@ -38,3 +39,19 @@ def remove_folder(folder: Path) -> int:
         # It holds more than files. rmtree is safe and several times as slow.
         shutil.rmtree(going)
     return freed
+
+
+def take_back(making: Path, made: Path, withdraw: Callable[[], bool]) -> None:
+    """Remove what an upload that failed has left, as far as the disk allows.
+
+    It was being made in one folder and may be in the other already. `withdraw` removes its ticket,
+    and is False if a worker has claimed it. Then, or if the ticket cannot go, the session stays: a
+    verdict that nobody asks for is better than a job without its session.
+    """
+    shutil.rmtree(making, ignore_errors=True)
+    try:
+        withdrawn = withdraw()
+    except OSError:
+        return
+    if withdrawn:
+        shutil.rmtree(made, ignore_errors=True)

@@ -22,10 +22,9 @@ import hmac
 import os
 import re
 import secrets
-import shutil
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -36,7 +35,7 @@ from scai.storage import damaged, earlier, rising
 from scai.storage.disk import Disk
 from scai.storage.json_files import is_readable, read_record, seal, to_bytes
 from scai.storage.locks import folder_lock
-from scai.storage.removal import folder_age, folder_size, remove_folder
+from scai.storage.removal import folder_age, folder_size, remove_folder, take_back
 from scai.storage.rights import new_folder
 from scai.storage.ticket import TicketQueue
 
@@ -95,6 +94,8 @@ class Session:
         self._disk = disk or Disk()
         # The record that `create` wrote; nobody has to read it again to answer the client.
         self.first_record: dict[str, Any] = {}
+        # Whether this object has published a verdict that may not be on the disk.
+        self._unsettled = False
 
     def __repr__(self) -> str:
         return f"Session({self.name})"
@@ -128,7 +129,7 @@ class Session:
                 # Nobody else knows this directory yet, so nobody holds the lock.
                 fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 session._fill(making, folder, upload)
-                os.rename(making, session.path)
+                session._disk.rename(making, session.path)
                 ticket = None if queue is None else queue.place(session.name)
             finally:
                 os.close(folder)
@@ -137,11 +138,7 @@ class Session:
                 flushes.append(partial(queue.flush, ticket))
             session._disk.together(*flushes)
         except OSError:
-            for path in (making, session.path):
-                shutil.rmtree(path, ignore_errors=True)
-            if queue is not None:
-                with suppress(OSError):
-                    queue.withdraw(session.name)
+            take_back(making, session.path, lambda: queue is None or queue.withdraw(session.name))
             raise
         return session
 
@@ -333,7 +330,7 @@ class Session:
             # An unreadable record is replaced by one that says what went wrong, and kept.
             damaged.keep(self.path / _RECORD, self._disk)
             record = {}
-        if record.get("state") in FINAL:
+        if record.get("state") in FINAL and not self._unsettled:
             return False
         kind = str(record.get("job", "")).replace("_", " ").capitalize() or "The job"
         final = {**record, **changes, "state": state, "message": f"{kind} {changes['message']}"}
@@ -349,7 +346,10 @@ class Session:
                         drafts.place(name)
                 self._disk.sync_directory(self.path)
                 drafts.place(_RECORD)
+                # If this flush fails, nobody knows what is on the disk: all is written anew then.
+                self._unsettled = True
                 self._disk.sync_directory(self.path)
+                self._unsettled = False
         except FileNotFoundError:
             if self.path.is_dir():
                 raise

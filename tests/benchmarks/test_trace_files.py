@@ -11,10 +11,10 @@ from scai.settings import ROOT
 # A reader should be able to follow both ways: see docs/architecture.md, and for the photo also
 # docs/decisions/worker.md. A photo with objects is also drawn on and encoded.
 MAX_FILES = [
-    ("upload", "image_classification", 18),
-    ("upload", "object_detection", 18),
-    ("photo", "image_classification", 28),
-    ("photo", "object_detection", 30),
+    ("upload", "image_classification", 19),
+    ("upload", "object_detection", 19),
+    ("photo", "image_classification", 29),
+    ("photo", "object_detection", 31),
 ]
 ON_THE_WAY = {
     "upload": {"scai/web/answers.py", "scai/storage/session.py", "scai/queues/directory.py"},

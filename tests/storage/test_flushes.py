@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.helpers import wait_until
 
-from scai.storage.disk import GroupCommit, at_once
+from scai.storage.flushes import GroupCommit, at_once
 
 
 def test_what_is_done_at_once_overlaps() -> None:
