@@ -12,12 +12,15 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 from scai.queues._claims import ClaimName
 from scai.queues._folders import QueueFolders
 from scai.queues._holds import HoldFolder
 from scai.queues.base import Stray
-from scai.storage.rights import make_folder, names_in
+from scai.storage.damaged import make_kept
+from scai.storage.disk import Disk
+from scai.storage.rights import names_in
 from scai.storage.session import NAME
 
 FOLDER = ".corrupt"
@@ -37,7 +40,7 @@ def find_strays(folders: QueueFolders, now: float) -> list[Stray]:
     return [Stray(path, about) for path, about in found]
 
 
-def tidy(folders: QueueFolders, holds: HoldFolder, stray: Stray) -> None:
+def tidy(folders: QueueFolders, holds: HoldFolder, disk: Disk, stray: Stray) -> None:
     """Put one out of the way; one that is gone already is none. Raises OSError."""
     folder, name = os.path.split(stray.path)
     with suppress(FileNotFoundError):
@@ -49,7 +52,7 @@ def tidy(folders: QueueFolders, holds: HoldFolder, stray: Stray) -> None:
         else:
             number = os.lstat(stray.path).st_ino
             kept = f"{folders.pool}/{FOLDER}"
-            make_folder(kept)
+            make_kept(Path(kept), disk)
             os.rename(stray.path, f"{kept}/{name}.{os.path.basename(folder)}.{number:x}")
 
 

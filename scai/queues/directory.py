@@ -276,7 +276,7 @@ class DirectoryQueue(JobQueue):
         return find_strays(self._folders, now)
 
     def tidy(self, stray: Stray) -> None:
-        tidy(self._folders, self._holds, stray)
+        tidy(self._folders, self._holds, self._disk, stray)
 
     def drop_hold(self, session: str) -> None:
         self._holds.drop(session)

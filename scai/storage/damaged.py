@@ -32,7 +32,7 @@ def keep(path: Path, disk: Disk) -> Path | None:
         status = os.lstat(path)
     except FileNotFoundError:
         return None
-    make_folder(folder)
+    make_kept(folder, disk)
     # The number keeps several damaged files of one name apart, and one file from being kept twice.
     target = folder / f"{path.parent.name}.{path.name}.{status.st_ino:x}"
     if stat.S_ISREG(status.st_mode):
@@ -43,13 +43,19 @@ def keep(path: Path, disk: Disk) -> Path | None:
     return target
 
 
-def set_aside(path: Path) -> None:
+def set_aside(path: Path, disk: Disk) -> None:
     """Move what is in the place of a session to the damaged files, if it is there."""
     folder = path.parent / FOLDER
     with suppress(FileNotFoundError):
         number = os.lstat(path).st_ino
-        make_folder(folder)
+        make_kept(folder, disk)
         os.rename(path, folder / f"{path.name}.{number:x}")
+
+
+def make_kept(folder: Path, disk: Disk) -> None:
+    """Make a folder for what is kept; it survives a power cut before anything moves into it."""
+    make_folder(folder)
+    disk.sync_directory(folder.parent)
 
 
 def _link(path: Path, target: Path) -> None:

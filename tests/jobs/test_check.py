@@ -8,7 +8,7 @@ import shutil
 import time
 from pathlib import Path
 
-from support.damage import OTHER, Damaged, look, places
+from support.damage import OTHER, Damaged, assert_right, look, places
 from support.helpers import KIND
 from support.killing import at_each_change
 from support.working import Installation
@@ -16,45 +16,7 @@ from support.working import Installation
 from scai.jobs.check.run import repair
 from scai.jobs.check.sessions import RESULT_REASON
 from scai.jobs.holds import Holds
-from scai.storage import damaged
 from scai.storage.disk import Disk
-
-# What becomes of the sessions, whatever dies on the way: state, and places in their own queue.
-RIGHT = {
-    "waits": ("initialization", ["waits"]),
-    "held": ("initialization", ["held"]),
-    "complete": ("complete", []),
-    "poison": ("failure", ["held"]),
-    "lost": ("initialization", ["waits"]),
-    "abandoned": ("initialization", ["waits"]),
-    "waits and held": ("initialization", ["held"]),
-    "done and waits": ("complete", []),
-    "done and held": ("complete", []),
-    "elsewhere": ("initialization", ["waits"]),
-    "torn record": ("failure", ["held"]),
-    "torn result": ("complete", ["held"]),
-}
-
-
-def assert_right(broken: Damaged) -> None:
-    assert look(broken.place, broken.now) == []
-    now = {
-        role: (broken.session(role).state, places(broken.pool, broken.names[role]))
-        for role in RIGHT
-    }
-    assert now == RIGHT
-    assert places(broken.other_pool, broken.names["elsewhere"]) == []
-    for role in ("ticket alone", "hold alone", "no record"):
-        assert places(broken.pool, broken.names[role]) == []
-        assert not (broken.place.root / broken.names[role]).exists()
-    # Nothing that is torn is lost
-    kept = broken.place.root / damaged.FOLDER
-    contents = [file.read_bytes() for file in kept.iterdir() if file.is_file()]
-    assert broken.torn["torn record"] in contents
-    result = broken.session("torn result").path / "result.json"
-    assert result.read_bytes() == broken.torn["torn result"]
-    [aside] = [folder for folder in kept.iterdir() if folder.is_dir()]
-    assert os.listdir(aside) == ["input.jpg"]
 
 
 def test_each_fault_is_found_under_its_name_and_no_other(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 from scai.errors import WorkerDied
 from scai.jobs.check.finding import Finding
 from scai.jobs.check.run import check, repair
+from scai.storage import damaged
 from scai.storage.disk import Disk
 from scai.storage.session import Session
 from support.helpers import KIND
@@ -41,6 +43,14 @@ class Damaged:
         self._make_bad()
         self._make_debris()
         self.now = time.time() + DAY
+
+    def at(self, folder: Path) -> Damaged:
+        """The same names in an installation in another folder."""
+        other = copy.copy(self)
+        other.place = Installation(folder)
+        other.pool = other.place.pool
+        other.other_pool = other.place.settings.pool(OTHER)
+        return other
 
     def session(self, role: str) -> Session:
         """The session of that name in `names`."""
@@ -126,13 +136,52 @@ def places(pool: Path, name: str) -> list[str]:
     return found + (["held"] if (pool / ".hold" / name).exists() else [])
 
 
-def look(place: Installation, now: float, *, act: bool = False) -> list[Finding]:
-    """One check of everything; with `act`, each finding is repaired."""
+def look(place: Installation, now: float, *, act: bool = False, only: str = "") -> list[Finding]:
+    """One check of everything; with `act`, each finding is repaired, or those of one code."""
     with ExitStack() as stack:
         queues = {kind: stack.enter_context(place.queue(kind)) for kind in (KIND, OTHER)}
         found = []
-        for finding in check(place.root, queues, disk=Disk("off"), now=now):
+        for finding in check(place.root, queues, disk=Disk(place.policy), now=now):
             found.append(finding)
-            if act:
-                assert repair(finding) == ""
+            if act and only in ("", finding.code):
+                problem = repair(finding)
+                assert not problem, f"{finding}: {problem}"
         return found
+
+
+# What becomes of the sessions, whatever dies on the way: state, and places in their own queue.
+RIGHT = {
+    "waits": ("initialization", ["waits"]),
+    "held": ("initialization", ["held"]),
+    "complete": ("complete", []),
+    "poison": ("failure", ["held"]),
+    "lost": ("initialization", ["waits"]),
+    "abandoned": ("initialization", ["waits"]),
+    "waits and held": ("initialization", ["held"]),
+    "done and waits": ("complete", []),
+    "done and held": ("complete", []),
+    "elsewhere": ("initialization", ["waits"]),
+    "torn record": ("failure", ["held"]),
+    "torn result": ("complete", ["held"]),
+}
+
+
+def assert_right(broken: Damaged) -> None:
+    assert look(broken.place, broken.now) == []
+    now = {
+        role: (broken.session(role).state, places(broken.pool, broken.names[role]))
+        for role in RIGHT
+    }
+    assert now == RIGHT
+    assert places(broken.other_pool, broken.names["elsewhere"]) == []
+    for role in ("ticket alone", "hold alone", "no record"):
+        assert places(broken.pool, broken.names[role]) == []
+        assert not (broken.place.root / broken.names[role]).exists()
+    # Nothing that is torn is lost
+    kept = broken.place.root / damaged.FOLDER
+    contents = [file.read_bytes() for file in kept.iterdir() if file.is_file()]
+    assert broken.torn["torn record"] in contents
+    result = broken.session("torn result").path / "result.json"
+    assert result.read_bytes() == broken.torn["torn result"]
+    [aside] = [folder for folder in kept.iterdir() if folder.is_dir()]
+    assert os.listdir(aside) == ["input.jpg"]

@@ -19,9 +19,13 @@ from workers.image_classification import build
 
 
 class Installation:
-    """Folders and settings of an installation below `folder`, with one model that needs no file."""
+    """Folders and settings of an installation below `folder`, with one model that needs no file.
 
-    def __init__(self, folder: Path) -> None:
+    `policy`: when its queues flush what they write
+    """
+
+    def __init__(self, folder: Path, policy: str = "off") -> None:
+        self.policy = policy
         folder.mkdir(exist_ok=True)
         (folder / "labels.txt").write_text("black\ndark\ngrey\nlight\nwhite\n")
         for kind, key in ((KIND, "LABELS"), ("object_detection", "PATH_TO_LABELS")):
@@ -48,7 +52,9 @@ class Installation:
     @contextmanager
     def queue(self, kind: str = KIND) -> Iterator[DirectoryQueue]:
         """The queue of a kind, closed at the end."""
-        queue = DirectoryQueue(self.settings.pool(kind), kind, doorbell=False, disk=Disk("off"))
+        queue = DirectoryQueue(
+            self.settings.pool(kind), kind, doorbell=False, disk=Disk(self.policy)
+        )
         try:
             yield queue
         finally:

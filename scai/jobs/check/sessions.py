@@ -216,7 +216,7 @@ class SessionCheck:
 
     def _set_aside(self, session: Session, standings: Standings) -> None:
         """Put what is in the place of a session out of the way; its tickets go after it."""
-        damaged.set_aside(session.path)
+        damaged.set_aside(session.path, self._disk)
         for kind in standings.waiting | standings.held:
             self._queues[kind].withdraw(session.name)
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Bind:
-    """A directory gets a name for a file or for another directory."""
+    """A directory gets a name for a file or, with `is_folder`, for a new directory."""
 
     folder: int
     name: str
     node: int
+    is_folder: bool = False
 
     @property
     def folders(self) -> tuple[int, ...]:
@@ -94,8 +95,10 @@ class Tree:
     def rename(self, change: Naming) -> None:
         """Carry out a change of names. What it needs may be missing in a state after a cut."""
         match change:
-            case Bind(folder, name, node):
+            case Bind(folder, name, node, is_folder):
                 self.folders.setdefault(folder, {})[name] = node
+                if is_folder:
+                    self.folders.setdefault(node, {})
             case Unbind(folder, name):
                 self.folders.setdefault(folder, {}).pop(name, None)
             case Move(folder, name, to_folder, to_name):

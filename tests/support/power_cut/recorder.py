@@ -120,7 +120,7 @@ class Recorder(AbstractContextManager["Recorder"]):
         node, self._next = self._next, self._next + 1
         if folder:
             self._tree.folders[node] = {}
-        self._add(Bind(*found, node))
+        self._add(Bind(*found, node, folder))
         if not folder:
             self._add(Cut(node, 0))
         return node
