@@ -49,7 +49,8 @@ class Settings:
     max_form_memory_mb: float = _option(
         256.0,
         "portal",
-        "most MB of forms under way in memory, all together; the rest lies on the disk",
+        "most MB of requests in memory while they arrive, and again while their forms are read; "
+        "the rest lies on the disk",
         low=1.0,
     )
     max_megapixels: float = _option(

@@ -11,6 +11,8 @@ import time
 from flask import Flask, g, request
 from flask.wrappers import Response
 
+from scai.jobs.deferral import KEY, Deferral
+
 log = logging.getLogger(__name__)
 
 _MAX_PATH, _MAX_CLAIM = 200, 100  # characters
@@ -27,6 +29,9 @@ def log_requests(app: Flask) -> None:
 
     @app.after_request
     def end(response: Response) -> Response:
+        deferral: Deferral | None = request.environ.get(KEY)
+        if deferral is not None and deferral.pause is not None:
+            return response  # for nobody: the request waits, and comes here again
         ms = (time.perf_counter() - g.get("began", time.perf_counter())) * 1000
         path = request.path[:_MAX_PATH]
         level = logging.DEBUG if path.startswith(_FREQUENT) else logging.INFO

@@ -14,6 +14,7 @@ from support.inprocess import Site
 from support.kinds import IC
 
 from scai import logs
+from scai.jobs.deferral import KEY, Deferral
 
 FORMATS = (logs.Text("portal"), logs.JsonLines("portal"))
 
@@ -49,6 +50,28 @@ def test_what_monitors_and_browsers_ask_for_all_the_time_is_not_logged(
     for path in ("/healthz", "/readyz", "/static/scai.css"):
         site.http.get(path, buffered=True)
     assert lines(caplog) == []
+
+
+def test_a_request_that_waits_is_logged_once(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    """The front asks the application anew when there is news; until then, nothing is answered."""
+    caplog.set_level(logging.INFO)
+    answer = site.post(IC, picture())
+    caplog.clear()
+    query = {"task": answer["sessname"], "key": answer["sesskey"], "wait": "20"}
+    deferral = Deferral()
+
+    def ask() -> None:
+        deferral.pause = None
+        site.http.get(IC.result, query_string=query, environ_overrides={KEY: deferral})
+
+    try:
+        ask()
+        assert deferral.pause is not None and lines(caplog) == []
+        site.workers[IC.name].step()
+        ask()
+        assert deferral.pause is None and len(lines(caplog)) == 1
+    finally:
+        deferral.close()
 
 
 def test_a_client_cannot_forge_a_line(site: Site, caplog: pytest.LogCaptureFixture) -> None:

@@ -98,6 +98,9 @@ def test_the_application_does_what_its_description_says(site: Site, real_files: 
     settings = replace(
         site.settings, max_waiting=10**6, max_wait=0.02, runningmode="job", threads=16
     )
+    for queue in site.queues.values():
+        queue.announce(runner=True)  # without one, it is not ready, and says so by 503
+        queue.beat()
     app = create_app(JobService(settings, site.queues), settings)
     config = schemathesis.Config.from_str(CONFIG.format(examples=3))
     schema = schemathesis.openapi.from_wsgi("/openapi.json", app, config=config)

@@ -60,6 +60,7 @@ def limits_of(settings: Settings, descriptors: int) -> FrontLimits:
     """
     room = max(16, (descriptors - _RESERVE) * 3 // 4)
     return FrontLimits(
+        bodies=int(settings.max_form_memory_mb * 1_000_000),
         connections=min(settings.max_connections, room),
         per_address=settings.max_address_connections,
         header=settings.header_timeout,
