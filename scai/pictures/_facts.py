@@ -9,6 +9,8 @@ from dataclasses import dataclass
 MAX_SEGMENTS = 1_000
 MAX_METADATA_BYTES = 2_000_000
 MAX_SCANS = 100
+# Of all scans together: each costs a pass over the pixels. Usual pictures have ten scans.
+MAX_SCANNED_MEGAPIXELS = 1_500
 MAX_FRAMES = 1_000
 
 # Refuses a width and a height in pixels by an error; each reader calls it when it knows them.

@@ -13,6 +13,7 @@ from scai.errors import UnsupportedFormat
 from scai.pictures import _exif
 from scai.pictures._facts import (
     MAX_METADATA_BYTES,
+    MAX_SCANNED_MEGAPIXELS,
     MAX_SCANS,
     MAX_SEGMENTS,
     CheckSize,
@@ -215,6 +216,8 @@ def _take_scan(body: bytes, walk: _Walk) -> None:
         raise damaged("a scan's components")
     walk.scans += 1
     at_most(walk.scans, MAX_SCANS, "scans in a JPEG")
+    megapixels = walk.scans * frame.width * frame.height // 1_000_000
+    at_most(megapixels, MAX_SCANNED_MEGAPIXELS, "megapixels in all scans of a JPEG")
     walk.whole = walk.scans == 1 and not frame.progressive and {*names} == {*frame.planes}
     for name in names:
         bits = frame.precision.setdefault(name, [-1] * 64)
