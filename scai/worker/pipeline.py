@@ -367,7 +367,11 @@ class Worker:
             if batch is None:
                 return
             beat()
-            if batch.tasks:
+            if self._stopping and not draining:
+                # Only the batch that runs already is waited for: three might take too long.
+                for task in batch.tasks:
+                    self._writers.submit(self._essential, self._finish, task, Later())
+            elif batch.tasks:
                 now = self._clock()
                 for task in batch.tasks:
                     task.enter(INFERENCE, now)

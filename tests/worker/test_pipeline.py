@@ -216,6 +216,26 @@ def test_what_was_not_begun_is_given_back_at_the_stop(
     assert (late.state, len(queue), queue.claims()) == ("initialization", 1, [])
 
 
+def test_what_waits_for_the_engine_is_given_back_at_the_stop_and_its_attempt_with_it(
+    start: Callable[[], threading.Thread],
+    submit: Submit,
+    gate: Gate,
+    worker: Worker,
+    queue: DirectoryQueue,
+) -> None:
+    first = submit()
+    running = start()
+    assert gate.inside.wait(20)
+    others = [submit() for _ in range(6)]
+    wait_until(lambda: all(s.state == "processing" for s in others), what="they are begun")
+    worker.stop()
+    gate.open()
+    running.join(20)
+    assert first.state == "complete"
+    assert [s.record()["attempts"] for s in others] == [0] * 6
+    assert (len(queue), queue.claims()) == (6, [])
+
+
 def test_it_tells_how_its_batches_formed(
     start: Callable[[], object],
     submit: Submit,

@@ -251,13 +251,14 @@ def test_jobs_that_no_worker_gets_to_fail_too(
     queue: DirectoryQueue,
 ) -> None:
     hang_in_engine(models, gate)
+    # Made first: names never get a time before the newest one.
+    old = Session.create(sessions, KIND, Upload(b"", ".jpg"), now=lambda: time.time() - 100)
     submit()
     worker = begin(times=TimeLimits(queue=50), batch=1)
     assert gate.inside.wait(20)
     in_hand = [submit() for _ in range(2)]
     wait_until(lambda: len(queue.claims()) == 3)
     young = submit()
-    old = Session.create(sessions, KIND, Upload(b"", ".jpg"), now=lambda: time.time() - 100)
     queue.put(Job(old.name, KIND))
     clock.now += 100  # the next look into the queue is due
     worker.watch()
