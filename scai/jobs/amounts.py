@@ -133,6 +133,7 @@ class Amounts:
             "waiting_bytes": unfinished.bytes,
             "clients": clients,
             "reserved_bytes": round(reserved.bytes),
+            "reserved_inodes": round(reserved.inodes),
             "floor_bytes": round(floor.bytes) if floor else None,
             "free_inodes": round(space.free.inodes) if space and counted else None,
             "floor_inodes": round(floor.inodes) if floor and counted else None,

@@ -154,8 +154,13 @@ class JobService:
         self._backpressure.check(kind if kind in self._queues else None, client, size)
 
     def usage(self) -> dict[str, Any]:
-        """How much of the bounds is in use, and how many uploads were refused, by code."""
-        return {**self._amounts.usage(), "refused": dict(self._backpressure.refusals)}
+        """What bounds uploads and how much of it is in use, for the status."""
+        return {
+            **self._amounts.usage(),
+            "max_waiting_bytes": round(self.settings.max_waiting_mb * 1_000_000),
+            "refused": dict(self._backpressure.refusals),
+            "disk_errors": self._disk.failures,
+        }
 
     def _queue(self, kind: str) -> JobQueue:
         try:

@@ -1,6 +1,7 @@
 """Findings: what a person should know of the server's state, worst first. Their codes:
 
-disk_full     bad   uploads will soon be refused
+disk_full     bad   uploads are refused: what is free is kept for the verdicts to come
+inodes_full   bad   the same, because the disk has no room for further files
 no_worker     bad   nobody works on a kind
 silent        bad   no worker of a kind has recognised a picture lately, not even one of its own
 full          bad   so many jobs of a kind wait that uploads are refused
@@ -20,9 +21,8 @@ from typing import Any
 LEVELS = ("good", "note", "warn", "bad")
 
 _GB = 1_000_000_000
-# Free bytes below which uploads are in danger, and those below which it is time to act: a share of
-# the disk between two limits.
-_DISK_FULL = _GB // 2
+# Free bytes below which it is time to act: a share of the disk between two limits, or twice what
+# uploads leave free.
 _DISK_LOW, _DISK_LOW_SHARE, _DISK_LOW_MAX = 2 * _GB, 0.05, 10 * _GB
 # Seconds that a job may wait, that may pass without a verdict while jobs wait, and that failures
 # are reported for.
@@ -56,9 +56,15 @@ def _of_the_disk(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     if disk is None:
         return
     free, total = disk["free_bytes"], disk["total_bytes"]
-    low = max(_DISK_LOW, min(_DISK_LOW_SHARE * total, _DISK_LOW_MAX))
-    if free < _DISK_FULL:
+    amounts = document["amounts"]
+    least = (amounts.get("floor_bytes") or 0) + amounts.get("reserved_bytes", 0)
+    low = max(_DISK_LOW, min(_DISK_LOW_SHARE * total, _DISK_LOW_MAX), 2 * least)
+    if free < least:
         yield {"code": "disk_full", "level": "bad", "free_bytes": free}
+    elif amounts.get("free_inodes") is not None and amounts["free_inodes"] < (
+        amounts["floor_inodes"] + amounts["reserved_inodes"]
+    ):
+        yield {"code": "inodes_full", "level": "bad", "free_inodes": amounts["free_inodes"]}
     elif free < low and free < total / 2:
         yield {"code": "disk_low", "level": "warn", "free_bytes": free}
 

@@ -46,7 +46,8 @@ class Overview:
     """The state of the installation of these settings. Safe between threads.
 
     `clock` is the time of day, `ticks` measures durations and is the clock by which workers tell
-    when they last recognised a picture, both in seconds; `status` reads a queue.
+    when they last recognised a picture, both in seconds; `status` reads a queue; `amounts` gives
+    what waits and what bounds it.
     """
 
     def __init__(
@@ -55,8 +56,10 @@ class Overview:
         clock: Callable[[], float] = time.time,
         ticks: Callable[[], float] = boot_time,
         status: Callable[[JobQueue, float], QueueStatus] = queue_status,
+        amounts: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         self._settings = settings
+        self._read_amounts = amounts
         self._clock = clock
         self._ticks = ticks
         self._began = ticks()
@@ -102,10 +105,17 @@ class Overview:
             "failures": failures[:_MAX_FAILURES],
             "portal": {"pid": os.getpid(), "memory_bytes": self._memory.of(os.getpid())},
             "disk": _disk(self._settings),
+            "amounts": self._amounts(),
         }
         news = findings(document)
         level = news[0]["level"] if news else "good"
         return {"level": level, "findings": news, **document}
+
+    def _amounts(self) -> Mapping[str, Any]:
+        try:
+            return self._read_amounts()
+        except OSError:
+            return {}  # a folder is out of order; the portal's log says so at each upload
 
 
 class _Queue:
@@ -199,6 +209,7 @@ def _worker(
         "batch_sizes": _counts(facts.get("batch_sizes")),
         "batches_closed": _counts(facts.get("batches_closed")),
         "unrecorded": _number(facts, "unrecorded"),
+        "disk_errors": _number(facts, "disk_errors"),
         "age_s": round(max(0.0, now - _number(facts, "started")), 1),
         "phase": str(facts.get("phase", "")),
         "last_beat_s": _age(facts.get("last_beat"), now),

@@ -116,8 +116,9 @@ class Worker:
         self._sleep, self._clock = sleep, clock
         note = journal.note if journal is not None else lambda entry: None
         self._verdicts = Verdicts(self._pause, note, draws=draws, clock=clock)
+        self._disk = disk or Disk()
         self._admission = Admission(
-            sessions, disk or Disk(), max_attempts, self._verdicts, times.queue, clock=clock
+            sessions, self._disk, max_attempts, self._verdicts, times.queue, clock=clock
         )
         self._overdue = Overdue(queue, self._admission, self._verdicts, clock)
         self._tasks: dict[int, Task] = {}
@@ -305,6 +306,7 @@ class Worker:
             batches_closed=dict(self._ready.closed),
             loaded=self._models.engines(),
             unrecorded=self._journal.losses if self._journal is not None else 0,
+            disk_errors=self._disk.failures,
         )
 
     def _pause(self, seconds: float) -> bool:

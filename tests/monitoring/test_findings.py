@@ -24,6 +24,7 @@ def calm(**changes: Any) -> dict[str, Any]:
         "queues": [one, other],
         "failures": [],
         "disk": {"free_bytes": 50 * 10**9, "total_bytes": 100 * 10**9},
+        "amounts": {"floor_bytes": 500_000_000, "reserved_bytes": 0},
     }
 
 
@@ -96,3 +97,23 @@ def test_only_failures_of_the_servers_own_making_are_alarming() -> None:
     [found] = findings(calm() | {"failures": [theirs, ours]})
     assert (found["code"], found["count"]) == ("failing", 2)
     assert findings(calm() | {"failures": [ours | {"last": NOW - 1200}]}) == []
+
+
+@pytest.mark.parametrize(
+    ("amounts", "expected"),
+    [
+        ({"floor_bytes": 2 * 10**9, "reserved_bytes": 10**9}, ["disk_low"]),
+        ({"floor_bytes": 4 * 10**9, "reserved_bytes": 2 * 10**9}, ["disk_full"]),
+        (
+            {"free_inodes": 900, "floor_inodes": 500, "reserved_inodes": 600},
+            ["inodes_full"],
+        ),
+        ({"free_inodes": 2000, "floor_inodes": 500, "reserved_inodes": 600}, []),
+        ({"free_inodes": None, "floor_inodes": None, "reserved_inodes": 600}, []),
+    ],
+)
+def test_a_disk_is_full_where_uploads_stop(amounts: dict[str, Any], expected: list[str]) -> None:
+    free = 5 * 10**9 if "floor_bytes" in amounts else 50 * 10**9
+    disk = {"free_bytes": free, "total_bytes": 100 * 10**9}
+    document = calm() | {"disk": disk, "amounts": amounts}
+    assert [finding["code"] for finding in findings(document)] == expected

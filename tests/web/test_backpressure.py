@@ -119,3 +119,15 @@ def test_a_batch_is_made_and_ended_while_the_queue_is_full(site: Site) -> None:
     client = Client(site, max_waiting=site.settings.max_waiting)
     batch = client.create()
     assert client.add(batch, last="1")["status"] == "success"
+
+
+def test_the_status_shows_the_bounds_and_what_was_refused(small: Site) -> None:
+    fill(small, 2)
+    for _ in range(3):
+        assert send_unread(small, IC.upload).status_code == 429
+    amounts = small.http.get("/status.json").get_json()["amounts"]
+    assert amounts["waiting_bytes"] == 2 * len(picture()) and amounts["clients"] == 1
+    assert amounts["max_waiting_bytes"] == 20_000_000_000 and amounts["disk_errors"] == 0
+    assert amounts["refused"] == {"busy": 0, "client_limit": 3, "storage_full": 0}
+    page = small.http.get("/status").text
+    assert "3 uploads were refused for want of room" in page and "Uploads stop when" in page

@@ -78,7 +78,7 @@ _SCHEMAS: dict[str, Schema] = {
     "Status": record(
         "The current state of the server, at most one second old.",
         "level findings time version uptime_s settings waiting running held per_minute hour queues "
-        "failures portal disk",
+        "failures portal disk amounts",
         level=text(
             "The most severe level among the findings; `good` if there are none.", enum=_LEVELS
         ),
@@ -128,6 +128,25 @@ _SCHEMAS: dict[str, Schema] = {
                 "free_bytes": whole("Free space in bytes."),
                 "total_bytes": whole("Total space in bytes."),
                 "sessions": whole("Number of stored photos."),
+            },
+        },
+        amounts={
+            "description": "What bounds uploads, and how much of it is in use; empty if unknown.",
+            "type": "object",
+            "properties": {
+                "waiting_bytes": whole("Bytes of the photos without a result."),
+                "max_waiting_bytes": whole("The most of them."),
+                "clients": whole("Clients with photos without a result."),
+                "reserved_bytes": whole("Bytes that are kept for their results."),
+                "reserved_inodes": whole("The same in files and folders (inodes)."),
+                "floor_bytes": _known_or_null("Bytes that uploads leave free besides."),
+                "floor_inodes": _known_or_null("The same in inodes; null if they have no limit."),
+                "free_inodes": _known_or_null("Free inodes; null if they have no limit."),
+                "refused": {
+                    "description": "Uploads refused since the start, by code.",
+                    "type": "object",
+                },
+                "disk_errors": whole("Writes of the portal that the disk refused."),
             },
         },
     ),

@@ -28,7 +28,7 @@ _TOO_LATE = 640
 def blueprint(service: JobService, settings: Settings) -> Blueprint:
     """The routes of the status over the settings' folders."""
     status = Blueprint("status", __name__)
-    overview = Overview(settings)
+    overview = Overview(settings, amounts=service.usage)
 
     @status.get("/status", endpoint="page")
     def show() -> Response:
