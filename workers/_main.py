@@ -30,6 +30,8 @@ from scai.settings import Settings
 from scai.storage.disk import Disk, may_pass
 from scai.storage.session import FINAL, Session
 from scai.storage.start_check import check_folders
+from scai.worker.decoders.helper import Terms
+from scai.worker.decoders.pool import HelperPool
 from scai.worker.decoding import DECODERS
 from scai.worker.heartbeat import Heartbeat
 from scai.worker.pipeline import Worker, WorkerBroken
@@ -155,7 +157,7 @@ def _one_file(kind: Kind, recognizer: Recognizer, image: Path) -> int:
         data = image.read_bytes()
     except OSError as error:
         raise BadImage(f"{image}: {error.strerror}") from error
-    picture = DECODERS[kind.input_type](data, DEFAULT_LIMITS, recognizer.needed_sides)
+    picture = DECODERS[kind.input_type].decode(data, DEFAULT_LIMITS, recognizer.needed_sides)
     [result] = recognizer.recognize([picture.pixels])
     click.echo(json.dumps(result.to_dict(), ensure_ascii=False, indent=1))
     return 0
@@ -171,6 +173,8 @@ def _serve(kind: Kind, models: ModelCache, values: Settings, flags: Mapping[str,
     queue = queues.open(values, kind.name, pool=pool, doorbell=resident, disk=disk)
     heartbeat = Heartbeat(queue.beat, load_timeout=values.load_timeout, tell=queue.announce)
     models.while_loading = heartbeat.loading
+    limits = Limits(values.max_upload_bytes, values.max_pixels)
+    decoder = DECODERS[kind.input_type]
 
     def end() -> None:
         """End a process of job mode whose only job has its failure, while a thread hangs in it."""
@@ -185,8 +189,12 @@ def _serve(kind: Kind, models: ModelCache, values: Settings, flags: Mapping[str,
         batch=values.batch,
         batch_wait=values.batch_wait,
         max_attempts=values.max_attempts,
-        limits=Limits(values.max_upload_bytes, values.max_pixels),
-        decode=DECODERS[kind.input_type],
+        limits=limits,
+        decoder=decoder,
+        helpers=HelperPool(
+            Terms(decoder.name, limits, values.decode_deadline, values.decode_memory_bytes),
+            keep=cores(),
+        ),
         draws=kind.draws,
         disk=disk,
         threads=cores(),

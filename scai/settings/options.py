@@ -202,6 +202,12 @@ class Settings:
     cachepath: Path = _option(
         Path(".cache/engines"), "worker", "folder of these measurements and of compiled models"
     )
+    decode_deadline: float = _option(
+        20.0, "worker", "most processor time to decode one picture, in seconds", low=1.0
+    )
+    decode_memory_mb: float = _option(
+        1500.0, "worker", "most memory to decode one picture, in MB", low=64.0
+    )
     max_models: int = _option(
         4, "worker", "most models that one worker keeps loaded, including the default one", low=2
     )
@@ -298,6 +304,11 @@ class Settings:
     def max_pixels(self) -> int:
         """The picture limit in pixels."""
         return int(self.max_megapixels * 1_000_000)
+
+    @property
+    def decode_memory_bytes(self) -> int:
+        """The memory for decoding one picture in bytes."""
+        return int(self.decode_memory_mb * 1_000_000)
 
     def pool(self, kind: str) -> Path:
         """The queue folder of one kind of recognition."""

@@ -59,4 +59,11 @@ class Later:
     pause: float = 0.0
 
 
-Outcome = Complete | Failed | Unreadable | Missing | AlreadyFinal | Lost | Later
+@dataclass(frozen=True)
+class Again:
+    """The same worker runs the job again, as a suspect, after a pause of so many seconds."""
+
+    pause: float = 0.0
+
+
+Outcome = Complete | Failed | Unreadable | Missing | AlreadyFinal | Lost | Later | Again

@@ -8,7 +8,8 @@ written. Always true:
 - A session is changed only under its lock, only when it has no verdict yet, and only by the worker
   whose claim runs it.
 - The attempt is counted before the run. A job that was being run when a worker died is a
-  suspect: it runs alone, and after `max_attempts` deaths it is given up and put on hold. What is
+  suspect, and so is one whose decoding helper died: it is decoded beside the others and runs alone
+  in the engine, and after `max_attempts` deaths it is given up and put on hold. What is
   begun when the worker is told to stop is no death of its job, however the worker ends.
 - A job that works or waits longer than its deadline fails, whatever its thread does.
 - The ticket goes only after the verdict is on the disk.
@@ -27,22 +28,23 @@ from typing import Any
 
 from scai.monitoring.journal import Journal
 from scai.pictures.header import Limits
-from scai.pictures.pixels import read_picture
 from scai.queues.base import Claim, JobQueue
 from scai.recognition.loaded_models import ModelCache
 from scai.storage.disk import Disk
-from scai.storage.open_plain import open_plain
 from scai.storage.session import FINAL, Session
 from scai.worker.admission import Admission
 from scai.worker.batching import InferenceQueue
 from scai.worker.canary import Canary
-from scai.worker.decoding import Decode
+from scai.worker.decoders.lanes import Lanes
+from scai.worker.decoders.pool import HelperPool
+from scai.worker.decoding import PICTURES, Decoder
 from scai.worker.heartbeat import Heartbeat
 from scai.worker.inference import infer
 from scai.worker.outcomes import Complete, Later, Outcome
 from scai.worker.overdue import Overdue
-from scai.worker.task import INFERENCE, WAITING, WRITING, NoTicket, Task
-from scai.worker.verdicts import DISK_PAUSE, Verdicts, failure
+from scai.worker.preparation import Preparation
+from scai.worker.task import INFERENCE, WRITING, NoTicket, Task
+from scai.worker.verdicts import DISK_PAUSE, Verdicts
 from scai.worker.watchdog import DEFAULT_LIMITS, TimeLimits, Watchdog, running
 
 log = logging.getLogger(__name__)
@@ -51,6 +53,8 @@ log = logging.getLogger(__name__)
 _NAP = 0.1
 # Inference batches in hand at once: one in the engine, one gathering, one being written.
 _BATCHES_IN_HAND = 3
+# Jobs that may wait for a helper without counting as in hand, so that others are claimed past them.
+_MOST_PARKED = 256
 # How often the jobs in hand are looked after, in seconds.
 _WATCH_PERIOD = 0.25
 
@@ -63,10 +67,12 @@ class Worker:
     """Turns jobs of one queue into verdicts.
 
     batch: most pictures in one inference; batch_wait: seconds that a batch may wait for more;
-    max_attempts: deaths of a worker before a job is given up; limits: of an input; decode: turns
-    its bytes into pixels; draws: whether results are drawn on pictures;
-    memory: bytes of decoded pictures beyond which decoding waits; threads: for decoding, and
-    twice as many for writing; tell: gets facts for people every report_period seconds;
+    max_attempts: deaths of a worker before a job is given up; limits: of an input; decoder: turns
+    its bytes into pixels; helpers: processes that decode what is not harmless, closed at the end;
+    None: everything is decoded here; draws: whether results are drawn on pictures;
+    memory: bytes of pictures beyond which decoding waits, here and in helpers each;
+    threads: for decoding, and twice as many for writing;
+    tell: gets facts for people every report_period seconds;
     heartbeat: called by the engine's loop, at least every second while it is idle, in place of
     one that beats in `queue` and publishes by `tell`;
     canary_period: seconds without a recognised photo after which a canary is sent; 0: never;
@@ -86,7 +92,8 @@ class Worker:
         batch_wait: float = 0.0,
         max_attempts: int = 3,
         limits: Limits | None = None,
-        decode: Decode = read_picture,
+        decoder: Decoder = PICTURES,
+        helpers: HelperPool | None = None,
         draws: bool = True,
         memory: int = 256_000_000,
         disk: Disk | None = None,
@@ -106,9 +113,6 @@ class Worker:
         self._models = models
         self._sessions = sessions
         self._batch = batch
-        self._limits = limits or Limits()
-        self._decode_input = decode
-        self._decoders = ThreadPoolExecutor(threads, thread_name_prefix="decode")
         # These wait for the disk most of the time.
         self._writers = ThreadPoolExecutor(2 * threads, thread_name_prefix="write")
         self._ready = InferenceQueue(batch, batch_wait, memory)
@@ -132,6 +136,22 @@ class Worker:
             clock=clock,
         )
         self._watch_period = watch_period
+        self._lanes = Lanes(helpers, threads)
+        self._preparation = Preparation(
+            decoder,
+            limits or Limits(),
+            self._lanes,
+            models,
+            self._ready,
+            threads=threads,
+            max_attempts=max_attempts,
+            start=self._admission.start,
+            finish=self._finish,
+            guard=self._essential,
+            pause=self._pause,
+            is_stopping=lambda: self._stopping,
+            clock=clock,
+        )
         self._report_period = report_period
         self._heartbeat = heartbeat or Heartbeat(queue.beat, tell=tell)
         self._canary = self._make_canary(canary_period) if canary_period else None
@@ -145,8 +165,8 @@ class Worker:
     def _make_canary(self, period: float) -> Canary:
         return Canary(
             self._models,
-            lambda data, sides: self._decode_input(data, self._limits, sides),
-            lambda decode: self._decoders.submit(self._essential, decode),
+            self._preparation.decode,
+            self._preparation.submit,
             self._heartbeat.tell,
             period,
         )
@@ -224,10 +244,10 @@ class Worker:
         Nothing is waited for in a broken worker, whose jobs return when the process ends.
         """
         if self._broken is not None:
-            self._decoders.shutdown(wait=False, cancel_futures=True)
+            self._preparation.abandon()
             self._writers.shutdown(wait=False, cancel_futures=True)
             return
-        self._decoders.shutdown()
+        self._preparation.close()
         self._writers.shutdown()
         self._queue.close()
         if self._journal is not None:
@@ -250,42 +270,33 @@ class Worker:
 
     def _work(self, claims: list[Claim]) -> None:
         """Run these claims to their ends; nothing is left in hand on return."""
-
-        def finish() -> None:
-            self._infer_all(draining=True)
-            while not self._wait_until_idle(self._heartbeat.period):
-                self._heartbeat()  # the disk may be full for longer than a lease
-
-        self._start(claims, finish)
-        finish()
+        self._start(claims)
+        self._infer_all(draining=True)
+        while not self._wait_until_idle(self._heartbeat.period):
+            self._heartbeat()  # the disk may be full for longer than a lease
         self._check()
 
     def _feed(self, period: float) -> None:
         """Claim as many jobs as there is room for, and start them."""
         with self._fewer:
-            room = _BATCHES_IN_HAND * self._batch - len(self._tasks)
+            parked = min(_MOST_PARKED, self._lanes.parked)
+            room = _BATCHES_IN_HAND * self._batch + parked - len(self._tasks)
             if room <= 0:
                 self._fewer.wait(_NAP)
                 return
-        self._start(self._queue.claim(min(room, self._batch), period), self._wait_until_idle)
+        self._start(self._queue.claim(min(room, self._batch), period))
 
-    def _start(self, claims: list[Claim], finish: Callable[[], object]) -> None:
-        """Admit the claims and start them; each suspect alone, with nothing else in hand."""
-        tasks = [task for claim in claims if (task := self._admission.admit(claim)) is not None]
-        # Separate them before any starts, because a start counts an attempt.
-        suspects = [task for task in tasks if task.suspect]
-        for task in [task for task in tasks if not task.suspect]:
-            self._go(task)
-        for task in suspects:
-            finish()
-            self._go(task)
-            finish()
+    def _start(self, claims: list[Claim]) -> None:
+        """Admit the claims, and prepare what may run."""
+        for claim in claims:
+            task = self._admission.admit(claim)
+            if task is not None:
+                self._go(task)
 
     def _go(self, task: Task) -> None:
         with self._fewer:
             self._tasks[id(task)] = task
-        self._ready.announce()
-        self._decoders.submit(self._essential, self._prepare, task)
+        self._preparation.begin(task)
 
     def _wait_until_idle(self, timeout: float | None = None) -> bool:
         """Return when nothing is in hand, or after `timeout` seconds; whether nothing is."""
@@ -307,6 +318,8 @@ class Worker:
             loaded=self._models.engines(),
             unrecorded=self._journal.losses if self._journal is not None else 0,
             disk_errors=self._disk.failures,
+            helpers_died=self._lanes.died,
+            most_reserved=dict(self._ready.peaks),
         )
 
     def _pause(self, seconds: float) -> bool:
@@ -315,47 +328,6 @@ class Worker:
         while not self._stopping and self._clock() < deadline:
             self._sleep(min(_NAP, seconds))
         return self._stopping
-
-    def _prepare(self, task: Task) -> None:
-        """Turn a session's file into the engine's input, in a decoding thread."""
-        outcome = self._begin(task)
-        if outcome is None:
-            task.enter(WAITING, self._clock())
-            self._ready.put(task)
-        else:
-            self._finish(task, outcome)
-            self._ready.drop()
-
-    def _begin(self, task: Task) -> Outcome | None:
-        """Count the attempt, decode and resize; the outcome, if that was the end of the job."""
-        if self._stopping:
-            return Later()
-        try:
-            self._ready.wait_for_memory()
-            start = time.perf_counter()
-            task.times["waited_ms"] = max(0.0, time.time() - task.created) * 1000
-            if (outcome := self._admission.start(task)) is not None:
-                return outcome
-            # A foreign client's file may be of any size: one byte more is enough to refuse it.
-            with open_plain(task.session.input_of(task.record)) as file:
-                data = file.read(self._limits.max_bytes + 1)
-            self._decode(task, data)
-            task.times["decode_ms"] = (time.perf_counter() - start) * 1000
-        except Exception as error:
-            return failure(task, error, "decoding")
-        return None
-
-    def _decode(self, task: Task, data: bytes) -> None:
-        # A model that is not loaded yet is loaded by the engine's thread, which alone may.
-        recognizer = self._models.loaded(task.model)
-        sides = recognizer.needed_sides if recognizer else None
-        task.decoded = self._decode_input(data, self._limits, sides)
-        size = task.pixels.nbytes
-        self._ready.hold(size)
-        task.resources.callback(self._ready.release, size)
-        if recognizer:
-            task.tensor = recognizer.prepare(task.pixels)
-            task.abreast = max(1, recognizer.engine.plan.lanes)
 
     def _infer_all(self, draining: bool = False) -> None:
         """Run one inference batch after the other, in the engine's thread.

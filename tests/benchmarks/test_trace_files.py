@@ -13,8 +13,8 @@ from scai.settings import ROOT
 MAX_FILES = [
     ("upload", "image_classification", 19),
     ("upload", "object_detection", 19),
-    ("photo", "image_classification", 29),
-    ("photo", "object_detection", 31),
+    ("photo", "image_classification", 30),
+    ("photo", "object_detection", 32),
 ]
 ON_THE_WAY = {
     "upload": {"scai/web/answers.py", "scai/storage/session.py", "scai/queues/directory.py"},

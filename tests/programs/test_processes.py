@@ -16,6 +16,7 @@ from support.live import IC, OBJECTS, OD, Live, alive, digit, kill
 
 from scai.queues.base import Job
 from scai.queues.directory import DirectoryQueue
+from scai.settings import ROOT
 from scai.storage.disk import Disk
 from scai.storage.session import Session, Upload
 
@@ -224,41 +225,65 @@ def test_job_mode_answers_both_apis_and_leaves_nothing_running(tmp_path: Path) -
         assert running.stop() == 0
 
 
-# A worker in which a picture with the word POISON kills the process while it is being decoded.
-POISONABLE_WORKER = """
-import os, workers.image_classification as program
+# Modules of decoders in which the word POISON in a picture ends the process that decodes.
+POISONABLE_DECODER = """
+import os
 from scai.pictures.pixels import read_picture
-from scai.worker.decoding import DECODERS
-def deadly(data, *arguments, **named):
+def decode(data, *arguments):
     if b"POISON" in data:
         os.kill(os.getpid(), 9)
-    return read_picture(data, *arguments, **named)
-DECODERS["picture"] = deadly
-program.main()
+    return read_picture(data, *arguments)
 """
+# A worker with that decoder, or one that dies when it makes the model's input of a black picture.
+POISONABLE_WORKERS = {
+    "decoder": """
+import poisonable, workers.image_classification as program
+from dataclasses import replace
+from scai.pictures.header import probe
+from scai.worker.decoding import DECODERS, Decoder
+DECODERS["picture"] = Decoder(poisonable.decode, lambda *a: replace(probe(*a), one_pass=False))
+program.main()
+""",
+    "worker": """
+import os, workers.image_classification as program
+prepare = program.ImageClassification.prepare
+def deadly(self, pixels):
+    if pixels.mean() < 5:
+        os.kill(os.getpid(), 9)
+    return prepare(self, pixels)
+program.ImageClassification.prepare = deadly
+program.main()
+""",
+}
 
 
-def test_one_poisonous_picture_among_sixty_good_ones_kills_three_workers_and_no_job(
-    tmp_path: Path,
+@pytest.mark.parametrize("dies", ["decoder", "worker"])
+def test_one_poisonous_picture_among_sixty_good_ones_is_given_up_and_no_other_job(
+    tmp_path: Path, dies: str
 ) -> None:
     # Given tickets of sixty good pictures and, in their midst, a deadly one
     fake_models(tmp_path)
+    (tmp_path / "poisonable.py").write_text(POISONABLE_DECODER)
     root, pool = tmp_path / "session", tmp_path / "pool"
     root.mkdir()
     queue = DirectoryQueue(pool, IC.name, doorbell=False)
-    uploads = [Upload(picture(), ".jpg")] * 30 + [Upload(picture() + b"POISON", ".jpg")]
+    deadly = Upload(picture(color=(0, 0, 0)) + b"POISON", ".jpg")
+    uploads = [Upload(picture(), ".jpg")] * 30 + [deadly]
     sessions = [Session.create(root, IC.name, upload) for upload in uploads + uploads[:30]]
     for session in sessions:
         queue.put(Job(session.name, IC.name))
     # When a worker is started again each time one dies
     command = [
-        *(sys.executable, "-c", POISONABLE_WORKER),
+        *(sys.executable, "-c", POISONABLE_WORKERS[dies]),
         *(f"--sesspath={root}", f"--poolingdir={pool}"),
         f"--config={tmp_path / 'image_classification.config'}",
     ]
+    paths = os.pathsep.join([str(tmp_path), str(ROOT)])
     deaths = 0
     while len(queue) or queue.claims():
-        worker = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        worker = subprocess.Popen(
+            command, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": paths}
+        )
         wait_until(lambda w=worker: w.poll() is not None or not (len(queue) or queue.claims()), 60)
         if worker.poll() is None:
             worker.terminate()
@@ -267,15 +292,17 @@ def test_one_poisonous_picture_among_sixty_good_ones_kills_three_workers_and_no_
             assert worker.returncode == -signal.SIGKILL
             deaths += 1
         queue.recover()
-    # Then it took three workers with it, and only itself was given up
-    assert deaths == 3
+    # Then a poison of decoders ended helpers only, and any other three workers
+    assert deaths == (3 if dies == "worker" else 0)
     results = [session.result() for session in sessions]
     assert [r["state"] for r in results].count("complete") == 60
-    assert results[30]["state"] == "failure"
-    assert "the worker died 3 times" in results[30]["message"]
+    assert (results[30]["state"], results[30]["code"]) == ("failure", "worker_died")
+    reason = "the worker died 3 times" if dies == "worker" else "ended 3 processes"
+    assert reason in results[30]["message"]
     assert list(queue.held()) == [sessions[30].name]
     # And its first death was the only one that good pictures shared
-    assert max(session.record()["attempts"] for session in sessions if session != sessions[30]) <= 2
+    attempts = {session.record()["attempts"] for session in sessions if session != sessions[30]}
+    assert attempts <= ({1, 2} if dies == "worker" else {1})
     queue.close()
 
 

@@ -25,7 +25,8 @@ from scai.pictures.pixels import Picture
 
 
 def decode(data, limits, least):
-    word, _, rest = data.decode().partition(" ")
+    text = data.decode().partition("+")[0].removeprefix("harmless")
+    word, _, rest = text.strip().partition(" ")
     try:
         result = globals()["do_" + word](rest)
     except OSError as error:

@@ -10,16 +10,20 @@ import pytest
 from support.helpers import wait_until
 
 from scai.worker.batching import (
+    ALONE,
     FREE,
     FULL,
-    IDLE,
+    HELPERS,
     LAST,
     MEMORY,
+    OWN,
     WAITED,
     InferenceBatch,
     InferenceQueue,
 )
 from scai.worker.task import Task
+
+InThread = Callable[[Callable[[], object]], list[object]]
 
 
 def task(model: str = "") -> Task:
@@ -124,32 +128,58 @@ def test_after_the_end_what_is_left_comes_out_and_then_nothing() -> None:
     assert batches.take() is None
 
 
-def test_decoding_waits_while_too_many_pixels_are_in_memory(
-    in_thread: Callable[[Callable[[], object]], list[object]],
-) -> None:
+def test_decoding_waits_while_too_much_memory_is_reserved(in_thread: InThread) -> None:
     batches = InferenceQueue(largest=8, memory=100)
-    batches.hold(100)
+    room = batches.reserve(100)
     held = task()
     fill(batches, held)
     batches.announce()
-    waiting = in_thread(batches.wait_for_memory)
+    waiting = in_thread(lambda: batches.reserve(50))
     # The one that waits cannot join, so the batch goes without it, even while draining.
     assert batches.take(draining=True) == InferenceBatch([held], MEMORY)
     assert waiting == []
-    batches.release(100)
+    room.resize(51)
+    assert waiting == []
+    room.release()
     wait_until(lambda: waiting)
+    assert batches.peaks == {OWN: 100}
 
 
-def test_an_engine_that_has_nothing_to_do_gets_an_empty_batch_in_time() -> None:
+def test_a_picture_larger_than_the_memory_is_alone_in_its_line(in_thread: InThread) -> None:
+    batches = InferenceQueue(largest=8, memory=100)
+    small = batches.reserve(1)
+    large = in_thread(lambda: batches.reserve(1000))
+    # First come, first served: a small one does not pass by, except in the other line.
+    small_too = in_thread(lambda: batches.reserve(1))
+    batches.reserve(60, HELPERS).release()
+    assert (large, small_too) == ([], [])
+    small.release()
+    wait_until(lambda: large)
+    assert small_too == []
+    large[0].release()  # type: ignore[attr-defined]
+    wait_until(lambda: small_too)
+
+
+def test_a_suspect_waits_for_those_that_are_counted_and_others_for_it(
+    in_thread: InThread,
+) -> None:
     batches = InferenceQueue(largest=8, wait=60)
-    assert batches.take(timeout=0.01) == InferenceBatch([], IDLE)
-    only = task()
-    fill(batches, only)
-    assert batches.take(timeout=0.01) == InferenceBatch([], IDLE)
-    batches.end()
-    assert batches.take(timeout=0.01) == InferenceBatch([only], LAST)
-    assert batches.take(timeout=0.01) is None
-    assert batches.sizes == {1: 1}
+    first, second, suspect = task(), task(), task()
+    batches.enter(first)
+    fill(batches, first)
+    alone = in_thread(lambda: batches.enter_alone(suspect))
+    # It does not wait for a batch to fill.
+    assert batches.take() == InferenceBatch([first], ALONE)
+    entered = in_thread(lambda: batches.enter(second))
+    batches.enter(first)  # counted already, so it does not wait
+    assert (alone, entered) == ([], [])
+    batches.leave(first)
+    wait_until(lambda: alone)
+    assert entered == []
+    fill(batches, suspect)
+    assert batches.take() == InferenceBatch([suspect], ALONE)
+    batches.leave(suspect)
+    wait_until(lambda: entered)
 
 
 def test_it_counts_sizes_and_reasons() -> None:

@@ -303,13 +303,13 @@ def test_the_pool_replaces_a_helper_that_died(pool: HelperPool) -> None:
     assert (pool.died, len(pool.helpers())) == (1, 1)
 
 
-def test_a_suspect_gets_a_helper_of_its_own(pool: HelperPool) -> None:
+def test_a_new_helper_is_for_one_input_only(pool: HelperPool) -> None:
     ask(pool, "good 1")
     [kept] = pool.helpers()
-    pool.decode(b"good 2", None, 1, alone=True)
+    pool.decode(b"good 2", None, 1, fresh=True)
     assert pool.helpers() == [kept]
     with pytest.raises(HelperDied):
-        pool.decode(b"crash", None, 1, alone=True)
+        pool.decode(b"crash", None, 1, fresh=True)
     assert pool.helpers() == [kept] and is_alive(kept)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -179,22 +180,23 @@ def test_no_more_is_claimed_than_can_be_in_hand(
     wait_until(lambda: complete(sessions))
 
 
-def test_a_suspect_runs_when_nothing_else_is_in_hand(
-    start: Callable[[], object], submit: Submit, engine: Watched, queue: DirectoryQueue
+def test_a_suspect_is_in_the_engine_when_no_other_attempt_is_under_way(
+    start: Callable[[], object], submit: Submit, engine: Watched
 ) -> None:
-    suspect = submit()
+    suspect = submit(data=picture(color=(0, 0, 0)))
     died_while_running(suspect, 1)
-    others = [submit() for _ in range(6)]
-    counts = []
+    others = [submit(data=picture(color=(250, 250, 250))) for _ in range(6)]
+    beside = []
 
     def look(tensors: Sequence[np.ndarray]) -> None:
-        if suspect.record()["attempts"] == 2 and suspect.state == "processing":
-            counts.append(sum(s.state == "processing" for s in others))
+        if any(tensor.mean() < 10 for tensor in tensors):
+            under_way = sum(session.state == "processing" for session in others)
+            beside.append((len(tensors), under_way))
 
     engine.fail = look
     start()
     wait_until(lambda: complete([suspect, *others]))
-    assert counts == [0]
+    assert beside == [(1, 0)]
 
 
 def test_what_was_not_begun_is_given_back_at_the_stop(
@@ -286,14 +288,14 @@ def test_the_loop_that_runs_the_engine_beats_and_no_other_thread_does(
     wait_until(lambda: complete([first]) and len(beats) > while_it_hangs)
 
 
-@pytest.mark.parametrize("pool", ["_decoders", "_writers"])
+@pytest.mark.parametrize("pool", ["_preparation._threads", "_writers"])
 def test_a_worker_that_can_start_no_thread_ends_and_says_so(
     worker: Worker, submit: Submit, caplog: pytest.LogCaptureFixture, pool: str
 ) -> None:
     def submit_nothing(*arguments: object) -> None:
         raise RuntimeError("can't start new thread")
 
-    getattr(worker, pool).submit = submit_nothing
+    attrgetter(pool)(worker).submit = submit_nothing
     submit()
     with pytest.raises(WorkerBroken):
         worker.run(0.2)
@@ -301,18 +303,18 @@ def test_a_worker_that_can_start_no_thread_ends_and_says_so(
     worker.close()  # waits for nothing
 
 
-@pytest.mark.parametrize("part", ["_prepare", "_finish"])
+@pytest.mark.parametrize(("name", "method"), [("decode", "_here_or_there"), ("write", "_finish")])
 def test_a_worker_ends_with_any_of_its_threads(
-    worker: Worker, submit: Submit, caplog: pytest.LogCaptureFixture, part: str
+    worker: Worker, submit: Submit, caplog: pytest.LogCaptureFixture, name: str, method: str
 ) -> None:
     def fail(*arguments: object) -> None:
         raise SystemError("a bug")
 
-    setattr(worker, part, fail)
+    part = worker if name == "write" else worker._preparation
+    setattr(part, method, fail)
     submit()
     with pytest.raises(WorkerBroken):
         worker.run(0.2)
-    name = {"_prepare": "decode", "_finish": "write"}[part]
     assert f"thread {name}_0 ended by SystemError('a bug'); this worker ends" in caplog.text
 
 

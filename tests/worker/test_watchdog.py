@@ -20,6 +20,7 @@ from scai.queues.directory import DirectoryQueue
 from scai.recognition.loaded_models import ModelCache
 from scai.storage.session import Session, Upload
 from scai.worker import verdicts
+from scai.worker.decoding import PICTURES, Decoder
 from scai.worker.pipeline import Worker
 from scai.worker.watchdog import TimeLimits
 from workers.image_classification import build
@@ -141,7 +142,7 @@ def test_decoding_has_the_same_deadline(
         raise BadImage("too late to matter")
 
     session = submit()
-    worker = begin(times=TimeLimits(job=DEADLINE), decode=decode)
+    worker = begin(times=TimeLimits(job=DEADLINE), decoder=Decoder(decode, PICTURES.look))
     assert gate.inside.wait(20)
     clock.now += DEADLINE
     worker.watch()

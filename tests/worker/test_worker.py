@@ -246,15 +246,13 @@ def test_the_attempt_is_counted_before_the_run(
     assert seen == [(1, "processing")]
 
 
-def test_a_suspect_runs_alone_after_the_others(
-    worker: Worker, submit: Make, models: ModelCache
-) -> None:
+def test_each_suspect_is_a_batch_of_its_own(worker: Worker, submit: Make) -> None:
     suspects = [submit(), submit()]
     for session in suspects:
         died_while_running(session, 1)
     others = [submit() for _ in range(3)]
     worker.step()
-    assert models.get().batches == [3, 1, 1]
+    assert [session.result()["batch"] for session in suspects] == [1, 1]
     assert all(session.state == "complete" for session in suspects + others)
 
 

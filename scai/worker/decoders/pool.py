@@ -51,17 +51,17 @@ class HelperPool:
         least: tuple[int, int] | None,
         needed: int,
         *,
-        alone: bool = False,
+        fresh: bool = False,
         on_slow: Callable[[], None] = lambda: None,
         is_stopping: Callable[[], bool] = lambda: False,
     ) -> Picture:
         """Decode an input in a helper; arguments and errors as in `Helper.decode`.
 
-        `alone`: in a new helper that nobody has used, and nobody will use. Raises OutOfResources
+        `fresh`: in a new helper, which is not kept. Raises OutOfResources
         while no helper can be started.
         """
-        helper = self._take(alone)
-        usable = not alone
+        helper = self._take(fresh)
+        usable = not fresh
         try:
             return helper.decode(data, least, needed, on_slow=on_slow, is_stopping=is_stopping)
         except HelperDied as error:
@@ -89,9 +89,9 @@ class HelperPool:
         for helper in idle:
             helper.end()
 
-    def _take(self, alone: bool) -> Helper:
+    def _take(self, fresh: bool) -> Helper:
         with self._lock:
-            if self._idle and not alone:
+            if self._idle and not fresh:
                 helper = self._idle.pop()
                 self._busy.append(helper)
                 return helper
