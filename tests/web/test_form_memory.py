@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import io
-import os
 import socket
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-import requests
 from support.helpers import open_below, picture, wait_until
 from support.inprocess import Site
 from support.kinds import IC
-from support.ports import free_port
+from support.lone_portal import LonePortal, lone_portal
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.wrappers import Request
 
 from scai.errors import Busy
 from scai.processes import memory
-from scai.settings import ROOT
 from scai.storage.memory_budget import MemoryBudget
 from scai.web.forms import IN_REQUEST, fields_of, form_of
 
@@ -146,42 +140,15 @@ def test_ten_thousand_parts_are_refused(site: Site, path: str) -> None:
     assert answer.status_code == 400
 
 
-@pytest.fixture
-def portal(tmp_path: Path) -> Iterator[tuple[int, int]]:
-    """A portal alone, with 20 MB for forms: its port and the process that answers."""
-    port = free_port()
-    environment = {
-        **os.environ,
-        "SCAI_SESSIONPATH": str(tmp_path / "session"),
-        "SCAI_ICPOOLPATH": str(tmp_path / "ic"),
-        "SCAI_ODPOOLPATH": str(tmp_path / "od"),
-        "SCAI_MAX_FORM_MEMORY_MB": "20",
-    }
-    command = [sys.executable, str(ROOT / "index.py"), "--port", str(port)]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment)
-    address = f"http://127.0.0.1:{port}"
-
-    def answers() -> bool:
-        try:
-            return requests.get(f"{address}/healthz", timeout=5).ok
-        except requests.ConnectionError:
-            return False
-
-    try:
-        wait_until(answers, 60, "the portal answers")
-        pid = requests.get(f"{address}/status.json", timeout=20).json()["portal"]["pid"]
-        yield port, pid
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
 @pytest.mark.slow
-def test_unfinished_forms_take_little_memory_of_a_portal(
-    portal: tuple[int, int], tmp_path: Path
-) -> None:
+def test_unfinished_forms_take_little_memory_of_a_portal(tmp_path: Path) -> None:
     """Six forms of 60 MB each, none of which ends, in a portal with 20 MB for all of them."""
-    port, pid = portal
+    with lone_portal(tmp_path, SCAI_MAX_FORM_MEMORY_MB="20") as portal:
+        send_unfinished_forms(portal)
+
+
+def send_unfinished_forms(portal: LonePortal) -> None:
+    port, pid, folder = portal.port, portal.pid, portal.sessions
     before = memory(pid) or 0
     clients: list[socket.socket] = []
 
@@ -200,7 +167,6 @@ def test_unfinished_forms_take_little_memory_of_a_portal(
     for sender in senders:
         sender.join(120)
     try:
-        folder = tmp_path / "session"
 
         def on_disk() -> int:
             return sum(file.stat().st_size for file in folder.iterdir())
