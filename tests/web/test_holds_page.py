@@ -90,6 +90,23 @@ def test_a_release_and_a_drop_by_the_page_do_what_they_say(site: Site) -> None:
     assert released.state == "complete"
 
 
+def test_the_sender_of_a_released_photo_sees_it_wait_and_then_its_new_result(site: Site) -> None:
+    answer = site.post(IC, picture())
+    session = Session(site.settings.sessionpath, answer["sessname"])
+    session.fail(WorkerDied("the worker died"))
+    [claim] = site.queues[IC.name].claim(1, 0)
+    claim.hold("the worker died")
+    assert site.get(IC.result, answer)["error"] == "the worker died"
+    assert send(site, "release", session.name).status_code == 200
+    waiting = site.get(IC.result, answer)
+    assert (waiting["state"], waiting["message"]) == ("initialization", "")
+    assert "error" not in waiting
+    query = {"task": answer["sessname"], "key": answer["sesskey"], "lang": "en"}
+    assert "This photo is next." in site.http.get("/photo", query_string=query).text
+    site.workers[IC.name].step()
+    assert site.get(IC.result, answer)["state"] == "complete"
+
+
 REFUSALS: list[tuple[dict[str, Any], int, str]] = [
     ({"headers": {"X-Forwarded-For": "10.1.1.1"}}, 403, "forbidden"),
     ({"headers": {"Via": "1.1 x"}}, 403, "forbidden"),
