@@ -112,6 +112,22 @@ def die_with_parent() -> None:
         tie_to(int(parent), signal.SIGTERM)
 
 
+def is_left_behind(pid: int) -> bool:
+    """Whether a process of this machine is ours and the process that started it is gone.
+
+    The kernel has sent it SIGTERM by then. Linux only; False if that cannot be read.
+    """
+    try:
+        environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    mark = f"{PARENT}=".encode()
+    named = [entry.removeprefix(mark) for entry in environment if entry.startswith(mark)]
+    # After the name in parentheses, which may hold anything, come the state and the parent.
+    return bool(named) and named[0] != status.rpartition(")")[2].split()[1].encode()
+
+
 def tie_to(parent: int, number: signal.Signals) -> None:
     """Let the kernel send the signal to this process when its parent dies. Linux only."""
     if not sys.platform.startswith("linux"):

@@ -22,11 +22,9 @@ from scai.programs.watch import WorkerWatch
 from scai.settings import Settings
 from scai.storage.lookout import Lookout, Run, in_a_thread
 from scai.storage.session import Session, arrival_time
+from scai.worker.heartbeat import PERIOD, Heartbeat
 
 log = logging.getLogger(__name__)
-
-# Longest time between two heartbeats, in seconds.
-_BEAT_PERIOD = 1.0
 
 
 class JobRunner:
@@ -49,6 +47,8 @@ class JobRunner:
         self._journals = {kind: Journal(settings.pool(kind)) for kind in kinds}
         self._running: dict[str, tuple[str, Process]] = {}
         self._order = StartOrder(self._queues, first_pause=first_pause, clock=clock)
+        # They show that this loop runs: to the supervisor, and to whoever asks for readiness.
+        self._heartbeats = [Heartbeat(queue.beat) for queue in self._queues.values()]
         self._watch = WorkerWatch(
             Lookout(self._read_facts, clock=clock, run=aside),
             settings.worker_timeout,
@@ -61,24 +61,27 @@ class JobRunner:
 
     def run(self) -> None:
         """Step until `stop`, woken by new tickets and ended processes."""
-        for queue in self._queues.values():
-            queue.announce(runner=True)
-            queue.listen_for_arrivals(self._rung.set)
+        listens = False
         while not self._stopping:
             self._rung.clear()
             try:
-                self._beat()
+                if not listens:
+                    self._listen()
+                    listens = True
+                for heartbeat in self._heartbeats:
+                    heartbeat()
                 self.step()
             except Exception:
                 # Whatever the error was, the portal still accepts uploads: the runner must go on.
                 log.exception("the waiting jobs cannot be started now")
-            self._rung.wait(min(self._settings.checktimeperiod, _BEAT_PERIOD))
+            self._rung.wait(min(self._settings.checktimeperiod, PERIOD))
         self.close()
 
-    def _beat(self) -> None:
-        """Show that this loop runs: to the supervisor, and to whoever asks for readiness."""
+    def _listen(self) -> None:
+        """Hear of arrivals, and tell all who see the heartbeats what they are: of this loop."""
         for queue in self._queues.values():
-            queue.beat()
+            queue.announce(runner=True)
+            queue.listen_for_arrivals(self._rung.set)
 
     def stop(self) -> None:
         """Let `run` return, and end the processes."""

@@ -32,6 +32,7 @@ from scai.processes import (
 )
 from scai.programs.child import DEFAULT_TIMING, Child, Timing
 from scai.programs.early_cleaning import EarlyCleaning, is_short
+from scai.programs.left_behind import LeftBehind
 from scai.programs.watch import PortalWatch, WorkerWatch, answers
 from scai.queues.base import JobQueue
 from scai.settings import ROOT, Settings, as_environment
@@ -87,6 +88,7 @@ class Supervisor:
         short = disk_is_short or is_short(Amounts(settings, self._queues, least=_COUNT))
         self._early = EarlyCleaning(short, settings.cleaninterval, clock=clock, run=aside)
         self._workers = WorkerWatch(self._facts, settings.worker_timeout, settings.load_timeout)
+        self._left_behind = LeftBehind(settings.stop_grace)
 
     def _read_facts(self) -> list[dict[str, Any]]:
         """What all living workers announced, with their heartbeats."""
@@ -155,6 +157,7 @@ class Supervisor:
         """Ask for signs of life; what was answered meanwhile counts now."""
         running = [(child, child.process.pid) for child in self.children if child.process]
         self._workers.look(pid for child, pid in running if child.every is None)
+        self._left_behind.look(self._facts.answer)
         for child, pid in running:
             if child.name == "portal":
                 self._portal_answer = self._portal.look(pid)

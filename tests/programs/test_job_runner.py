@@ -1,13 +1,14 @@
 """Job mode's runner, one turn at a time, without a process."""
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.fake_process import FakeProcess
-from support.helpers import KIND, Clock
+from support.helpers import KIND, Clock, wait_until
 
 from scai.processes import EXIT_LATER
 from scai.programs.job_runner import JobRunner
@@ -41,8 +42,14 @@ class Runner:
             odpoolpath=pools / OTHER,
             max_jobs=max_jobs,
         )
-        self._jobs = JobRunner(settings, list(kinds), start=self._start, clock=self.clock)
-        self.step = self._jobs.step
+        self.jobs = JobRunner(
+            settings,
+            list(kinds),
+            start=self._start,
+            clock=self.clock,
+            aside=lambda act: act(),
+        )
+        self.step = self.jobs.step
 
     def _start(self, command: Sequence[str]) -> Any:
         [name] = [word.removeprefix("--sessname=") for word in command if "--sessname=" in word]
@@ -61,6 +68,9 @@ class Runner:
                 claim.done()
         self._processes[name].code = code
 
+    def process(self, name: str) -> FakeProcess:
+        return self._processes[name]
+
     def fail_three_times(self, name: str) -> None:
         """Let three processes of a waiting session fail; its pause is over afterwards."""
         for _ in range(3):
@@ -70,7 +80,7 @@ class Runner:
             self.clock.now += 100
 
     def close(self) -> None:
-        self._jobs.close()
+        self.jobs.close()
         for queue in self.queues.values():
             queue.close()
 
@@ -233,3 +243,46 @@ def test_a_full_disk_is_no_failure_of_the_session_that_it_stops(
         runner.step()
     assert runner.names == [name] * 21
     assert runner.queues[KIND].held_sessions() == []
+
+
+def test_a_process_whose_heartbeats_end_is_killed_and_the_session_starts_again(
+    begin: Callable[..., Runner], caplog: pytest.LogCaptureFixture
+) -> None:
+    runner = begin()
+    runner.put(NAMES[0])
+    runner.step()
+    hanging = runner.process(NAMES[0])
+    [queue] = runner.queues.values()
+    queue.announce(pid=hanging.pid)
+    queue.beat()
+    for _ in range(40):
+        runner.clock.now += 1
+        runner.step()
+    assert hanging.poll() == -9
+    assert f"the process of session {NAMES[0]} has sent no heartbeat for 31 s" in caplog.text
+    assert runner.names == [NAMES[0]] * 2
+
+
+def test_a_queue_that_cannot_be_used_at_first_stops_the_loop_of_job_mode_not_for_ever(
+    begin: Callable[..., Runner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = begin()
+    real, refusals = DirectoryQueue.announce, [OSError(28, "No space left on device")]
+
+    def announce(self: DirectoryQueue, **facts: Any) -> None:
+        if refusals:
+            raise refusals.pop()
+        real(self, **facts)
+
+    monkeypatch.setattr(DirectoryQueue, "announce", announce)
+    thread = threading.Thread(target=runner.jobs.run)
+    thread.start()
+    try:
+        [queue] = runner.queues.values()
+        wait_until(lambda: any("last_beat" in worker for worker in queue.workers()))
+        runner.put(NAMES[0])
+        wait_until(lambda: runner.names == [NAMES[0]])
+    finally:
+        runner.jobs.stop()
+        thread.join(20)
+    assert refusals == []
