@@ -152,6 +152,7 @@ class Serving:
         """What `call` returns in the event loop."""
 
         async def run() -> Any:
+            self.front.take_up()
             return call()
 
         return asyncio.run_coroutine_threadsafe(run(), self._loop).result(NET)

@@ -13,8 +13,8 @@ from scai.jobs.waiters import Pause
 log = logging.getLogger(__name__)
 
 # Bytes of an answer that are asked from the application at a time.
-PORTION = 256 * 1024
-_BLOCK = 128 * 1024
+PORTION = 64 * 1024
+_BLOCK = 64 * 1024
 _BODILESS = ("1", "204", "304")
 
 App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]

@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from scai.errors import ScaiError
@@ -19,7 +20,7 @@ from scai.programs.front.request import Request
 from scai.storage.disk import storage_error
 
 # Bytes that may lie in our memory for a client that does not read; the kernel has more.
-_UNREAD = 512 * 1024
+_UNREAD = 64 * 1024
 
 
 class Home(Protocol):
@@ -42,6 +43,12 @@ class Home(Protocol):
 
     def rested(self) -> None:
         """A connection has become idle."""
+
+    # What threads have finished, and nobody waits for. It is taken up with the next event.
+    finished: deque[Callable[[], None]]
+
+    def take_up(self) -> None:
+        """Call what is in `finished`."""
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -100,6 +107,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def eof_received(self) -> bool:
         self._eof = True
+        self._home.take_up()
         if self._exchange is not None and self._exchange.waiting:
             return False  # it left
         self._reader.end()
@@ -129,12 +137,14 @@ class Connection(asyncio.BufferedProtocol):
 
     def arrived(self, request: Request) -> None:
         self._requests.append(request)
+        self._home.take_up()
         self._next()
 
     def refuse(self, error: ScaiError) -> None:
         """Answer what came before, then this, and end the connection."""
         self._reader.stop()
         self._last_words = self._last_words or error
+        self._home.take_up()
         self._home.notes.note(error.code, self.client[0], f"refused: {error.message}")
         self._next()
 
@@ -147,8 +157,11 @@ class Connection(asyncio.BufferedProtocol):
         return len(self._requests) >= self._home.limits.ahead
 
     def written_in_thread(self) -> None:
+        self._call_in_loop(self._written)
+
+    def _call_in_loop(self, call: Callable[[], None]) -> None:
         try:
-            self._home.loop.call_soon_threadsafe(self._written)
+            self._home.loop.call_soon_threadsafe(call)
         except RuntimeError:
             pass  # the server has stopped
 
@@ -195,6 +208,14 @@ class Connection(asyncio.BufferedProtocol):
                 return os.write(self._transport.get_extra_info("socket").fileno(), data)
             except OSError:
                 return 0  # the event loop will find out
+
+    def finish_in_thread(self, call: Callable[[], None]) -> None:
+        self._home.finished.append(call)
+        # To wake the loop costs more than anything else here, and the client's next request will.
+        # Whoever sets one of these takes up afterwards what is finished: either he finds the call,
+        # or it is seen here that somebody waits for it.
+        if self._requests or self._last_words or self._eof or self._home.stopping:
+            self._call_in_loop(self._home.take_up)
 
     def send(self, data: bytes) -> None:
         """Send a part of an answer."""

@@ -33,6 +33,9 @@ class Sink(Protocol):
     def answered(self, *, keep_alive: bool) -> None:
         """The answer is complete, and sent but for what the client has not read yet."""
 
+    def finish_in_thread(self, call: Callable[[], None]) -> None:
+        """Have `call` called by the loop: the client has its answer, so this is hardly urgent."""
+
     @property
     def blocked(self) -> bool:
         """Whether the client has yet to read what was sent; then `unblocked` is called later."""
@@ -104,7 +107,7 @@ class Exchange:
         except RuntimeError:
             pass  # the loop is closed: the server has stopped
 
-    def _ask_in_thread(self) -> Callable[[], None]:
+    def _ask_in_thread(self) -> Callable[[], None] | None:
         """Call the application, and read the beginning of its answer."""
         request, answer, deferral = self._request, Answer(), self._deferral
         if self._left:
@@ -138,7 +141,14 @@ class Exchange:
         self._framing = framing
         first = framing.head + framing.frame(data, answer)
         rest = first[self._sink.send_in_thread(first) :]
-        return lambda: self._portion(rest)
+
+        def after() -> None:
+            self._portion(rest)
+
+        if answer.over and not rest and framing.keep_alive:
+            self._sink.finish_in_thread(after)
+            return None
+        return after
 
     def _more_in_thread(self) -> Callable[[], None]:
         assert self._framing is not None

@@ -7,8 +7,8 @@ import errno
 import io
 import logging
 import socket
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from scai.errors import ScaiError
@@ -64,6 +64,7 @@ class Front:
         self.admit = admit
         self.stopping = False
         self.loop: asyncio.AbstractEventLoop
+        self.finished: deque[Callable[[], None]] = deque()
         self._app = app
         self._pool = Pool("request", threads)
         self._reserve = Pool("reserved", _RESERVED)
@@ -98,14 +99,21 @@ class Front:
             self.sweep()
         await self._end()
 
+    def take_up(self) -> None:
+        """Take up what threads have finished."""
+        while self.finished:
+            self.finished.popleft()()
+
     def sweep(self) -> None:
         """Look once at all connections: who takes too long is closed."""
+        self.take_up()
         now = self.loop.time()
         for connection in [*self._connections, *self._turned_away]:
             connection.sweep(now)
 
     async def _end(self) -> None:
         self.stopping = True
+        self.take_up()
         for listener in self._listeners:
             self.loop.remove_reader(listener)
             listener.close()
@@ -188,6 +196,7 @@ class Front:
         Of that address, or of all: a sixteenth of the `most` that there may be, so that they need
         not be looked through for each new one.
         """
+        self.take_up()
         now = self.loop.time()
         if now < self._no_room_until.get(address, 0.0):
             return False
