@@ -200,7 +200,9 @@ def _serve(kind: Kind, models: ModelCache, values: Settings, flags: Mapping[str,
         threads=cores(),
         heartbeat=heartbeat,
         canary_period=values.ready_within / 3,
-        times=TimeLimits(values.job_deadline, values.queue_deadline, values.worker_timeout),
+        times=TimeLimits(
+            values.job_deadline, values.queue_deadline, values.worker_timeout, values.lease / 2
+        ),
         when_expired=end,
         journal=Journal(pool),
     )

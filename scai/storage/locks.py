@@ -42,6 +42,13 @@ def folder_lock(folder: Path, patience: float, missing: str) -> Iterator[bool]:
 
     Raises NotFound(`missing`) where there is no such folder; errors of the disk pass through.
     """
+    with locked_folder(folder, patience, missing) as descriptor:
+        yield descriptor is not None
+
+
+@contextmanager
+def locked_folder(folder: Path, patience: float, missing: str) -> Iterator[int | None]:
+    """As `folder_lock`, but the block is given the descriptor, or None without the lock."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
@@ -49,6 +56,15 @@ def folder_lock(folder: Path, patience: float, missing: str) -> Iterator[bool]:
             raise NotFound(missing) from None
         raise
     try:
-        yield flock(descriptor, patience)
+        yield descriptor if flock(descriptor, patience) else None
     finally:
         os.close(descriptor)
+
+
+def open_place(descriptor: int, path: Path) -> Path:
+    """A path to an open folder, whatever is called `path` by now; `path` where there is no /proc.
+
+    It holds for this process, as long as the folder is open.
+    """
+    place = f"/proc/self/fd/{descriptor}"
+    return Path(place) if os.path.isdir(place) else path

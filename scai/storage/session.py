@@ -23,9 +23,9 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import copy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,10 +34,11 @@ from scai.errors import BadSession, NotFound, ScaiError
 from scai.storage import damaged, earlier, rising
 from scai.storage.disk import Disk
 from scai.storage.json_files import is_readable, read_record, seal, to_bytes
-from scai.storage.locks import folder_lock
+from scai.storage.locks import locked_folder, open_place
 from scai.storage.removal import folder_age, folder_size, remove_folder, take_back
 from scai.storage.rights import new_folder
 from scai.storage.ticket import TicketQueue
+from scai.storage.upload import Upload as Upload
 
 NAME = re.compile(r"d-[0-9]{8}-[0-9a-f]{40}")
 STATES = ("initialization", "processing", "complete", "failure")
@@ -65,20 +66,6 @@ def arrival_time(name: str) -> float | None:
     return at if at < 1e10 and time.strftime("%Y%m%d", time.localtime(at)) == day else None
 
 
-@dataclass(frozen=True)
-class Upload:
-    """A picture that a client sent, with its stored suffix such as ".jpg" and its file name.
-
-    With `file`, the picture is that file and not `data`; it lies in the sessions' file system and
-    is moved, not copied.
-    """
-
-    data: bytes
-    suffix: str
-    filename: str = ""
-    file: Path | None = None
-
-
 class Session:
     """The session called `name` below `root`; it need not exist yet.
 
@@ -91,11 +78,14 @@ class Session:
             raise NotFound("no such session")
         self.name = name
         self.path = root / name
+        # Where its files are: under its lock, the locked directory, also if it has lost its name.
+        self._place = self.path
         self._disk = disk or Disk()
         # The record that `create` wrote; nobody has to read it again to answer the client.
         self.first_record: dict[str, Any] = {}
-        # Whether this object has published a verdict that may not be on the disk.
-        self._unsettled = False
+        # Holds an entry while a verdict is published that may not be on the disk; what is given
+        # under the lock shares it.
+        self._unsettled: list[str] = []
 
     def __repr__(self) -> str:
         return f"Session({self.name})"
@@ -166,8 +156,8 @@ class Session:
         Raises NotFound when there is no such session, BadSession when the file is not a JSON
         object. Errors of the disk pass through: the next call may succeed.
         """
-        folder = os.fspath(self.path)
-        if os.path.islink(folder):
+        folder = os.fspath(self._place)
+        if self._place is self.path and os.path.islink(folder):
             raise NotFound("no such session")
         return read_record(f"{folder}/{_RECORD}")
 
@@ -232,14 +222,22 @@ class Session:
         """Whether the file of its verdict can be read; True for a foreign worker's without one."""
         return is_readable(f"{os.fspath(self.path)}/{_RESULT}")
 
-    def lock(self, patience: float = _PATIENCE) -> AbstractContextManager[bool]:
-        """Hold the session's lock during the block: True, or False when another process has it.
+    @contextmanager
+    def lock(self, patience: float = _PATIENCE) -> Iterator[Session | None]:
+        """Hold the session's lock during the block: the session, or None if another has the lock.
 
+        What is given reads and writes in the directory that is locked. If others replace that one
+        meanwhile, because its holder had stopped (scai/storage/takeover.py), it changes nothing.
         `patience` is how many seconds to wait for the other: the portal has the session until just
         after its ticket is there. Raises NotFound when the directory does not exist; errors of the
         disk pass through.
         """
-        return folder_lock(self.path, patience, "no such session")
+        with locked_folder(self.path, patience, "no such session") as folder:
+            locked = None
+            if folder is not None:
+                locked = copy(self)
+                locked._place = open_place(folder, self.path)
+            yield locked
 
     def start(
         self, record: Mapping[str, Any] | None = None, now: float | None = None, *, claim: str = ""
@@ -257,7 +255,7 @@ class Session:
             record["claim"] = claim
             # Its bytes are flushed, though the count need not survive a power cut: an empty file
             # in the place of the record would lose the key and with it the job.
-            self._disk.place(self.path / _RECORD, seal(record))
+            self._disk.place(self._place / _RECORD, seal(record))
         return record
 
     def note_work(self, claim: str, seconds: float, *, interrupted: bool = False) -> bool:
@@ -272,7 +270,7 @@ class Session:
         record["worked"] = round(seconds, 3)
         if interrupted:
             record["attempts"] = max(0, attempts(record) - 1)
-        self._disk.place(self.path / _RECORD, seal(record))
+        self._disk.place(self._place / _RECORD, seal(record))
         return True
 
     def complete(
@@ -339,17 +337,17 @@ class Session:
         if picture is not None:
             files[_PICTURE] = picture
         try:
-            with self._disk.drafts(self.path, files) as drafts:
+            with self._disk.drafts(self._place, files) as drafts:
                 # Before the record says so: a power cut must not leave it without a result.
                 for name in (_PICTURE, _RESULT):
                     if name in files:
                         drafts.place(name)
-                self._disk.sync_directory(self.path)
+                self._disk.sync_directory(self._place)
                 drafts.place(_RECORD)
                 # If this flush fails, nobody knows what is on the disk: all is written anew then.
-                self._unsettled = True
-                self._disk.sync_directory(self.path)
-                self._unsettled = False
+                self._unsettled.append(state)
+                self._disk.sync_directory(self._place)
+                self._unsettled.clear()
         except FileNotFoundError:
             if self.path.is_dir():
                 raise

@@ -122,7 +122,13 @@ class Worker:
         self._verdicts = Verdicts(self._pause, note, draws=draws, clock=clock)
         self._disk = disk or Disk()
         self._admission = Admission(
-            sessions, self._disk, max_attempts, self._verdicts, times.queue, clock=clock
+            sessions,
+            self._disk,
+            max_attempts,
+            self._verdicts,
+            times.queue,
+            lock_patience=times.lock,
+            clock=clock,
         )
         self._overdue = Overdue(queue, self._admission, self._verdicts, clock)
         self._tasks: dict[int, Task] = {}

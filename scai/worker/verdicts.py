@@ -19,7 +19,7 @@ from scai.monitoring.journal import JournalEntry
 from scai.pictures.pixels import Picture
 from scai.recognition.annotate import annotate
 from scai.recognition.recognizer import Recognizer
-from scai.storage.session import arrival_time
+from scai.storage.session import Session, arrival_time
 from scai.worker.outcomes import (
     AlreadyFinal,
     Complete,
@@ -39,9 +39,9 @@ DISK_PAUSE = 1.0
 # Seconds to wait for a session's lock, which is held for one change at a time.
 _PATIENCE = 1.0
 
-# Writes a verdict over the session's record, or over an unreadable one (None); False if the state
-# was final already. The caller holds the lock.
-Write = Callable[[dict[str, Any] | None], bool]
+# Writes a verdict into a session that is locked, over its record or an unreadable one (None); False
+# if the state was final already.
+Write = Callable[[Session, dict[str, Any] | None], bool]
 MakeEntry = Callable[[], JournalEntry]
 
 
@@ -89,7 +89,7 @@ class Verdicts:
             case Unreadable(error):
                 self._publish(
                     task,
-                    lambda record: task.session.fail(error, record),
+                    lambda session, record: session.fail(error, record),
                     lambda: JournalEntry.unstarted(error, arrival_time(task.session.name)),
                     hold=error.message,
                 )
@@ -129,8 +129,8 @@ class Verdicts:
         task.times["draw_ms"] = (time.perf_counter() - start) * 1000
         verdict = _verdict(task, outcome)
 
-        def write(record: dict[str, Any] | None) -> bool:
-            return task.session.complete(verdict, text=text, picture=picture, record=record)
+        def write(session: Session, record: dict[str, Any] | None) -> bool:
+            return session.complete(verdict, text=text, picture=picture, record=record)
 
         if self._publish(task, write, lambda: _entry_of(task, recognizer)):
             log.info(
@@ -154,8 +154,8 @@ class Verdicts:
         """Publish the failure with its reason; drop the ticket or put it on hold."""
         error, hold = outcome.error, outcome.hold
 
-        def write(record: dict[str, Any] | None) -> bool:
-            return task.session.fail(error, record)
+        def write(session: Session, record: dict[str, Any] | None) -> bool:
+            return session.fail(error, record)
 
         is_published = self._publish(task, write, lambda: _entry_of(task, error), hold=hold)
         if is_published:
@@ -167,8 +167,8 @@ class Verdicts:
         One try: False if the session's lock could not be had. Raises OSError and ScaiError.
         """
 
-        def write(record: dict[str, Any] | None) -> bool:
-            return task.session.fail(error, record)
+        def write(session: Session, record: dict[str, Any] | None) -> bool:
+            return session.fail(error, record)
 
         is_published = self._try_to_publish(task, write, lambda: _entry_of(task, error), "")
         if is_published:
@@ -182,11 +182,11 @@ class Verdicts:
 
     def note_work(self, task: Task, *, interrupted: bool = False) -> None:
         """Write into the record how long the job has worked. Raises OSError, NotFound."""
-        with task.session.lock(_PATIENCE) as ours:
-            if ours and not task.is_taken_back and task.is_current:
+        with task.session.lock(_PATIENCE) as session:
+            if session and not task.is_taken_back and task.is_current:
                 now = self._clock()
                 seconds = task.worked(now)
-                task.session.note_work(task.claim.token, seconds, interrupted=interrupted)
+                session.note_work(task.claim.token, seconds, interrupted=interrupted)
                 task.noted_at, task.is_taken_back = now, interrupted
 
     def _publish(self, task: Task, write: Write, entry: MakeEntry, *, hold: str = "") -> bool:
@@ -216,18 +216,18 @@ class Verdicts:
 
         None if somebody else holds the lock.
         """
-        with task.session.lock(_PATIENCE) as ours:
-            if not ours:
+        with task.session.lock(_PATIENCE) as session:
+            if session is None:
                 return None
             try:
-                record: dict[str, Any] | None = task.session.record()
+                record: dict[str, Any] | None = session.record()
             except BadSession:
                 # It was readable when the run began.
                 record = task.record if task.started else None
             if not task.may_change(record or {}):
                 self._tell_loss(task)
                 return False
-            task.is_published |= write(record)
+            task.is_published |= write(session, record)
             task.claim.hold(hold) if hold else task.claim.done()
             if task.is_published:
                 self._note(entry)

@@ -33,11 +33,13 @@ class TimeLimits:
     job: it may work, in all its runs; 0 for ever
     queue: it may wait for its first run; 0 for ever
     hang: in one stage, after which it hangs
+    lock: others may hold a session's lock before they count as stopped
     """
 
     job: float = 120.0
     queue: float = 0.0
     hang: float = 30.0
+    lock: float = 30.0
 
 
 DEFAULT_LIMITS = TimeLimits()

@@ -89,7 +89,7 @@ def task(new_session: Callable[..., Session]) -> Task:
 
 def unlocked(task: Task) -> bool:
     with task.session.lock() as ours:
-        return ours
+        return ours is not None
 
 
 OUTCOMES = [

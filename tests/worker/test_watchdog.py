@@ -102,6 +102,15 @@ def return_claims(queue: DirectoryQueue) -> None:
         claim.rename(queue.pool / claim.name.partition("@")[0])
 
 
+def from_before(sessions: Path, seconds: float) -> Session:
+    """A session that came so many seconds ago, with a picture of no bytes."""
+    moment = time.time() - seconds
+    # Where nothing came later: the names of one folder keep rising.
+    elsewhere = sessions.parent / f"from-{seconds}-{time.monotonic_ns()}"
+    made = Session.create(elsewhere, KIND, Upload(b"", ".jpg"), now=lambda: moment)
+    return Session(sessions, made.path.rename(sessions / made.name).name)
+
+
 def hang_in_engine(models: ModelCache, gate: Gate) -> None:
     models.get().fail = gate  # type: ignore[attr-defined]
 
@@ -226,7 +235,7 @@ def test_a_job_that_waited_too_long_fails_when_it_is_claimed(
     queue: DirectoryQueue, models: ModelCache, sessions: Path
 ) -> None:
     def made(age: float) -> Session:
-        session = Session.create(sessions, KIND, Upload(b"", ".jpg"), now=lambda: time.time() - age)
+        session = from_before(sessions, age)
         queue.put(Job(session.name, KIND))
         return session
 
@@ -252,14 +261,13 @@ def test_jobs_that_no_worker_gets_to_fail_too(
     queue: DirectoryQueue,
 ) -> None:
     hang_in_engine(models, gate)
-    # Made first: names never get a time before the newest one.
-    old = Session.create(sessions, KIND, Upload(b"", ".jpg"), now=lambda: time.time() - 100)
     submit()
     worker = begin(times=TimeLimits(queue=50), batch=1)
     assert gate.inside.wait(20)
     in_hand = [submit() for _ in range(2)]
     wait_until(lambda: len(queue.claims()) == 3)
     young = submit()
+    old = from_before(sessions, 100)
     queue.put(Job(old.name, KIND))
     clock.now += 100  # the next look into the queue is due
     worker.watch()
@@ -371,3 +379,24 @@ def test_a_worker_that_lost_its_claim_before_the_run_does_not_begin_it(
     assert (session.path / "process.json").read_bytes() == before
     assert len(queue) == 1
     worker.close()
+
+
+def test_a_job_whose_session_is_locked_by_a_stopped_worker_is_run_all_the_same(
+    queue: DirectoryQueue, models: ModelCache, sessions: Path, submit: Make
+) -> None:
+    """It was stopped in the very change. The pauses between the tries are what turns the clock."""
+    session = submit()
+    clock = Clock(0.0)
+    worker = Worker(
+        queue, models, sessions, sleep=clock.sleep, clock=clock, times=TimeLimits(lock=30.0)
+    )
+    with session.lock() as stopped:
+        assert stopped is not None
+        stopped.start(claim="of the stopped one")
+        while clock.now < 29:
+            assert worker.step() == 1
+            assert session.state == "processing"
+        wait_until(lambda: worker.step() and session.state == "complete")
+        assert clock.now < 32
+    worker.close()
+    assert session.record()["attempts"] == 2
