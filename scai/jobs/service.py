@@ -53,7 +53,7 @@ class JobService:
         self.times = times
         self._queues = dict(queues)
         self._input_types = {kind: inputs.of(settings.kinds[kind]) for kind in self._queues}
-        self._disk = disk or Disk(settings.durability)
+        self.disk = disk or Disk(settings.durability)
         self._max_body = max(settings.max_request_bytes, settings.max_batch_bytes + FORM_ROOM)
         self._limits = Limits(settings.max_upload_bytes, settings.max_pixels)
         self._waiters = Waiters(self._queues.values())
@@ -62,7 +62,7 @@ class JobService:
         self._follower = Follower(settings.sessionpath, self._waiters, self._views)
         self._options = ClientOptions(settings)
         self.holds = Holds(
-            settings.sessionpath, self._queues, disk=self._disk, ring=self._waiters.ring
+            settings.sessionpath, self._queues, disk=self.disk, ring=self._waiters.ring
         )
         self._amounts = Amounts(settings, self._queues)
         self._backpressure = Backpressure(settings, self._amounts)
@@ -114,7 +114,7 @@ class JobService:
                     upload,
                     params=values,
                     queue=queue,
-                    disk=self._disk,
+                    disk=self.disk,
                 )
                 place.session = session.name
         except OSError as error:
@@ -159,7 +159,7 @@ class JobService:
             **self._amounts.usage(),
             "max_waiting_bytes": round(self.settings.max_waiting_mb * 1_000_000),
             "refused": dict(self._backpressure.refusals),
-            "disk_errors": self._disk.failures,
+            "disk_errors": self.disk.failures,
         }
 
     def _queue(self, kind: str) -> JobQueue:
@@ -170,7 +170,7 @@ class JobService:
 
     def session(self, kind: str, name: str, key: str) -> Session:
         """The session of that name. Raises NotFound unless `key` is its key and `kind` its kind."""
-        session = Session(self.settings.sessionpath, name, disk=self._disk)
+        session = Session(self.settings.sessionpath, name, disk=self.disk)
         if session.keyed_record(key, kind) is None:
             raise NotFound(_NO_SESSION)
         return session
@@ -179,7 +179,7 @@ class JobService:
         self, kind: str, name: str, key: str, wait: float, deferral: Deferral | None = None
     ) -> dict[str, Any]:
         """The result of a session, found as `session` does, after a wait as `wait` does."""
-        session = Session(self.settings.sessionpath, name, disk=self._disk)
+        session = Session(self.settings.sessionpath, name, disk=self.disk)
         record = session.keyed_record(key, kind)
         if record is None:
             raise NotFound(_NO_SESSION)
@@ -189,7 +189,7 @@ class JobService:
 
     def kind_of(self, name: str, key: str) -> str:
         """The kind of the session of that name. Raises NotFound unless `key` is its key."""
-        session = Session(self.settings.sessionpath, name, disk=self._disk)
+        session = Session(self.settings.sessionpath, name, disk=self.disk)
         kind = str(session.record().get("job"))
         if kind not in self._queues or session.keyed_record(key, kind) is None:
             raise NotFound(_NO_SESSION)
@@ -213,7 +213,7 @@ class JobService:
                     raise InUse("this photo is being recognised; remove it when that is over")
                 session.remove()
             if flush:
-                self._disk.sync_directory(self.settings.sessionpath)
+                self.disk.sync_directory(self.settings.sessionpath)
         except FileNotFoundError:
             raise NotFound(_NO_SESSION) from None  # the cleaner was faster
         self._amounts.ledgers[kind].forget(name)
@@ -292,7 +292,7 @@ class JobService:
         """Whether a small file can be written now."""
         trial = self.settings.sessionpath / f".ready-{threading.get_ident()}"
         try:
-            self._disk.write(trial, b"x" * 4096, durable=False)
+            self.disk.write(trial, b"x" * 4096, durable=False)
             trial.unlink()
         except OSError:
             return False

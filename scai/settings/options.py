@@ -140,6 +140,9 @@ class Settings:
     max_waiting_mb_per_client: float = _option(
         10_000.0, "queue", "most MB of waiting jobs of one client; 0: no bound", low=0.0
     )
+    max_batches_per_client: int = _option(
+        1000, "queue", "most batches that one client may make in an hour; 0: no bound", low=0
+    )
     min_free_mb: float = _option(
         500.0,
         "queue",

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from scai.errors import Busy, InUse, NotFound, ScaiError
+from scai.jobs.batches.creations import Creations
 from scai.jobs.batches.portion import Portion, PortionPhoto, PortionResult
 from scai.jobs.batches.progress import REFUSED, REMOVED, BatchItem, BatchProgress
 from scai.jobs.deferral import Deferral
@@ -42,15 +43,22 @@ class BatchService:
         self._service = service
         self._settings = settings
         self._root = settings.sessionpath
-        self._disk = disk or Disk(settings.durability)
+        self._disk = disk or service.disk
+        self._creations = Creations(settings.max_batches_per_client)
         self._max_batches = max_batches
         self._times = service.times
         self._lock = threading.Lock()
         self._recent: OrderedDict[str, BatchProgress] = OrderedDict()
 
-    def create(self, kind: str, params: Mapping[str, str], expected: int = 0) -> BatchProgress:
-        """Make a batch, open and empty. Raises as JobService.submit does for these parameters."""
+    def create(
+        self, kind: str, params: Mapping[str, str], expected: int = 0, client: str = ""
+    ) -> BatchProgress:
+        """Make a batch, open and empty. Raises as JobService.submit does for these parameters.
+
+        `client` is the client's address. Raises ClientLimit when it makes too many.
+        """
         values = self._service.check(kind, params)
+        self._creations.count(client)
         try:
             batch = Batch.create(self._root, kind, values, expected=expected, disk=self._disk)
         except OSError as error:

@@ -90,7 +90,8 @@ class _Views:
             answer_error = " or ".join(self.service.kinds)
             raise BadRequest(f"kind: expected {answer_error}, got {kind[:60]!r}")
         expected = upload.number("expected", self.settings.max_batch_photos)
-        progress = self.batches.create(kind, client_options.from_fields(upload.fields), expected)
+        options = client_options.from_fields(upload.fields)
+        progress = self.batches.create(kind, options, expected, _client())
         last = bool(upload.photos) and not upload.says("open")
         portion = _portion(upload)
         return progress, self.batches.add(
