@@ -42,5 +42,5 @@ def log_requests(app: Flask) -> None:
 
 def _client() -> str:
     """The address of the client; behind a proxy, also the one that the proxy claims."""
-    claim = request.headers.get("X-Forwarded-For", "")[:_MAX_CLAIM]
+    claim = request.environ.get("HTTP_X_FORWARDED_FOR", "")[:_MAX_CLAIM]
     return f"{request.remote_addr} for {claim}" if claim else str(request.remote_addr)

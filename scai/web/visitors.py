@@ -55,13 +55,15 @@ def admit(app: Flask, settings: Settings) -> None:
 
     @app.before_request
     def check() -> Response | None:
+        # Itself and not the proxy of Flask's, each look through which costs a microsecond.
+        current: Request = request._get_current_object()  # type: ignore[attr-defined]
         try:
-            hosts.check(request.headers.get("Host"))
-            origins.check(request)
+            hosts.check(current.environ.get("HTTP_HOST"))
+            origins.check(current)
         except ScaiError as error:
             answers.log_refusal(error)
             return answers.send(answers.refusal(error), error.status)
-        return origins.preflight(request)
+        return origins.preflight(current)
 
     @app.after_request
     def let_read(response: Response) -> Response:
@@ -123,8 +125,8 @@ class Origins:
         """Raise CrossSite for a request that may change something, from a page of another site."""
         if request.method in _SAFE or self._allows(request):
             return
-        origin = request.headers.get("Origin", "")
         if not is_from_own_page(request):
+            origin = _origin_of(request)
             raise CrossSite(
                 f"a page of another site, {origin[:80] or 'unknown'}, sent this; "
                 "the operator can allow that site by the setting allowed_origins",
@@ -133,8 +135,9 @@ class Origins:
 
     def preflight(self, request: Request) -> Response | None:
         """The answer to a browser that asks what an allowed site may send; None for all others."""
-        asks = "Access-Control-Request-Method" in request.headers
-        if request.method != "OPTIONS" or not asks or not self._allows(request):
+        if request.method != "OPTIONS" or not self._allows(request):
+            return None
+        if "Access-Control-Request-Method" not in request.headers:
             return None
         answer = Response(status=204)
         answer.headers["Access-Control-Allow-Methods"] = _METHODS
@@ -152,17 +155,22 @@ class Origins:
         return response
 
     def _allows(self, request: Request) -> bool:
-        return request.headers.get("Origin", "").lower() in self._allowed
+        return bool(self._allowed) and _origin_of(request).lower() in self._allowed
 
 
 def is_from_own_page(request: Request) -> bool:
     """Whether a browser sent a request for a page of this server, or for none; or a program did."""
-    site = request.headers.get("Sec-Fetch-Site")
+    site = request.environ.get("HTTP_SEC_FETCH_SITE")
     if site is not None:
         return site in ("same-origin", "none")
-    origin = request.headers.get("Origin", "")
+    origin = _origin_of(request)
     # Not the scheme: a proxy may speak HTTPS without saying so.
-    return not origin or _host_of(origin) == request.headers.get("Host", "").lower()
+    return not origin or _host_of(origin) == request.environ.get("HTTP_HOST", "").lower()
+
+
+def _origin_of(request: Request) -> str:
+    """The header `Origin`. From the environment, which costs a tenth of `request.headers`."""
+    return str(request.environ.get("HTTP_ORIGIN", ""))
 
 
 def _host_of(origin: str) -> str:
