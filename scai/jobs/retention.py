@@ -159,5 +159,7 @@ def _sweep(debris: Path, ages: Ages) -> None:
             debris.unlink()
         else:
             shutil.rmtree(debris, ignore_errors=True)
+    except FileNotFoundError:
+        return  # it has become a session, or another cleaner was faster
     except OSError as error:
         log.warning("%s not removed: %s", debris.name, error)

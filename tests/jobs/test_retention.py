@@ -16,7 +16,7 @@ from scai.queues.directory import DirectoryQueue
 from scai.queues.memory import MemoryQueue
 from scai.settings import ROOT, Settings, seconds
 from scai.storage import upload_spool
-from scai.storage.ages import Look, read
+from scai.storage.ages import Ages, Look, read
 from scai.storage.session import Session, Upload
 
 Make = Callable[..., Session]
@@ -231,3 +231,20 @@ def test_the_command_notes_the_clock_and_a_dry_run_does_not(sessions: Path) -> N
     assert not (sessions / ".clock").exists()
     subprocess.run(command, cwd=ROOT, check=True)
     assert (sessions / ".clock").is_file()
+
+
+def test_an_upload_that_becomes_a_session_meanwhile_is_no_trouble(
+    sessions: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    making = sessions / ".new-x"
+    making.mkdir()
+
+    class Late(Ages):
+        def of(self, changed: float) -> float:
+            making.rename(sessions / "x")
+            (sessions / f"{upload_spool.PREFIX}x").unlink()
+            return 0.0
+
+    (sessions / f"{upload_spool.PREFIX}x").touch()
+    purge(sessions, [], DAY, ages=Late(time.time()))
+    assert caplog.text == ""

@@ -202,7 +202,8 @@ def test_a_job_whose_process_cannot_begin_is_given_up(tmp_path: Path) -> None:
 
 
 def test_a_stopped_job_process_is_no_orphan(tmp_path: Path) -> None:
-    running = Live(tmp_path, "--runningmode", "job", **fake_models(tmp_path)).wait_ready()
+    short = {"SCAI_STOP_GRACE": "2", **fake_models(tmp_path)}
+    running = Live(tmp_path, "--runningmode", "job", **short).wait_ready()
     answer = running.post(IC.upload, picture())
     wait_until(lambda: running.pids(answer["sessname"]))
     for pid in running.pids(answer["sessname"]):
