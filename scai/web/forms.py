@@ -11,6 +11,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO
@@ -231,11 +232,48 @@ def _read(
             memory.release(length)
             return _form(parts, files, spool)
         stream = io.BytesIO(body)
+    elif (whole := request.environ.get(BODY)) is not None:
+        form = _form_in_file(whole.picture, boundary, request, files, spool, memory)
+        if form is not None:
+            return form
     limits = FormLimits(request.max_form_memory_size, request.max_form_parts)
     parsed = parse(stream, boundary, limits, memory, spool)
     form = Form(parsed.fields)
     for name, filename, file in parsed.files:
         files.put(form, name, filename, file)
+    return form
+
+
+def _form_in_file(
+    file: Path,
+    boundary: bytes,
+    request: Request,
+    files: _FileFields,
+    spool: Callable[[str], Spool],
+    memory: MemoryBudget,
+) -> Form | None:
+    """Copy the parts of a form out of the file that holds it; None if it is of another shape.
+
+    That is several times as fast as to parse it, and no part is in memory.
+    """
+    form = Form()
+    with file.open("rb") as opened, mmap(opened.fileno(), 0, access=ACCESS_READ) as body:
+        spans = _spans(body, boundary)
+        if spans is None:
+            return None
+        text = sum(span.end - span.start for span in spans if span.filename is None)
+        if text > (request.max_form_memory_size or text) or not memory.acquire(text):
+            return None
+        for span in spans:
+            if span.filename is None:
+                content = body[span.start : span.end]
+                form.fields.setdefault(span.name, content.decode("utf-8", "replace"))
+                continue
+            target = spool(span.name)
+            for at in range(span.start, span.end, _CHUNK):
+                target.write(body[at : min(at + _CHUNK, span.end)])
+            target.finish()
+            files.put(form, span.name, span.filename, target)
     return form
 
 
@@ -268,30 +306,48 @@ class Part:
 
 
 def split(body: bytes, boundary: bytes) -> list[Part] | None:
-    """Split a form into its parts at its boundary.
+    """Split a form into its parts at its boundary; None as `_spans`."""
+    spans = _spans(body, boundary)
+    if spans is None:
+        return None
+    return [Part(span.name, span.filename, body[span.start : span.end]) for span in spans]
+
+
+@dataclass(frozen=True)
+class _Span:
+    """Where the content of one part begins and ends in a form."""
+
+    name: str
+    filename: str | None
+    start: int
+    end: int
+
+
+def _spans(body: bytes | mmap, boundary: bytes) -> list[_Span] | None:
+    """Find the parts of a form by its boundary.
 
     None for a form of another shape than browsers, curl and the common libraries send: a parser
     that knows every shape has to read it.
     """
     delimiter = b"--" + boundary
-    if not boundary or not body.startswith(delimiter + b"\r\n"):
+    if not boundary or body[: len(delimiter) + 2] != delimiter + b"\r\n":
         return None
-    parts: list[Part] = []
+    spans: list[_Span] = []
     at = len(delimiter) + 2
-    while len(parts) < _MAX_PARTS:
+    while len(spans) < _MAX_PARTS:
         blank = body.find(b"\r\n\r\n", at, at + _MAX_HEAD)
         end = body.find(delimiter, blank + 4) if blank >= 0 else -1
         # Behind another line end, or in the middle of a line, other parsers may see a boundary.
         if end < blank + 6 or body[end - 2 : end] != b"\r\n":
             return None
-        names, content = _names(body[at:blank]), body[blank + 4 : end - 2]
-        if names is None or (names[1] is None and len(content) > _MAX_FIELD):
+        names = _names(body[at:blank])
+        if names is None or (names[1] is None and end - 6 - blank > _MAX_FIELD):
             return None
-        parts.append(Part(*names, content))
+        spans.append(_Span(*names, blank + 4, end - 2))
         at = end + len(delimiter) + 2
         line_end = body[at - 2 : at]
         if line_end == b"--":
-            return parts
+            return spans
         if line_end != b"\r\n":
             return None
     return None

@@ -184,3 +184,28 @@ def test_a_large_picture_goes_through_a_file_into_its_session(site: Site) -> Non
         session = settings.sessionpath / reply.json["sessname"]
         assert (session / "input.jpg").read_bytes() == data
         assert [each.name for each in settings.sessionpath.iterdir()] == [session.name]
+
+
+BOUNDARY = "------------------------boundary"
+
+
+def form(photo: bytes, before: bytes = b"", **fields: str) -> bytes:
+    head = b"--" + BOUNDARY.encode() + b"\r\nContent-Disposition: form-data; name="
+    parts = [b'%b"%b"\r\n\r\n%b\r\n' % (head, k.encode(), v.encode()) for k, v in fields.items()]
+    file = head + b'"photo"; filename="a.jpg"\r\nContent-Type: image/jpeg\r\n\r\n' + photo + b"\r\n"
+    return before + b"".join([*parts, file]) + b"--" + BOUNDARY.encode() + b"--\r\n"
+
+
+@pytest.mark.parametrize("before", [b"", b"preamble\r\n"], ids=["usual", "unusual"])
+def test_a_large_form_goes_through_a_file_into_its_session(site: Site, before: bytes) -> None:
+    settings = replace(site.settings, max_upload_mb=5.0)
+    app = create_app(JobService(settings, site.queues), settings)
+    data = picture() + bytes(2_000_000)
+    with serving(app, settings.sessionpath) as server:
+        kind = f"Content-Type: multipart/form-data; boundary={BOUNDARY}"
+        body = form(data, before, top_k="2")
+        reply = server.talk().ask(IC.upload, "POST", body, kind).reply()
+        session = settings.sessionpath / reply.json["sessname"]
+        assert (session / "input.jpg").read_bytes() == data
+        assert json.loads((session / "process.json").read_text())["top_k"] == 2
+        assert [each.name for each in settings.sessionpath.iterdir()] == [session.name]

@@ -7,48 +7,20 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from scai.errors import ScaiError
+from scai.jobs.ledger import account_of
 from scai.programs.front import refusals
-from scai.programs.front.body import BodyRoom
 from scai.programs.front.exchange import Exchange
-from scai.programs.front.limits import FrontLimits, Pace
-from scai.programs.front.notes import Notes
-from scai.programs.front.reader import Admit, RequestReader
+from scai.programs.front.home import Home
+from scai.programs.front.limits import Pace
+from scai.programs.front.reader import RequestReader
 from scai.programs.front.request import Request
 from scai.storage.disk import storage_error
 
 # Bytes that may lie in our memory for a client that does not read; the kernel has more.
 _UNREAD = 64 * 1024
-
-
-class Home(Protocol):
-    """What all connections of a front share."""
-
-    limits: FrontLimits
-    notes: Notes
-    room: BodyRoom
-    admit: Admit
-    # One for all: what was read is taken up at once.
-    buffer: bytearray
-    loop: asyncio.AbstractEventLoop
-    stopping: bool
-
-    def exchange(self, request: Request, connection: Connection) -> Exchange | None:
-        """The exchange of a request; None if the front has answered it by itself."""
-
-    def left(self, connection: Connection) -> None:
-        """The connection is closed."""
-
-    def rested(self) -> None:
-        """A connection has become idle."""
-
-    # What threads have finished, and nobody waits for. It is taken up with the next event.
-    finished: deque[Callable[[], None]]
-
-    def take_up(self) -> None:
-        """Call what is in `finished`."""
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -62,6 +34,8 @@ class Connection(asyncio.BufferedProtocol):
     ) -> None:
         limits, clock = home.limits, home.loop.time
         self.client = client
+        # Under which it is counted.
+        self.account = account_of(client[0])
         self.blocked = False
         self._home = home
         self._refusal = refusal

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from scai.errors import ScaiError
+from scai.jobs.ledger import account_of
 from scai.programs.front import refusals
 from scai.programs.front.answer import Answer, App, Framing
 from scai.programs.front.body import BodyRoom
@@ -157,7 +158,7 @@ class Front:
             self._welcome(connected, address[:2])
 
     def _welcome(self, connected: socket.socket, client: tuple[str, int]) -> None:
-        refusal = self._refusal(client[0])
+        refusal = self._refusal(account_of(client[0]))
         if refusal is not None:
             self.notes.note(refusal.details["setting"], client[0], refusal.message)
             if len(self._turned_away) >= self.limits.turned_away:
@@ -166,7 +167,7 @@ class Front:
         connection = Connection(self, client, refusal)
         if refusal is None:
             self._connections.add(connection)
-            self._by_address[client[0]] += 1
+            self._by_address[connection.account] += 1
         else:
             self._turned_away.add(connection)
         task = self.loop.create_task(self._connect(connection, connected))
@@ -180,17 +181,17 @@ class Front:
             connected.close()  # it is gone already
             self.left(connection)
 
-    def _refusal(self, address: str) -> ScaiError | None:
+    def _refusal(self, account: str) -> ScaiError | None:
         """Why one more connection of this address is refused, if no idle one can make room."""
         most = self.limits.per_address
-        if most and self._by_address[address] >= most and not self._make_room(most, address):
+        if most and self._by_address[account] >= most and not self._make_room(most, account):
             return refusals.no_room("from your address", "max_address_connections", most)
         most = self.limits.connections
         if len(self._connections) >= most and not self._make_room(most):
             return refusals.no_room("", "max_connections", most)
         return None
 
-    def _make_room(self, most: int, address: str = "") -> bool:
+    def _make_room(self, most: int, account: str = "") -> bool:
         """Close the connections that have waited longest for their clients to ask for anything.
 
         Of that address, or of all: a sixteenth of the `most` that there may be, so that they need
@@ -198,15 +199,15 @@ class Front:
         """
         self.take_up()
         now = self.loop.time()
-        if now < self._no_room_until.get(address, 0.0):
+        if now < self._no_room_until.get(account, 0.0):
             return False
         idle = [
             (since, number, each)
             for number, each in enumerate(self._connections)
-            if (since := each.idle_since) is not None and address in ("", each.client[0])
+            if (since := each.idle_since) is not None and account in ("", each.account)
         ]
         if not idle:
-            self._no_room_until = {address: now + _LOOK_AGAIN}
+            self._no_room_until = {account: now + _LOOK_AGAIN}
             return False
         for _, _, connection in sorted(idle)[: max(1, most // 16)]:
             what = "an idle connection, closed because others want in"
@@ -220,10 +221,10 @@ class Front:
         self._turned_away.discard(connection)
         if connection in self._connections:
             self._connections.discard(connection)
-            address = connection.client[0]
-            self._by_address[address] -= 1
-            if not self._by_address[address]:
-                del self._by_address[address]
+            account = connection.account
+            self._by_address[account] -= 1
+            if not self._by_address[account]:
+                del self._by_address[account]
 
     def rested(self) -> None:
         """Look for idle connections again: there is one."""
