@@ -8,7 +8,6 @@ nobody can use is removed.
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
@@ -19,15 +18,15 @@ from scai.queues._folders import QueueFolders
 from scai.queues._holds import HoldFolder
 from scai.queues.base import Stray
 from scai.storage.damaged import make_kept
-from scai.storage.disk import Disk
+from scai.storage.disk import DRAFT, Disk
 from scai.storage.rights import names_in
 from scai.storage.session import NAME
 
 FOLDER = ".corrupt"
 # Seconds without a change after which a file is surely nobody's.
 _OLD = 3600.0
-# Names that Disk and Owner give to files they have not finished.
-_DRAFT = re.compile(r"\..+\.(?:[0-9]+-[0-9]+|new)")
+# What Owner adds to the name of a lock that nobody has yet.
+_NEW_LOCK = ".new"
 _OF_OWNERS = (".lock", ".json", ".beat")
 _DRAFT_ABOUT = "a file that its writer did not finish"
 _LEFT_ABOUT = "of an owner that is gone"
@@ -92,7 +91,7 @@ def _holds(folders: QueueFolders, now: float) -> Iterator[tuple[str, str]]:
         if NAME.fullmatch(name):
             if not stat.S_ISREG(status.st_mode):
                 yield path, _HOLD_ABOUT
-        elif not _DRAFT.fullmatch(name):
+        elif not DRAFT.fullmatch(name):
             yield path, "no hold of any session"
         elif now - status.st_mtime > _OLD:
             yield path, _DRAFT_ABOUT
@@ -106,7 +105,7 @@ def _owners(folders: QueueFolders, now: float) -> Iterator[tuple[str, str]]:
         # A dead owner with a lock file is found by its claims; here are those without.
         is_left = f"{owner.partition('+')[0]}.lock" not in names
         is_old = now - status.st_mtime > _OLD
-        if _DRAFT.fullmatch(name):
+        if DRAFT.fullmatch(name) or (name.startswith(".") and suffix == _NEW_LOCK):
             if is_old:
                 yield path, _DRAFT_ABOUT
         elif suffix not in _OF_OWNERS or not stat.S_ISREG(status.st_mode):

@@ -18,6 +18,7 @@ import errno
 import fcntl
 import itertools
 import os
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -161,6 +162,10 @@ class Disk:
         except OSError as error:
             self.count(error)
             raise
+
+
+# The names of drafts: hidden, and with numbers of process, thread and try at their end.
+DRAFT = re.compile(r"\..+\.[0-9]+(?:-[0-9]+)+")
 
 
 class Drafts:

@@ -108,6 +108,16 @@ def test_the_ticket_of_a_job_that_is_claimed_goes_and_the_claim_stays(tmp_path: 
         assert look(place, later) == []
 
 
+def test_a_record_that_is_being_written_is_no_debris(tmp_path: Path) -> None:
+    place = Installation(tmp_path / "place")
+    with place.queue() as queue:
+        session = place.session(queue=queue)
+        with Disk("off").drafts(session.path, {"process.json": b"{}"}) as drafts:
+            assert look(place, time.time() + 60) == []
+            [finding] = look(place, time.time() + 7200)
+            assert finding.subject in drafts.paths.values()
+
+
 def test_a_kind_that_is_not_installed_is_told_and_left(tmp_path: Path) -> None:
     place = Installation(tmp_path / "place")
     session = place.session("face_recognition")

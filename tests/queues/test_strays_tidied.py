@@ -11,6 +11,7 @@ import pytest
 from support.queueing import names, put
 
 from scai.queues.directory import DirectoryQueue
+from scai.storage.disk import Disk
 
 SESSION = "d-20261130-" + "0" * 40
 DAY = 86400.0
@@ -71,6 +72,13 @@ def test_what_somebody_may_still_be_writing_is_left_alone(queue: DirectoryQueue)
         if not kept:
             make(queue.pool / where)
     assert queue.strays(time.time()) == []
+
+
+def test_a_file_that_is_being_written_is_none_until_it_is_old(queue: DirectoryQueue) -> None:
+    for folder in (".hold", ".owners"):
+        with Disk("off").drafts(queue.pool / folder, {SESSION: b"reason", "x.json": b"{}"}):
+            assert queue.strays(time.time()) == []
+            assert len(queue.strays(time.time() + DAY)) == 2
 
 
 def test_a_folder_in_the_place_of_the_blank_file_makes_room_for_one(queue: DirectoryQueue) -> None:

@@ -115,7 +115,7 @@ class Damaged:
             root / ".new-d-20261130-00": ("debris", Path.mkdir),
             root / ".gone-d-20261130-00": ("debris", Path.mkdir),
             root / ".up-1": ("debris", Path.touch),
-            self.session("waits").path / ".process.json.12-34": ("debris", Path.touch),
+            self.session("waits").path / ".process.json.12-34-5": ("debris", Path.touch),
             self.pool / ".claimed" / "README": ("stray", Path.touch),
             self.pool / ".hold" / "folder": ("stray", Path.mkdir),
             self.pool / ".owners" / "folder.lock": ("stray", Path.mkdir),

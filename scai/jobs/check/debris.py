@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from functools import partial
@@ -12,6 +11,7 @@ from pathlib import Path
 from scai.errors import NotFound
 from scai.jobs.check.finding import Finding
 from scai.storage import upload_spool
+from scai.storage.disk import DRAFT
 from scai.storage.locks import folder_lock
 from scai.storage.session import NAME
 
@@ -19,7 +19,6 @@ from scai.storage.session import NAME
 OLD = 3600.0
 _FOLDERS = (".new-", ".gone-")
 _FILES = (upload_spool.PREFIX, ".ready-")
-_DRAFT = re.compile(r"\..+\.[0-9]+-[0-9]+")
 
 
 def debris(sessions: Path, now: float) -> Iterator[Finding]:
@@ -39,7 +38,7 @@ def debris(sessions: Path, now: float) -> Iterator[Finding]:
 
 def _drafts(session: Path, now: float) -> Iterator[Finding]:
     try:
-        names = [name for name in os.listdir(session) if _DRAFT.fullmatch(name)]
+        names = [name for name in os.listdir(session) if DRAFT.fullmatch(name)]
     except OSError:
         return  # it is gone, or none of ours
     for path in (session / name for name in sorted(names)):

@@ -40,9 +40,14 @@ def without_session(
         is_young = arrived is not None and abs(now - arrived) < settle
         return not is_young and not os.path.lexists(sessions / name)
 
+    # Asked again at last: it may have gone with its session since the list was made.
     for name in filter(is_lost, sorted(queue.waiting())):
+        if not queue.waits(name):
+            continue
         withdraw = partial(queue.withdraw, name, keep_hold=True)
         yield Finding("no_session", name, "waits and has no session", queue.kind, withdraw)
     for name in filter(is_lost, sorted(queue.held_sessions())):
+        if name not in queue.held_sessions():
+            continue
         drop = partial(queue.drop_hold, name)
         yield Finding("no_session", name, "is on hold and has no session", queue.kind, drop)
