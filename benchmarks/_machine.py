@@ -18,6 +18,7 @@ LIBRARIES = (
     "ai-edge-litert",
     "opencv-python-headless",
     "Pillow",
+    "simplejpeg",
     "numpy",
     "flask",
     "httptools",

@@ -31,6 +31,7 @@ _METADATA = {*range(_APP0, _APP15 + 1), _COM}
 _UNUSUAL_FRAMES = {0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF}
 _KNOWN = {_EOI, _SOS, _DHT, _DQT, _DRI, _DNL, _DAC, *_METADATA, *_KINDS_OF_FRAME, *_ALONE}
 _MODES = {1: "L", 3: "RGB", 4: "CMYK"}
+_USUAL_SAMPLING = {(1, 1), (2, 1), (1, 2), (2, 2), (4, 1)}
 # Where the data of a scan ends: a marker other than a restart. FF 00 stands for a byte FF.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _END = re.compile(rb"\xff\xd9")
@@ -56,6 +57,12 @@ class _Frame:
     @property
     def progressive(self) -> bool:
         return self.kind in (_PROGRESSIVE, _ARITHMETIC_PROGRESSIVE)
+
+    @property
+    def usual(self) -> bool:
+        """Whether the first component alone may have more than one sample in both directions."""
+        first, *others = self.planes.values()
+        return not others or (first in _USUAL_SAMPLING and {*others} <= {(1, 1), first})
 
     @property
     def complete(self) -> bool:
@@ -127,6 +134,22 @@ def without_metadata(data: bytes) -> bytes:
             parts.append(piece)
         if marker == _SOS:
             return b"".join((*parts, data[place:]))
+
+
+def last_scan(data: bytes) -> tuple[int, int]:
+    """Where the pixels of the last scan begin, and where the end marker stands.
+
+    `data` has passed `read`; raises BadImage all the same.
+    """
+    source, walk, place, begin = Source(data), _Walk(), 2, 2
+    while True:
+        marker, start, place = _next(source, place, walk)
+        if marker == _EOI:
+            return begin, start - 2
+        if marker == _SOS:
+            begin, place = place, source.search(_MARKER, place, 2)
+            if place < 0:
+                raise cut_off()
 
 
 def _next(source: Source, place: int, walk: _Walk) -> tuple[int, int, int]:
@@ -241,7 +264,7 @@ def _facts(walk: _Walk, frame: _Frame) -> Facts:
     pixels = frame.width * frame.height
     mode = _MODES[len(frame.planes)]
     # The decoder's pixels and those turned upright; Pillow has 4 bytes a pixel, in more copies.
-    need = pixels * (6 if mode != "CMYK" else 19)
+    need = pixels * (6 if mode != "CMYK" and frame.usual else 22)
     if not walk.whole:
         # All coefficients are kept: 2 bytes each, in whole groups of blocks.
         across, down = (max(plane[i] for plane in frame.planes.values()) for i in (0, 1))
@@ -254,7 +277,7 @@ def _facts(walk: _Walk, frame: _Frame) -> Facts:
         need + 4_000_000,
         walk.orientation or 1,
         walk.scans,
-        walk.whole and walk.tidy and frame.kind in (_BASELINE, _EXTENDED),
+        walk.whole and walk.tidy and frame.usual and frame.kind in (_BASELINE, _EXTENDED),
     )
 
 

@@ -11,45 +11,40 @@ from numpy.typing import NDArray
 
 from scai.pictures import _jpeg
 
-# The library stops at its first warning. Bytes before the end marker come after all pixels.
+# The library tells its first warning alone. Bytes before the end marker come after all pixels.
 _AT_THE_END = "extraneous bytes before marker 0xd9"
 # These come before any pixel, from cameras that are careless about headers.
 _IN_THE_HEADER = ("extraneous bytes", "Invalid SOS parameters", "JFIF revision")
+_ODD_SAMPLING = "subsampling"
+
+
+class OddSampling(Exception):
+    """Colours are sampled in a way that this library does not know; another must decode it."""
 
 
 def decode(data: bytes, height: int, width: int) -> NDArray[np.uint8]:
     """Decode to (h, w, 3) uint8 RGB, in the smallest size of at least `height` and `width`.
 
     `data` has passed the portal's reader. Raises ValueError, with the library's words, for
-    damaged or missing data.
+    damaged or missing data, and OddSampling.
     """
-    return _careful(data, "RGB", height, width)
-
-
-def require_all_data(data: bytes) -> None:
-    """Raise ValueError, as `decode` does, unless all data of a JPEG of any colours is there."""
-    _careful(data, "CMYK", 1, 1)
-
-
-def _careful(data: bytes, colours: str, height: int, width: int) -> NDArray[np.uint8]:
     try:
-        return _decode(data, colours, height, width, True)
+        return _decode(data, height, width)
     except ValueError as error:
-        if _AT_THE_END in str(error):
-            return _decode(data, colours, height, width, False)
         if not any(words in str(error) for words in _IN_THE_HEADER):
             raise
-    data = _jpeg.without_metadata(data)
+    return _decode(_jpeg.without_metadata(data), height, width)
+
+
+def _decode(data: bytes, height: int, width: int, strict: bool = True) -> NDArray[np.uint8]:
     try:
-        return _decode(data, colours, height, width, True)
+        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+            data, "RGB", min_height=height, min_width=width, strict=strict
+        )
     except ValueError as error:
         if _AT_THE_END in str(error):
-            return _decode(data, colours, height, width, False)
+            return _decode(data, height, width, strict=False)
+        if _ODD_SAMPLING in str(error):
+            raise OddSampling from error
         raise
-
-
-def _decode(data: bytes, colours: str, height: int, width: int, strict: bool) -> NDArray[np.uint8]:
-    pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
-        data, colours, min_height=height, min_width=width, strict=strict
-    )
     return pixels

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import random
 import warnings
 from typing import IO
 
@@ -32,6 +33,8 @@ _READERS = {
     "BMP": ("BmpImagePlugin", "BmpImageFile"),
     "GIF": ("GifImagePlugin", "GifImageFile"),
 }
+# Pixel data that no picture holds by chance.
+_NOISE = random.Random(1).randbytes(400).replace(b"\xff", b"\x35")
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -58,6 +61,29 @@ def decode(data: bytes, kind: str, orientation: int) -> NDArray[np.uint8]:
     if orientation in _UPRIGHT:
         rgb = rgb.transpose(_UPRIGHT[orientation])
     return np.array(rgb, np.uint8)
+
+
+def decode_whole_jpeg(data: bytes, orientation: int) -> NDArray[np.uint8]:
+    """Decode a JPEG as `decode` does, and raise ValueError where pixels are missing.
+
+    The library fills them with grey and says nothing. So the picture is decoded once more with
+    more data behind: if that changes a pixel, the decoder had not come to its end.
+    """
+    pixels = decode(data, "JPEG", orientation)
+    if not np.array_equal(pixels, decode(_with_more(data), "JPEG", orientation)):
+        raise ValueError("pixels of this JPEG are missing")
+    return pixels
+
+
+def _with_more(data: bytes) -> bytes:
+    """The JPEG with more pixel data behind, also where the next restart marker is due."""
+    begin, end = _jpeg.last_scan(data)
+    last = max(range(8), key=lambda i: data.rfind(bytes((0xFF, 0xD0 + i)), begin, end))
+    count = 0 if data.rfind(bytes((0xFF, 0xD0 + last)), begin, end) < 0 else last + 1
+    restarts = (bytes((0xFF, 0xD0 + (count + i) % 8)) + _NOISE for i in range(16))
+    # A byte FF would make a marker of the next one.
+    pixels = data[:end].rstrip(b"\xff")
+    return pixels + _NOISE + b"".join(restarts) + b"\xff\xd9"
 
 
 def load_readers() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,13 +71,9 @@ def read_picture(
     info = probe(data, limits)
     with decoder_errors(info):
         if info.format == "JPEG" and info.mode in ("RGB", "L"):
-            return _decode_jpeg(data, info, least)
-        if info.format == "JPEG":
-            _libjpeg.require_all_data(data)
-        # Loaded when it is needed: job mode starts a process for each photo.
-        from scai.pictures import _pillow
-
-        pixels = _pillow.decode(data, info.format, info.orientation)
+            with suppress(_libjpeg.OddSampling):
+                return _decode_jpeg(data, info, least)
+        pixels = _decode_slowly(data, info)
     return Picture(pixels, pixels.shape[1], pixels.shape[0], info.orientation)
 
 
@@ -88,6 +84,15 @@ def warm_up() -> None:
     _pillow.load_readers()
     for orientation in range(1, 9):
         _upright(np.zeros((64, 64, 3), np.uint8), orientation)
+
+
+def _decode_slowly(data: bytes, info: ImageInfo) -> Pixels:
+    # Loaded when it is needed: job mode starts a process for each photo.
+    from scai.pictures import _pillow
+
+    if info.format == "JPEG":
+        return _pillow.decode_whole_jpeg(data, info.orientation)
+    return _pillow.decode(data, info.format, info.orientation)
 
 
 def _decode_jpeg(data: bytes, info: ImageInfo, least: tuple[int, int] | None) -> Picture:

@@ -49,6 +49,7 @@ _RESULT = "result.json"
 _PICTURE = "output.png"
 # Seconds to wait for a lock that somebody else holds.
 _PATIENCE = 0.02
+_MAX_NAME = 255  # bytes in the name of any file
 # Kept from clients: the key is a secret, the rest is of no use outside.
 _PRIVATE = ("key", "input_image", "attempts", "claim", "worked")
 
@@ -184,8 +185,9 @@ class Session:
         """The picture that this session's `record` names. Raises NotFound."""
         name = str(record.get("input_image", ""))
         path = self.path / name
-        # A shell client names the file; it must not lead out of its own directory.
-        if not name or os.path.basename(name) != name or path.is_symlink() or not path.is_file():
+        # A shell client names the file; it must be a name, and not lead out of its own directory.
+        is_name = name and os.path.basename(name) == name and len(to_bytes(name)) <= _MAX_NAME
+        if not is_name or path.is_symlink() or not path.is_file():
             raise NotFound("the session has no input image")
         return path
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 
 import numpy as np
@@ -11,7 +12,7 @@ from support import hostile_pictures as hostile
 from support.pictures import corners, noise, saved
 
 from scai.errors import BadImage, UnsupportedFormat
-from scai.pictures import _jpeg
+from scai.pictures import _jpeg, _pillow
 from scai.pictures.header import probe
 from scai.pictures.pixels import decode, read_picture
 
@@ -78,26 +79,64 @@ def test_a_progressive_jpeg_without_its_last_scans_is_refused_by_the_portal() ->
 
 def test_a_picture_of_three_scans_needs_all_three() -> None:
     """A sequential JPEG may have a scan for each component."""
-    data = of_three_scans()
+    data = of_planes((1, 1), (1, 1), (1, 1))
     info = probe(data)
     assert info.scans == 3 and not info.is_harmless
-    assert decode(data).shape == (16, 16, 3)
+    assert decode(data).shape == (48, 48, 3)
     places = [i for i in range(len(data)) if data[i : i + 2] == b"\xff\xda"]
     for place in places[1:]:
         with pytest.raises(BadImage):
             probe(data[:place] + END)
 
 
-def of_three_scans() -> bytes:
-    """A grey 16x16 JPEG in three components, each in its own scan; their pixels are grey's."""
-    grey = saved(Image.new("L", (16, 16), 200), "JPEG")
+def of_planes(*planes: tuple[int, int], side: int = 48) -> bytes:
+    """A JPEG whose components have these samplings (across, down), each in a scan of its own."""
+    across, down = (max(plane[i] for plane in planes) for i in (0, 1))
+    scans = []
+    for number, (h, v) in enumerate(planes, 1):
+        image = Image.effect_noise((-(-side * h // across), -(-side * v // down)), 80)
+        grey = saved(image, "JPEG")
+        pixels = grey[grey.index(b"\xff\xda") + 10 : -2]
+        scans.append(hostile.segment(0xDA, bytes([1, number, 0, 0, 63, 0])) + pixels)
     frame, scan = grey.index(b"\xff\xc0"), grey.index(b"\xff\xda")
-    pixels = grey[scan + 10 : -2]
-    head = struct.pack(">BHHB", 8, 16, 16, 3) + b"".join(bytes([i, 0x11, 0]) for i in (1, 2, 3))
-    scans = (hostile.segment(0xDA, bytes([1, i, 0, 0, 63, 0])) + pixels for i in (1, 2, 3))
-    return b"".join(
-        (grey[:frame], hostile.segment(0xC0, head), grey[frame + 13 : scan], *scans, END)
-    )
+    head = struct.pack(">BHHB", 8, side, side, len(planes))
+    head += b"".join(bytes([i, h << 4 | v, 0]) for i, (h, v) in enumerate(planes, 1))
+    tables = grey[frame + 13 : scan]
+    return b"".join((grey[:frame], hostile.segment(0xC0, head), tables, *scans, END))
+
+
+ODD = [
+    ((3, 1), (1, 1), (1, 1)),
+    ((2, 2), (2, 1), (1, 2)),
+    ((4, 4), (1, 1), (1, 1)),
+    ((2, 2), (2, 2), (2, 2)),
+    ((1, 1), (2, 2), (1, 1)),
+]
+
+
+@pytest.mark.parametrize("planes", ODD, ids=str)
+def test_colours_that_are_sampled_oddly_are_decoded_and_never_half_of_them(planes: tuple) -> None:
+    data = of_planes(*planes)
+    assert not probe(data).is_harmless
+    with Image.open(io.BytesIO(data)) as image:
+        expected = np.asarray(image.convert("RGB"))
+    assert np.array_equal(decode(data), expected)
+    assert np.array_equal(decode(data + b"garbage"), expected)
+    last = data.rindex(b"\xff\xda") + 10
+    for cut in range(last, len(data) - 10, 13):
+        with pytest.raises(BadImage):
+            decode(data[:cut] + END)
+
+
+def test_a_plain_jpeg_decoded_in_the_slow_way_is_never_half_of_one() -> None:
+    for options in ({}, {"restart_marker_blocks": 1}, {"restart_marker_rows": 1}):
+        data = saved(noise(), "JPEG", **options)
+        whole = _pillow.decode_whole_jpeg(data, 1)
+        for cut in range(700, len(data) - 8, 29):
+            try:
+                assert np.array_equal(_pillow.decode_whole_jpeg(data[:cut] + END, 1), whole)
+            except (ValueError, OSError, BadImage):
+                continue
 
 
 def test_harmless_flaws_of_cameras_are_mended() -> None:

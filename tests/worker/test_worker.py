@@ -141,6 +141,7 @@ HOSTILE_RECORDS = [
     (b'{"job": "image_classification"}', "failure"),
     (b'{"job": "image_classification", "input_image": ["input.jpg"]}', "failure"),
     (b'{"job": "image_classification", "input_image": "nothing.jpg"}', "failure"),
+    (b'{"job": "image_classification", "input_image": "' + b"x" * 300 + b'"}', "failure"),
     (b'{"job": "image_classification", "input_image": "input.jpg", "attempts": "x"}', "complete"),
     (b'{"job": "image_classification", "input_image": "input.jpg", "created": 1e999}', "failure"),
     (
