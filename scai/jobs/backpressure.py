@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from types import TracebackType
 
 from scai.errors import Busy, ClientLimit, ScaiError, StorageFull
@@ -140,10 +140,13 @@ class Backpressure:
         space = amounts.space()
         # Jobs that workers took since the last count still count; who would be refused for them
         # has them counted again, once a second at most.
-        amounts.refresh()
+        # A queue that cannot be read keeps its last count; storing will say what is wrong.
+        with suppress(OSError):
+            amounts.refresh()
         refusal = self._attempt(kind, entry, coming, space, then)
         if refusal is not None:
-            amounts.refresh(soon=True)
+            with suppress(OSError):
+                amounts.refresh(soon=True)
             refusal = self._attempt(kind, entry, coming, space, then)
         if refusal is not None:
             error = refusal()

@@ -6,9 +6,11 @@ import os
 import shutil
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from scai.errors import NotFound
+from scai.storage.disk import is_full
 
 
 def folder_age(folder: Path, now: float) -> float:
@@ -25,12 +27,25 @@ def folder_size(folder: Path) -> int:
     return sum(file.st_size for file in files if not stat.S_ISLNK(file.st_mode))
 
 
-def remove_folder(folder: Path) -> int:
-    """Remove a folder; return the bytes it held. Links are removed, never followed."""
+def remove_folder(folder: Path, first: str = "") -> int:
+    """Remove a folder; return the bytes it held. Links are removed, never followed.
+
+    `first` is the file without which nobody takes the folder for anything.
+    """
     freed = folder_size(folder)
     # A rename first, so that nobody finds a session that is half there.
     going = os.path.join(folder.parent, f".gone-{folder.name}")
-    os.rename(folder, going)
+    try:
+        os.rename(folder, going)
+    except OSError as error:
+        # On a full disk a directory may take no longer name, and this has to make room.
+        if not is_full(error):
+            raise
+        if first:
+            with suppress(FileNotFoundError):
+                os.unlink(folder / first)
+        shutil.rmtree(folder)
+        return freed
     try:
         for name in os.listdir(going):
             os.unlink(f"{going}/{name}")

@@ -366,7 +366,7 @@ class Session:
 
     def remove(self) -> int:
         """Remove the directory; return the bytes it held. Links are removed, never followed."""
-        return remove_folder(self.path)
+        return remove_folder(self.path, _RECORD)
 
 
 def _first_record(

@@ -326,3 +326,45 @@ def test_the_shortage_is_what_lacks_to_so_many_floors(tmp_path: Path) -> None:
     bench.disk = Space(Room(150 * MB, 1e6), Room(10_000 * MB, 1e7))
     assert bench.amounts.shortage() == Room()
     assert bench.amounts.shortage(2.0) == Room(50 * MB, 0)
+
+
+def test_a_queue_that_cannot_be_read_refuses_nobody_by_itself(bench: Bench) -> None:
+    def fail() -> list[str]:
+        raise OSError(24, "Too many open files")
+
+    bench.upload()
+    bench.queues[KIND].waiting = fail  # type: ignore[method-assign]
+    bench.clock.now += 200
+    bench.upload()
+    with pytest.raises(OSError):
+        bench.amounts.shortage()
+
+
+def test_a_flood_at_ten_times_the_speed_of_work_stays_within_all_bounds(tmp_path: Path) -> None:
+    """Clients of two kinds: one that sends all the time, and twenty that come back when told."""
+    bench = Bench(tmp_path, max_waiting=300, max_waiting_per_client=100, max_waiting_mb=0.25)
+    back_at = {f"10.0.0.{number}": 0.0 for number in range(20)}
+    taken, most, most_bytes = 0, 0, 0
+    for _ in range(600):
+        bench.clock.now += 1
+        bench.finish(5)
+        senders = ["greedy"] * 40
+        senders += [client for client, at in back_at.items() if at <= bench.clock.now]
+        for client in senders[:50]:
+            try:
+                bench.upload(client, size=1000)
+                taken += 1
+            except (Busy, ClientLimit) as error:
+                assert 1 <= error.details["retry_after"] <= 600
+                if client in back_at:
+                    back_at[client] = bench.clock.now + error.details["retry_after"]
+        most = max(most, len(bench.queues[KIND]))
+        most_bytes = max(most_bytes, bench.amounts.unfinished().bytes)
+        assert bench.amounts.of("greedy").jobs <= 100
+    assert most <= 250 and most_bytes <= 250_000
+    assert 2900 <= taken <= 3300, "no more than was worked off, and nothing lay idle"
+    bench.finish(10_000)
+    bench.clock.now += 1000
+    bench.amounts.refresh()
+    ledger = bench.amounts.ledgers[KIND]
+    assert bench.amounts.unfinished() == (0, 0) and ledger.clients == 0

@@ -184,3 +184,17 @@ def test_the_disk_counts_what_it_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         disk.publish(tmp_path / "no" / "file", b"data")
     assert disk.failures == 4, "a folder that is gone is no fault of the disk"
+
+
+def test_a_session_goes_also_where_a_full_disk_takes_no_further_name(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    session = folder.upload()
+    session.complete({"predictions": []})
+    with FaultyDisk(tmp_path, "rename", 0, errno.ENOSPC):
+        assert session.remove() > 50_000
+    assert folder.sessions() == []
+    other = folder.upload()
+    with FaultyDisk(tmp_path, "rename", 0, errno.EIO), pytest.raises(OSError):
+        other.remove()
+    assert other.record()["state"] == "initialization"
+    folder.queue.close()
