@@ -26,6 +26,8 @@ _CLASSIFICATION_CASES = (
     child.PLAIN_ENGINE,
     child.ALWAYS,
     child.OFF,
+    child.ALL_IN_HELPERS,
+    child.NO_HELPERS,
 )
 _DETECTION_CASES = (child.ONE_AT_A_TIME, child.OPENCV_PNG)
 _LARGE = (child.FULL_SIZE,)

@@ -156,6 +156,17 @@ def memory(pid: int) -> int | None:
         return None
 
 
+def processor_time(pid: int) -> float | None:
+    """Seconds of processor time that a process has used; None without such a process or /proc."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            # Behind the name, which may hold blanks and brackets, follow the fields from 3 on.
+            fields = file.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return None
+
+
 def address_of(host: str, port: int) -> str:
     """The URL of a server's first page."""
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"

@@ -15,13 +15,17 @@ from benchmarks.children.child import serve
 from scai import plugins, settings
 from scai.models import cards
 from scai.pictures import png
-from scai.pictures.header import Limits
+from scai.pictures.header import ImageInfo, Limits, probe
+from scai.pictures.pixels import read_picture
 from scai.queues.directory import DirectoryQueue
 from scai.recognition.loaded_models import ModelCache
 from scai.recognition.recognizer import Recognizer
 from scai.settings import ROOT
 from scai.storage.disk import Disk
 from scai.storage.session import Session, Upload
+from scai.worker.decoders.helper import Terms
+from scai.worker.decoders.pool import HelperPool
+from scai.worker.decoding import PICTURES, Decoder
 from scai.worker.pipeline import Worker
 
 AS_IT_IS = "as it is"
@@ -32,6 +36,8 @@ PLAIN_ENGINE = "the engine's plain setting"
 OPENCV_PNG = "OpenCV's PNG encoder"
 ALWAYS = "durability always"
 OFF = "durability off"
+ALL_IN_HELPERS = "every picture decoded in a helper"
+NO_HELPERS = "everything decoded in the worker"
 _LOOK = 0.005  # seconds between two checks whether the queue is empty
 
 
@@ -70,12 +76,17 @@ class Drain:
                 queue=queue,
                 disk=quick,
             )
+        decoder = Decoder(read_picture, _unknown) if self._undo == ALL_IN_HELPERS else PICTURES
+        limits, options = Limits(), settings.load()
+        terms = Terms(decoder.name, limits, options.decode_deadline, options.decode_memory_bytes)
         worker = Worker(
             queue,
             self._models,
             self._sessions,
             batch=self._batch,
-            limits=Limits(),
+            limits=limits,
+            decoder=decoder,
+            helpers=None if self._undo == NO_HELPERS else HelperPool(terms),
             disk=self._disk,
             threads=len(os.sched_getaffinity(0)),
         )
@@ -106,6 +117,11 @@ class Drain:
         worker.run()
         stopper.join()
         return ends[0]
+
+
+def _unknown(data: bytes, limits: Limits) -> ImageInfo:
+    """A look that calls nothing harmless."""
+    return replace(probe(data, limits), one_pass=False)
 
 
 def _answers() -> Callable[[dict[str, Any]], dict[str, Any]]:

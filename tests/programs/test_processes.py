@@ -307,6 +307,54 @@ def test_one_poisonous_picture_among_sixty_good_ones_is_given_up_and_no_other_jo
     queue.close()
 
 
+# A decoder that computes for ever, of pictures that no look calls harmless.
+ENDLESS_DECODER = """
+def decode(data, *arguments):
+    while True:
+        pass
+"""
+ENDLESS_WORKER = """
+import endless, workers.image_classification as program
+from dataclasses import replace
+from scai.pictures.header import probe
+from scai.worker.decoding import DECODERS, Decoder
+DECODERS["picture"] = Decoder(endless.decode, lambda *a: replace(probe(*a), one_pass=False))
+program.main()
+"""
+
+
+def run_job(folder: Path, program: list[str], data: bytes, suffix: str) -> dict:
+    """Run one session in job mode; its result."""
+    fake_models(folder)
+    root = folder / "session"
+    root.mkdir()
+    session = Session.create(root, IC.name, Upload(data, suffix))
+    command = [
+        *(sys.executable, *program, "--runningmode=job", f"--sessname={session.name}"),
+        *(f"--sesspath={root}", f"--poolingdir={folder / 'pool'}"),
+        f"--config={folder / 'image_classification.config'}",
+    ]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]),
+        "SCAI_DECODE_DEADLINE": "1",
+    }
+    assert subprocess.run(command, env=environment, timeout=60, cwd=folder).returncode == 0
+    return session.result()
+
+
+def test_a_process_of_job_mode_decodes_in_a_helper_what_is_not_harmless(tmp_path: Path) -> None:
+    data = picture(format="PNG", color=(250, 250, 250))
+    result = run_job(tmp_path, ["-m", "workers.image_classification"], data, ".png")
+    assert result["predictions"][0]["label"] == "white"
+
+
+def test_a_picture_that_takes_too_long_does_not_occupy_job_mode(tmp_path: Path) -> None:
+    (tmp_path / "endless.py").write_text(ENDLESS_DECODER)
+    result = run_job(tmp_path, ["-c", ENDLESS_WORKER], picture(), ".jpg")
+    assert (result["state"], result["code"]) == ("failure", "too_expensive")
+
+
 REFUSALS = [
     # environment, what the one sentence says
     ({"SCAI_ICCONFIG": "nowhere.config"}, r"nowhere\.config: no such configuration file"),

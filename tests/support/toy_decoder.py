@@ -61,6 +61,13 @@ def do_sleep(seconds):
     time.sleep(float(seconds))
 
 
+def do_haltingly(seconds):
+    end = time.monotonic() + float(seconds)
+    while time.monotonic() < end:
+        do_spin(0.02)
+        time.sleep(0.2)
+
+
 def do_fill(size):
     bytearray(int(size))
 

@@ -121,6 +121,16 @@ def test_an_input_that_only_waits_ends_its_helper_but_is_not_too_expensive(toy: 
     assert helper.is_ended
 
 
+@pytest.mark.slow
+def test_an_input_that_computes_is_waited_for_however_little_time_it_gets(toy: str) -> None:
+    helper = Helper(toy_decoder.terms(toy, seconds=1.0, slow=0.01))
+    try:
+        # Longer than a second by the clock, with pauses as on a busy machine.
+        assert ask(helper, "haltingly 2") == 7
+    finally:
+        helper.end()
+
+
 def test_a_lack_of_memory_is_told_as_that(toy: str) -> None:
     helper = Helper(toy_decoder.terms(toy, room=50_000_000))
     try:

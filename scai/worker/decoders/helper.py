@@ -20,7 +20,7 @@ import numpy as np
 from scai.errors import MISTAKE, BadImage, OutOfResources, ScaiError, TooExpensive
 from scai.pictures.header import Limits
 from scai.pictures.pixels import Picture
-from scai.processes import Process, describe_exit, start_child
+from scai.processes import Process, describe_exit, processor_time, start_child
 from scai.worker.decoders.wire import Channel, SharedMemory, WireError
 
 log = logging.getLogger(__name__)
@@ -28,9 +28,6 @@ log = logging.getLogger(__name__)
 PROGRAM = ("-m", "scai.worker.decoders.child")
 # Seconds that a helper may take to start.
 _START = 30.0
-# A helper is ended after so many times the processor time that a picture may take: it waits for
-# the processor, or was stopped. Its picture is not at fault.
-_WALL = 3.0
 # Seconds between two looks whether the worker stops, while a slow picture is being decoded.
 _LOOK = 0.25
 # Niceness of a helper from the moment its picture counts as slow: others go first.
@@ -139,21 +136,28 @@ class Helper:
             self._end()
 
     def _wait(self, on_slow: Callable[[], None], is_stopping: Callable[[], bool]) -> dict[str, Any]:
-        """The answer; after `slow` seconds with less haste, up to the last moment."""
+        """The answer; after `slow` seconds with less haste, as long as the helper gets on.
+
+        One whose processor time stands still for as long as an input may take is stopped or hangs,
+        which is not known to be the input's fault.
+        """
         terms = self._terms
-        end = time.monotonic() + terms.slow + _WALL * terms.seconds
         with suppress(TimeoutError):
             return self._channel.receive(terms.slow)
         self.was_slow = True
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, self.pid, _SLOW_NICE)
         on_slow()
-        while time.monotonic() < end:
+        used, since = processor_time(self.pid), time.monotonic()
+        while time.monotonic() < since + terms.seconds:
             with suppress(TimeoutError):
                 return self._channel.receive(_LOOK)
             if is_stopping():
                 self.end()
                 raise Interrupted
+            now_used = processor_time(self.pid)
+            if now_used is not None and now_used != used:
+                used, since = now_used, time.monotonic()
         self.end()
         raise HelperDied("it did not answer in time")
 
