@@ -222,6 +222,8 @@ def test_job_mode_answers_both_apis_and_leaves_nothing_running(tmp_path: Path) -
             first = result["predictions"][0]["label"]
             assert first == "3" if routes is OD else first in OBJECTS
         wait_until(lambda: running.pids("workers.") == [], 20)
+        ready = requests.get(f"{running.url}/readyz", timeout=10)
+        assert (ready.status_code, ready.json()["reasons"]) == (200, [])
     finally:
         assert running.stop() == 0
 
