@@ -20,12 +20,11 @@ from scai.storage.session import Session
 
 pytestmark = pytest.mark.slow
 
-_LOOKS = 60
 _SESSIONS = 400
 
 
 class Client(threading.Thread):
-    """Sends photos without end, and holds, releases or drops some of them."""
+    """Sends photos, and holds, releases or drops some of them."""
 
     def __init__(self, place: Installation, stop: threading.Event) -> None:
         super().__init__()
@@ -58,15 +57,17 @@ def test_a_check_beside_work_finds_nothing(tmp_path: Path) -> None:
     threads = [client, threading.Thread(target=work)]
     for thread in threads:
         thread.start()
-    found = []
+    found, looks = [], 0
     try:
         with place.queue() as queue:
             queues: dict[str, JobQueue] = {KIND: queue}
-            for _ in range(_LOOKS):
+            while client.is_alive():
+                looks += 1
                 found += check(place.root, queues, disk=Disk("off"), settle=0.0)
     finally:
         stop.set()
         for thread in threads:
             thread.join()
     assert found == []
-    assert client.sent
+    assert len(client.sent) == _SESSIONS
+    assert looks > 2
