@@ -155,7 +155,7 @@ def _sweep(debris: Path, ages: Ages) -> None:
     try:
         if ages.of(debris.lstat().st_mtime) <= _DEBRIS_AGE:
             return
-        if debris.name.startswith(upload_spool.PREFIX):
+        if debris.name.startswith(upload_spool.PREFIX) or debris.is_symlink():
             debris.unlink()
         else:
             shutil.rmtree(debris, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Files and folders of the spool: never made through a link, and closed to other users.
+"""Files and folders of sessions and queues: never made through a link, closed to other users.
 
 Their rights do not depend on the umask of whoever started the program: the owner writes, his group
 reads, nobody else sees anything.

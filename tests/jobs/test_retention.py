@@ -108,6 +108,21 @@ def test_debris_of_a_crash_goes_when_it_is_surely_nobodys(
     assert not uploads[0].exists() and uploads[1].exists()
 
 
+def test_a_link_in_the_place_of_debris_goes_and_its_target_stays(
+    sessions: Path, queue: DirectoryQueue, tmp_path: Path
+) -> None:
+    """Else nothing could ever be removed under that name again."""
+    target = tmp_path / "target"
+    target.mkdir()
+    (target / "file").touch()
+    links = [sessions / f"{prefix}x" for prefix in (".gone-d-", ".new-d-", upload_spool.PREFIX)]
+    for link in links:
+        link.symlink_to(target)
+        os.utime(link, (0, 0), follow_symlinks=False)
+    purge(sessions, [queue], DAY)
+    assert not any(link.is_symlink() for link in links) and (target / "file").exists()
+
+
 def test_a_session_with_a_folder_in_it_goes_too(
     new_session: Make, sessions: Path, queue: DirectoryQueue
 ) -> None:

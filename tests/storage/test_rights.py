@@ -29,7 +29,7 @@ from scai.worker.pipeline import Worker
 from workers.image_classification import build as build_recognizer
 
 
-class Spool:
+class House:
     """Portal, queue and worker over folders on the disk."""
 
     def __init__(self, folder: Path, models: Path) -> None:
@@ -52,10 +52,10 @@ class Spool:
 
 
 @pytest.fixture
-def spool(tmp_path: Path, fake_models: Path) -> Iterator[Spool]:
-    spool = Spool(tmp_path / "spool", fake_models)
-    yield spool
-    spool.close()
+def house(tmp_path: Path, fake_models: Path) -> Iterator[House]:
+    house = House(tmp_path / "house", fake_models)
+    yield house
+    house.close()
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o077], ids=oct)
@@ -67,18 +67,18 @@ def umask(request: pytest.FixtureRequest) -> Iterator[int]:
 
 def test_rights_do_not_depend_on_the_umask(umask: int, tmp_path: Path, fake_models: Path) -> None:
     """A photo with its result, a hold, a batch, a damaged record and an upload that arrives."""
-    spool = Spool(tmp_path / "deep" / "spool", fake_models)
+    house = House(tmp_path / "deep" / "house", fake_models)
     try:
-        spool.submit()
-        spool.queue.owner.announce(model="m")
-        spool.queue.owner.beat()
-        torn = spool.submit()
+        house.submit()
+        house.queue.owner.announce(model="m")
+        house.queue.owner.beat()
+        torn = house.submit()
         (torn.path / "process.json").write_text("{")
-        spool.worker.step()
-        batch = Batch.create(spool.sessions, KIND, {}, disk=Disk("off"))
+        house.worker.step()
+        batch = Batch.create(house.sessions, KIND, {}, disk=Disk("off"))
         batch.append([{"name": "a", "error": "b"}])
-        os.close(new_file(spool.sessions / ".up-1"))
-        paths = [spool.folder, *spool.folder.rglob("*")]
+        os.close(new_file(house.sessions / ".up-1"))
+        paths = [house.folder, *house.folder.rglob("*")]
         # The record that somebody else wrote keeps the rights that he gave it.
         ours = [path for path in paths if "corrupt" not in str(path.parent)]
         names = {path.name for path in ours}
@@ -87,16 +87,16 @@ def test_rights_do_not_depend_on_the_umask(umask: int, tmp_path: Path, fake_mode
             rights = stat.S_IMODE(path.stat().st_mode)
             assert rights == (0o750 if path.is_dir() else 0o640), path
     finally:
-        spool.close()
+        house.close()
 
 
 def test_what_is_there_keeps_its_rights(tmp_path: Path, fake_models: Path) -> None:
     """An operator may let a group of programs write tickets."""
-    (tmp_path / "spool" / "pooling" / KIND).mkdir(parents=True)
-    (tmp_path / "spool" / "pooling" / KIND).chmod(0o2775)
-    spool = Spool(tmp_path / "spool", fake_models)
-    spool.close()
-    assert stat.S_IMODE(spool.pool.stat().st_mode) == 0o2775
+    (tmp_path / "house" / "pooling" / KIND).mkdir(parents=True)
+    (tmp_path / "house" / "pooling" / KIND).chmod(0o2775)
+    house = House(tmp_path / "house", fake_models)
+    house.close()
+    assert stat.S_IMODE(house.pool.stat().st_mode) == 0o2775
 
 
 def test_nothing_is_made_through_a_link(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_what_lies_under_the_name_of_a_draft_is_removed_and_not_used(
 
 
 class Outside:
-    """Files and folders outside of the spool, which look like what belongs there."""
+    """Files and folders outside, which look like what belongs there."""
 
     def __init__(self, folder: Path, session: Session) -> None:
         folder.mkdir()
@@ -180,7 +180,7 @@ def plant(at: Path, target: Path) -> None:
     at.symlink_to(target)
 
 
-# Where a link is planted, below the spool, and what it leads to, outside.
+# Where a link is planted, below the house's folder, and what it leads to, outside.
 LINKS = [
     ("session/{name}", "session"),
     ("session/{name}/input.jpg", "precious.txt"),
@@ -214,15 +214,15 @@ def append(batch: Batch) -> None:
         batch.append([{"name": "a", "error": "b"}])
 
 
-def everything(spool: Spool, session: Session, batch: Batch) -> Iterator[Callable[[], object]]:
+def everything(house: House, session: Session, batch: Batch) -> Iterator[Callable[[], object]]:
     """All that portal, worker, cleaner and recovery do with a session and a batch."""
     key = session.first_record["key"]
-    queue, name = spool.queue, session.name
-    yield lambda: spool.service.result(KIND, name, key, 0)
-    yield lambda: spool.submit("other.jpg")
+    queue, name = house.queue, session.name
+    yield lambda: house.service.result(KIND, name, key, 0)
+    yield lambda: house.submit("other.jpg")
     yield lambda: queue.put(Job(name, KIND))
-    yield spool.worker.step
-    yield spool.worker.step
+    yield house.worker.step
+    yield house.worker.step
     yield lambda: queue.owner.beat()
     yield lambda: queue.owner.announce(model="m")
     yield queue.recover
@@ -232,20 +232,20 @@ def everything(spool: Spool, session: Session, batch: Batch) -> Iterator[Callabl
     yield lambda: batch.lines(0)
     yield batch.head
     yield lambda: session.fail(BadSession("broken"))
-    yield lambda: spool.service.remove(KIND, name, key)
-    yield lambda: purge(spool.sessions, [queue], keep=-1e9)
+    yield lambda: house.service.remove(KIND, name, key)
+    yield lambda: purge(house.sessions, [queue], keep=-1e9)
 
 
 @pytest.mark.parametrize(("at", "target"), LINKS)
-def test_no_planted_link_leads_out_of_the_spool(
-    spool: Spool, tmp_path: Path, at: str, target: str
+def test_no_planted_link_leads_out_of_the_folders(
+    house: House, tmp_path: Path, at: str, target: str
 ) -> None:
-    session = spool.submit()
-    batch = Batch.create(spool.sessions, KIND, {}, disk=Disk("off"))
+    session = house.submit()
+    batch = Batch.create(house.sessions, KIND, {}, disk=Disk("off"))
     outside = Outside(tmp_path / "outside", session)
-    place = spool.folder / at.format(name=session.name, batch=batch.name, kind=KIND)
+    place = house.folder / at.format(name=session.name, batch=batch.name, kind=KIND)
     plant(place, outside.folder / target)
-    for act in everything(spool, session, batch):
+    for act in everything(house, session, batch):
         with suppress(ScaiError, OSError):
             act()
         outside.check()
