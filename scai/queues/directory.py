@@ -94,6 +94,7 @@ class DirectoryQueue(JobQueue):
         self._rung = threading.Event()
         self._owner: _owners.Owner | None = None
         self._owning = threading.Lock()
+        self._listening = threading.Lock()
         self._recovered_at = -float("inf")
 
     @property
@@ -297,9 +298,11 @@ class DirectoryQueue(JobQueue):
         self._listing.mark_incomplete()
 
     def _listen_as_claimer(self) -> None:
-        if self._use_doorbell and (self._arrivals is None or self._arrivals.lost):
-            self._folders.make()
-            self.listen_for_arrivals(self._rung.set)
+        # One thread at a time: of two doorbells, one would stay behind, and its thread with it.
+        with self._listening:
+            if self._use_doorbell and (self._arrivals is None or self._arrivals.lost):
+                self._folders.make()
+                self.listen_for_arrivals(self._rung.set)
 
     def listen_for_ends(self, ring: Callable[[str], None]) -> bool:
         if self._ends is None or self._ends.lost:

@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from support.helpers import KIND, Clock, wait_until
 from support.queueing import claim_all, claim_sessions, names, put, sessions_in_work
 
+from scai.queues._doorbell import Doorbell
 from scai.queues._leases import LeaseWatch
 from scai.queues.base import Claim, ClaimStatus
 from scai.queues.directory import DirectoryQueue
@@ -73,6 +75,29 @@ def test_an_idle_claimer_takes_over_from_the_dead_by_itself(tmp_path: Path) -> N
     (pool / ".claimed" / f"{name}@nobody-1-ab").touch()
     assert claim_sessions(queue, timeout=20) == [name]
     queue.close()
+
+
+def test_many_threads_that_claim_at_once_make_one_doorbell(
+    queue: DirectoryQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bells: list[object] = []
+    several = threading.Event()
+
+    def listen(ring: Callable[[], None]) -> None:
+        bells.append(ring)
+        if len(bells) > 1:
+            several.set()
+        several.wait(0.2)  # the others come meanwhile
+        queue._arrivals = quiet
+
+    quiet = Doorbell(queue.pool, lambda name: None, "arrivals", lambda: None)
+    monkeypatch.setattr(queue, "listen_for_arrivals", listen)
+    threads = [threading.Thread(target=queue.claim, args=(1, 0)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(bells) == 1
 
 
 def test_many_threads_of_a_process_are_one_owner(queue: DirectoryQueue) -> None:
