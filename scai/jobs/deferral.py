@@ -22,10 +22,15 @@ class Deferral:
     """One request over all calls. `close` it when it is answered or its client has left.
 
     pause: what the last call waits for; None if its answer is to be sent
+    answer: gives the body of the answer if there is news by now, else None; the rest of the answer
+        is as in the one that was dropped. It spares a call of the application
+    told: is called when that was the answer
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.pause: Pause | None = None
+        self.answer: Callable[[], bytes | None] = lambda: None
+        self.told: Callable[[], None] = lambda: None
         self._clock = clock
         self._deadline: float | None = None
         self._name = ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 
 from flask import Flask, g, request
 from flask.wrappers import Response
@@ -29,14 +30,17 @@ def log_requests(app: Flask) -> None:
 
     @app.after_request
     def end(response: Response) -> Response:
-        deferral: Deferral | None = request.environ.get(KEY)
-        if deferral is not None and deferral.pause is not None:
-            return response  # for nobody: the request waits, and comes here again
         ms = (time.perf_counter() - g.get("began", time.perf_counter())) * 1000
         path = request.path[:_MAX_PATH]
         level = logging.DEBUG if path.startswith(_FREQUENT) else logging.INFO
         line = "%s %s %d in %d ms from %s"
-        log.log(level, line, request.method[:20], path, response.status_code, ms, _client())
+        status, client = response.status_code, _client()
+        write = partial(log.log, level, line, request.method[:20], path, status, ms, client)
+        deferral: Deferral | None = request.environ.get(KEY)
+        if deferral is not None and deferral.pause is not None:
+            deferral.told = write  # this answer is for nobody: the request waits
+        else:
+            write()
         return response
 
 

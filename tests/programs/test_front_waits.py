@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -69,6 +70,29 @@ def test_a_verdict_that_is_there_is_answered_at_once(through: Through, site: Sit
     answer = site.post(IC, picture())
     site.workers[IC.name].step()
     assert through.waiting(answer).reply().json["state"] == "complete"
+
+
+def test_a_verdict_is_told_without_another_call_of_the_application(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    server = Through(site)
+    app, calls = server.front._app, []
+    server.front._app = lambda environ, start: calls.append(environ) or app(environ, start)
+    try:
+        answer = site.post(IC, picture())
+        talk = server.waiting(answer)
+        wait_until(lambda: server.heard() == 1)
+        site.workers[IC.name].step()
+        reply = talk.reply()
+        assert len(calls) == 1
+        again = server.get(f"{IC.result}?{urlencode(query(answer))}")
+        assert reply.body == again.body
+        assert reply.headers.items() - again.headers.items() <= {("date", reply.headers["date"])}
+        lines = [each.getMessage() for each in caplog.records if "from 127" in each.getMessage()]
+        assert sum(f"GET {IC.result} 200" in line for line in lines) == 2
+    finally:
+        server.close()
 
 
 def test_without_a_verdict_the_state_comes_when_the_time_is_up(

@@ -109,10 +109,13 @@ class Exchange:
 
     def _ask_in_thread(self) -> Callable[[], None] | None:
         """Call the application, and read the beginning of its answer."""
-        request, answer, deferral = self._request, Answer(), self._deferral
         if self._left:
             self._clean_in_thread()
             return lambda: None
+        known = self._known_answer()
+        if known is not None:
+            return self._begin_in_thread(*known)
+        request, answer, deferral = self._request, Answer(), self._deferral
         self._answer, deferral.pause = answer, None
         try:
             environ = request.environ()
@@ -133,7 +136,28 @@ class Exchange:
         if deferral.pause is not None:
             answer.close()
             return self._wait_for_news
-        deferral.close()
+        return self._begin_in_thread(answer, data)
+
+    def _known_answer(self) -> tuple[Answer, bytes] | None:
+        """The answer and its body of a request that waited, if its route said how to get it."""
+        dropped, deferral = self._answer, self._deferral
+        try:
+            body = deferral.answer() if deferral.pause is not None else None
+        except Exception:
+            return None  # the application says what is wrong
+        if body is None or not dropped.status.startswith("200"):
+            return None
+        answer = Answer()
+        answer.status, answer.over = dropped.status, True
+        answer.headers = [each for each in dropped.headers if each[0].lower() != "content-length"]
+        answer.headers.append(("Content-Length", str(len(body))))
+        deferral.told()
+        return answer, body
+
+    def _begin_in_thread(self, answer: Answer, data: bytes) -> Callable[[], None] | None:
+        """Send the beginning of an answer, which is all of it as a rule."""
+        request, self._answer = self._request, answer
+        self._deferral.close()
         if request.body is not None:
             request.body.remove()
         keep_alive = request.keep_alive and not self._stopping

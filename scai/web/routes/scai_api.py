@@ -7,12 +7,12 @@ for it, and in `error`; `code` and the HTTP status are for programs.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from flask import Blueprint, Response, request, send_file
+from flask import Blueprint, Response, current_app, request, send_file
 from werkzeug.exceptions import HTTPException
 
 from scai.errors import BadRequest, NotFound, ScaiError, UnsupportedFormat
@@ -22,7 +22,7 @@ from scai.jobs.service import JobService
 from scai.kinds import PICTURE, Kind
 from scai.models import client_options
 from scai.settings import ROOT, Settings
-from scai.storage.session import Session
+from scai.storage.session import FINAL, Session
 from scai.web import answers
 from scai.web.forms import (
     BROKEN_UPLOAD,
@@ -115,7 +115,23 @@ class _Views:
     def result(self) -> Response:
         """The state of a task, or its result; with `wait`, once there is one."""
         wait, deferral = _seconds(request.args.get("wait")), request.environ.get(KEY)
-        return answers.send(self._service.result(self._kind.name, *_task_and_key(), wait, deferral))
+        task, key = _task_and_key()
+        result = self._service.result(self._kind.name, task, key, wait, deferral)
+        if deferral is not None and deferral.pause is not None:
+            deferral.answer = self._verdict(task, key)
+        return answers.send(result)
+
+    def _verdict(self, task: str, key: str) -> Callable[[], bytes | None]:
+        """Gives the result of a task as JSON if it is final; outside of a request, too."""
+        json = current_app.json
+
+        def verdict() -> bytes | None:
+            result = self._service.result(self._kind.name, task, key, 0)
+            if result.get("state") not in FINAL:
+                return None
+            return cast(Response, json.response(result)).get_data()
+
+        return verdict
 
     def remove(self) -> Response:
         """Delete a task and all that belongs to it."""
