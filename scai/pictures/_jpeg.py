@@ -62,7 +62,7 @@ class _Frame:
     def usual(self) -> bool:
         """Whether the first component alone may have more than one sample in both directions."""
         first, *others = self.planes.values()
-        return not others or (first in _USUAL_SAMPLING and {*others} <= {(1, 1), first})
+        return not others or (first in _USUAL_SAMPLING and {*others} == {(1, 1)})
 
     @property
     def complete(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,7 @@ def is_harmless(data: bytes) -> bool:
 # Memory that decoding took at its peak, in bytes, beside what the program had before.
 MEASURE = """
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from scai.pictures.header import probe
 from scai.pictures.pixels import read_picture
@@ -155,10 +157,49 @@ def test_decoding_needs_no_more_memory_than_was_said(
     picture = coarse.convert("RGB").convert(mode) if mode != "I;16" else coarse.convert("I;16")
     for name, image in (("small", picture.resize((50, 40))), ("large", picture)):
         (tmp_path / name).write_bytes(saved(image, format, **options))
-    command = [sys.executable, "-c", MEASURE, str(tmp_path / "small"), str(tmp_path / "large")]
+    took, said = measured(tmp_path)
+    assert took <= said <= 6 * took + 10_000_000
+
+
+def measured(folder: Path) -> tuple[int, int]:
+    """Bytes that decoding took, and that were said, for the files `small` and `large`."""
+    command = [sys.executable, "-c", MEASURE, str(folder / "small"), str(folder / "large")]
     child = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     took, said = map(int, child.stdout.split())
-    assert took <= said <= 6 * took + 10_000_000
+    return took, said
+
+
+def animated(side: int, format: str) -> bytes:
+    frames = [Image.effect_noise((side, side), 60).convert("RGB") for _ in range(2)]
+    return saved(frames[0], format, save_all=True, append_images=frames[1:])
+
+
+def runs(side: int) -> bytes:
+    """A BMP of runs of one colour."""
+    row = b"\xff\x07" * (side // 255) + bytes((side % 255, 7)) + b"\0\0"
+    return hostile.bmp(side, side, row * side + b"\0\1", 8, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda side: animated(side, "WEBP"),
+        lambda side: animated(side, "GIF"),
+        lambda side: animated(side, "PNG"),
+        runs,
+        lambda side: hostile.jpeg_of_planes((2, 2), (2, 1), (1, 2), side=side),
+        lambda side: hostile.jpeg_of_planes((2, 2), (2, 2), (2, 2), side=side),
+    ],
+    ids=["WebP", "GIF", "PNG", "BMP of runs", "odd JPEG", "JPEG of equal samplings"],
+)
+def test_animations_and_odd_pictures_need_no_more_either(
+    make: Callable[[int], bytes], tmp_path: Path
+) -> None:
+    for name, side in (("small", 40), ("large", 1500)):
+        (tmp_path / name).write_bytes(make(side))
+    took, said = measured(tmp_path)
+    assert took <= said
 
 
 SHORT_OF_MEMORY = """

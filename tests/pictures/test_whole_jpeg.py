@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 
 import numpy as np
 import pytest
@@ -79,7 +78,7 @@ def test_a_progressive_jpeg_without_its_last_scans_is_refused_by_the_portal() ->
 
 def test_a_picture_of_three_scans_needs_all_three() -> None:
     """A sequential JPEG may have a scan for each component."""
-    data = of_planes((1, 1), (1, 1), (1, 1))
+    data = hostile.jpeg_of_planes((1, 1), (1, 1), (1, 1))
     info = probe(data)
     assert info.scans == 3 and not info.is_harmless
     assert decode(data).shape == (48, 48, 3)
@@ -87,22 +86,6 @@ def test_a_picture_of_three_scans_needs_all_three() -> None:
     for place in places[1:]:
         with pytest.raises(BadImage):
             probe(data[:place] + END)
-
-
-def of_planes(*planes: tuple[int, int], side: int = 48) -> bytes:
-    """A JPEG whose components have these samplings (across, down), each in a scan of its own."""
-    across, down = (max(plane[i] for plane in planes) for i in (0, 1))
-    scans = []
-    for number, (h, v) in enumerate(planes, 1):
-        image = Image.effect_noise((-(-side * h // across), -(-side * v // down)), 80)
-        grey = saved(image, "JPEG")
-        pixels = grey[grey.index(b"\xff\xda") + 10 : -2]
-        scans.append(hostile.segment(0xDA, bytes([1, number, 0, 0, 63, 0])) + pixels)
-    frame, scan = grey.index(b"\xff\xc0"), grey.index(b"\xff\xda")
-    head = struct.pack(">BHHB", 8, side, side, len(planes))
-    head += b"".join(bytes([i, h << 4 | v, 0]) for i, (h, v) in enumerate(planes, 1))
-    tables = grey[frame + 13 : scan]
-    return b"".join((grey[:frame], hostile.segment(0xC0, head), tables, *scans, END))
 
 
 ODD = [
@@ -116,7 +99,7 @@ ODD = [
 
 @pytest.mark.parametrize("planes", ODD, ids=str)
 def test_colours_that_are_sampled_oddly_are_decoded_and_never_half_of_them(planes: tuple) -> None:
-    data = of_planes(*planes)
+    data = hostile.jpeg_of_planes(*planes)
     assert not probe(data).is_harmless
     with Image.open(io.BytesIO(data)) as image:
         expected = np.asarray(image.convert("RGB"))

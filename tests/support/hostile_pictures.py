@@ -50,6 +50,22 @@ def jpeg_of_scans(count: int, width: int = 16, height: int = 16, closed: bool = 
     )
 
 
+def jpeg_of_planes(*planes: tuple[int, int], side: int = 48) -> bytes:
+    """A JPEG whose components have these samplings (across, down), each in a scan of its own."""
+    across, down = (max(plane[i] for plane in planes) for i in (0, 1))
+    scans = []
+    for number, (h, v) in enumerate(planes, 1):
+        image = Image.effect_noise((-(-side * h // across), -(-side * v // down)), 80)
+        grey = saved(image, "JPEG")
+        pixels = grey[grey.index(b"\xff\xda") + 10 : -2]
+        scans.append(segment(0xDA, bytes([1, number, 0, 0, 63, 0])) + pixels)
+    frame, scan = grey.index(b"\xff\xc0"), grey.index(b"\xff\xda")
+    head = struct.pack(">BHHB", 8, side, side, len(planes))
+    head += b"".join(bytes([i, h << 4 | v, 0]) for i, (h, v) in enumerate(planes, 1))
+    tables = grey[frame + 13 : scan]
+    return b"".join((grey[:frame], segment(0xC0, head), tables, *scans, b"\xff\xd9"))
+
+
 def png_chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
