@@ -161,7 +161,7 @@ class Settings:
         "queue",
         "silence of a worker, in seconds, after which others take over its jobs; "
         "more than the longest inference batch",
-        low=1.0,
+        low=3.0,
     )
 
     job_deadline: float = _option(

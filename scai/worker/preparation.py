@@ -171,6 +171,8 @@ class Preparation:
             task.enter(WAITING, self._clock())
             self._ready.put(task)
         elif isinstance(outcome, Again):
+            if task.started:
+                task.enter(WAITING, self._clock())  # for the lane of suspects: that is no work
             self._lanes.submit_alone(self._guard, self._alone, task, outcome.pause)
         else:
             self._finish(task, outcome)

@@ -48,7 +48,7 @@ def run(tmp_path: Path, fake_models: Path, sessions: Path, queue: DirectoryQueue
     """Starts a worker process; `slow` ones are as SLOW says, and log into the file `slow.log`."""
     processes: list[subprocess.Popen] = []
 
-    def run(*, slow: bool) -> subprocess.Popen:
+    def run(*flags: str, slow: bool, **settings: str) -> subprocess.Popen:
         program = ["-c", SLOW, str(tmp_path)] if slow else ["-m", "workers.image_classification"]
         with (tmp_path / ("slow.log" if slow else "other.log")).open("a") as log:
             process = subprocess.Popen(
@@ -58,6 +58,7 @@ def run(tmp_path: Path, fake_models: Path, sessions: Path, queue: DirectoryQueue
                     f"--sesspath={sessions}",
                     f"--poolingdir={queue.pool}",
                     f"--config={fake_models}",
+                    *flags,
                 ],
                 cwd=ROOT,
                 env={
@@ -65,6 +66,7 @@ def run(tmp_path: Path, fake_models: Path, sessions: Path, queue: DirectoryQueue
                     "SCAI_LEASE": str(LEASE),
                     "SCAI_READY_WITHIN": "3600",
                     "PYTHONPATH": str(ROOT),
+                    **settings,
                 },
                 stderr=log,
             )
@@ -109,14 +111,16 @@ def test_a_worker_that_was_stopped_for_longer_than_a_lease_changes_nothing_when_
     assert queue.held() == {} and len(queue) == 0
 
 
+@pytest.mark.parametrize("mode", ["runtime", "job"])
 def test_stops_never_use_up_the_attempts_of_a_good_photo(
-    run: Run, submit: Callable[..., Session], tmp_path: Path, queue: DirectoryQueue
+    run: Run, submit: Callable[..., Session], tmp_path: Path, queue: DirectoryQueue, mode: str
 ) -> None:
     """Each time it is in an inference that takes longer than the grace of the stop."""
     (tmp_path / "slow").touch()
     session = submit()
+    flags = [f"--runningmode={mode}", f"--sessname={session.name}"]
     for _ in range(4):
-        worker = run(slow=True)
+        worker = run(*flags, slow=True)
         wait_until(lambda: session.record()["attempts"] == 1, 60)
         worker.terminate()
         wait_until(lambda: session.record()["attempts"] == 0, 60)
@@ -124,9 +128,21 @@ def test_stops_never_use_up_the_attempts_of_a_good_photo(
         worker.wait()
         assert queue.recover() == 1
     (tmp_path / "slow").unlink()
-    run(slow=True)
+    run(*flags, slow=True)
     wait_until(lambda: session.state == "complete", 60)
     assert queue.held() == {}
+
+
+def test_a_process_of_job_mode_that_hangs_past_the_deadline_ends_with_its_failure(
+    run: Run, submit: Callable[..., Session], tmp_path: Path, queue: DirectoryQueue
+) -> None:
+    (tmp_path / "slow").touch()
+    session = submit()
+    flags = ["--runningmode=job", f"--sessname={session.name}"]
+    worker = run(*flags, slow=True, SCAI_JOB_DEADLINE="0.5")
+    assert worker.wait(60) == 0
+    assert (session.result()["code"], session.result()["stage"]) == ("deadline", "inference")
+    assert queue.claims() == [] and len(queue) == 0
 
 
 def test_kills_use_them_up(

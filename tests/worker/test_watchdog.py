@@ -13,7 +13,7 @@ import pytest
 from support.helpers import KIND, Clock, wait_until
 from support.watched import Watched, died_while_running
 
-from scai.errors import BadImage
+from scai.errors import BadImage, OutOfResources
 from scai.models import cards
 from scai.queues.base import Job
 from scai.queues.directory import DirectoryQueue
@@ -168,6 +168,33 @@ def test_writing_has_the_same_deadline(
     clock.now += DEADLINE
     worker.watch()
     assert session.result()["stage"] == "writing"
+
+
+def test_waiting_to_be_decoded_alone_is_no_work(
+    submit: Make, models: ModelCache, sessions: Path, queue: DirectoryQueue, clock: Clock
+) -> None:
+    """Memory was short; the job pauses before it is tried again as a suspect."""
+
+    def decode(*arguments: Any) -> Any:
+        raise OutOfResources("no memory", stage="decode")
+
+    def pause(seconds: float) -> None:
+        clock.now += 10 * DEADLINE
+        worker.watch()
+
+    session = submit()
+    worker = Worker(
+        queue,
+        models,
+        sessions,
+        clock=clock,
+        sleep=pause,
+        times=TimeLimits(job=DEADLINE),
+        decoder=Decoder(decode, PICTURES.look),
+    )
+    worker.step()
+    worker.close()
+    assert session.result()["code"] == "resources"
 
 
 def test_waiting_for_the_engine_is_no_work(
