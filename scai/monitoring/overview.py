@@ -210,6 +210,7 @@ def _worker(
         "batches_closed": _counts(facts.get("batches_closed")),
         "unrecorded": _number(facts, "unrecorded"),
         "disk_errors": _number(facts, "disk_errors"),
+        "helpers_died": _number(facts, "helpers_died"),
         "age_s": round(max(0.0, now - _number(facts, "started")), 1),
         "phase": str(facts.get("phase", "")),
         "last_beat_s": _age(facts.get("last_beat"), now),

@@ -158,7 +158,7 @@ def test_the_document_tells_of_workers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(socket, "gethostname", lambda: host)
-    owner = hire(done=12, batch_sizes={"1": 4, "4": 2}, batches_closed={"free": 6}, unrecorded=1)
+    owner = hire(done=12, batch_sizes={"1": 4, "4": 2}, batches_closed={"free": 6}, helpers_died=3)
     owner.announce(phase="working", recognised=NOW - 12.5)
     owner.beat()
     os.utime(settings.pool(IC) / ".owners" / f"{owner.id}.beat", (NOW - 30, NOW - 30))
@@ -167,6 +167,7 @@ def test_the_document_tells_of_workers(
     assert worker["id"] == owner.id and worker["pid"] == os.getpid()
     assert (worker["state"], worker["in_hand"], worker["age_s"]) == ("idle", 0, 90)
     assert (worker["done"], worker["batch_sizes"]) == (12, {"1": 4, "4": 2})
+    assert worker["helpers_died"] == 3
     assert (worker["phase"], worker["last_beat_s"], worker["recognised_s"]) == ("working", 30, 12.5)
     assert worker["memory_bytes"] > 1_000_000
     queue.close()
