@@ -24,8 +24,9 @@ from scai.storage.space import Room, Space, space_of
 # What a verdict takes besides its annotated picture: files of a few hundred bytes, each of which
 # takes a block of 4096.
 _VERDICT = Room(8192, 3)
-# An annotated picture is a PNG of all pixels; a photo's is some six times as long as its JPEG.
-_DRAWN = 6
+# An annotated picture is a PNG of all pixels; a photo's is 8 times as long as its JPEG in the mean
+# of 180 photos, and 10 times of one in ten.
+_DRAWN = 10
 
 # Uploads stop at the floor; a little above it the cleaner is called, and it cleans up to here.
 CALL_FLOORS, CLEAN_FLOORS = 1.5, 2.0

@@ -200,13 +200,13 @@ def test_a_full_disk_refuses_and_leaves_room_for_the_verdicts_of_all_that_wait(
 ) -> None:
     bench = Bench(tmp_path, min_free_mb=100.0, min_free_inodes=0)
     bench.disk = Space(Room(200 * MB, 1e6), Room(10_000 * MB, 1e7))
-    # Each will need six times its size for its annotated picture.
-    for _ in range(14):
+    # Each will need ten times its size for its annotated picture.
+    for _ in range(8):
         bench.upload(size=MB, kind=DRAWN, written=True)
     error = refused(bench, size=5 * MB, kind=DRAWN)
     assert isinstance(error, StorageFull) and error.details["retry_after"] == 60
-    # Of the 200 MB that are free, some 84 are promised to verdicts, and 100 stay free.
-    assert bench.amounts.left(bench.disk).bytes == pytest.approx(16 * MB, abs=MB / 2)
+    # Of the 200 MB that are free, some 80 are promised to verdicts, and 100 stay free.
+    assert bench.amounts.left(bench.disk).bytes == pytest.approx(20 * MB, abs=MB / 2)
     bench.upload(size=5 * MB)
     bench.finish(20, DRAWN)
     bench.clock.now += 1.1

@@ -20,14 +20,15 @@ PHOTO = digit() + os.urandom(400_000)
 FINAL = ("complete", "failure")
 
 
-def start(disk: Path) -> Live:
-    return Live(
-        disk,
-        SCAI_OD_WORKERS="0",
-        SCAI_USEDCONFIG="digits",
-        SCAI_KEEP_LEAST="1s",
-        SCAI_DURABILITY="off",
-    )
+def start(disk: Path, *arguments: str, **environment: str) -> Live:
+    values = {
+        "SCAI_OD_WORKERS": "0",
+        "SCAI_USEDCONFIG": "digits",
+        "SCAI_KEEP_LEAST": "1s",
+        "SCAI_DURABILITY": "off",
+        **environment,
+    }
+    return Live(disk, *arguments, **values)
 
 
 def upload_until_refused(live: Live) -> tuple[list[dict], requests.Response]:
@@ -130,5 +131,21 @@ def test_out_of_inodes_a_server_refuses_and_starts_all_the_same(tmp_path: Path) 
         live = start(disk).wait_ready()
         try:
             wait_until(lambda: live.post(IC.upload, PHOTO)["status"] == "success", 60)
+        finally:
+            live.stop()
+
+
+@pytest.mark.slow
+def test_in_job_mode_a_full_disk_fails_no_photo(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 40) as disk:
+        live = start(disk, "--runningmode", "job", SCAI_USEDCONFIG="default", SCAI_MAX_ATTEMPTS="1")
+        live.wait_ready()
+        try:
+            accepted = [live.post(IC.upload, PHOTO) for _ in range(4)]
+            filler = fill(disk)
+            wait_until(lambda: live.log_lines("No space left"), what="a process notices")
+            filler.unlink()
+            for answer in accepted:
+                assert live.result(IC.result, answer)["state"] == "complete"
         finally:
             live.stop()
