@@ -109,7 +109,7 @@ def read(source: Source, check: CheckSize) -> Facts:
         raise damaged("it has no pixels")
     if not walk.whole and not walk.frame.complete:
         raise cut_off()
-    return _facts(walk, walk.frame)
+    return _facts(walk, walk.frame, source.size)
 
 
 def without_metadata(data: bytes) -> bytes:
@@ -260,11 +260,15 @@ def _require_end(source: Source, place: int) -> None:
     raise cut_off()
 
 
-def _facts(walk: _Walk, frame: _Frame) -> Facts:
+def _facts(walk: _Walk, frame: _Frame, size: int) -> Facts:
     pixels = frame.width * frame.height
     mode = _MODES[len(frame.planes)]
     # The decoder's pixels and those turned upright; Pillow has 4 bytes a pixel, in more copies.
-    need = pixels * (6 if mode != "CMYK" and frame.usual else 22)
+    # Either may get copies of the file, without metadata or with more data.
+    if mode != "CMYK" and frame.usual:
+        need = pixels * 6 + size
+    else:
+        need = pixels * 22 + size * 3
     if not walk.whole:
         # All coefficients are kept: 2 bytes each, in whole groups of blocks.
         across, down = (max(plane[i] for plane in frame.planes.values()) for i in (0, 1))

@@ -47,7 +47,8 @@ def read(source: Source, check: CheckSize) -> Facts:
         width,
         height,
         mode,
-        _decode_bytes(width * height, mode, transparent),
+        # A copy of the file has no metadata.
+        source.size + _decode_bytes(width * height, mode, transparent),
         orientation,
     )
 
