@@ -195,6 +195,26 @@ def test_a_mistake_of_the_application_is_told_without_its_text(tmp_path: Path) -
         assert b"secret" not in reply.body
 
 
+def test_an_answer_that_cannot_be_sent_ends_the_connection(tmp_path: Path) -> None:
+    def wrong(environ: Environ, start: Start) -> list[bytes]:
+        start("200 OK", [("Content-Length", "many")])
+        return [b"x"]
+
+    with serving(wrong, tmp_path) as server:
+        assert server.talk().ask("/").rest() == b""
+        assert server.talk().ask("/").rest() == b""
+
+
+def test_a_mistake_while_a_header_is_judged_is_not_the_clients(tmp_path: Path) -> None:
+    def admit(request: Any, length: int) -> Any:
+        raise KeyError("secret")
+
+    with serving(echo, tmp_path, admit=admit) as server:
+        reply = server.talk().ask("/", "POST", b"abc").reply()
+        assert (reply.status, reply.json["code"]) == (500, "internal")
+        assert server.get("/").status == 200
+
+
 def test_a_large_body_is_a_file_that_can_be_moved_away(tmp_path: Path) -> None:
     spool, kept = tmp_path / "spool", tmp_path / "kept"
     spool.mkdir()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
 from scai.programs.front.pool import Pool
 from scai.storage.upload_spool import Spool
+
+log = logging.getLogger(__name__)
 
 # Bytes that are written to the file at a time.
 _PORTION = 256 * 1024
@@ -115,7 +118,10 @@ class Body:
     def remove(self) -> None:
         """Remove the file, unless it was moved away. In a thread."""
         if self._spool is not None:
-            self._spool.close()
+            try:
+                self._spool.close()
+            except OSError as error:
+                log.error("the file of a body stays until the cleaner removes it: %s", error)
 
     def abandon(self) -> None:
         """Give up a body of which nobody wants to know any more. In the event loop."""

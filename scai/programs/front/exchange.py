@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from scai.errors import MISTAKE, ScaiError
 from scai.jobs.deferral import KEY, Deferral
@@ -13,32 +13,10 @@ from scai.programs.front.answer import Answer, App, FileBlocks, Framing
 from scai.programs.front.pool import Pool
 from scai.programs.front.refusals import respond
 from scai.programs.front.request import Request
+from scai.programs.front.sink import Sink
 from scai.web.forms import BODY
 
 log = logging.getLogger(__name__)
-
-
-class Sink(Protocol):
-    """Where an answer goes. All in the event loop, but for `send_in_thread`."""
-
-    def send(self, data: bytes) -> None:
-        """Send these bytes."""
-
-    def send_in_thread(self, data: bytes) -> int:
-        """Send the first bytes of an answer at once, without a turn of the loop; how many went."""
-
-    def rests(self) -> None:
-        """There is nothing to send until there is news."""
-
-    def answered(self, *, keep_alive: bool) -> None:
-        """The answer is complete, and sent but for what the client has not read yet."""
-
-    def finish_in_thread(self, call: Callable[[], None]) -> None:
-        """Have `call` called by the loop: the client has its answer, so this is hardly urgent."""
-
-    @property
-    def blocked(self) -> bool:
-        """Whether the client has yet to read what was sent; then `unblocked` is called later."""
 
 
 class Exchange:
@@ -95,7 +73,11 @@ class Exchange:
         self._busy = True
 
         def run() -> None:
-            after = work()
+            try:
+                after = work()
+            except Exception:
+                log.exception("%s %s", self._request.method, self._request.path)
+                after = self._break_off
             if after is not None:
                 self._to_loop(after)
 
@@ -216,6 +198,14 @@ class Exchange:
             self._forget_body()
             only_head = self._request.method == "HEAD"
             self._sink.send(respond(ScaiError(MISTAKE), only_head=only_head))
+            self._sink.answered(keep_alive=False)
+
+    def _break_off(self) -> None:
+        """End the connection: of an answer that cannot be sent, something may have been."""
+        self._busy = False
+        if not self._left:
+            self._forget_body()
+            self._submit(self._clean_in_thread)
             self._sink.answered(keep_alive=False)
 
     def _forget_body(self) -> None:

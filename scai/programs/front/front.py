@@ -110,7 +110,14 @@ class Front:
         self.take_up()
         now = self.loop.time()
         for connection in [*self._connections, *self._turned_away]:
-            connection.sweep(now)
+            try:
+                connection.sweep(now)
+            except Exception:
+                # One bad connection must not end all others.
+                log.exception(
+                    "a connection of %s cannot be looked at; closed", connection.client[0]
+                )
+                connection.abort()
 
     async def _end(self) -> None:
         self.stopping = True

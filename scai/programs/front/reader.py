@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Protocol
 
 import httptools
 
-from scai.errors import BadRequest, ScaiError
+from scai.errors import MISTAKE, BadRequest, ScaiError
 from scai.programs.front import refusals
 from scai.programs.front.body import Body, BodyRoom
 from scai.programs.front.limits import FrontLimits, Pace
 from scai.programs.front.request import Request
+
+log = logging.getLogger(__name__)
 
 # For a request and the length of its body, 0 if that is not announced: the most bytes that the body
 # may have, and the refusal of a longer one. Raises ScaiError to refuse it before the body comes.
@@ -94,7 +97,10 @@ class RequestReader:
         except httptools.HttpParserUpgrade:
             self._deaf = True  # it gets its answer in HTTP/1.1, and no other
         except httptools.HttpParserError as error:
-            if not self._deaf:
+            if not self._deaf and isinstance(error, httptools.HttpParserCallbackError):
+                log.error("a request could not be read", exc_info=error)
+                self._refuse(ScaiError(MISTAKE))
+            elif not self._deaf:
                 self._refuse(BadRequest(f"expected a request of HTTP/1.1: {error}"))
         if self.in_head and self._head_size > self._limits.head_bytes:
             self._refuse_header()
