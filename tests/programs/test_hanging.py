@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 from support.helpers import picture, wait_until
-from support.live import IC, Live, alive
+from support.live import IC, Live, alive, kill
 from support.toy_kind import NAME, make_toy
 
 from scai.queues.directory import DirectoryQueue
@@ -133,3 +133,31 @@ def test_nothing_is_left_when_the_supervisor_is_killed(up: Live) -> None:
     assert len(pids) >= 3
     up.process.kill()
     wait_until(lambda: not any(alive(pid) for pid in pids), 20, "all have ended")
+
+
+def test_a_stopped_worker_of_a_killed_supervisor_is_ended_by_the_next_one(
+    tmp_path: Path, fake_models: Path
+) -> None:
+    environment = {
+        "SCAI_ICCONFIG": str(fake_models),
+        "SCAI_OD_WORKERS": "0",
+        "SCAI_DURABILITY": "off",
+        "SCAI_STOP_GRACE": "2",
+    }
+    first = Live(tmp_path, **environment).wait_ready()
+    [worker] = first.pids("workers.image_classification")
+    os.kill(worker, signal.SIGSTOP)
+    answers = [first.post(IC.upload, picture()) for _ in range(3)]
+    first.process.kill()
+    first.process.wait()
+    assert alive(worker)
+    second = Live(tmp_path, **environment).wait_ready()
+    try:
+        wait_until(lambda: not alive(worker), 30, "the worker that was left behind is ended")
+        assert second.log_lines(f"worker {worker} was left behind and does not end; it is killed")
+        states = {second.result(IC.result, answer)["state"] for answer in answers}
+        assert states == {"complete"}
+    finally:
+        second.stop()
+        kill([worker])
+        first.kill()
