@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from support.helpers import absolute
+
 # Calls whose first argument is an open file, and calls whose first argument is a path.
 OF_FILES = ("write", "fsync", "close", "fchmod")
 OF_PATHS = ("rename", "replace", "link", "open", "mkdir", "unlink")
@@ -71,7 +73,7 @@ class FaultyDisk(AbstractContextManager["FaultyDisk"]):
             except OSError:
                 return False
         else:
-            path = os.fspath(first)
+            path = absolute(os.fspath(first))
             if "dir_fd" in named and named["dir_fd"] is not None:
                 path = os.readlink(f"/proc/self/fd/{named['dir_fd']}") + "/" + path
         return f"{path}/".startswith(self._folder)

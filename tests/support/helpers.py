@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -50,6 +51,15 @@ def wait_until(condition: Callable[[], object], seconds: float = 20.0, what: str
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what or condition}"
         pause.wait(0.01)
+
+
+_OPEN = re.compile(r"(/proc/self/fd/[0-9]+)(/.*)?")
+
+
+def absolute(path: str) -> str:
+    """A path without the link in it that stands for an open folder."""
+    match = _OPEN.fullmatch(path)
+    return os.path.abspath(path if match is None else os.readlink(match[1]) + (match[2] or ""))
 
 
 class Clock:

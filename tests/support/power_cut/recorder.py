@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from support.helpers import absolute
 from support.power_cut.changes import (
     Answer,
     Bind,
@@ -93,7 +94,7 @@ class Recorder(AbstractContextManager["Recorder"]):
         text = os.fsdecode(path)
         if dir_fd is not None and not text.startswith("/"):
             return (self._nodes[dir_fd], text) if dir_fd in self._nodes else None
-        text = os.path.abspath(text)
+        text = absolute(text)
         if not text.startswith(self._root + "/"):
             return None
         *folders, name = text[len(self._root) + 1 :].split("/")
@@ -103,7 +104,7 @@ class Recorder(AbstractContextManager["Recorder"]):
         return node, name
 
     def _node(self, path: Any, dir_fd: int | None = None) -> int | None:
-        if os.path.abspath(os.fsdecode(path)) == self._root:
+        if absolute(os.fsdecode(path)) == self._root:
             return 0
         found = self._find(path, dir_fd)
         return None if found is None else self._tree.folders[found[0]].get(found[1])
