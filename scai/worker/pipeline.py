@@ -119,8 +119,10 @@ class Worker:
         self._journal = journal
         self._sleep, self._clock = sleep, clock
         note = journal.note if journal is not None else lambda entry: None
-        self._verdicts = Verdicts(self._pause, note, draws=draws, clock=clock)
         self._disk = disk or Disk()
+        self._verdicts = Verdicts(
+            self._pause, note, draws=draws, clock=clock, flush=self._disk.sync_directory
+        )
         self._admission = Admission(
             sessions,
             self._disk,

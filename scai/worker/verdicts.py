@@ -12,6 +12,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from scai.errors import MISTAKE, BadSession, NotFound, ScaiError
@@ -51,7 +53,7 @@ class Verdicts:
     `pause(seconds)` waits and says whether the worker is to stop: then the job is given back.
     `note` is called for each published verdict, with a function that makes its journal entry; it
     must not fail. Without `draws`, results are not drawn on their pictures. `clock`: of the time
-    that jobs work
+    that jobs work. `flush` flushes a folder; it raises OSError.
     """
 
     def __init__(
@@ -61,8 +63,10 @@ class Verdicts:
         *,
         draws: bool = True,
         clock: Callable[[], float] = time.monotonic,
+        flush: Callable[[Path], None] = lambda folder: None,
     ) -> None:
         self._pause = pause
+        self._flush = flush
         self._note = note
         self._clock = clock
         self._draws = draws
@@ -97,6 +101,9 @@ class Verdicts:
                 log.warning("ticket %s on hold: %s", task.session.name, reason)
                 task.claim.hold(reason)
             case AlreadyFinal():
+                # Whoever published it may have died before the last flush.
+                with suppress(FileNotFoundError):
+                    self._flush(task.session.path)
                 task.claim.done()
             case Lost():
                 self._tell_loss(task)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -232,3 +233,23 @@ def test_a_lock_that_somebody_holds_delays_the_verdict(task: Task) -> None:
 
         Verdicts(pause).finish(task, complete(NAMED))
     assert task.session.state == "complete" and pauses == [1.0]
+
+
+def test_a_verdict_of_one_who_died_is_flushed_before_its_ticket_goes(task: Task) -> None:
+    """It can be read, but a power cut could still take it back, and then no ticket would wait."""
+    flushed: list[tuple[object, object]] = []
+
+    def flush(folder: Path) -> None:
+        flushed.append((folder, list(task.claim.ends)))  # type: ignore[attr-defined]
+
+    Verdicts(lambda seconds: False, flush=flush).finish(task, AlreadyFinal())
+    assert flushed == [(task.session.path, [])]
+    assert task.claim.ends == ["done"]  # type: ignore[attr-defined]
+
+
+def test_a_ticket_stays_while_the_verdict_cannot_be_flushed(task: Task) -> None:
+    def flush(folder: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    Verdicts(lambda seconds: False, flush=flush).finish(task, AlreadyFinal())
+    assert task.claim.ends == ["given back"]  # type: ignore[attr-defined]
