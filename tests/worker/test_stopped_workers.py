@@ -120,8 +120,10 @@ def test_stops_never_use_up_the_attempts_of_a_good_photo(
     session = submit()
     flags = [f"--runningmode={mode}", f"--sessname={session.name}"]
     for _ in range(4):
+        (tmp_path / "inside").unlink(missing_ok=True)
         worker = run(*flags, slow=True)
-        wait_until(lambda: session.record()["attempts"] == 1, 60)
+        wait_until((tmp_path / "inside").exists, 60)
+        assert session.record()["attempts"] == 1
         worker.terminate()
         wait_until(lambda: session.record()["attempts"] == 0, 60)
         worker.kill()
@@ -151,8 +153,10 @@ def test_kills_use_them_up(
     (tmp_path / "slow").touch()
     session = submit()
     for death in (1, 2, 3):
+        (tmp_path / "inside").unlink(missing_ok=True)
         worker = run(slow=True)
-        wait_until(lambda death=death: session.record()["attempts"] == death, 60)
+        wait_until((tmp_path / "inside").exists, 60)
+        assert session.record()["attempts"] == death
         worker.kill()
         worker.wait()
         assert queue.recover() == 1
