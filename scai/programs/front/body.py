@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
@@ -55,6 +56,8 @@ class Body:
         self._held = 0
         self._spool: Spool | None = None
         self._writing = False
+        # Whoever gives a body up may do so while a thread writes it.
+        self._lock = threading.Lock()
 
     def add(self, data: bytes) -> bool:
         """Add the next bytes; False if the body is larger than it may be."""
@@ -87,7 +90,9 @@ class Body:
 
     def _write(self, spool: Spool, data: bytes) -> None:
         try:
-            spool.write(data)
+            with self._lock:
+                if not spool.closed:
+                    spool.write(data)
         except OSError as error:
             self.error = error
         self._writing = False
@@ -119,7 +124,8 @@ class Body:
         """Remove the file, unless it was moved away. In a thread."""
         if self._spool is not None:
             try:
-                self._spool.close()
+                with self._lock:
+                    self._spool.close()
             except OSError as error:
                 log.error("the file of a body stays until the cleaner removes it: %s", error)
 

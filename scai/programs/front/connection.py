@@ -227,7 +227,10 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.close()
         else:
             self._resume()
-            self._transport.write_eof()
+            try:
+                self._transport.write_eof()
+            except OSError:
+                self._transport.abort()  # the client was faster
 
     def _drop_requests(self) -> None:
         for request in self._requests:

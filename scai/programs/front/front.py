@@ -103,7 +103,12 @@ class Front:
     def take_up(self) -> None:
         """Take up what threads have finished."""
         while self.finished:
-            self.finished.popleft()()
+            call = self.finished.popleft()
+            try:
+                call()
+            except Exception:
+                # It is about one connection, and must not end all others.
+                log.exception("what a thread has finished cannot be taken up")
 
     def sweep(self) -> None:
         """Look once at all connections: who takes too long is closed."""
@@ -113,7 +118,6 @@ class Front:
             try:
                 connection.sweep(now)
             except Exception:
-                # One bad connection must not end all others.
                 log.exception(
                     "a connection of %s cannot be looked at; closed", connection.client[0]
                 )
