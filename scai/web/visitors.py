@@ -32,6 +32,8 @@ _ANY = "*"
 _NAME = re.compile(r"\.?[^\s.:/@*\[\]]+(\.[^\s.:/@*\[\]]+)*")
 # A literal address, with or without a port; browsers write an address of IPv6 in brackets.
 _ADDRESS = re.compile(r"(?:\[([0-9a-f:.]+)\]|([0-9.]+))(?::[0-9]{1,5})?")
+# A host, with or without a port.
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\s:/@\[\],]+))(?::[0-9]{1,5})?")
 # Names of the machine itself for every browser, whatever the name servers say (RFC 6761).
 _LOOPBACK = (".localhost",)
 # Methods that change nothing.
@@ -51,7 +53,7 @@ def admit(app: Flask, settings: Settings) -> None:
     Raises ConfigError for settings that say wrongly who may.
     """
     hosts, origins = KnownHosts(settings), Origins(settings)
-    app.config["KNOWN_HOSTS"], app.config["ADMIN"] = hosts, settings.admin
+    app.config["ADMIN"] = settings.admin
 
     @app.before_request
     def check() -> Response | None:
@@ -94,16 +96,15 @@ class KnownHosts:
 
         No browser sends a request without that header.
         """
-        if host is not None and not self._any and not self.know(host):
+        if host is not None and not self._any and not self._know(host):
             raise UnknownHost(
                 f"this server is not known by the name {host[:80]!r}; "
                 "its operator can add the name to the setting trusted_hosts",
                 setting="trusted_hosts",
             )
 
-    def know(self, host: str | None) -> bool:
-        """Whether `host` is one of the names; that the setting allows any does not count."""
-        name, colon, port = (host or "").lower().partition(":")
+    def _know(self, host: str) -> bool:
+        name, colon, port = host.lower().partition(":")
         name = name.removesuffix(".") + colon + port
         return _is_address(name) or host_is_trusted(name, self._names)
 
@@ -189,6 +190,15 @@ def is_loopback(address: str) -> bool:
         return address.lower() == "localhost"
     mapped = getattr(found, "ipv4_mapped", None)
     return bool((mapped or found).is_loopback)
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether `host`, the header of a request, is a loopback address, localhost or below it."""
+    match = _HOST.fullmatch(host.lower())
+    if match is None:
+        return False
+    name = (match[1] or match[2]).removesuffix(".")
+    return is_loopback(name) or name.endswith(_LOOPBACK)
 
 
 def _is_address(host: str) -> bool:

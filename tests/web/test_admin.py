@@ -36,11 +36,36 @@ def asked(settings: Settings, address: str | None, **headers: str) -> bool:
     return bool(told.get_json())
 
 
+LOOPBACK_HOSTS = [
+    *("localhost", "LocalHost:5000", "localhost.:5000", "scai.localhost:5000"),
+    *("127.0.0.1:5000", "127.0.0.9", "[::1]:5000", "[::1]"),
+]
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.9", "::1", "::ffff:127.0.0.1"])
 def test_the_administrator_sits_at_the_machine(address: str) -> None:
-    for host in ("localhost:5000", "127.0.0.1:5000", "[::1]:5000", socket.gethostname()):
+    for host in LOOPBACK_HOSTS:
         assert asked(Settings(), address, Host=host)
     assert not asked(Settings(admin="none"), address)
+
+
+@pytest.mark.parametrize("trusted", ["", "photos.example, .lan", "*"])
+def test_a_forwarder_of_tcp_makes_nobody_the_administrator(trusted: str) -> None:
+    """socat and `ssh -R` connect from loopback, add no header and leave the browser's Host."""
+    settings = Settings(trusted_hosts=trusted)
+    hosts = ["192.168.1.20:5000", "10.0.0.7", "8.8.8.8", "[fe80::1]:5000", socket.gethostname()]
+    if trusted:
+        hosts += ["photos.example", "lab3.lan:5000"]
+    if trusted == "*":
+        hosts += [
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "notlocalhost",
+            "127.1",
+            "a b",
+        ]
+    for host in hosts:
+        assert not asked(settings, "127.0.0.1", Host=host)
 
 
 @pytest.mark.parametrize("address", ["10.0.0.7", "::ffff:10.0.0.7", "fe80::1", "", "unix:", "0"])
