@@ -25,6 +25,7 @@ from scai.storage.session import attempts
 from scai.worker.batching import HELPERS, OWN, InferenceQueue
 from scai.worker.decoders.helper import HelperDied, Interrupted
 from scai.worker.decoders.lanes import Lanes
+from scai.worker.decoders.pool import NoHelper
 from scai.worker.decoding import Decoder, Look
 from scai.worker.outcomes import Again, Failed, Later, Outcome
 from scai.worker.task import WAITING, Task
@@ -32,8 +33,9 @@ from scai.worker.verdicts import failure
 
 log = logging.getLogger(__name__)
 
-# Seconds before a job is run again for which memory was lacking.
+# Seconds before a job is run again for which memory was lacking, or a helper.
 _MEMORY_PAUSE = 1.0
+_HELPER_PAUSE = 1.0
 
 
 @dataclass(frozen=True)
@@ -246,6 +248,10 @@ class Preparation:
         """What becomes of a task whose decoding ended by `error`."""
         if isinstance(error, Interrupted):
             return Later()
+        if isinstance(error, NoHelper):
+            # Nothing has been decoded; the start alone may take half a minute.
+            task.forget_work()
+            return Later(_HELPER_PAUSE)
         if not isinstance(error, (HelperDied, OutOfResources)):
             return failure(task, error, "decoding")
         deaths = attempts(task.record)

@@ -66,6 +66,10 @@ class Task:
             self._seconds = self.worked(now)
         self.stage, self._entered_at = stage, now
 
+    def forget_work(self) -> None:
+        """Let the time of this run not count as work; the task waits from now on."""
+        self._seconds, self.stage = self.worked_before, WAITING
+
     def worked(self, now: float) -> float:
         """Seconds that this job has worked until `now`, in all its runs; waiting is no work."""
         return self._seconds + self.in_stage(now)

@@ -112,11 +112,14 @@ class Verdicts:
 
     def _later(self, task: Task, pause: float) -> None:
         """Give the job back, and do not take it again at once."""
-        self._pause(pause)
+        if task.started:
+            task.enter(WAITING, self._clock())
         try:
+            # Before the pause: the worker may be killed in it.
             self.take_back(task)
         except (OSError, ScaiError) as error:
             log.error("session %s: its attempt stays counted: %s", task.session.name, error)
+        self._pause(pause)
         try:
             task.claim.give_back()
         except OSError as error:

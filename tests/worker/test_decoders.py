@@ -7,7 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,7 @@ from scai.errors import BadImage, OutOfResources, ScaiError, TooExpensive
 from scai.pictures.header import Limits
 from scai.pictures.pixels import read_picture
 from scai.worker.decoders.helper import Helper, HelperDied, Interrupted, Terms
-from scai.worker.decoders.pool import HelperPool
+from scai.worker.decoders.pool import HelperPool, NoHelper
 from scai.worker.decoders.wire import MAX_MESSAGE, Channel, SharedMemory, WireError
 
 
@@ -328,7 +330,7 @@ def test_closing_ends_every_helper(pool: HelperPool) -> None:
     [kept] = pool.helpers()
     pool.close()
     assert not is_alive(kept)
-    with pytest.raises(OutOfResources):
+    with pytest.raises(NoHelper):
         ask(pool, "good 1")
 
 
@@ -345,12 +347,30 @@ def test_helpers_that_cannot_start_are_tried_again_ever_more_rarely(
 
     pool = HelperPool(toy_decoder.terms(toy), start=start, clock=clock)
     while clock.now < 100:
-        with pytest.raises(OutOfResources) as caught:
+        with pytest.raises(NoHelper):
             ask(pool, "good 1")
-        assert caught.value.code == "resources"
         clock.now += 0.5
     assert starts == [0, 1, 3, 7, 15, 31, 63]
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     clock.now = 130
     assert ask(pool, "good 3") == 3
+    pool.close()
+
+
+def test_starts_that_fail_together_are_one_failure(toy: str) -> None:
+    clock, together = Clock(0.0), threading.Barrier(3)
+
+    def start(terms: Terms) -> Helper:
+        if clock.now < 1:
+            together.wait(20)
+            raise OSError(11, "Resource temporarily unavailable")
+        return Helper(terms)
+
+    pool = HelperPool(toy_decoder.terms(toy), start=start, clock=clock)
+    with ThreadPoolExecutor(3) as threads:
+        ends = [threads.submit(pool.decode, b"good", None, 0) for _ in range(3)]
+        assert all(isinstance(end.exception(), NoHelper) for end in ends)
+        clock.now = 1.0
+        # In this thread, because a helper dies with the one that started it.
+        assert pool.decode(b"good", None, 0).pixels[0, 0, 0] == 7
     pool.close()

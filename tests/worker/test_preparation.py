@@ -24,6 +24,7 @@ from scai.worker.decoders.helper import Helper, Terms
 from scai.worker.decoders.pool import HelperPool
 from scai.worker.decoding import Decoder
 from scai.worker.pipeline import Worker
+from scai.worker.watchdog import TimeLimits
 from workers.image_classification import build
 
 Submit = Callable[..., Session]
@@ -80,7 +81,9 @@ def make_worker(
             sessions,
             batch=8,
             decoder=decoder,
-            helpers=HelperPool(toy_decoder.terms(name, **changes.pop("terms", {})), start=start),
+            helpers=HelperPool(
+                toy_decoder.terms(name, **changes.pop("terms", {})), start=start, clock=clock
+            ),
             tell=facts.update,
             report_period=0.0,
             sleep=clock.sleep,
@@ -153,20 +156,26 @@ def test_a_lack_of_memory_is_tried_again_alone_and_then_told_as_that(
     assert queue.held() == {}
 
 
-def test_helpers_that_cannot_be_started_are_a_lack_of_resources(
-    make_worker: MakeWorker, submit: Submit
+def test_helpers_that_cannot_be_started_cost_no_job_an_attempt(
+    make_worker: MakeWorker, submit: Submit, queue: DirectoryQueue
 ) -> None:
     starts = []
 
-    def refuse(terms: Terms) -> Helper:
+    def start(terms: Terms) -> Helper:
         starts.append(terms)
-        raise OSError(11, "Resource temporarily unavailable")
+        if len(starts) <= 5:
+            raise OSError(11, "Resource temporarily unavailable")
+        return Helper(terms)
 
-    session, harmless = submit(data=b"good 1"), submit(data=b"harmless good 5")
-    make_worker(refuse).step()
-    assert (session.result()["code"], session.record()["attempts"]) == ("resources", 3)
-    assert harmless.state == "complete"
-    assert len(starts) == 1
+    sessions = [submit(data=b"good 1") for _ in range(3)]
+    suspect, harmless = submit(data=b"good 2"), submit(data=b"harmless good 5")
+    died_while_running(suspect, 2)
+    # However long a start takes, it is no work of the job.
+    with running(make_worker(start, times=TimeLimits(job=5.0))):
+        wait_until(lambda: states([*sessions, suspect, harmless]) == ["complete"] * 5)
+    assert [session.record()["attempts"] for session in sessions] == [1] * 3
+    assert suspect.record()["attempts"] == 3
+    assert queue.held() == {}
 
 
 def test_what_is_harmless_needs_no_helper(make_worker: MakeWorker, submit: Submit) -> None:

@@ -17,6 +17,13 @@ log = logging.getLogger(__name__)
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 
 
+class NoHelper(Exception):
+    """No helper can be started now, which is no fault of any input."""
+
+    def __init__(self) -> None:
+        super().__init__("no helper process for decoding can be started now")
+
+
 class HelperPool:
     """Decodes in helper processes; one is started when it is needed first.
 
@@ -57,8 +64,7 @@ class HelperPool:
     ) -> Picture:
         """Decode an input in a helper; arguments and errors as in `Helper.decode`.
 
-        `fresh`: in a new helper, which is not kept. Raises OutOfResources
-        while no helper can be started.
+        `fresh`: in a new helper, which is not kept. Raises NoHelper while none can be started.
         """
         helper = self._take(fresh)
         usable = not fresh
@@ -96,7 +102,7 @@ class HelperPool:
                 self._busy.append(helper)
                 return helper
             if self._closed or self._clock() < self._not_before:
-                raise OutOfResources("no helper process for decoding can be started now")
+                raise NoHelper
         return self._begin()
 
     def _begin(self) -> Helper:
@@ -104,12 +110,14 @@ class HelperPool:
             helper = self._start(self._terms)
         except (OSError, HelperDied) as error:
             with self._lock:
-                self._pause = min(_LONGEST_PAUSE, 2 * self._pause or _FIRST_PAUSE)
-                self._not_before = self._clock() + self._pause
+                # Starts that fail together in several threads are one failure.
+                if self._clock() >= self._not_before:
+                    self._pause = min(_LONGEST_PAUSE, 2 * self._pause or _FIRST_PAUSE)
+                    self._not_before = self._clock() + self._pause
                 told, self._told = self._told, True
             if not told:
                 log.error("no helper process for decoding can be started: %s", error)
-            raise OutOfResources("no helper process for decoding can be started now") from error
+            raise NoHelper from error
         with self._lock:
             self._pause, self._not_before, self._told = 0.0, 0.0, False
             self._busy.append(helper)
