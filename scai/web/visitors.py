@@ -25,7 +25,7 @@ from werkzeug.sansio.utils import host_is_trusted
 
 from scai.errors import ConfigError, CrossSite, ScaiError, UnknownHost
 from scai.settings import Settings
-from scai.web import answers
+from scai.web import answers, page
 
 # A name that means any; a name that begins with a dot means itself and all names below it.
 _ANY = "*"
@@ -64,6 +64,10 @@ def admit(app: Flask, settings: Settings) -> None:
             origins.check(current)
         except ScaiError as error:
             answers.log_refusal(error)
+            if isinstance(error, UnknownHost) and answers.wants_page():
+                return page.render(
+                    "error.html", "error", error.status, code=error.status, error=error
+                )
             return answers.send(answers.refusal(error), error.status)
         return origins.preflight(current)
 
@@ -94,9 +98,9 @@ class KnownHosts:
     def check(self, host: str | None) -> None:
         """Raise UnknownHost unless `host`, the header of a request, is one of the names.
 
-        No browser sends a request without that header.
+        No browser sends a request without that header, or with an empty one.
         """
-        if host is not None and not self._any and not self._know(host):
+        if host and not self._any and not self._know(host):
             raise UnknownHost(
                 f"this server is not known by the name {host[:80]!r}; "
                 "its operator can add the name to the setting trusted_hosts",
@@ -165,8 +169,9 @@ def is_from_own_page(request: Request) -> bool:
     if site is not None:
         return site in ("same-origin", "none")
     origin = _origin_of(request)
+    host = request.environ.get("HTTP_HOST", "").lower()
     # Not the scheme: a proxy may speak HTTPS without saying so.
-    return not origin or _host_of(origin) == request.environ.get("HTTP_HOST", "").lower()
+    return not origin or (host != "" and _host_of(origin) == host)
 
 
 def _origin_of(request: Request) -> str:

@@ -23,6 +23,7 @@ def known(hosts: KnownHosts, name: str | None) -> bool:
 
 KNOWN = [
     None,  # HTTP/1.0; no browser
+    "",  # the same, by a program that sends the header all the same
     "localhost",
     "LocalHost:5000",
     "localhost.:5000",
@@ -42,7 +43,6 @@ KNOWN = [
     "example.org",
 ]
 UNKNOWN = [
-    "",
     "evil.example",
     "evil.example:5000",
     "localhost.evil.example",
@@ -126,6 +126,17 @@ def test_a_rebound_name_reaches_nothing(site: Site, path: str, method: str) -> N
         told = answer.get_json()
         assert (told["code"], told["setting"]) == ("unknown_host", "trusted_hosts")
         assert "trusted_hosts" in told["error"] and told["error"] == told["sessname"]
+
+
+@pytest.mark.parametrize("lang", ["en", "zh-Hant"])
+def test_a_person_who_used_an_unknown_name_reads_what_to_do(site: Site, lang: str) -> None:
+    headers = {"Host": "<b>.example", "Accept": "text/html,*/*;q=0.8"}
+    answer = site.http.get(f"/?lang={lang}", headers=headers)
+    assert answer.status_code == 421 and answer.mimetype == "text/html"
+    assert "trusted_hosts" in answer.text and "not known by the name" in answer.text
+    assert "&lt;b&gt;.example" in answer.text and "<b>" not in answer.text
+    assert ("Unknown host name" in answer.text) == (lang == "en")
+    assert "Content-Security-Policy" in answer.headers
 
 
 def test_a_proxy_may_not_rename_the_server(site: Site) -> None:
