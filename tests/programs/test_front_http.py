@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.front import LARGEST, LIMITS, Serving, echo, serving
+from support.front import LARGEST, LIMITS, NET, Serving, echo, serving
 from support.helpers import wait_until
 
 from scai.web.forms import BODY
@@ -70,6 +73,33 @@ def test_who_asks_whether_to_go_on_is_told_to(server: Serving) -> None:
     assert talk.send(b"abc").reply().json["body"] == "abc"
 
 
+ASKS = b"POST /%d HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
+
+
+def test_on_a_connection_in_use_too(server: Serving) -> None:
+    talk = server.talk()
+    for number in range(5):
+        assert talk.send(ASKS % number).head() == (100, {})
+        assert talk.send(b"abc").reply().json["body"] == "abc"
+
+
+def test_who_asks_behind_another_request_is_told_after_its_answer(tmp_path: Path) -> None:
+    proceed = threading.Event()
+
+    def app(environ: Environ, start: Start) -> list[bytes]:
+        assert environ["PATH_INFO"] != "/first" or proceed.wait(NET)
+        return echo(environ, start)
+
+    # Nor is it too slow while it waits for that.
+    with serving(app, tmp_path, limits=replace(LIMITS, window=0.1, speed=10_000)) as server:
+        talk = server.talk().ask("/first").send(ASKS % 2)
+        time.sleep(0.3)
+        proceed.set()
+        assert talk.reply().json["path"] == "/first"
+        assert talk.head() == (100, {})
+        assert talk.send(b"abc").reply().json["body"] == "abc"
+
+
 def test_the_answer_to_head_has_no_body(server: Serving) -> None:
     talk = server.talk().ask("/", "HEAD")
     reply = talk.reply(bodiless=True)
@@ -98,6 +128,35 @@ def test_a_body_without_a_length_is_refused_while_it_comes(server: Serving, tmp_
     assert server.in_loop(lambda: server.front.room.used) == 0
 
 
+CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [b"1\r\nx\r\n0\r\nTrailer: " + b"t" * 10_000, b"1;" + b"x" * 10_000],
+    ids=["trailer", "extension"],
+)
+def test_what_is_around_the_chunks_of_a_body_has_a_limit(server: Serving, part: bytes) -> None:
+    talk = server.talk().send(CHUNKED + part)
+    with suppress(OSError):
+        for _ in range(100):
+            talk.send(b"x" * 10_000)
+    assert (talk.reply().status, server.get("/").status) == (400, 200)
+
+
+def test_chunks_may_not_be_small_parts_of_what_is_sent(server: Serving) -> None:
+    talk = server.talk().send(CHUNKED)
+    with suppress(OSError):
+        for _ in range(2000):
+            talk.send(b"1;" + b"x" * 1000 + b"\r\ny\r\n")
+    assert talk.reply().status == 400
+
+
+def test_a_body_of_tiny_chunks_is_read(server: Serving) -> None:
+    talk = server.talk().send(CHUNKED + b"1\r\nx\r\n" * 50_000 + b"0\r\n\r\n")
+    assert talk.reply().json["size"] == 50_000
+
+
 def test_what_follows_a_body_is_no_part_of_it(server: Serving) -> None:
     talk = server.talk().send(
         b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabcdefgh\r\n"
@@ -111,6 +170,8 @@ def test_what_follows_a_body_is_no_part_of_it(server: Serving) -> None:
 UNREADABLE = [
     b"nonsense\r\n\r\n",
     b"GET / HTTP/9.1\r\n\r\n",
+    b"GET / HTTP/0.9\r\nHost: x\r\n\r\n",
+    b"GET / HTTP/2.0\r\nHost: x\r\n\r\n",
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     b"\x16\x03\x01\x02\x00\x01\x00",
     b"GET / HTTP/1.1\r\nHost: x\r\nA b: c\r\n\r\n",
@@ -146,6 +207,35 @@ def test_an_offer_of_another_protocol_is_answered_in_this_one(server: Serving) -
     reply = talk.reply()
     assert (reply.status, reply.headers["connection"]) == (200, "close")
     assert talk.rest() == b""
+
+
+UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+BODIES = [
+    b"Content-Length: 7\r\n\r\nabcdefg",
+    b"Transfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n3\r\nefg\r\n0\r\nTrailer: t\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("rest", BODIES, ids=["length", "chunks"])
+@pytest.mark.parametrize("step", [1, 10_000], ids=["bytes", "whole"])
+def test_a_body_before_an_offered_protocol_is_read(server: Serving, rest: bytes, step: int) -> None:
+    data = b"POST /to HTTP/1.1\r\nHost: x\r\n" + UPGRADE + rest + b"GET / HTTP/1.1\r\n\r\n"
+    talk = server.talk()
+    for at in range(0, len(data), step):
+        talk.send(data[at : at + step])
+    reply = talk.reply()
+    assert (reply.status, reply.headers["connection"]) == (200, "close")
+    got = reply.json
+    assert (got["method"], got["path"], got["body"]) == ("POST", "/to", "abcdefg")
+    assert got["length"] == "7" and talk.rest() == b""
+
+
+def test_a_body_before_an_offered_protocol_has_its_limit(server: Serving) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: x\r\n" + UPGRADE + b"Transfer-Encoding: chunked\r\n\r\n"
+    talk = server.talk().send(head)
+    for _ in range(LARGEST // 100_000 + 1):
+        talk.send(b"%x\r\n%b\r\n" % (100_000, bytes(100_000)))
+    assert talk.reply().status == 413
 
 
 def test_a_whole_address_is_read_as_its_path(server: Serving) -> None:

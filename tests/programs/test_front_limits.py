@@ -193,6 +193,15 @@ def test_what_is_instant_or_reserved_is_answered_while_all_threads_hang(tmp_path
         gate.open.set()
 
 
+def test_the_body_of_an_instant_request_is_forgotten(tmp_path: Path) -> None:
+    with serving(echo, tmp_path, instant=["/instant"]) as server:
+        talk = server.talk()
+        for size in (1000, 1_500_000):
+            assert talk.ask("/instant", "GET", bytes(size)).reply().status == 200
+            wait_until(lambda: not os.listdir(tmp_path), what="the file of that body is removed")
+            assert server.in_loop(lambda: server.front.room.used) == 0
+
+
 class Exhausted(socket.socket):
     """A listening socket of a process that has no descriptor left."""
 

@@ -49,6 +49,8 @@ class Connection(asyncio.BufferedProtocol):
         self._last_words: ScaiError | None = None
         self._closing_at: float | None = None
         self._served = self._paused = self._doomed = self._eof = False
+        # Whether the client asks if its body is welcome, and has yet to be told.
+        self._asks = False
         # Bytes of answers: given to the event loop, and taken from it by the kernel.
         self._sent = self._taken = 0
         # Whether a thread may write to the socket by itself.
@@ -110,6 +112,7 @@ class Connection(asyncio.BufferedProtocol):
     # What the reader calls.
 
     def arrived(self, request: Request) -> None:
+        self._asks = False
         self._requests.append(request)
         self._home.take_up()
         self._next()
@@ -123,8 +126,9 @@ class Connection(asyncio.BufferedProtocol):
         self._next()
 
     def go_on(self) -> None:
-        if self._exchange is None and not self._requests:
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._asks = True  # told when all that was asked before is answered
+        self._home.take_up()
+        self._next()
 
     @property
     def full(self) -> bool:
@@ -164,6 +168,9 @@ class Connection(asyncio.BufferedProtocol):
             if self._last_words is not None:
                 self.send(refusals.respond(self._last_words))
                 self._close_soon()
+            elif self._asks:
+                self._asks = False
+                self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
             return
         body = self._requests[0].body
         if body is None or body.flush():
@@ -188,7 +195,7 @@ class Connection(asyncio.BufferedProtocol):
         # To wake the loop costs more than anything else here, and the client's next request will.
         # Whoever sets one of these takes up afterwards what is finished: either he finds the call,
         # or it is seen here that somebody waits for it.
-        if self._requests or self._last_words or self._eof or self._home.stopping:
+        if self._requests or self._last_words or self._asks or self._eof or self._home.stopping:
             self._call_in_loop(self._home.take_up)
 
     def send(self, data: bytes) -> None:
@@ -274,7 +281,7 @@ class Connection(asyncio.BufferedProtocol):
         elif self._closing_at is not None:
             if now >= self._closing_at:
                 self._transport.abort()
-        elif (late := self._reader.overdue(now, paused=self._paused)) is not None:
+        elif (late := self._reader.overdue(now, paused=self._paused or self._asks)) is not None:
             self.refuse(late)
         elif self.idle_since is not None and not self._reader.in_head:
             if now - self._reader.since >= (limits.idle if self._served else limits.header):

@@ -249,6 +249,8 @@ class Front:
         instant = self._instant.get(path)
         if instant is not None and request.method == "GET":
             answer, data = instant
+            if request.body is not None:
+                request.body.abandon()
             framing = Framing(answer, request.method, request.version, request.keep_alive)
             connection.send(framing.head + framing.frame(data, answer))
             connection.answered(keep_alive=framing.keep_alive)

@@ -41,6 +41,12 @@ class Receiver(Protocol):
         """Something of a body was written to its file, or could not be."""
 
 
+# The versions of HTTP that are spoken here.
+_VERSIONS = ("1.0", "1.1")
+# Bytes around the chunks of a body for each byte in them: chunks of a single byte take five.
+_AROUND = 16
+
+
 class _Refused(Exception):
     """Stops the parser; the receiver knows already what is refused."""
 
@@ -72,6 +78,10 @@ class RequestReader:
         self._request: Request | None = None
         self._in_body = False
         self._head_size = 0
+        # Of the present body: bytes that came for it and are none of it, and those since its last.
+        self._around = self._since_last = 0
+        # Whether the client offers another protocol for after the present body.
+        self._offers = False
         self._too_large: ScaiError | None = None
         self._pace = Pace(limits.speed, limits.window, self.since)
         self._deaf = False
@@ -90,12 +100,13 @@ class RequestReader:
         """Read what came."""
         if self._deaf:
             return
-        if not self._in_body:
+        if self._in_body:
+            self._around += len(data)
+            self._since_last += len(data)
+        else:
             self._head_size += len(data)
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._deaf = True  # it gets its answer in HTTP/1.1, and no other
+            self._parse(data)
         except httptools.HttpParserError as error:
             if not self._deaf and isinstance(error, httptools.HttpParserCallbackError):
                 log.error("a request could not be read", exc_info=error)
@@ -104,6 +115,34 @@ class RequestReader:
                 self._refuse(BadRequest(f"expected a request of HTTP/1.1: {error}"))
         if self.in_head and self._head_size > self._limits.head_bytes:
             self._refuse_header()
+        elif self.body is not None and self._is_mostly_around(self.body.size):
+            self._refuse(BadRequest("expected a body in chunks with less around them"))
+
+    def _parse(self, data: memoryview) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            # It gets its answer in HTTP/1.1, and no other. A body comes before the other protocol,
+            # but this parser ends at the header.
+            if not self._offers:
+                self._deaf = True
+                return
+            self._parser = self._parser_of_body()
+            self._parser.feed_data(data[upgrade.args[0] :])
+
+    def _parser_of_body(self) -> httptools.HttpRequestParser:
+        """A parser that has read a header without the offer of another protocol."""
+        assert self._request is not None
+        length = self._request.header(b"content-length")
+        framing = b"Content-Length: " + length if length else b"Transfer-Encoding: chunked"
+        parser = httptools.HttpRequestParser(_BodyEvents(self))
+        parser.feed_data(b"POST / HTTP/1.1\r\nConnection: close\r\n" + framing + b"\r\n\r\n")
+        return parser
+
+    def _is_mostly_around(self, size: int) -> bool:
+        """Whether too much came that is not in the chunks; all chunks may be followed by more."""
+        most = self._limits.head_bytes
+        return self._since_last > most or self._around > most + _AROUND * size
 
     def end(self) -> None:
         """Refuse a request that will not come whole: the client sends no more."""
@@ -128,6 +167,10 @@ class RequestReader:
         if self._request is not None and self._request.body is not None:
             self._request.body.abandon()
         self._request, self._in_body = None, False
+
+    def deafen(self) -> None:
+        """Read nothing more; what has come stays."""
+        self._deaf = True
 
     def _refuse(self, error: ScaiError) -> None:
         self.stop()
@@ -164,10 +207,13 @@ class RequestReader:
         assert request is not None
         request.method = parser.get_method().decode()
         request.version = parser.get_http_version()
+        if request.version not in _VERSIONS:
+            self._refuse(BadRequest(f"expected HTTP/1.1, not HTTP/{request.version}"))
+            raise _Refused
         # Nothing but HTTP/1.1 is spoken here.
         request.keep_alive = parser.should_keep_alive() and not parser.should_upgrade()
         self._in_body = True
-        self._head_size = 0
+        self._head_size = self._around = self._since_last = 0
         chunked = request.header(b"transfer-encoding").lower()
         length = int(request.header(b"content-length") or 0)
         if not chunked and not length:
@@ -181,6 +227,7 @@ class RequestReader:
         except ScaiError as error:
             self._refuse(error)
             raise _Refused from None
+        self._offers = parser.should_upgrade()
         request.body = Body(self._room, limit, self._receiver.written_in_thread)
         self._pace.restart(self.since)
         if request.header(b"expect").lower() == b"100-continue":
@@ -191,12 +238,31 @@ class RequestReader:
         if body is None:
             return
         self._pace.count(len(data))
+        self._around -= len(data)
+        self._since_last = 0
         if not body.add(data):
             assert self._too_large is not None
             self._refuse(self._too_large)
             raise _Refused
 
     def on_message_complete(self) -> None:
+        if self._offers:
+            return  # only its header is
+        self.end_request()
+
+    def end_request(self) -> None:
         request, self._request, self._in_body = self._request, None, False
         assert request is not None
         self._receiver.arrived(request)
+
+
+class _BodyEvents:
+    """Passes on the body that comes before an offered protocol, and nothing after it."""
+
+    def __init__(self, reader: RequestReader) -> None:
+        self.on_body = reader.on_body
+        self._reader = reader
+
+    def on_message_complete(self) -> None:
+        self._reader.deafen()
+        self._reader.end_request()
