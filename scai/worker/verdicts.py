@@ -18,6 +18,7 @@ from typing import Any
 
 from scai.errors import MISTAKE, BadSession, NotFound, ScaiError
 from scai.monitoring.journal import JournalEntry
+from scai.monitoring.strangers import without_folders
 from scai.pictures.pixels import Picture
 from scai.recognition.annotate import annotate
 from scai.recognition.recognizer import Recognizer
@@ -165,7 +166,7 @@ class Verdicts:
         error, hold = outcome.error, outcome.hold
 
         def write(session: Session, record: dict[str, Any] | None) -> bool:
-            return session.fail(error, record)
+            return session.fail(_for_client(error), record)
 
         is_published = self._publish(task, write, lambda: _entry_of(task, error), hold=hold)
         if is_published:
@@ -253,6 +254,12 @@ def _tell_failure(task: Task, outcome: Failed) -> None:
         log.error("session %s given up: %s", task.session.name, outcome.hold)
     else:
         log.warning("session %s failed: %s", task.session.name, outcome.error.message)
+
+
+def _for_client(error: ScaiError) -> ScaiError:
+    """The error without the folders of this server, such as those of a model; the log has them."""
+    sentence = without_folders(error.message)
+    return ScaiError.from_dict({**error.to_dict(), "error": sentence})
 
 
 def failure(task: Task, error: Exception, step: str) -> Outcome:

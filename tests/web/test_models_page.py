@@ -160,13 +160,17 @@ def test_a_model_without_a_card_gets_an_honest_one(site: Site, shelf: Callable[.
 def test_a_wrong_section_says_so_and_the_others_stay(site: Site) -> None:
     with site.settings.icconfig.open("a") as config:
         config.write("[broken]\nGRAPH = models/nowhere.pb\n[round]\nUSE = round\n")
+        config.write("[far]\nGRAPH = /srv/secret/far.pb\n")
     found = {model["name"]: model for model in site.http.get("/models.json").get_json()}
     assert "nowhere.pb" in found["broken"]["problem"]
     assert "circle" in found["round"]["problem"]
+    assert "far.pb" in found["far"]["problem"]
     assert found["other"]["problem"] == ""
     # Where things lie on the server is nobody's business.
-    assert str(site.settings.icconfig.parent) not in json.dumps(found)
-    assert "This model cannot be used" in site.http.get("/models").get_data(as_text=True)
+    page = site.http.get("/models").get_data(as_text=True)
+    for told in (json.dumps(found), page):
+        assert str(site.settings.icconfig.parent) not in told and "/srv" not in told
+    assert "This model cannot be used" in page
 
 
 def test_a_broken_models_file_is_told_on_the_page(site: Site) -> None:

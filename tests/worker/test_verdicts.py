@@ -11,7 +11,7 @@ import pytest
 from support.helpers import KIND, Clock, picture
 from support.scripted import card
 
-from scai.errors import BadSession, EngineError, ScaiError
+from scai.errors import BadSession, ConfigError, EngineError, ScaiError
 from scai.pictures.pixels import read_picture
 from scai.queues.base import Claim, Job
 from scai.recognition.results import Classification, Detections, Result
@@ -113,6 +113,17 @@ def test_each_outcome_ends_the_claim_once_and_frees_the_session(
     assert task.claim.ends == [end]  # type: ignore[attr-defined]
     assert task.session.state == state
     assert unlocked(task)
+
+
+def test_a_client_reads_no_folder_of_the_server_and_the_log_does(
+    task: Task, caplog: pytest.LogCaptureFixture
+) -> None:
+    sentence = "/opt/scai/usr/ic.config: [m] GRAPH: expected a file, got '/srv/models/net.pb'"
+    Verdicts(lambda seconds: False).finish(task, Failed(ConfigError(sentence, layer="in")))
+    result = task.session.result()
+    assert result["error"] == "…/ic.config: [m] GRAPH: expected a file, got '…/net.pb'"
+    assert (result["code"], result["layer"]) == ("config", "in")
+    assert sentence in caplog.text
 
 
 @pytest.mark.parametrize("outcome", [AlreadyFinal(), Missing("gone")])

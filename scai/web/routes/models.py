@@ -16,6 +16,7 @@ from scai.models import public
 from scai.models.model import Model
 from scai.models.notes import Metric
 from scai.models.shelf import ModelShelf
+from scai.monitoring.strangers import without_folders
 from scai.monitoring.units import human_bytes
 from scai.settings import ROOT, Settings
 from scai.web import answers, page
@@ -41,7 +42,7 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
         kinds: list[dict[str, Any]] = [
             {
                 "kind": kind,
-                "problem": shelf.problem(kind),
+                "problem": without_folders(shelf.problem(kind)),
                 "models": list(_views(shelf, kind, workers[kind])),
             }
             for kind in service.kinds
@@ -93,7 +94,8 @@ def _documents(
     """Each model of a kind, and what /models.json says of it."""
     for model in shelf.models(kind):
         facts = public.facts_of_workers(model, workers)
-        yield model, public.describe(model, shelf.speed(model, facts), facts)
+        document = public.describe(model, shelf.speed(model, facts), facts)
+        yield model, {**document, "problem": without_folders(document["problem"])}
 
 
 def _views(shelf: ModelShelf, kind: str, workers: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:
