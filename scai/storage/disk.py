@@ -82,6 +82,23 @@ class Disk:
         with self.drafts(path.parent, {path.name: data}, durable=durable) as drafts:
             drafts.place(path.name)
 
+    def publish_in_order(
+        self, folder: Path, files: Mapping[str, bytes], appeared: Callable[[], None]
+    ) -> None:
+        """Publish files of a folder, the last one when the others are on the disk.
+
+        `appeared` is called when all can be read, before the last one is on the disk. If this fails
+        with OSError after that, nobody knows what is on the disk, and all is to be written anew.
+        """
+        *others, last = files
+        with self.drafts(folder, files) as drafts:
+            for name in others:
+                drafts.place(name)
+            self.sync_directory(folder)
+            drafts.place(last)
+            appeared()
+            self.sync_directory(folder)
+
     @contextmanager
     def drafts(
         self, folder: Path, files: Mapping[str, bytes], *, durable: bool = True

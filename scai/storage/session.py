@@ -84,9 +84,9 @@ class Session:
         self._disk = disk or Disk()
         # The record that `create` wrote; nobody has to read it again to answer the client.
         self.first_record: dict[str, Any] = {}
-        # Holds an entry while a verdict is published that may not be on the disk; what is given
-        # under the lock shares it.
-        self._unsettled: list[str] = []
+        # Holds state and files of a verdict that clients may have seen and that may not be on the
+        # disk; what is given under the lock shares it.
+        self._unsettled: list[tuple[str, dict[str, bytes]]] = []
 
     def __repr__(self) -> str:
         return f"Session({self.name})"
@@ -313,7 +313,8 @@ class Session:
         record = self.record()
         if record.get("state") not in FINAL:
             return False
-        earlier.begin_anew(self.path / _RECORD, record, [_RESULT, _PICTURE], self._disk, now)
+        earlier.begin_anew(self._place / _RECORD, record, [_RESULT, _PICTURE], self._disk, now)
+        self._unsettled.clear()
         return True
 
     def _finish(
@@ -324,37 +325,37 @@ class Session:
         picture: bytes | None = None,
         record: Mapping[str, Any] | None = None,
     ) -> bool:
+        if self._unsettled:
+            # A final state never changes, so this writes the one that may have been seen.
+            seen, files = self._unsettled[0]
+            self._publish(seen, files)
+            return seen == state
         try:
             record = self.record() if record is None else record
         except BadSession:
             # An unreadable record is replaced by one that says what went wrong, and kept.
             damaged.keep(self.path / _RECORD, self._disk)
             record = {}
-        if record.get("state") in FINAL and not self._unsettled:
+        if record.get("state") in FINAL:
             return False
         kind = str(record.get("job", "")).replace("_", " ").capitalize() or "The job"
         final = {**record, **changes, "state": state, "message": f"{kind} {changes['message']}"}
         final.pop("claim", None)
-        files = {_RECORD: seal(final), _RESULT: seal({"state": state, **verdict})}
-        if picture is not None:
-            files[_PICTURE] = picture
+        files = {} if picture is None else {_PICTURE: picture}
+        files |= {_RESULT: seal({"state": state, **verdict}), _RECORD: seal(final)}
+        self._publish(state, files)
+        return True
+
+    def _publish(self, state: str, files: dict[str, bytes]) -> None:
+        appeared = partial(self._unsettled.append, (state, files))
         try:
-            with self._disk.drafts(self._place, files) as drafts:
-                # Before the record says so: a power cut must not leave it without a result.
-                for name in (_PICTURE, _RESULT):
-                    if name in files:
-                        drafts.place(name)
-                self._disk.sync_directory(self._place)
-                drafts.place(_RECORD)
-                # If this flush fails, nobody knows what is on the disk: all is written anew then.
-                self._unsettled.append(state)
-                self._disk.sync_directory(self._place)
-                self._unsettled.clear()
+            # The record is the last: a power cut must not leave it without a result.
+            self._disk.publish_in_order(self._place, files, appeared)
+            self._unsettled.clear()
         except FileNotFoundError:
             if self.path.is_dir():
                 raise
             raise NotFound("no such session") from None  # removed since its record was read
-        return True
 
     def age(self, now: float) -> float:
         """Seconds since the directory last changed. Raises NotFound."""

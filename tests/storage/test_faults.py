@@ -120,6 +120,37 @@ def test_a_verdict_is_published_whole_by_the_next_try(tmp_path: Path, failed: bo
         folder.queue.close()
 
 
+@pytest.mark.parametrize("first", ["complete", "failure"])
+def test_a_verdict_that_was_seen_and_may_not_be_on_the_disk_is_replaced_by_no_other(
+    tmp_path: Path, first: str
+) -> None:
+    folder = Folder(tmp_path)
+    session = folder.upload()
+
+    def publish(given: Session, state: str) -> bool:
+        if state == "failure":
+            return given.fail(_ERROR)
+        return given.complete({"predictions": [1, 2]}, picture=b"png" * 1000)
+
+    # Two threads have the same job in hand; of the first one's verdict, only the last flush fails.
+    last = {"complete": 4, "failure": 3}[first]
+    with session.lock() as ours, FaultyDisk(tmp_path, "fsync", last), pytest.raises(OSError):
+        assert ours is not None
+        publish(ours, first)
+    assert session.state == first
+    seen = {file.name: file.read_bytes() for file in session.path.iterdir()}
+    with session.lock() as ours, FaultyDisk(tmp_path) as disk:
+        assert ours is not None
+        assert not publish(ours, "complete" if first == "failure" else "failure")
+    assert disk.counts["fsync"] == last + 1, "all of it was flushed anew"
+    assert {file.name: file.read_bytes() for file in session.path.iterdir()} == seen
+    # Nothing is left to do, unless a person lets it run anew.
+    assert not publish(session, first)
+    assert session.reopen(0.0)
+    assert publish(session, "complete") and session.state == "complete"
+    folder.queue.close()
+
+
 def _check_whole_if_final(session: Session, what: str, failed: bool) -> None:
     result = session.result()
     if result["state"] == "complete":

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scai.errors import NotFound
-from scai.storage import takeover
+from scai.storage import earlier, takeover
 from scai.storage.disk import Disk
 from scai.storage.session import Session
 
@@ -59,6 +60,26 @@ def test_what_the_stopped_one_still_writes_changes_nothing(new_session: Make, la
                     stopped.note_work("a", 5.0)
     assert contents(session.path) == after
     assert session.result()["labels"] == ["ours"]
+
+
+def test_one_that_stopped_while_it_let_a_session_run_anew_changes_nothing(
+    new_session: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = new_session()
+    session.complete({"labels": ["ours"]})
+    before = contents(session.path)
+    begin_anew = earlier.begin_anew
+
+    def stop_first(*arguments: Any) -> None:
+        assert takeover.renew(session.path, Disk())
+        begin_anew(*arguments)
+
+    monkeypatch.setattr(earlier, "begin_anew", stop_first)
+    with session.lock() as stopped:
+        assert stopped is not None
+        with pytest.raises((OSError, NotFound)):
+            stopped.reopen(0.0)
+    assert contents(session.path) == before
 
 
 def test_a_holder_that_goes_on_at_that_moment_keeps_the_session(
