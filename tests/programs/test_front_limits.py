@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -117,6 +118,27 @@ def test_a_client_that_does_not_read_its_answer_is_cut(
         assert closed.wait(NET), "the application does not learn that its reader is gone"
         assert lines_of(caplog, "127.0.0.1: an answer that is not read")
         assert len(talk.rest()) < 50_000_000
+
+
+@pytest.mark.slow
+def test_a_client_that_reads_slowly_but_fast_enough_is_not_cut(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    size = 30_000_000
+
+    def app(environ: dict[str, Any], start: Callable[..., Any]) -> Any:
+        start("200 OK", [("Content-Length", str(size))])
+        return iter([bytes(100_000)] * (size // 100_000))
+
+    speed = 20_000
+    with serving(app, tmp_path, limits=replace(LIMITS, speed=speed, window=0.5)) as server:
+        talk = server.talk(buffer=65_536).ask("/")
+        end = time.monotonic() + 2.5
+        while time.monotonic() < end:
+            assert talk.socket.recv(30 * speed // 20)
+            time.sleep(1 / 20)
+        # Cut or not, it reads from the kernel what was sent.
+        assert lines_of(caplog, "not read") == []
 
 
 def test_readers_who_do_not_read_take_no_threads(tmp_path: Path) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from scai.errors import ScaiError
@@ -21,6 +23,9 @@ from scai.storage.disk import storage_error
 
 # Bytes that may lie in our memory for a client that does not read; the kernel has more.
 _UNREAD = 64 * 1024
+# Bytes that wait in the kernel before it takes more. Without this bound, it takes more only when a
+# third of its own buffer of megabytes is free, and a slow reader looks like one who does not read.
+_UNSENT = 64 * 1024
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -64,6 +69,8 @@ class Connection(asyncio.BufferedProtocol):
         transport.set_write_buffer_limits(high=_UNREAD)
         connected = transport.get_extra_info("socket")
         if connected is not None:
+            with suppress(AttributeError, OSError):  # a system without that option
+                connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
             self._reader.server = connected.getsockname()[:2]
         if self._doomed:
             transport.abort()
