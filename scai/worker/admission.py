@@ -9,10 +9,10 @@ from pathlib import Path
 
 from scai.errors import MISTAKE, Deadline, NotFound, ScaiError, WorkerDied
 from scai.queues.base import Claim
-from scai.storage import takeover
 from scai.storage.disk import Disk
 from scai.storage.session import FINAL, Session, attempts
 from scai.worker.ages import Ages
+from scai.worker.contention import Contention
 from scai.worker.outcomes import AlreadyFinal, Failed, Later, Lost, Missing, Outcome, Unreadable
 from scai.worker.task import DECODING, WAITING, Task
 from scai.worker.verdicts import DISK_PAUSE, Verdicts
@@ -21,16 +21,14 @@ log = logging.getLogger(__name__)
 
 # Seconds before a session that somebody else holds is tried again.
 CONTENDED_PAUSE = 0.1
-# More sessions than this are not contended by stopped workers.
-_MOST_CONTENDED = 10_000
 
 
 class Admission:
     """Admits claims of sessions in the folder `sessions`.
 
     A job that `max_attempts` workers died of is given up, and one that waited for its first run
-    longer than `queue_deadline` seconds, if that is above zero. Whoever holds a session's lock for
-    `lock_patience` seconds has stopped. `clock`: of the time that jobs work
+    longer than `queue_deadline` seconds, if that is above zero. `contention`: of the sessions whose
+    lock others hold. `clock`: of the time that jobs work
     """
 
     def __init__(
@@ -41,7 +39,7 @@ class Admission:
         verdicts: Verdicts,
         queue_deadline: float = 0.0,
         *,
-        lock_patience: float = 30.0,
+        contention: Contention | None = None,
         ages: Ages | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -50,9 +48,7 @@ class Admission:
         self._max_attempts = max_attempts
         self._verdicts = verdicts
         self.queue_deadline = queue_deadline
-        self._lock_patience = lock_patience
-        # Since when the lock of a session is held by others, by the clock.
-        self._contended_since: dict[str, float] = {}
+        self._contention = contention or Contention(disk, clock=clock)
         self.ages = ages or Ages()
         self._clock = clock
 
@@ -112,8 +108,10 @@ class Admission:
         """Write the attempt into the record, unless somebody else has to do with the session."""
         with task.session.lock() as session:
             if session is None:
-                return self._contended(task)
-            self._contended_since.pop(task.session.name, None)
+                self._contention.note(task)
+                return Later(CONTENDED_PAUSE)
+            if task.session.name in self._contention.held:
+                self._contention.forget(task)
             record = session.record()
             if record.get("state") in FINAL:
                 return AlreadyFinal()
@@ -126,15 +124,3 @@ class Admission:
             task.record = session.start(record, claim=task.claim.token)
             task.enter(DECODING, self._clock())
         return None
-
-    def _contended(self, task: Task) -> Outcome:
-        """Let the job wait; take its session from a holder of the lock who has stopped."""
-        name, now = task.session.name, self._clock()
-        since = self._contended_since.setdefault(name, now)
-        if now - since >= self._lock_patience:
-            del self._contended_since[name]
-            if task.is_current:
-                takeover.renew(task.session.path, self._disk)
-        elif len(self._contended_since) > _MOST_CONTENDED:
-            self._contended_since.clear()
-        return Later(CONTENDED_PAUSE)

@@ -35,6 +35,7 @@ from scai.storage.session import FINAL, Session
 from scai.worker.admission import Admission
 from scai.worker.batching import InferenceQueue
 from scai.worker.canary import Canary
+from scai.worker.contention import Contention
 from scai.worker.decoders.lanes import Lanes
 from scai.worker.decoders.pool import HelperPool
 from scai.worker.decoding import PICTURES, Decoder
@@ -120,8 +121,15 @@ class Worker:
         self._sleep, self._clock = sleep, clock
         note = journal.note if journal is not None else lambda entry: None
         self._disk = disk or Disk()
+        contention = Contention(self._disk, times.lock, clock=clock)
         self._verdicts = Verdicts(
-            self._pause, note, draws=draws, clock=clock, flush=self._disk.sync_directory
+            self._pause,
+            note,
+            draws=draws,
+            clock=clock,
+            flush=self._disk.sync_directory,
+            contention=contention,
+            leave=self._ready.leave,
         )
         self._admission = Admission(
             sessions,
@@ -129,7 +137,7 @@ class Worker:
             max_attempts,
             self._verdicts,
             times.queue,
-            lock_patience=times.lock,
+            contention=contention,
             clock=clock,
         )
         self._overdue = Overdue(queue, self._admission, self._verdicts, clock)

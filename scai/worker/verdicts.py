@@ -22,7 +22,9 @@ from scai.monitoring.strangers import without_folders
 from scai.pictures.pixels import Picture
 from scai.recognition.annotate import annotate
 from scai.recognition.recognizer import Recognizer
+from scai.storage.disk import Disk
 from scai.storage.session import Session, arrival_time
+from scai.worker.contention import Contention
 from scai.worker.outcomes import (
     AlreadyFinal,
     Complete,
@@ -54,7 +56,8 @@ class Verdicts:
     `pause(seconds)` waits and says whether the worker is to stop: then the job is given back.
     `note` is called for each published verdict, with a function that makes its journal entry; it
     must not fail. Without `draws`, results are not drawn on their pictures. `clock`: of the time
-    that jobs work. `flush` flushes a folder; it raises OSError.
+    that jobs work. `flush` flushes a folder; it raises OSError. `contention`: of the sessions whose
+    lock others hold. `leave` lets suspects by: the task kills no worker any more.
     """
 
     def __init__(
@@ -65,8 +68,12 @@ class Verdicts:
         draws: bool = True,
         clock: Callable[[], float] = time.monotonic,
         flush: Callable[[Path], None] = lambda folder: None,
+        contention: Contention | None = None,
+        leave: Callable[[Task], None] = lambda task: None,
     ) -> None:
         self._pause = pause
+        self._contention = contention or Contention(Disk(), clock=clock)
+        self._leave = leave
         self._flush = flush
         self._note = note
         self._clock = clock
@@ -113,13 +120,13 @@ class Verdicts:
 
     def _later(self, task: Task, pause: float) -> None:
         """Give the job back, and do not take it again at once."""
-        if task.started:
-            task.enter(WAITING, self._clock())
+        self._enter(task, WAITING)
         try:
             # Before the pause: the worker may be killed in it.
             self.take_back(task)
         except (OSError, ScaiError) as error:
             log.error("session %s: its attempt stays counted: %s", task.session.name, error)
+        self._leave(task)
         self._pause(pause)
         try:
             task.claim.give_back()
@@ -201,26 +208,42 @@ class Verdicts:
                 task.noted_at, task.is_taken_back = now, interrupted
 
     def _publish(self, task: Task, write: Write, entry: MakeEntry, *, hold: str = "") -> bool:
-        """Write a verdict, however long the disk is full, then drop the ticket (or hold it)."""
+        """Write a verdict, however long the disk is full, then drop the ticket (or hold it).
+
+        The verdict is known: waiting for the lock or for the disk is no work, and keeps nobody.
+        """
+
+        def write_now(session: Session, record: dict[str, Any] | None) -> bool:
+            self._enter(task, WRITING)
+            return write(session, record)
+
         while True:
+            self._enter(task, WAITING)
             try:
-                if task.started:
-                    task.enter(WRITING, self._clock())
-                is_published = self._try_to_publish(task, write, entry, hold)
+                is_published = self._try_to_publish(task, write_now, entry, hold)
                 if is_published is not None:
                     return is_published
                 log.warning("session %s: somebody holds its lock", task.session.name)
+                if self._contention.note(task):
+                    continue
+                if not task.is_current:
+                    self._tell_loss(task)
+                    return False
             except NotFound:
                 task.claim.done()  # the session was removed meanwhile
                 return False
             except OSError as error:
                 log.error("session %s: no verdict written: %s", task.session.name, error)
-            if task.started:
-                # The verdict is known: from here on, the deadline does not count.
-                task.enter(WAITING, self._clock())
+            self._enter(task, WAITING)
+            self._leave(task)
             if self._pause(DISK_PAUSE):
                 self._later(task, 0.0)
                 return False
+
+    def _enter(self, task: Task, stage: str) -> None:
+        """Let a task that has begun enter a stage."""
+        if task.started:
+            task.enter(stage, self._clock())
 
     def _try_to_publish(self, task: Task, write: Write, entry: MakeEntry, hold: str) -> bool | None:
         """Write a verdict, if the session is still this worker's to change; whether it was.
@@ -230,6 +253,8 @@ class Verdicts:
         with task.session.lock(_PATIENCE) as session:
             if session is None:
                 return None
+            if task.session.name in self._contention.held:
+                self._contention.forget(task)
             try:
                 record: dict[str, Any] | None = session.record()
             except BadSession:
