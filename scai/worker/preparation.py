@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from scai.errors import OutOfResources, WorkerDied
@@ -28,7 +28,7 @@ from scai.worker.decoders.lanes import Lanes
 from scai.worker.decoders.pool import NoHelper
 from scai.worker.decoding import Decoder, Look
 from scai.worker.outcomes import Again, Failed, Later, Outcome
-from scai.worker.task import WAITING, Task
+from scai.worker.task import DECODING, WAITING, Task
 from scai.worker.verdicts import failure
 
 log = logging.getLogger(__name__)
@@ -193,7 +193,8 @@ class Preparation:
             return Later()
         try:
             with ExitStack() as held:
-                room = self._ready.reserve(len(data) + look.decode_bytes, way.line)
+                with self._waiting(task):
+                    room = self._ready.reserve(len(data) + look.decode_bytes, way.line)
                 held.callback(room.release)
                 held.callback(self._ready.leave, task)
                 start = time.perf_counter()
@@ -203,7 +204,8 @@ class Preparation:
                     if (outcome := self._start(task)) is not None:
                         return outcome
                 elif way.line == OWN:
-                    self._ready.enter_alone(task)
+                    with self._waiting(task):
+                        self._ready.enter_alone(task)
                 self._decode(task, data, look, way)
                 room.resize(task.pixels.nbytes)
                 self._resize(task)
@@ -235,7 +237,17 @@ class Preparation:
             is_stopping=self._is_stopping,
         )
         # A suspect goes on when no other task is counted, and a slow task is counted again.
-        (self._ready.enter_alone if way.alone else self._ready.enter)(task)
+        with self._waiting(task):
+            (self._ready.enter_alone if way.alone else self._ready.enter)(task)
+
+    @contextmanager
+    def _waiting(self, task: Task) -> Iterator[None]:
+        """Let the time in the block not count as work of the task."""
+        if task.started:
+            task.enter(WAITING, self._clock())
+        yield
+        if task.started:
+            task.enter(DECODING, self._clock())
 
     def _resize(self, task: Task) -> None:
         """Make the input of the model, if that is loaded; only the engine's thread may load it."""
