@@ -59,4 +59,4 @@ def main(sessionpath: str | None, keeptimeperiod: str | None, dry_run: bool, qui
         )
         if outcome.early:
             would_be = "would be " if dry_run else ""
-            click.echo(f"{outcome.early} younger ones {would_be}removed for want of room")
+            click.echo(f"{outcome.early} younger ones {would_be}removed for lack of room")

@@ -1,7 +1,7 @@
 """What waits in all queues together, and what room the disk must have for it.
 
 The portal knows the size and the client of each job that came through it. Cleaner and supervisor
-make this anew; all jobs count by the mean size of a few of them then.
+make this anew; then all jobs are taken to have the mean size of a few of them.
 """
 
 from __future__ import annotations

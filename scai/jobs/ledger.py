@@ -2,7 +2,7 @@
 
 Tickets are empty files, so reading the folder tells how many wait and nothing more. Of jobs that
 came through this process, size and client are known from the moment they are admitted. The others,
-of shell clients or from before the start, count by the mean size of a few of them. So no upload
+of shell clients or from before the start, are taken to have the mean size of a few. So no upload
 costs more than a few sums, and a reading of the folder costs as little as a count.
 """
 

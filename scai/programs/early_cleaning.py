@@ -17,7 +17,7 @@ _LONGEST_FIRST = 60.0
 
 
 def is_short(amounts: Amounts) -> Callable[[], bool]:
-    """What tells whether uploads will soon be refused for want of room. It raises OSError."""
+    """What tells whether uploads will soon be refused for lack of room. It raises OSError."""
 
     def short() -> bool:
         lack = amounts.shortage(CALL_FLOORS)

@@ -11,7 +11,7 @@ from scai.queues.base import JobQueue
 
 # Seconds before a session whose process failed is tried again; doubled after each failure.
 FIRST_PAUSE = 0.5
-# The same for one whose process could not work for want of room on the disk.
+# The same for one whose process could not work for lack of room on the disk.
 _LATER = 2.0
 
 

@@ -64,7 +64,7 @@ class Supervisor:
     ) -> None:
         """`aside` runs what may take long; `portal_answers` asks whether the portal answers.
 
-        `disk_is_short` asks whether uploads will soon be refused for want of room.
+        `disk_is_short` asks whether uploads will soon be refused for lack of room.
         """
         self._settings = settings
         self._timing = timing

@@ -38,7 +38,7 @@ class Settings:
     threads: int = _option(
         256,
         "portal",
-        "most requests worked on at once; who waits or is slow needs no thread",
+        "most requests worked on at once; clients that wait or are slow need no thread",
         low=1,
         high=4096,
     )
@@ -49,8 +49,8 @@ class Settings:
     max_form_memory_mb: float = _option(
         256.0,
         "portal",
-        "most MB of requests in memory while they arrive, and again while their forms are read; "
-        "the rest lies on the disk",
+        "most MB of requests in memory while they arrive, and as many again while their forms are "
+        "read; the rest goes to the disk",
         low=1.0,
     )
     max_megapixels: float = _option(
@@ -81,7 +81,7 @@ class Settings:
     admin: str = _option(
         "local",
         "portal",
-        "who administers on the pages: local, requests from this machine itself; none, nobody",
+        "who is the administrator on the pages: local, a browser on this machine; none, nobody",
         choices=("local", "none"),
     )
     allowed_origins: str = _option(
@@ -91,7 +91,10 @@ class Settings:
     )
 
     max_connections: int = _option(
-        4096, "portal", "most connections at once; the descriptors of the process bound it", low=1
+        4096,
+        "portal",
+        "most connections at once; never more than the system's limit on open files allows",
+        low=1,
     )
     max_address_connections: int = _option(
         1024, "portal", "most connections at once from one address; 0: no limit", low=0
@@ -103,10 +106,13 @@ class Settings:
         60.0, "portal", "seconds that a connection is kept open between two requests", low=0.1
     )
     min_speed: int = _option(
-        1000, "portal", "bytes a second that a body must come and an answer be read at", low=1
+        1000,
+        "portal",
+        "lowest speed at which a client sends a body or reads an answer, in bytes a second",
+        low=1,
     )
     stall_timeout: float = _option(
-        10.0, "portal", "seconds over which that speed is measured", low=0.1
+        30.0, "portal", "seconds over which that speed is measured", low=0.1
     )
 
     sessionpath: Path = _option(Path("session"), "queue", "folder of the sessions")
@@ -146,12 +152,16 @@ class Settings:
     min_free_mb: float = _option(
         500.0,
         "queue",
-        "MB that uploads leave free besides room for the verdicts to come, at most a twentieth of "
-        "the disk; else they get 507",
+        "free MB that uploads leave, besides room for the verdicts to come; at most a twentieth of "
+        "the disk; uploads that would leave less get 507",
         low=0.0,
     )
     min_free_inodes: int = _option(
-        10_000, "queue", "the same in inodes, at most a twentieth of all", low=0
+        10_000,
+        "queue",
+        "free inodes (room for further files) that uploads leave, besides room for the verdicts "
+        "to come; at most a twentieth of all; uploads that would leave fewer get 507",
+        low=0,
     )
     max_attempts: int = _option(
         3, "queue", "workers that may die of a job before it is put on hold", low=1
@@ -159,21 +169,21 @@ class Settings:
     lease: float = _option(
         60.0,
         "queue",
-        "silence of a worker, in seconds, after which others take over its jobs; "
-        "more than the longest inference batch",
+        "seconds without a heartbeat after which other workers take over a worker's jobs; longer "
+        "than the longest inference batch",
         low=3.0,
     )
 
     job_deadline: float = _option(
         120.0,
         "queue",
-        "longest work on one job, in seconds, in all its runs together; 0: no limit",
+        "longest work on one job, in seconds, over all its attempts; 0: no limit",
         low=0.0,
     )
     queue_deadline: float = _option(
         0.0,
         "queue",
-        "longest wait of a job for its first run, in seconds; 0: no limit",
+        "longest wait of a job before its first attempt, in seconds; 0: no limit",
         low=0.0,
     )
 
@@ -246,16 +256,16 @@ class Settings:
     keep_sessions: int = _option(
         1_000_000,
         "cleaner",
-        "most sessions and batches that are kept; the oldest verdicts go first; 0: no bound",
+        "most sessions and batches to keep; the oldest verdicts are removed first; 0: no bound",
         low=0,
     )
     keep_mb: float = _option(
-        0.0, "cleaner", "most MB of sessions that are kept; 0: no bound but the disk", low=0.0
+        0.0, "cleaner", "most MB of sessions to keep; 0: no bound but the disk", low=0.0
     )
     keep_least: float = _option(
         600.0,
         "cleaner",
-        "age that a verdict reaches in any case, also where there is too much or too little room",
+        "youngest age at which a verdict may be removed to make room",
         duration=True,
     )
     cleaninterval: float = _option(

@@ -242,7 +242,7 @@ def test_the_program_keeps_within_its_settings(tmp_path: Path, verdict: Make) ->
     environment = {**os.environ, "SCAI_KEEP_SESSIONS": "1", "SCAI_KEEP_LEAST": "10m"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "3 younger ones removed for want of room" in done.stdout
+    assert "3 younger ones removed for lack of room" in done.stdout
     assert [session.path.exists() for session in made] == [False, False, False, True]
     assert not (tmp_path / "pooling").exists(), "looking makes no folders"
 

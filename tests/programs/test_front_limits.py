@@ -297,6 +297,15 @@ def test_notes_are_few_and_count_the_rest(caplog: pytest.LogCaptureFixture) -> N
     ]
 
 
+def test_a_phone_that_changes_its_network_may_fall_silent_for_a_while() -> None:
+    limits = limits_of(Settings(), 1000)
+    pace = Pace(limits.speed, limits.window, now=0.0)
+    pace.count(100_000)
+    assert not pace.too_slow(20.0)
+    assert not pace.too_slow(31.0)  # before and after the silence it was fast enough
+    assert pace.too_slow(61.0)
+
+
 def test_a_pace_is_judged_window_by_window() -> None:
     pace = Pace(speed=100, window=10.0, now=0.0)
     pace.count(5000)

@@ -91,7 +91,7 @@ def test_a_server_starts_on_a_full_disk_and_cleans_first(tmp_path: Path) -> None
         live = start(disk).wait_ready()
         try:
             wait_until(lambda: live.post(IC.upload, PHOTO)["status"] == "success", 60)
-            assert live.log_lines("younger ones removed for want of room")
+            assert live.log_lines("younger ones removed for lack of room")
         finally:
             live.stop()
 

@@ -1,4 +1,4 @@
-"""Refusals for want of room over HTTP: before the body is read, with the time to come back."""
+"""Refusals for lack of room over HTTP: before the body is read, with the time to come back."""
 
 from __future__ import annotations
 
@@ -130,4 +130,4 @@ def test_the_status_shows_the_bounds_and_what_was_refused(small: Site) -> None:
     assert amounts["max_waiting_bytes"] == 20_000_000_000 and amounts["disk_errors"] == 0
     assert amounts["refused"] == {"busy": 0, "client_limit": 3, "storage_full": 0}
     page = small.http.get("/status").text
-    assert "3 uploads were refused for want of room" in page and "Uploads stop when" in page
+    assert "3 uploads were refused for lack of room" in page and "Uploads stop when" in page
