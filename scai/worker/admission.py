@@ -13,9 +13,18 @@ from scai.storage.disk import Disk
 from scai.storage.session import FINAL, Session, attempts
 from scai.worker.ages import Ages
 from scai.worker.contention import Contention
-from scai.worker.outcomes import AlreadyFinal, Failed, Later, Lost, Missing, Outcome, Unreadable
+from scai.worker.outcomes import (
+    AlreadyFinal,
+    Failed,
+    Later,
+    Lost,
+    Missing,
+    Outcome,
+    Refused,
+    Unreadable,
+)
 from scai.worker.task import DECODING, WAITING, Task
-from scai.worker.verdicts import DISK_PAUSE, Verdicts
+from scai.worker.verdicts import Verdicts
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +81,7 @@ class Admission:
             return Missing(error.message)
         except OSError as error:
             log.error("session %s: %s; trying again", task.session.name, error)
-            return Later(DISK_PAUSE)
+            return Refused(error)
         except Exception as error:
             # Before the attempt is counted, nothing else keeps this job from coming back for ever.
             log.warning("session %s failed", task.session.name, exc_info=error)

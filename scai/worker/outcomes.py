@@ -60,10 +60,17 @@ class Later:
 
 
 @dataclass(frozen=True)
+class Refused:
+    """The disk refused the session's files: the job waits, and after minutes it is put on hold."""
+
+    error: OSError
+
+
+@dataclass(frozen=True)
 class Again:
     """The same worker runs the job again, as a suspect, after a pause of so many seconds."""
 
     pause: float = 0.0
 
 
-Outcome = Complete | Failed | Unreadable | Missing | AlreadyFinal | Lost | Later | Again
+Outcome = Complete | Failed | Unreadable | Missing | AlreadyFinal | Lost | Later | Refused | Again

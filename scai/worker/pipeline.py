@@ -44,6 +44,7 @@ from scai.worker.inference import infer
 from scai.worker.outcomes import Complete, Later, Outcome
 from scai.worker.overdue import Overdue
 from scai.worker.preparation import Preparation
+from scai.worker.refusals import Refusals, works
 from scai.worker.task import INFERENCE, WRITING, NoTicket, Task
 from scai.worker.verdicts import DISK_PAUSE, Verdicts
 from scai.worker.watchdog import DEFAULT_LIMITS, TimeLimits, Watchdog, running
@@ -122,6 +123,7 @@ class Worker:
         note = journal.note if journal is not None else lambda entry: None
         self._disk = disk or Disk()
         contention = Contention(self._disk, times.lock, clock=clock)
+        self._refusals = Refusals(lambda: works(sessions), clock=clock)
         self._verdicts = Verdicts(
             self._pause,
             note,
@@ -129,6 +131,7 @@ class Worker:
             clock=clock,
             flush=self._disk.sync_directory,
             contention=contention,
+            refusals=self._refusals,
             leave=self._ready.leave,
         )
         self._admission = Admission(
@@ -290,10 +293,13 @@ class Worker:
         self._infer_all(draining=True)
         while not self._wait_until_idle(self._heartbeat.period):
             self._heartbeat()  # the disk may be full for longer than a lease
+        self._refusals.give_back()
         self._check()
 
     def _feed(self, period: float) -> None:
         """Claim as many jobs as there is room for, and start them."""
+        if self._refusals.known:
+            self._start(self._refusals.take_due())
         with self._fewer:
             parked = min(_MOST_PARKED, self._lanes.parked)
             room = _BATCHES_IN_HAND * self._batch + parked - len(self._tasks)

@@ -9,6 +9,7 @@ because only space is missing. A job that is given back without a death loses no
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
 from collections.abc import Callable
@@ -33,8 +34,10 @@ from scai.worker.outcomes import (
     Lost,
     Missing,
     Outcome,
+    Refused,
     Unreadable,
 )
+from scai.worker.refusals import Refusals
 from scai.worker.task import WAITING, WRITING, Task
 
 log = logging.getLogger(__name__)
@@ -57,7 +60,8 @@ class Verdicts:
     `note` is called for each published verdict, with a function that makes its journal entry; it
     must not fail. Without `draws`, results are not drawn on their pictures. `clock`: of the time
     that jobs work. `flush` flushes a folder; it raises OSError. `contention`: of the sessions whose
-    lock others hold. `leave` lets suspects by: the task kills no worker any more.
+    lock others hold. `refusals` keeps the claims of those that the disk refuses; without it, they
+    are given back after a pause. `leave` lets suspects by: the task kills no worker any more.
     """
 
     def __init__(
@@ -69,10 +73,12 @@ class Verdicts:
         clock: Callable[[], float] = time.monotonic,
         flush: Callable[[Path], None] = lambda folder: None,
         contention: Contention | None = None,
+        refusals: Refusals | None = None,
         leave: Callable[[Task], None] = lambda task: None,
     ) -> None:
         self._pause = pause
         self._contention = contention or Contention(Disk(), clock=clock)
+        self._refusals = refusals
         self._leave = leave
         self._flush = flush
         self._note = note
@@ -83,9 +89,15 @@ class Verdicts:
         """End a task, once; after an unexpected error here, the job waits again."""
         try:
             self._carry_out(task, outcome)
+            if self._refusals and self._refusals.known:
+                if not isinstance(outcome, (Later, Refused)):
+                    self._refusals.forget(task.session.name)
         except (OSError, ScaiError) as error:
             log.error("session %s: %s; trying again", task.session.name, error)
-            self._later(task, DISK_PAUSE)
+            if isinstance(error, OSError):
+                self._refuse(task, error)
+            else:
+                self._later(task, DISK_PAUSE)
         except Exception:
             log.exception("session %s: no verdict written; trying again", task.session.name)
             self._later(task, DISK_PAUSE)
@@ -117,9 +129,25 @@ class Verdicts:
                 self._tell_loss(task)
             case Later(pause):
                 self._later(task, pause)
+            case Refused(refusal):
+                self._refuse(task, refusal)
 
     def _later(self, task: Task, pause: float) -> None:
         """Give the job back, and do not take it again at once."""
+        self._stop_work(task)
+        self._give_back(task, pause)
+
+    def _refuse(self, task: Task, error: OSError) -> None:
+        """Keep a job whose files the disk refuses for later, so that others are claimed past it."""
+        self._stop_work(task)
+        try:
+            if self._refusals and self._refusals.keep(task.claim, error):
+                return
+        except OSError as again:
+            log.error("session %s: not put on hold: %s", task.session.name, again)
+        self._give_back(task, DISK_PAUSE)
+
+    def _stop_work(self, task: Task) -> None:
         self._enter(task, WAITING)
         try:
             # Before the pause: the worker may be killed in it.
@@ -127,6 +155,8 @@ class Verdicts:
         except (OSError, ScaiError) as error:
             log.error("session %s: its attempt stays counted: %s", task.session.name, error)
         self._leave(task)
+
+    def _give_back(self, task: Task, pause: float) -> None:
         self._pause(pause)
         try:
             task.claim.give_back()
@@ -210,6 +240,8 @@ class Verdicts:
     def _publish(self, task: Task, write: Write, entry: MakeEntry, *, hold: str = "") -> bool:
         """Write a verdict, however long the disk is full, then drop the ticket (or hold it).
 
+        That of a job without a run is tried once; raises OSError.
+
         The verdict is known: waiting for the lock or for the disk is no work, and keeps nobody.
         """
 
@@ -229,10 +261,14 @@ class Verdicts:
                 if not task.is_current:
                     self._tell_loss(task)
                     return False
+                if not task.started:
+                    raise BlockingIOError(errno.EAGAIN, "somebody holds the session's lock")
             except NotFound:
                 task.claim.done()  # the session was removed meanwhile
                 return False
             except OSError as error:
+                if not task.started:
+                    raise  # this may be the thread that claims: others must not wait
                 log.error("session %s: no verdict written: %s", task.session.name, error)
             self._enter(task, WAITING)
             self._leave(task)
@@ -293,7 +329,7 @@ def failure(task: Task, error: Exception, step: str) -> Outcome:
         return Failed(error)
     if isinstance(error, OSError):
         log.error("session %s: %s; trying again", task.session.name, error)
-        return Later(DISK_PAUSE)
+        return Refused(error)
     log.error("session %s: %s failed", task.session.name, step, exc_info=error)
     return Failed(ScaiError(MISTAKE))
 
