@@ -16,6 +16,7 @@ from scai.errors import Busy, ClientLimit, ScaiError, StorageFull
 from scai.jobs.amounts import Amounts
 from scai.jobs.ledger import Entry, Sums, account_of
 from scai.settings import Settings
+from scai.storage.lookout import Lookout, Run, in_a_thread
 from scai.storage.space import Room, Space
 from scai.storage.upload_spool import IN_MEMORY
 
@@ -26,6 +27,8 @@ _NOTHING = Room()
 _SMALL = 4096
 # The longest time in seconds between two looks at all the sums.
 _CALM = 0.5
+# A glance goes by a look at most so many seconds old, else it lets pass.
+_RECENT = 2.0
 # Seconds to come back after: where no rate is known, and the limits of what is told.
 _UNKNOWN, _SHORTEST, _LONGEST = 60, 1, 600
 # Who is refused comes back when there is room for this share of the limit, not for one job.
@@ -35,7 +38,8 @@ _WORTH_COMING = 0.01
 class Backpressure:
     """Says of each upload whether there is room for it. Safe between threads.
 
-    `refusals` counts those that were refused, by the code of the error.
+    `refusals` counts those that were refused, by the code of the error. `run` looks at disk and
+    queues for those who may not wait.
     """
 
     def __init__(
@@ -43,6 +47,8 @@ class Backpressure:
         settings: Settings,
         amounts: Amounts,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        run: Run = in_a_thread,
     ) -> None:
         self.refusals = {error.code: 0 for error in (Busy, ClientLimit, StorageFull)}
         self._settings = settings
@@ -50,6 +56,7 @@ class Backpressure:
         self._max_bytes = settings.max_waiting_mb * 1_000_000
         self._client_bytes = settings.max_waiting_mb_per_client * 1_000_000
         self._clock = clock
+        self._lookout = Lookout(self._look, clock=clock, run=run)
         # Until then, so many jobs and bytes pass without a look at all the sums.
         self._calm_until = -math.inf
         self._calm_jobs = self._calm_bytes = 0.0
@@ -61,6 +68,30 @@ class Backpressure:
         """
         if not self._is_calm(size):
             self._pass(kind, Entry(account_of(client), size), size, lambda: None)
+
+    def glance(self, kind: str | None, client: str, size: int) -> None:
+        """As `check`, by what was last known of disk and queues: for who must not wait for a disk.
+
+        Where nothing is known of late, this lets pass; `admit` looks itself.
+        """
+        if self._is_calm(size):
+            return
+        known = self._lookout.look()
+        if known is None or self._clock() - known.asked_at > _RECENT:
+            return
+        with self._amounts.lock:
+            entry = Entry(account_of(client), size)
+            refusal = self._refusal(kind, entry, size, known.value)
+        if refusal is not None:
+            raise self._counted(refusal())
+
+    def _look(self) -> Space | None:
+        self._amounts.refresh(soon=True)
+        return self._amounts.space()
+
+    def _counted(self, error: ScaiError) -> ScaiError:
+        self.refusals[error.code] += 1
+        return error
 
     def announced(self, size: int) -> AbstractContextManager[None]:
         """Keep room on the disk for a body of `size` bytes while it arrives, during the block."""
@@ -149,9 +180,7 @@ class Backpressure:
                 amounts.refresh(soon=True)
             refusal = self._attempt(kind, entry, coming, space, then)
         if refusal is not None:
-            error = refusal()
-            self.refusals[error.code] += 1
-            raise error
+            raise self._counted(refusal())
 
     def _attempt(
         self,

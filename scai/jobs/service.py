@@ -153,6 +153,11 @@ class JobService:
         size = size if size <= self._max_body else 0
         self._backpressure.check(kind if kind in self._queues else None, client, size)
 
+    def glance_at_room(self, kind: str | None, size: int, client: str) -> None:
+        """Raise as `check_room` does, by what was known a moment ago. It never touches a disk."""
+        size = size if size <= self._max_body else 0
+        self._backpressure.glance(kind if kind in self._queues else None, client, size)
+
     def usage(self) -> dict[str, Any]:
         """What bounds uploads and how much of it is in use, for the status."""
         return {

@@ -14,7 +14,7 @@ _PAGE = "/photo"
 
 
 class Gate:
-    """The gate of one installation. It takes microseconds and never waits."""
+    """The gate of one installation. It takes microseconds and waits for no disk."""
 
     def __init__(self, settings: Settings, service: JobService) -> None:
         self._settings = settings
@@ -34,7 +34,7 @@ class Gate:
         is_batch = path in _BATCHES or path.startswith("/batches/")
         if length > IN_MEMORY and (is_batch or path == _PAGE or path in self._kinds):
             # A shorter one costs less to read than this.
-            self._service.check_room(self._kinds.get(path), length, client)
+            self._service.glance_at_room(self._kinds.get(path), length, client)
         if is_batch:
             return settings.max_batch_bytes + FORM_ROOM, archive_too_large(settings)
         if path in self._kinds and not content_type.lower().startswith("multipart/form-data"):

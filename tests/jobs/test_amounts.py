@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,10 @@ class Bench:
         self.amounts = Amounts(
             self.settings, self.queues, clock=self.clock, free=lambda folder: self.disk
         )
-        self.backpressure = Backpressure(self.settings, self.amounts, self.clock)
+        self.looks: list[Callable[[], None]] = []
+        self.backpressure = Backpressure(
+            self.settings, self.amounts, self.clock, run=self.looks.append
+        )
         self.names = 0
 
     def upload(self, client: str = "", size: int = 1000, kind: str = KIND, written=False) -> str:
@@ -368,3 +372,29 @@ def test_a_flood_at_ten_times_the_speed_of_work_stays_within_all_bounds(tmp_path
     bench.amounts.refresh()
     ledger = bench.amounts.ledgers[KIND]
     assert bench.amounts.unfinished() == (0, 0) and ledger.clients == 0
+
+
+def test_a_glance_goes_by_the_last_look_and_makes_none_itself(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, max_waiting=1)
+    bench.upload()
+    bench.clock.now += 5
+    readings = bench.queues[KIND].readings
+    bench.backpressure.glance(KIND, "", 9 * MB)  # nobody has looked yet
+    assert bench.queues[KIND].readings == readings and len(bench.looks) == 1
+    bench.looks.pop()()
+    readings = bench.queues[KIND].readings
+    with pytest.raises(Busy):
+        bench.backpressure.glance(KIND, "", 9 * MB)
+    assert bench.backpressure.refusals["busy"] == 1
+    bench.backpressure.glance(DRAWN, "", 9 * MB)
+    bench.clock.now += 5
+    bench.backpressure.glance(KIND, "", 9 * MB)  # that look was long ago
+    assert bench.queues[KIND].readings == readings and len(bench.looks) == 1
+
+
+def test_a_glance_knows_the_room_on_the_disk(bench: Bench) -> None:
+    bench.disk = Space(Room(1e9, 1e9), Room(1e13, 1e10))
+    bench.backpressure.glance(KIND, "", 999 * MB)
+    bench.looks.pop()()
+    with pytest.raises(StorageFull):
+        bench.backpressure.glance(KIND, "", 999 * MB)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -11,16 +12,20 @@ from urllib.parse import urlencode
 
 import pytest
 from support.batch_client import zipped
-from support.front import LIMITS, NET, Serving, Talk, serving
+from support.front import LIMITS, NET, Serving, Talk, echo, serving
 from support.helpers import picture, wait_until
 from support.inprocess import Site
 from support.kinds import IC
 from support.streams import query
 
+from scai.errors import ScaiError
 from scai.jobs.service import JobService
 from scai.jobs.times import JobTimes
 from scai.programs.front.limits import raise_descriptor_limit
+from scai.programs.front.request import Request
+from scai.queues.memory import MemoryQueue
 from scai.web.app import create_app
+from scai.web.gate import Gate
 
 # Whoever waits does so for its bell: a look at the disk comes too late for any test.
 BELLS_ALONE = JobTimes(recheck=1000, recheck_without_events=1000)
@@ -233,3 +238,30 @@ def test_a_large_form_goes_through_a_file_into_its_session(site: Site, before: b
         assert (session / "input.jpg").read_bytes() == data
         assert json.loads((session / "process.json").read_text())["top_k"] == 2
         assert [each.name for each in settings.sessionpath.iterdir()] == [session.name]
+
+
+class HangingQueue(MemoryQueue):
+    """A queue on a disk that hangs until `heals` is set."""
+
+    heals = threading.Event()
+
+    def waiting(self) -> Any:
+        self.heals.wait(3 * NET)
+        return super().waiting()
+
+
+def test_a_disk_that_hangs_does_not_stop_the_loop(site: Site) -> None:
+    settings = replace(site.settings, max_upload_mb=5.0)
+    queues = {kind: HangingQueue(kind) for kind in settings.kinds}
+    gate = Gate(settings, JobService(settings, queues))
+
+    def admit(request: Request, length: int) -> tuple[int, ScaiError]:
+        return gate.admit(request.path, "image/jpeg", length, request.client[0])
+
+    with serving(echo, settings.sessionpath, admit=admit, instant=["/instant"]) as server:
+        try:
+            talk = server.talk().ask(IC.upload, "POST", bytes(2_000_000))
+            assert server.get("/instant").status == 200
+            assert talk.reply().json["size"] == 2_000_000
+        finally:
+            HangingQueue.heals.set()
