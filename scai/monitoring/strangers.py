@@ -14,7 +14,7 @@ _FOLDERS = re.compile(r"""(?<![\w./:])/(?:[^\s/:'"]+/)+""")
 _SALT = secrets.token_bytes(16)
 
 
-def fit(document: Mapping[str, Any]) -> dict[str, Any]:
+def for_strangers(document: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of the document of `Overview.read` without paths, process numbers and host names."""
     portal = {key: value for key, value in document["portal"].items() if key != "pid"}
     return {

@@ -72,44 +72,44 @@ class _Frame:
 
 
 @dataclass
-class _Walk:
-    """The way through a file: what came so far."""
+class _Progress:
+    """How far the file has been read, and what came so far."""
 
     frame: _Frame | None = None
     orientation: int | None = None
     segments: int = 0
     metadata: int = 0
     scans: int = 0
-    tidy: bool = True  # nothing between the segments
+    gapless: bool = True  # nothing between the segments
     whole: bool = False  # the first scan holds all of the picture
 
 
 def read(source: Source, check: CheckSize) -> Facts:
     """Facts about a JPEG. Raises BadImage and TooExpensive."""
-    walk, place = _Walk(), 2
+    progress, place = _Progress(), 2
     while True:
-        marker, start, place = _next(source, place, walk)
+        marker, start, place = _next(source, place, progress)
         if marker in _METADATA:
-            _take_metadata(source, marker, start, place, walk)
+            _take_metadata(source, marker, start, place, progress)
         elif marker == _EOI:
             break
         elif marker in _KINDS_OF_FRAME:
-            _take_frame(source, marker, start, place, walk)
-            assert walk.frame is not None
-            check(walk.frame.width, walk.frame.height)
+            _take_frame(source, marker, start, place, progress)
+            assert progress.frame is not None
+            check(progress.frame.width, progress.frame.height)
         elif marker == _SOS:
-            _take_scan(source.exactly(start, place - start), walk)
-            if walk.whole:
+            _take_scan(source.exactly(start, place - start), progress)
+            if progress.whole:
                 _require_end(source, place)
                 break
             place = source.search(_MARKER, place, 2)
             if place < 0:
                 raise cut_off()
-    if walk.frame is None or not walk.scans:
+    if progress.frame is None or not progress.scans:
         raise damaged("it has no pixels")
-    if not walk.whole and not walk.frame.complete:
+    if not progress.whole and not progress.frame.complete:
         raise cut_off()
-    return _facts(walk, walk.frame, source.size)
+    return _facts(progress, progress.frame, source.size)
 
 
 def without_metadata(data: bytes) -> bytes:
@@ -119,10 +119,10 @@ def without_metadata(data: bytes) -> bytes:
     the parameters that the standard demands, which some cameras leave empty. `data` has passed
     `read`.
     """
-    source, walk, place = Source(data), _Walk(), 2
+    source, progress, place = Source(data), _Progress(), 2
     parts, sequential = [data[:2]], False
     while True:
-        marker, start, place = _next(source, place, walk)
+        marker, start, place = _next(source, place, progress)
         piece = data[start - 4 : place]
         if marker == _APP0 and piece[4:9] == b"JFIF\0":
             piece = piece[:9] + b"\1\1" + piece[11:]
@@ -141,9 +141,9 @@ def last_scan(data: bytes) -> tuple[int, int]:
 
     `data` has passed `read`; raises BadImage all the same.
     """
-    source, walk, place, begin = Source(data), _Walk(), 2, 2
+    source, progress, place, begin = Source(data), _Progress(), 2, 2
     while True:
-        marker, start, place = _next(source, place, walk)
+        marker, start, place = _next(source, place, progress)
         if marker == _EOI:
             return begin, start - 2
         if marker == _SOS:
@@ -152,7 +152,7 @@ def last_scan(data: bytes) -> tuple[int, int]:
                 raise cut_off()
 
 
-def _next(source: Source, place: int, walk: _Walk) -> tuple[int, int, int]:
+def _next(source: Source, place: int, progress: _Progress) -> tuple[int, int, int]:
     """The marker of the next segment, where its content begins, and the place behind it.
 
     Fill bytes and a little garbage are skipped, and markers without a length.
@@ -160,12 +160,12 @@ def _next(source: Source, place: int, walk: _Walk) -> tuple[int, int, int]:
     while True:
         head = source.some(place, 4)
         if len(head) < 4 or head[0] != 0xFF or head[1] not in _KNOWN:
-            place = _skip(source, place, walk)
+            place = _skip(source, place, progress)
             head = source.some(place, 4)
         marker = head[1]
-        walk.segments += 1
-        if walk.segments > MAX_SEGMENTS:
-            at_most(walk.segments, MAX_SEGMENTS, "segments in a JPEG")
+        progress.segments += 1
+        if progress.segments > MAX_SEGMENTS:
+            at_most(progress.segments, MAX_SEGMENTS, "segments in a JPEG")
         if marker == _EOI:
             return marker, place + 2, place + 2
         if marker not in _ALONE:
@@ -180,7 +180,7 @@ def _next(source: Source, place: int, walk: _Walk) -> tuple[int, int, int]:
     return marker, place + 4, end
 
 
-def _skip(source: Source, place: int, walk: _Walk) -> int:
+def _skip(source: Source, place: int, progress: _Progress) -> int:
     """The place of the next marker behind fill bytes or a little garbage, as decoders skip it."""
     window = source.some(place, _MAX_FILL_BYTES)
     match = _MARKER.search(window)
@@ -191,22 +191,22 @@ def _skip(source: Source, place: int, walk: _Walk) -> int:
         raise _unsupported("a lossless or hierarchical one")
     if marker not in _KNOWN:
         raise damaged(f"expected a segment, got the marker FF{marker:02X}")
-    walk.tidy = walk.tidy and match.start() == 0
+    progress.gapless = progress.gapless and match.start() == 0
     return place + match.start()
 
 
-def _take_metadata(source: Source, marker: int, start: int, end: int, walk: _Walk) -> None:
+def _take_metadata(source: Source, marker: int, start: int, end: int, progress: _Progress) -> None:
     """Count it; only the first Exif block counts, whatever it says."""
-    walk.metadata += end - start
-    if walk.metadata > MAX_METADATA_BYTES:
-        at_most(walk.metadata, MAX_METADATA_BYTES, "bytes of metadata")
-    if marker == _APP1 and walk.orientation is None:
+    progress.metadata += end - start
+    if progress.metadata > MAX_METADATA_BYTES:
+        at_most(progress.metadata, MAX_METADATA_BYTES, "bytes of metadata")
+    if marker == _APP1 and progress.orientation is None:
         if source.some(start, len(_exif.PREFIX)) == _exif.PREFIX:
-            walk.orientation = _exif.orientation(source.exactly(start, end - start))
+            progress.orientation = _exif.orientation(source.exactly(start, end - start))
 
 
-def _take_frame(source: Source, marker: int, start: int, end: int, walk: _Walk) -> None:
-    if walk.frame is not None:
+def _take_frame(source: Source, marker: int, start: int, end: int, progress: _Progress) -> None:
+    if progress.frame is not None:
         raise damaged("it has two frames")
     body = source.exactly(start, max(end - start, 6))
     bits, count = body[0], body[5]
@@ -220,11 +220,11 @@ def _take_frame(source: Source, marker: int, start: int, end: int, walk: _Walk) 
     if len(planes) != count or not all(1 <= n <= 4 for plane in planes.values() for n in plane):
         raise damaged("the frame's components")
     width, height = int.from_bytes(body[3:5], "big"), int.from_bytes(body[1:3], "big")
-    walk.frame = _Frame(marker, width, height, planes)
+    progress.frame = _Frame(marker, width, height, planes)
 
 
-def _take_scan(body: bytes, walk: _Walk) -> None:
-    frame = walk.frame
+def _take_scan(body: bytes, progress: _Progress) -> None:
+    frame = progress.frame
     if frame is None:
         raise damaged("a scan stands before its frame")
     count = body[0] if body else 0
@@ -233,15 +233,15 @@ def _take_scan(body: bytes, walk: _Walk) -> None:
     names = [body[1 + 2 * i] for i in range(count)]
     first, last, bit = body[-3], body[-2], body[-1] & 0x0F
     if not frame.progressive:
-        walk.tidy = walk.tidy and body[-3:] == _WHOLE_BLOCKS
+        progress.gapless = progress.gapless and body[-3:] == _WHOLE_BLOCKS
         first, last, bit = 0, 63, 0
     if not {*names} <= {*frame.planes} or not first <= last <= 63:
         raise damaged("a scan's components")
-    walk.scans += 1
-    at_most(walk.scans, MAX_SCANS, "scans in a JPEG")
-    megapixels = walk.scans * frame.width * frame.height // 1_000_000
+    progress.scans += 1
+    at_most(progress.scans, MAX_SCANS, "scans in a JPEG")
+    megapixels = progress.scans * frame.width * frame.height // 1_000_000
     at_most(megapixels, MAX_SCANNED_MEGAPIXELS, "megapixels in all scans of a JPEG")
-    walk.whole = walk.scans == 1 and not frame.progressive and {*names} == {*frame.planes}
+    progress.whole = progress.scans == 1 and not frame.progressive and {*names} == {*frame.planes}
     for name in names:
         bits = frame.precision.setdefault(name, [-1] * 64)
         bits[first : last + 1] = [bit] * (last + 1 - first)
@@ -260,7 +260,7 @@ def _require_end(source: Source, place: int) -> None:
     raise cut_off()
 
 
-def _facts(walk: _Walk, frame: _Frame, size: int) -> Facts:
+def _facts(progress: _Progress, frame: _Frame, size: int) -> Facts:
     pixels = frame.width * frame.height
     mode = _MODES[len(frame.planes)]
     # The decoder's pixels and those turned upright; Pillow has 4 bytes a pixel, in more copies.
@@ -269,7 +269,7 @@ def _facts(walk: _Walk, frame: _Frame, size: int) -> Facts:
         need = pixels * 6 + size
     else:
         need = pixels * 22 + size * 3
-    if not walk.whole:
+    if not progress.whole:
         # All coefficients are kept: 2 bytes each, in whole groups of blocks.
         across, down = (max(plane[i] for plane in frame.planes.values()) for i in (0, 1))
         groups = -(-frame.width // (8 * across)) * -(-frame.height // (8 * down))
@@ -279,9 +279,12 @@ def _facts(walk: _Walk, frame: _Frame, size: int) -> Facts:
         frame.height,
         mode,
         need + 4_000_000,
-        walk.orientation or 1,
-        walk.scans,
-        walk.whole and walk.tidy and frame.usual and frame.kind in (_BASELINE, _EXTENDED),
+        progress.orientation or 1,
+        progress.scans,
+        progress.whole
+        and progress.gapless
+        and frame.usual
+        and frame.kind in (_BASELINE, _EXTENDED),
     )
 
 

@@ -48,7 +48,7 @@ def blueprint(service: JobService, settings: Settings) -> Blueprint:
 
     def _document() -> dict[str, Any]:
         document = overview.read()
-        return document if is_admin(request) else strangers.fit(document)
+        return document if is_admin(request) else strangers.for_strangers(document)
 
     return status
 
