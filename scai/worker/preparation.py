@@ -266,6 +266,9 @@ class Preparation:
             return Later(_HELPER_PAUSE)
         if not isinstance(error, (HelperDied, OutOfResources)):
             return failure(task, error, "decoding")
+        if self._is_stopping():
+            # Whatever ends the worker may have ended its helper.
+            return Later()
         deaths = attempts(task.record)
         if deaths < self._max_attempts:
             log.warning("session %s runs again alone: %s", task.session.name, error)

@@ -265,6 +265,14 @@ def test_a_slow_input_is_announced_and_ends_with_the_worker(toy: str) -> None:
     assert (told, helper.is_ended) == ([1], True)
 
 
+def test_a_helper_leaves_a_stop_to_its_worker(helper: Helper) -> None:
+    """A stop of a service is told to all its processes."""
+    helper.decode(b"good 1", None, 1)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        os.kill(helper.pid, number)
+    assert helper.decode(b"good 3", None, 1).pixels[0, 0, 0] == 3
+
+
 def is_alive(pid: int) -> bool:
     """Whether the process runs; one that ended and was not waited for does not."""
     try:

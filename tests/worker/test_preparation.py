@@ -15,12 +15,13 @@ from support import toy_decoder
 from support.helpers import KIND, Clock, wait_until
 from support.watched import Watched, died_while_running
 
+from scai.errors import OutOfResources
 from scai.models import cards
 from scai.pictures.header import Limits
 from scai.queues.directory import DirectoryQueue
 from scai.recognition.loaded_models import ModelCache
 from scai.storage.session import Session
-from scai.worker.decoders.helper import Helper, Terms
+from scai.worker.decoders.helper import Helper, HelperDied, Terms
 from scai.worker.decoders.pool import HelperPool
 from scai.worker.decoding import Decoder
 from scai.worker.pipeline import Worker
@@ -176,6 +177,29 @@ def test_helpers_that_cannot_be_started_cost_no_job_an_attempt(
     assert [session.record()["attempts"] for session in sessions] == [1] * 3
     assert suspect.record()["attempts"] == 3
     assert queue.held() == {}
+
+
+@pytest.mark.parametrize("end", [HelperDied("killed by SIGTERM"), OutOfResources("too little")])
+def test_a_helper_that_ends_while_the_worker_stops_costs_no_attempt(
+    make_worker: MakeWorker,
+    submit: Submit,
+    queue: DirectoryQueue,
+    monkeypatch: pytest.MonkeyPatch,
+    end: Exception,
+) -> None:
+    session = submit(data=b"good 5")
+    died_while_running(session, 2)
+    worker = make_worker()
+
+    def decode(*arguments: Any, **named: Any) -> None:
+        assert session.record()["attempts"] == 3
+        worker.stop()
+        raise end
+
+    monkeypatch.setattr(worker._lanes, "decode", decode)
+    worker.run(0.2)
+    assert (session.state, session.record()["attempts"]) == ("processing", 2)
+    assert (queue.held(), [*queue.waiting()]) == ({}, [session.name])
 
 
 def test_what_is_harmless_needs_no_helper(make_worker: MakeWorker, submit: Submit) -> None:

@@ -30,6 +30,9 @@ _LONGEST = 1000
 
 def main() -> None:
     """Answer until the worker is gone."""
+    # A stop may be told to all processes of a service: the worker decides, and ends its helpers.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     order = json.loads(sys.argv[1])
     parent = int(os.environ[PARENT])
     decode = _load(order["decode"])
