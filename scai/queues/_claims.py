@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import secrets
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 
 from scai.queues import _owners
@@ -14,7 +14,7 @@ from scai.queues._folders import QueueFolders
 from scai.queues._holds import HoldFolder
 from scai.queues._leases import LeaseWatch
 from scai.queues.base import Claim, ClaimStatus, Job
-from scai.storage.rights import check_folder
+from scai.storage.rights import check_folder, is_there, new_file
 from scai.storage.session import NAME
 
 log = logging.getLogger(__name__)
@@ -64,17 +64,27 @@ class ClaimFolder:
         return file
 
     def give_back(self, file: str) -> bool:
-        """Let a claimed job wait again; False if the claim was gone."""
+        """Let a claimed job wait again; False if the claim was gone. Raises OSError."""
         claim = f"{self._folders.claimed}/{file}"
+        ticket = f"{self._folders.pool}/{ClaimName.parse(file).session}"
         try:
-            os.rename(claim, f"{self._folders.pool}/{ClaimName.parse(file).session}")
+            os.rename(claim, ticket)
+            while is_there(claim):
+                # A client has put the ticket anew, both are names of one file, and rename(2) did
+                # nothing. Neither may be unlinked: others may remove the ticket at this moment,
+                # or give this claim back, because its owner was silent. So the ticket becomes
+                # another file.
+                self._replace(ticket, file)
+                os.rename(claim, ticket)
         except FileNotFoundError:
             return False
-        # Where a client has put the ticket anew, both are names of one file, and rename(2) did
-        # nothing. The claim's name is this claim's alone, so no later claim can be hit.
-        with suppress(FileNotFoundError):
-            os.unlink(claim)
         return True
+
+    def _replace(self, ticket: str, file: str) -> None:
+        """Put a new file in the place of a ticket; until then, it is one more claim of the job."""
+        new = f"{self._folders.claimed}/{file}.{secrets.token_hex(4)}"
+        os.close(new_file(new))
+        os.rename(new, ticket)
 
     def remove(self, file: str) -> None:
         """Remove a claim whose job is done. This rings the portal's doorbell."""
@@ -91,7 +101,7 @@ class ClaimFolder:
         return (
             token.startswith(f"{session}@")
             and "/" not in token
-            and os.path.lexists(f"{self._folders.claimed}/{token}")
+            and is_there(f"{self._folders.claimed}/{token}")
         )
 
     def names(self) -> Iterator[ClaimName]:

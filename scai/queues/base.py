@@ -90,7 +90,10 @@ class Claim(ABC):
 
     @abstractmethod
     def is_current(self, token: str) -> bool:
-        """Whether the claim of that token on the same job has not ended and was not lost."""
+        """Whether the claim of that token on the same job has not ended and was not lost.
+
+        Raises OSError if the disk does not tell, as `JobQueue.waits` and `has` do.
+        """
 
     @abstractmethod
     def done(self) -> None:
@@ -202,11 +205,11 @@ class JobQueue(ABC):
 
     @abstractmethod
     def waits(self, session: str) -> bool:
-        """Whether the job of that session waits."""
+        """Whether the job of that session waits. Raises OSError if the disk does not tell."""
 
     @abstractmethod
     def has(self, session: str) -> bool:
-        """Whether the job of that session waits or is claimed."""
+        """Whether the job of that session waits or is claimed. Raises OSError likewise."""
 
     @abstractmethod
     def claims(self) -> list[ClaimStatus]:

@@ -38,7 +38,7 @@ from scai.queues._listing import Listing
 from scai.queues._strays import find_strays, tidy
 from scai.queues.base import Claim, ClaimStatus, Job, JobQueue, QueueOptions, Stray, Ticket
 from scai.storage.disk import Disk
-from scai.storage.rights import new_file
+from scai.storage.rights import is_there, new_file
 from scai.storage.session import NAME
 
 # A dead owner's claims are to be back within 2 s, so idle claimers look this often, in seconds.
@@ -144,10 +144,10 @@ class DirectoryQueue(JobQueue):
             raise
 
     def withdraw(self, session: str, *, keep_hold: bool = False) -> bool:
-        self._remove_ticket(session)
-        if self._claims.has(session):
-            return False
-        self._remove_ticket(session)  # given back between the two looks
+        for _ in range(2):  # it may be given back between the two looks, and be claimed again
+            self._remove_ticket(session)
+            if self._claims.has(session):
+                return False
         if not keep_hold:
             self.drop_hold(session)
         return True
@@ -238,16 +238,22 @@ class DirectoryQueue(JobQueue):
 
     def next_waiting(self) -> str | None:
         while (session := self._listing.take()) is not None:
-            if self.waits(session):
-                return session
+            try:
+                if self.waits(session):
+                    return session
+            except OSError:
+                self._listing.mark_incomplete()  # it is to come again
+                raise
         return None
 
     def waits(self, session: str) -> bool:
-        return os.path.lexists(self._ticket(session))
+        return is_there(self._ticket(session))
 
     def has(self, session: str) -> bool:
-        # The ticket twice, for one that is given back between the two looks is at neither place.
-        return self.waits(session) or self._claims.has(session) or self.waits(session)
+        # Each place twice: one that is given back between two looks, and perhaps claimed again
+        # before the next one, is at neither of two places.
+        looks = (self.waits, self._claims.has) * 2
+        return any(look(session) for look in looks)
 
     def claims(self) -> list[ClaimStatus]:
         return self._claims.statuses()

@@ -12,6 +12,9 @@ from pathlib import Path
 
 FILE, FOLDER = 0o640, 0o750
 
+# Errors of a path that mean that nothing is there, or can be.
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+
 _NEW = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -86,3 +89,16 @@ def check_folder(path: str) -> None:
     """Raise NotADirectoryError if a folder was replaced by a link, through which nobody writes."""
     if os.path.islink(path):
         raise NotADirectoryError(errno.ENOTDIR, "is a link, not a folder", path)
+
+
+def is_there(path: str | Path) -> bool:
+    """Whether anything has that name, a link too. Raises OSError if the disk does not tell."""
+    try:
+        os.lstat(path)
+    except ValueError:
+        return False  # no name of any file
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return False
+        raise
+    return True

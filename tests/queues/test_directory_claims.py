@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import multiprocessing
 import os
 import signal
@@ -10,11 +12,13 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.helpers import KIND, Clock, wait_until
 from support.queueing import claim_all, claim_sessions, names, put, sessions_in_work
 
+from scai.queues._claims import ClaimFolder
 from scai.queues._doorbell import Doorbell
 from scai.queues._leases import LeaseWatch
 from scai.queues.base import Claim, ClaimStatus
@@ -218,6 +222,120 @@ def test_a_ticket_put_while_the_same_job_is_claimed_stays(
     claim = queue.claim_one(name)
     assert claim is not None
     assert (list(queue.waiting()), sessions_in_work(queue)) == ([name], [name])
+
+
+class Broken:
+    """A call of a disk that answers with an error."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.calls = 0
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        self.calls += 1
+        raise OSError(self.number, os.strerror(self.number))
+
+
+def others_come_in(monkeypatch: pytest.MonkeyPatch, at: int, act: Callable[[], object]) -> None:
+    """Let others do `act` before the call number `at` that renames or looks at a file."""
+    calls = itertools.count()
+
+    def watched(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            if next(calls) == at:
+                act()
+            return real(*arguments)
+
+        return call
+
+    for name in ("rename", "lstat", "unlink"):
+        monkeypatch.setattr(os, name, watched(getattr(os, name)))
+
+
+@pytest.mark.parametrize("at", range(6))
+@pytest.mark.parametrize("others", ["withdraw", "recover", "both", "claim", "put"])
+def test_a_job_that_is_given_back_while_others_come_in_is_never_lost(
+    queue: DirectoryQueue, monkeypatch: pytest.MonkeyPatch, others: str, at: int
+) -> None:
+    """A client has put the ticket anew, so ticket and claim are two names of one file."""
+    [name] = names(1)
+    put(queue, name)
+    claim = queue.claim_one(name)
+    assert claim is not None
+    put(queue, name)
+    other = DirectoryQueue(queue.pool, KIND, doorbell=False)
+    withdrawn: list[bool] = []
+
+    def come_in() -> None:
+        if others in ("recover", "both"):
+            other._claims.give_back(claim.token)  # its owner was silent
+        if others in ("withdraw", "both"):
+            withdrawn.append(other.withdraw(name))
+        if others == "claim":
+            other.claim_one(name)
+        if others == "put":
+            put(other, name)
+
+    with monkeypatch.context() as patches:
+        others_come_in(patches, at, come_in)
+        claim.give_back()
+    assert not claim.is_current(claim.token)
+    if withdrawn != [True]:
+        assert queue.has(name)
+    mine = [one for one in queue.claims() if one.owner == queue.owner.id]
+    assert mine == [], "it is not claimed any more"
+    other.close()
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOMEM, errno.EACCES])
+def test_a_disk_that_does_not_tell_makes_no_job_and_no_claim_look_gone(
+    queue: DirectoryQueue, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    waits, taken = names(2)
+    put(queue, taken)
+    claim = queue.claim_one(taken)
+    assert claim is not None
+    put(queue, waits)
+    queue.refresh()
+    with monkeypatch.context() as patches:
+        patches.setattr(os, "lstat", broken := Broken(number))
+        for look in (
+            lambda: queue.waits(waits),
+            lambda: queue.has(waits),
+            lambda: claim.is_current(claim.token),
+            queue.next_waiting,
+        ):
+            with pytest.raises(OSError) as refused:
+                look()
+            assert refused.value.errno == number
+        assert broken.calls == 4
+    assert queue.waits(waits) and queue.has(taken) and claim.is_current(claim.token)
+    queue.refresh()
+    assert queue.next_waiting() == waits
+
+
+@pytest.mark.parametrize("ask", ["has", "withdraw"])
+def test_a_job_given_back_and_claimed_again_between_two_looks_is_seen(
+    queue: DirectoryQueue, monkeypatch: pytest.MonkeyPatch, ask: str
+) -> None:
+    [name] = names(1)
+    put(queue, name)
+    claim = queue.claim_one(name)
+    assert claim is not None
+    real, looks = ClaimFolder.has, itertools.count()
+
+    def has(claims: ClaimFolder, session: str) -> bool:
+        if next(looks):
+            return real(claims, session)
+        assert claim is not None
+        claim.give_back()
+        found = real(claims, session)
+        assert queue.claim_one(name) is not None
+        return found
+
+    monkeypatch.setattr(ClaimFolder, "has", has)
+    assert queue.has(name) if ask == "has" else not queue.withdraw(name)
+    assert queue.claimed() == {name: queue.owner.id}
 
 
 def test_claims_named_by_an_earlier_release_come_back(queue: DirectoryQueue) -> None:

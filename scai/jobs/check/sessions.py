@@ -103,12 +103,12 @@ class SessionCheck:
         """Where that job is at this moment."""
         waiting, claimed, held = set(), set(), set()
         for kind, queue in self._queues.items():
-            waits = queue.waits(name)
-            if name in queue.claimed():
-                claimed.add(kind)
-            # A claim that is given back between two looks is at neither.
-            if waits or queue.waits(name):
-                waiting.add(kind)
+            # Twice, as `has` does: one that is given back between two looks is at neither place.
+            for _ in range(2):
+                if queue.waits(name):
+                    waiting.add(kind)
+                if name in queue.claimed():
+                    claimed.add(kind)
             if name in queue.held_sessions():
                 held.add(kind)
         return Standings(frozenset(waiting), frozenset(claimed), frozenset(held))
