@@ -76,7 +76,8 @@ class Settings:
     trusted_hosts: str = _option(
         "",
         "portal",
-        "further host names of this server, with commas; .name: with all below it; *: any",
+        "further host names of this server, separated by commas; .name: also all names below it; "
+        "*: any name",
     )
     admin: str = _option(
         "local",
@@ -87,7 +88,7 @@ class Settings:
     allowed_origins: str = _option(
         "",
         "portal",
-        "other sites whose pages may use the API, with commas, such as https://lab.example",
+        "other sites whose pages may use the API, separated by commas, such as https://lab.example",
     )
 
     max_connections: int = _option(
@@ -100,7 +101,7 @@ class Settings:
         1024, "portal", "most connections at once from one address; 0: no limit", low=0
     )
     header_timeout: float = _option(
-        10.0, "portal", "seconds in which the header of a request must come", low=0.1
+        10.0, "portal", "seconds within which the header of a request must arrive", low=0.1
     )
     idle_timeout: float = _option(
         60.0, "portal", "seconds that a connection is kept open between two requests", low=0.1
@@ -244,7 +245,7 @@ class Settings:
     stop_grace: float = _option(
         20.0,
         "worker",
-        "seconds that a worker has to end its inference batch when it is stopped, before it is "
+        "seconds that a worker has to finish its inference batch when it is stopped, before it is "
         "killed",
         low=0.0,
     )

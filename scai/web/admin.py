@@ -1,4 +1,4 @@
-"""Who administers this server: whoever sits at its machine.
+"""The administrator of this server: whoever sits at its machine.
 
 A proxy on the same machine lends its address to every stranger, so any sign of one counts. A mere
 forwarder of TCP (socat, ssh -R) adds no header, but leaves `Host` as the browser sent it, which is
