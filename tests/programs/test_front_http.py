@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -273,6 +274,55 @@ def test_an_answer_that_breaks_off_does_not_look_whole(tmp_path: Path) -> None:
         assert talk.rest() == b"4\r\nhalf\r\n"
         talk = server.talk().ask("/known")
         assert talk.head()[0] == 200 and talk.rest() == b"half"
+
+
+def test_an_old_client_takes_no_part_of_an_answer_for_the_whole(tmp_path: Path) -> None:
+    def breaks(environ: Environ, start: Start) -> Iterator[bytes]:
+        start("200 OK", [])
+        yield b"half" * 50_000
+        raise OSError("the disk is gone")
+
+    with serving(breaks, tmp_path) as server:
+        for half_closed in (False, True):
+            talk = server.talk().send(b"GET / HTTP/1.0\r\n\r\n")
+            if half_closed:
+                talk.socket.shutdown(socket.SHUT_WR)
+            assert talk.head()[0] == 200
+            with pytest.raises(ConnectionResetError):
+                while talk.socket.recv(65_536):
+                    pass
+
+
+def test_nor_when_the_server_stops(tmp_path: Path) -> None:
+    def endless(environ: Environ, start: Start) -> Iterator[bytes]:
+        start("200 OK", [])
+        while True:
+            yield b"part" * 20_000
+
+    server = Serving(endless, tmp_path)
+    try:
+        talk = server.talk().send(b"GET / HTTP/1.0\r\n\r\n")
+        assert talk.head()[0] == 200
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+        with pytest.raises(ConnectionResetError):
+            while talk.socket.recv(65_536):
+                pass
+        stopping.join(NET)
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_who_fails_before_the_first_byte_is_told_as_a_mistake(tmp_path: Path, version: str) -> None:
+    def fails(environ: Environ, start: Start) -> Iterator[bytes]:
+        start("200 OK", [])
+        yield b""
+        raise OSError("the disk is gone")
+
+    with serving(fails, tmp_path) as server:
+        reply = server.talk().send(f"GET / HTTP/{version}\r\nHost: x\r\n\r\n".encode()).reply()
+        assert (reply.status, reply.json["code"]) == (500, "internal")
 
 
 def test_a_mistake_of_the_application_is_told_without_its_text(tmp_path: Path) -> None:

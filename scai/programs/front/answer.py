@@ -62,6 +62,8 @@ class Answer:
         self.pause: Pause | None = None
         self.over = False
         self.failed = False
+        # Whether some of it may be on its way to the client.
+        self._begun = False
         self._pieces: Iterable[bytes] = ()
         self._iterator: Iterator[Any] = iter(())
 
@@ -74,7 +76,10 @@ class Answer:
         self.status, self.headers = status, headers
 
     def portion(self) -> bytes:
-        """The next bytes: about `PORTION`, or fewer before a pause and at the end."""
+        """The next bytes: about `PORTION`, or fewer before a pause and at the end.
+
+        Raises what the application raises before its first byte.
+        """
         self.pause = None
         pieces: list[bytes] = []
         size = 0
@@ -90,10 +95,11 @@ class Answer:
                 pieces.append(piece)
                 size += len(piece)
         except Exception:
-            if not self.status:
+            if not self.status or not (self._begun or size):
                 raise
             log.exception("an answer broke off")
             self.over = self.failed = True
+        self._begun = True
         if self.over:
             self.close()
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -110,6 +116,7 @@ class Framing:
     """How an answer is cut on the wire: by its length, in chunks, or by the connection's end.
 
     keep_alive: whether another answer may follow on this connection
+    open_ended: whether nothing but the connection's end says where it ends
     """
 
     def __init__(self, answer: Answer, method: str, version: str, keep_alive: bool) -> None:
@@ -119,7 +126,8 @@ class Framing:
         self._left = int(length) if length is not None and not self._bodiless else None
         known = length is not None or self._bodiless
         self._chunked = not known and version != "1.0"
-        self.keep_alive = keep_alive and (known or self._chunked)
+        self.open_ended = not known and not self._chunked
+        self.keep_alive = keep_alive and not self.open_ended
         lines = [f"HTTP/1.1 {answer.status}"]
         lines += [f"{name}: {value}" for name, value in answer.headers]
         if "date" not in headers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import struct
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -26,6 +27,8 @@ _UNREAD = 64 * 1024
 # Bytes that wait in the kernel before it takes more. Without this bound, it takes more only when a
 # third of its own buffer of megabytes is free, and a slow reader looks like one who does not read.
 _UNSENT = 64 * 1024
+# For SO_LINGER: a closed connection is reset, and what waits in the kernel is dropped.
+_AT_ONCE = struct.pack("ii", 1, 0)
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -54,6 +57,8 @@ class Connection(asyncio.BufferedProtocol):
         self._last_words: ScaiError | None = None
         self._closing_at: float | None = None
         self._served = self._paused = self._doomed = self._eof = False
+        # Whether its end must not look like that of a whole answer.
+        self._broken = False
         # Whether the client asks if its body is welcome, and has yet to be told.
         self._asks = False
         # Bytes of answers: given to the event loop, and taken from it by the kernel.
@@ -94,7 +99,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._exchange is not None and self._exchange.waiting:
             return False  # it left
         self._reader.end()
-        return self._exchange is not None or bool(self._requests)
+        return self._exchange is not None or bool(self._requests) or self._broken
 
     def connection_lost(self, error: Exception | None) -> None:
         with self._socket_lock:
@@ -216,12 +221,13 @@ class Connection(asyncio.BufferedProtocol):
         if self._eof:
             self._transport.close()
 
-    def answered(self, *, keep_alive: bool) -> None:
+    def answered(self, *, keep_alive: bool, broken: bool = False) -> None:
         """End an exchange, and begin the next one."""
         self._exchange = None
         self._served = True
         self._reader.since = self._home.loop.time()
         over = self._eof and not self._requests
+        self._broken = broken
         if keep_alive and not self._home.stopping and not over:
             self._home.rested()
             self._next()
@@ -237,7 +243,9 @@ class Connection(asyncio.BufferedProtocol):
         self._closing_at = self._home.loop.time() + self._home.limits.linger
         self._reader.stop()
         self._drop_requests()
-        if self._eof:
+        if self._broken:
+            self._resume()  # `sweep` resets it
+        elif self._eof:
             self._transport.close()
         else:
             self._resume()
@@ -267,14 +275,21 @@ class Connection(asyncio.BufferedProtocol):
         """End it soon: the server stops."""
         if self._exchange is not None:
             self._exchange.stop()
+        elif self._broken:
+            self.abort()
         elif self.idle_since is not None and self._transport is not None:
             self._transport.close()
 
     def abort(self) -> None:
-        """Close it now."""
+        """Close it now. An answer that is not whole ends in a reset."""
         self._doomed = True
-        if self._transport is not None:
-            self._transport.abort()
+        if self._transport is None:
+            return
+        if self._exchange is not None or self._broken:
+            with suppress(OSError):
+                connected = self._transport.get_extra_info("socket")
+                connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        self._transport.abort()
 
     def sweep(self, now: float) -> None:
         """Close it, or refuse its request, if the client takes too long."""
@@ -284,10 +299,11 @@ class Connection(asyncio.BufferedProtocol):
         if self._is_read_too_slowly(now):
             what = f"an answer that is not read, cut off ({limits.speed} bytes/s expected)"
             note("answer", address, what)
-            self._transport.abort()
+            self._broken = True
+            self.abort()
         elif self._closing_at is not None:
-            if now >= self._closing_at:
-                self._transport.abort()
+            if now >= self._closing_at or (self._broken and not self._unread):
+                self.abort()
         elif (late := self._reader.overdue(now, paused=self._paused or self._asks)) is not None:
             self.refuse(late)
         elif self.idle_since is not None and not self._reader.in_head:
@@ -296,9 +312,14 @@ class Connection(asyncio.BufferedProtocol):
                     note("silent", address, "a silent connection, closed")
                 self._transport.close()
 
+    @property
+    def _unread(self) -> int:
+        """Bytes that the kernel has not taken yet."""
+        return int(self._transport.get_write_buffer_size())
+
     def _is_read_too_slowly(self, now: float) -> bool:
         """Whether answers wait in our memory for a client that does not read them."""
-        unread = self._transport.get_write_buffer_size()
+        unread = self._unread
         taken, self._taken = self._sent - unread - self._taken, self._sent - unread
         if not unread:
             self._out.restart(now)

@@ -177,12 +177,13 @@ class Exchange:
         elif answer.over:
             self._sink.send(data)
             self._forget_body()
-            self._sink.answered(keep_alive=framing.keep_alive)
+            broken = answer.failed and framing.open_ended
+            self._sink.answered(keep_alive=framing.keep_alive, broken=broken)
         elif self._stopping:
             self._sink.send(data)
             self._submit(self._clean_in_thread)
             self._forget_body()
-            self._sink.answered(keep_alive=False)
+            self._sink.answered(keep_alive=False, broken=framing.open_ended)
         else:
             self._sink.send(data)
             if answer.pause is not None:
@@ -206,7 +207,8 @@ class Exchange:
         if not self._left:
             self._forget_body()
             self._submit(self._clean_in_thread)
-            self._sink.answered(keep_alive=False)
+            broken = self._framing is not None and self._framing.open_ended
+            self._sink.answered(keep_alive=False, broken=broken)
 
     def _forget_body(self) -> None:
         if self._request.body is not None:

@@ -18,8 +18,11 @@ class Sink(Protocol):
     def rests(self) -> None:
         """There is nothing to send until there is news."""
 
-    def answered(self, *, keep_alive: bool) -> None:
-        """The answer is complete, and sent but for what the client has not read yet."""
+    def answered(self, *, keep_alive: bool, broken: bool = False) -> None:
+        """The answer is over, and sent but for what the client has not read yet.
+
+        broken: something lacks, and only a reset of the connection can tell the client so
+        """
 
     def finish_in_thread(self, call: Callable[[], None]) -> None:
         """Have `call` called by the loop: the client has its answer, so this is hardly urgent."""
