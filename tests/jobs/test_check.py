@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
 from support.damage import OTHER, Damaged, assert_right, look, places
 from support.helpers import KIND
 from support.killing import at_each_change
@@ -106,6 +110,60 @@ def test_the_ticket_of_a_job_that_is_claimed_goes_and_the_claim_stays(tmp_path: 
         assert places(place.pool, session.name) == ["claimed"]
         claim.give_back()
         assert look(place, later) == []
+
+
+@pytest.mark.parametrize("how", ["empty", "missing", "unreadable"])
+def test_no_repair_ends_all_jobs_because_the_sessions_are_not_mounted(
+    tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Installation(tmp_path / "place")
+    with place.queue() as queue, place.queue(OTHER):
+        waits, held = place.session(queue=queue), place.session()
+        queue.hold(held.name, "a reason")
+        later = time.time() + 7200
+        place.root.rename(tmp_path / "elsewhere")
+        if how != "missing":
+            place.root.mkdir()
+        with monkeypatch.context() as patches:
+            if how == "unreadable":
+                patches.setattr(os, "lstat", unreadable(place.root, os.lstat))
+                with pytest.raises(OSError):
+                    look(place, later, act=True)
+            else:
+                [finding] = look(place, later)
+                assert (finding.code, finding.subject) == ("no_sessions", str(place.root))
+                assert "(1 waiting, 1 on hold)" in finding.about
+                assert repair(finding) == "a person must look at it"
+        if how != "missing":
+            place.root.rmdir()
+        (tmp_path / "elsewhere").rename(place.root)
+        assert queue.waits(waits.name) and queue.hold_reason(held.name) == "a reason"
+        assert look(place, later) == []
+
+
+def test_a_repair_stops_when_the_sessions_go_in_its_middle(tmp_path: Path) -> None:
+    place = Installation(tmp_path / "place")
+    with place.queue() as queue, place.queue(OTHER):
+        place.session(queue=queue)
+        queue.place(f"d-20200101-{1:040x}")
+        queue.hold(f"d-20200101-{2:040x}", "a reason")
+        findings = look(place, time.time())
+        place.root.rename(tmp_path / "elsewhere")
+        place.root.mkdir()
+        assert [finding.code for finding in findings] == ["no_session"] * 2
+        assert all("holds no session any more" in repair(finding) for finding in findings)
+        assert len(queue) == 2 and len(queue.held_sessions()) == 1
+
+
+def unreadable(folder: Path, real: Callable[..., Any]) -> Callable[..., Any]:
+    """An lstat on a disk with errors below a folder."""
+
+    def lstat(path: Any, **named: Any) -> Any:
+        if os.fspath(path).startswith(f"{folder}/"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+        return real(path, **named)
+
+    return lstat
 
 
 def test_a_record_that_is_being_written_is_no_debris(tmp_path: Path) -> None:
