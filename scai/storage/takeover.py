@@ -1,4 +1,4 @@
-"""Take a session from somebody who has stopped while he holds its lock.
+"""Take a session from a process that has stopped while it holds its lock.
 
 A process that is stopped keeps its locks, and goes on one day in the middle of a change. No lock
 keeps it from that. So the session gets a new directory, with the same files under the same name,
@@ -13,6 +13,8 @@ import errno
 import logging
 import os
 import secrets
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from scai.errors import NotFound
@@ -40,19 +42,33 @@ def renew(path: Path, disk: Disk) -> bool:
             # They are replaced, never changed: a further name is a copy.
             os.link(path / name, copy / name, follow_symlinks=False)
         disk.sync_directory(copy)
+        # The old directory gets the copy's name, under which cleaners remove what is old.
+        os.utime(path)
         if not _exchange(copy, path):
             return False
-        if _files(copy) != before:
-            # The holder has gone on just now; what he wrote stands.
-            _exchange(copy, path)
+        if _has_more(copy, before) and _exchange(copy, path):
+            # The holder has gone on just now; what it wrote stands.
             return False
         disk.sync_directory(path.parent)
-        log.warning("session %s: its lock was held by one who had stopped; it is free", path.name)
+        log.warning("session %s: the holder of its lock had stopped; it is free", path.name)
         return True
     except FileNotFoundError:
         raise NotFound("no such session") from None
     finally:
-        remove_folder(copy)
+        with suppress(FileNotFoundError):
+            remove_folder(copy)
+
+
+def _has_more(old: Path, before: Mapping[str, int]) -> bool:
+    """Whether all those files are in the old directory still, and others, or in other states.
+
+    Where a cleaner was faster, files are missing: then it is of no use any more.
+    """
+    try:
+        now = _files(old)
+    except FileNotFoundError:
+        return False
+    return now != before and now.keys() >= before.keys()
 
 
 def _files(folder: Path) -> dict[str, int]:

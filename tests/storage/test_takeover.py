@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from scai.errors import NotFound
+from scai.jobs.retention import purge
 from scai.storage import earlier, takeover
 from scai.storage.disk import Disk
 from scai.storage.session import Session
@@ -98,6 +99,58 @@ def test_a_holder_that_goes_on_at_that_moment_keeps_the_session(
         monkeypatch.setattr(takeover, "_exchange", go_on_first)
         assert not takeover.renew(session.path, Disk())
     assert session.result()["labels"] == ["theirs"]
+    assert os.listdir(sessions) == [session.name]
+
+
+def others_after_the_swap(monkeypatch: pytest.MonkeyPatch, act: Callable[[Path], object]) -> None:
+    """Let others do `act` to the old directory as soon as the two have swapped their names."""
+    exchange = takeover._exchange
+
+    def swap(one: Path, other: Path) -> bool:
+        monkeypatch.setattr(takeover, "_exchange", exchange)
+        assert exchange(one, other)
+        act(one)
+        return True
+
+    monkeypatch.setattr(takeover, "_exchange", swap)
+
+
+def test_a_cleaner_takes_the_old_directory_for_no_debris(
+    new_session: Make, sessions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waited for days, and has the name of an unfinished upload for a moment."""
+    session = new_session()
+    before = contents(session.path)
+    os.utime(session.path, (1000, 1000))
+    seen: list[dict[str, bytes]] = []
+
+    def clean(old: Path) -> None:
+        purge(sessions, [], keep=10**10)
+        seen.append(contents(old))
+
+    others_after_the_swap(monkeypatch, clean)
+    assert takeover.renew(session.path, Disk())
+    assert seen == [before]
+    assert contents(session.path) == before
+
+
+@pytest.mark.parametrize("left", ["nothing", "an empty folder", "one file"])
+def test_a_directory_with_fewer_files_is_never_put_back(
+    new_session: Make, sessions: Path, monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    session = new_session()
+    before = contents(session.path)
+
+    def empty(old: Path) -> None:
+        for file in old.iterdir():
+            if left != "one file" or file.name != "process.json":
+                file.unlink()
+        if left == "nothing":
+            old.rmdir()
+
+    others_after_the_swap(monkeypatch, empty)
+    assert takeover.renew(session.path, Disk())
+    assert contents(session.path) == before
     assert os.listdir(sessions) == [session.name]
 
 
