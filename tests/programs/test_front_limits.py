@@ -229,12 +229,46 @@ class Exhausted(socket.socket):
 
     out = True
     tries = 0
+    why = errno.EMFILE
 
     def accept(self) -> Any:
         self.tries += 1
         if self.out:
-            raise OSError(errno.EMFILE, "Too many open files")
+            raise OSError(self.why, "Too many open files")
         return super().accept()
+
+
+class Losing(socket.socket):
+    """A listening socket whose first connections are lost before they are accepted."""
+
+    lost = [errno.EPROTO, errno.EPERM, errno.EHOSTUNREACH]
+
+    def accept(self) -> Any:
+        if self.lost:
+            raise OSError(self.lost.pop(), "lost")
+        return super().accept()
+
+
+def test_a_connection_that_is_lost_before_it_is_accepted_stops_nobody(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving(echo, tmp_path, listener=Losing()) as server:
+        assert server.get("/").status == 200
+    assert len(lines_of(caplog, "a connection was lost")) == 3
+    assert not [record for record in caplog.records if record.levelno > logging.WARNING]
+
+
+def test_a_listening_socket_that_fails_is_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    listener = Exhausted()
+    listener.why = errno.EIO
+    with serving(echo, tmp_path, listener=listener) as server:
+        talk = server.talk().ask("/")
+        wait_until(lambda: lines_of(caplog, "no connection can be accepted"))
+        listener.out = False
+        assert talk.reply().status == 200
+    assert not [record for record in caplog.records if record.levelno > logging.WARNING]
 
 
 def test_out_of_descriptors_it_waits_and_goes_on_by_itself(

@@ -32,7 +32,11 @@ _BUFFER = 128 * 1024
 _AT_A_TIME = 64
 # Seconds until idle connections are looked for again, after there were none.
 _LOOK_AGAIN = 0.2
-_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+# What accept(2) says of the one connection, which is lost; the next one may be well.
+_LOST = (
+    *(errno.EPROTO, errno.EPERM, errno.ENOPROTOOPT, errno.EOPNOTSUPP),
+    *(errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH),
+)
 # Threads that write bodies to files, and those of `reserved` paths.
 _WRITERS, _RESERVED = 4, 2
 
@@ -158,9 +162,11 @@ class Front:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                if error.errno not in _EXHAUSTED:
-                    raise
-                # They would be reported as waiting again and again, at the cost of a processor.
+                if error.errno in _LOST:
+                    self.notes.note("lost", "any", f"a connection was lost: {error}")
+                    continue
+                # As a rule, nothing is left to open one with. Those that wait would be reported
+                # again and again, at the cost of a processor.
                 self.loop.remove_reader(listener)
                 self.loop.call_later(self.limits.breath, self._listen, listener)
                 self.notes.note("accept", "any", f"no connection can be accepted now: {error}")
