@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import threading
@@ -21,7 +22,7 @@ _AHEAD = 1024 * 1024
 
 
 class BodyRoom:
-    """Where bodies lie, and how much of them is in memory. Used by the event loop alone.
+    """Where bodies lie, and how much of them is in memory.
 
     folder: of the files; in_memory: the largest body in memory; bodies: bytes of all of them
     """
@@ -32,6 +33,12 @@ class BodyRoom:
         self.in_memory = in_memory
         self.used = 0
         self._bodies = bodies
+        self._lock = threading.Lock()
+
+    def count(self, more: int) -> None:
+        """Count so many more bytes in memory, or fewer. In any thread."""
+        with self._lock:
+            self.used += more
 
     @property
     def full(self) -> bool:
@@ -51,9 +58,9 @@ class Body:
         self._room = room
         self._limit = limit
         self._changed = changed
-        self._pieces: list[bytes] = []
-        # Bytes in `_pieces`.
-        self._held = 0
+        # What is in memory and not being written. A list of pieces would take twenty times as much
+        # where they are tiny.
+        self._held: bytearray | bytes = bytearray()
         self._spool: Spool | None = None
         self._writing = False
         # Whoever gives a body up may do so while a thread writes it.
@@ -64,49 +71,54 @@ class Body:
         self.size += len(data)
         if self.size > self._limit:
             return False
-        self._pieces.append(data)
-        self._hold(len(data))
+        self._held += data
+        self._room.count(len(data))
         if self._spool is None and (self.size > self._room.in_memory or self._room.full):
             self._spool = Spool(self._room.folder, self._limit, in_memory=0)
-        if self._spool is not None and self._held >= _PORTION:
+        if self._spool is not None and (len(self._held) >= _PORTION or self._room.full):
             self.flush()
         return True
 
     @property
     def must_wait(self) -> bool:
         """Whether nothing more should be read until something was written."""
-        return self._writing and self._held >= _AHEAD
+        return self._writing and (len(self._held) >= _AHEAD or self._room.full)
 
     def flush(self) -> bool:
         """Write what is held to the file, if there is one; whether nothing is left to write."""
         if self._spool is None or self.error is not None:
             return True
-        if not self._writing and self._pieces:
-            data, self._pieces, self._writing = b"".join(self._pieces), [], True
-            self._hold(-self._held)
+        if not self._writing and self._held:
+            data, self._held, self._writing = bytes(self._held), bytearray(), True
             spool = self._spool
-            self._room.pool.submit(lambda: self._write(spool, data))
+            try:
+                self._room.pool.submit(lambda: self._write(spool, data))
+            except RuntimeError as error:
+                self._written(len(data), OSError(errno.EAGAIN, str(error)))
         return not self._writing
 
     def _write(self, spool: Spool, data: bytes) -> None:
+        failure = None
         try:
             with self._lock:
                 if not spool.closed:
                     spool.write(data)
         except OSError as error:
-            self.error = error
+            failure = error
+        self._written(len(data), failure)
+
+    def _written(self, size: int, error: OSError | None) -> None:
+        # Until now they were in memory.
+        self._room.count(-size)
+        self.error = error
         self._writing = False
         self._changed()
-
-    def _hold(self, more: int) -> None:
-        self._held += more
-        self._room.used += more
 
     def open(self) -> IO[bytes]:
         """The body to be read, when all of it is there."""
         if self._spool is None:
-            self._pieces = [b"".join(self._pieces)]
-            return io.BytesIO(self._pieces[0])
+            self._held = bytes(self._held)
+            return io.BytesIO(self._held)
         assert isinstance(self._spool.picture, Path)
         return self._spool.picture.open("rb", buffering=0)
 
@@ -117,8 +129,8 @@ class Body:
 
     def forget(self) -> None:
         """Count the memory of this body no longer. In the event loop."""
-        self._room.used -= self._held
-        self._held = 0
+        self._room.count(-len(self._held))
+        self._held = b""
 
     def remove(self) -> None:
         """Remove the file, unless it was moved away. In a thread."""
@@ -133,4 +145,7 @@ class Body:
         """Give up a body of which nobody wants to know any more. In the event loop."""
         self.forget()
         if self._spool is not None:
-            self._room.pool.submit(self.remove)
+            try:
+                self._room.pool.submit(self.remove)
+            except RuntimeError as error:
+                log.error("the file of a body stays until the cleaner removes it: %s", error)

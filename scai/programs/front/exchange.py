@@ -81,7 +81,13 @@ class Exchange:
             if after is not None:
                 self._to_loop(after)
 
-        self._pool.submit(run)
+        try:
+            self._pool.submit(run)
+        except RuntimeError as error:  # there is no thread at all
+            log.error("%s %s: %s", self._request.method, self._request.path, error)
+            self._busy = False
+            if not self._left and work == self._ask_in_thread:
+                self._loop.call_soon(self._mistake)
 
     def _to_loop(self, call: Callable[[], None]) -> None:
         try:

@@ -12,12 +12,22 @@ log = logging.getLogger(__name__)
 Work = Callable[[], None]
 
 
-class Pool:
-    """At most `threads` threads. They are daemons: a stop waits for none that hangs."""
+def _start(run: Callable[[], None], name: str) -> None:
+    threading.Thread(target=run, name=name, daemon=True).start()
 
-    def __init__(self, name: str, threads: int) -> None:
+
+class Pool:
+    """At most `threads` threads. They are daemons: a stop waits for none that hangs.
+
+    start: starts a thread of that name; raises RuntimeError if the system has none to give
+    """
+
+    def __init__(
+        self, name: str, threads: int, start: Callable[[Work, str], None] = _start
+    ) -> None:
         self._name = name
         self._most = threads
+        self._start = start
         self._work: SimpleQueue[Work | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._threads = 0
@@ -25,17 +35,28 @@ class Pool:
         self._spare = 0
 
     def submit(self, work: Work) -> None:
-        """Run `work` in a thread as soon as one is free."""
+        """Run `work` in a thread as soon as one is free.
+
+        Raises RuntimeError if there is no thread, and none can be started.
+        """
         with self._lock:
             self._spare -= 1
             new = self._spare < 0 and self._threads < self._most
             if new:
                 self._threads += 1
                 self._spare += 1
-        self._work.put(work)
         if new:
-            name = f"{self._name}-{self._threads}"
-            threading.Thread(target=self._run, name=name, daemon=True).start()
+            try:
+                self._start(self._run, f"{self._name}-{self._threads}")
+            except RuntimeError as error:
+                with self._lock:
+                    self._threads -= 1
+                    self._spare -= 1
+                    if not self._threads:
+                        self._spare += 1
+                        raise
+                log.error("no further thread for a %s: %s", self._name, error)
+        self._work.put(work)
 
     def _run(self) -> None:
         while (work := self._work.get()) is not None:
