@@ -42,6 +42,6 @@ def require(request: Request) -> None:
     """Raise Forbidden unless `is_admin`."""
     if not is_admin(request):
         raise Forbidden(
-            "only a browser on the server's own machine may do this, without a proxy",
+            "only a browser on the server's own machine may do this, at localhost, without a proxy",
             setting="admin",
         )
