@@ -24,12 +24,9 @@ from scai.worker.outcomes import (
     Unreadable,
 )
 from scai.worker.task import DECODING, WAITING, Task
-from scai.worker.verdicts import Verdicts
+from scai.worker.verdicts import CONTENDED_PAUSE, Verdicts
 
 log = logging.getLogger(__name__)
-
-# Seconds before a session that somebody else holds is tried again.
-CONTENDED_PAUSE = 0.1
 
 
 class Admission:
@@ -63,12 +60,19 @@ class Admission:
 
     def admit(self, claim: Claim) -> Task | None:
         """The claim as a task with its session's record; None for a job that is finished."""
-        task = Task(claim, Session(self._sessions, claim.job.session, disk=self._disk))
-        outcome = self._outcome_of(self._look, task)
+        task, outcome = self.look(claim)
         if outcome is None:
             return task
         self._verdicts.finish(task, outcome)
         return None
+
+    def look(self, claim: Claim) -> tuple[Task, Outcome | None]:
+        """The claim as a task with its session's record, and the outcome of one that must not run.
+
+        The caller has to finish the task.
+        """
+        task = Task(claim, Session(self._sessions, claim.job.session, disk=self._disk))
+        return task, self._outcome_of(self._look, task)
 
     def start(self, task: Task) -> Outcome | None:
         """Count the attempt, just before the run; the outcome of a job that must not run."""

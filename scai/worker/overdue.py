@@ -6,10 +6,11 @@ import logging
 import time
 from collections.abc import Callable
 
+from scai.errors import ScaiError
 from scai.queues.base import JobQueue
 from scai.storage.session import arrival_time
 from scai.worker.admission import Admission
-from scai.worker.outcomes import Later
+from scai.worker.outcomes import Failed, Later
 from scai.worker.verdicts import Verdicts
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,15 @@ class Overdue:
 
     def _fail(self, name: str) -> None:
         claim = self._queue.claim_one(name)
-        task = None if claim is None else self._admission.admit(claim)
-        if task is not None:
-            # Its record says otherwise than its name, or it had a run before.
+        if claim is None:
+            return
+        task, outcome = self._admission.look(claim)
+        if isinstance(outcome, Failed) and not outcome.hold:
+            try:
+                # One try: this thread has others to look after, whatever the disk does.
+                self._verdicts.expire(task, outcome.error)
+            except (OSError, ScaiError) as error:
+                log.error("session %s: no verdict written: %s", name, error)
+        if task.is_current:
+            # It was not written, or its record says otherwise than its name: that is for others.
             self._verdicts.finish(task, Later())

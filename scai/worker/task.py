@@ -37,7 +37,8 @@ class Task:
     milliseconds.
 
     `started`: its attempt is counted; `is_taken_back`: that attempt does not count any more;
-    `is_published`: this worker has written its verdict; `noted_at`: when its work was noted last
+    `is_published`: this worker has written its verdict; `is_lost`: the job was found to belong to
+    others; `noted_at`: when its work was noted last
     """
 
     claim: Claim
@@ -53,6 +54,7 @@ class Task:
     started: bool = False
     is_taken_back: bool = False
     is_published: bool = False
+    is_lost: bool = False
     noted_at: float = 0.0
     _entered_at: float = 0.0
     _seconds: float = 0.0

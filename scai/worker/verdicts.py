@@ -44,6 +44,8 @@ log = logging.getLogger(__name__)
 
 # Seconds before a disk that refused is tried again.
 DISK_PAUSE = 1.0
+# Seconds before a session that somebody else holds is tried again.
+CONTENDED_PAUSE = 0.1
 # Seconds to wait for a session's lock, which is held for one change at a time.
 _PATIENCE = 1.0
 
@@ -231,7 +233,9 @@ class Verdicts:
     def note_work(self, task: Task, *, interrupted: bool = False) -> None:
         """Write into the record how long the job has worked. Raises OSError, NotFound."""
         with task.session.lock(_PATIENCE) as session:
-            if session and not task.is_taken_back and task.is_current:
+            if not task.is_current:
+                self._tell_loss(task)
+            elif session and not task.is_taken_back:
                 now = self._clock()
                 seconds = task.worked(now)
                 session.note_work(task.claim.token, seconds, interrupted=interrupted)
@@ -254,6 +258,9 @@ class Verdicts:
             try:
                 is_published = self._try_to_publish(task, write_now, entry, hold)
                 if is_published is not None:
+                    if not is_published and task.is_current:
+                        # Its ticket was put again, and the job runs by another claim.
+                        self._later(task, CONTENDED_PAUSE)
                     return is_published
                 log.warning("session %s: somebody holds its lock", task.session.name)
                 if self._contention.note(task):
@@ -306,7 +313,8 @@ class Verdicts:
             return task.is_published
 
     def _tell_loss(self, task: Task) -> None:
-        if not task.is_published:
+        if not task.is_published and not task.is_current:
+            task.is_lost = True
             log.warning("session %s: its claim was lost; nothing is written", task.session.name)
 
 

@@ -76,7 +76,7 @@ class Watchdog:
     def step(self) -> None:
         """Look at every job in hand once."""
         for task in self._tasks():
-            if not task.started or task.is_published:
+            if not task.started or task.is_published or task.is_lost:
                 continue
             try:
                 self._look_after(task)

@@ -209,3 +209,26 @@ def test_a_suspect_that_waits_until_it_is_alone_does_not_work(
         worker.stop()
         thread.join(20)
         worker.close()
+
+
+def test_a_second_ticket_of_a_job_that_runs_its_last_attempt_waits_and_goes(
+    queue: DirectoryQueue, models: ModelCache, sessions: Path, submit: Make, engine: Any
+) -> None:
+    session, inside = submit(), engine()
+    died_while_running(session, 2)
+    worker = Worker(queue, models, sessions)
+    thread = threading.Thread(target=worker.run, args=(0.2,))
+    thread.start()
+    try:
+        assert inside.wait(20)
+        (queue.pool / session.name).touch()
+        wait_until(lambda: len(queue) == 0, what="claimed a second time")
+        assert session.state == "processing"
+        engine.go.set()
+        wait_until(lambda: session.state == "complete" and not queue.has(session.name))
+    finally:
+        engine.go.set()
+        worker.stop()
+        thread.join(20)
+        worker.close()
+    assert queue.held() == {}

@@ -51,7 +51,8 @@ class Recorded(Claim):
         self.ends.append("given back")
 
     def is_current(self, token: str) -> bool:
-        return token == self.rival or (self.current and token == self.token)
+        is_ours = self.current and not self.ends
+        return token == self.rival or (is_ours and token == self.token)
 
     def _end(self, how: str) -> None:
         if self.error:
