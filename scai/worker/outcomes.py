@@ -73,4 +73,20 @@ class Again:
     pause: float = 0.0
 
 
-Outcome = Complete | Failed | Unreadable | Missing | AlreadyFinal | Lost | Later | Refused | Again
+@dataclass(frozen=True)
+class Slowly:
+    """The same run of the job goes on in the lane of slow inputs."""
+
+
+Outcome = (
+    Complete
+    | Failed
+    | Unreadable
+    | Missing
+    | AlreadyFinal
+    | Lost
+    | Later
+    | Refused
+    | Again
+    | Slowly
+)

@@ -1,7 +1,7 @@
 """From a claimed job to the input of its model: look, count the attempt, decode, resize.
 
     own threads    what a look proves harmless
-    lanes          what helpers decode: everything else
+    lanes          what helpers decode: everything else; what is slow gives way to others
     lane of suspects: a helper of its own decodes each, beside all others; see `InferenceQueue`
 
 A helper that dies costs its job an attempt, and makes it a suspect at once.
@@ -24,10 +24,10 @@ from scai.storage.open_plain import open_plain
 from scai.storage.session import attempts
 from scai.worker.batching import HELPERS, OWN, InferenceQueue
 from scai.worker.decoders.helper import HelperDied, Interrupted
-from scai.worker.decoders.lanes import Lanes
+from scai.worker.decoders.lanes import Crowded, Lanes
 from scai.worker.decoders.pool import NoHelper
 from scai.worker.decoding import Decoder, Look
-from scai.worker.outcomes import Again, Failed, Later, Outcome
+from scai.worker.outcomes import Again, Failed, Later, Outcome, Slowly
 from scai.worker.task import DECODING, WAITING, Task
 from scai.worker.verdicts import failure
 
@@ -42,12 +42,14 @@ _HELPER_PAUSE = 1.0
 class _Way:
     """How a task is decoded: `line` says where, `give_up` is called when it takes long there.
 
-    `alone`: it is a suspect, whose attempt is counted already. `fresh`: in a new helper.
+    `alone`: it is a suspect, whose attempt is counted already. `slow`: it is known to be slow, and
+    its attempt is counted, too. `fresh`: in a new helper.
     """
 
     line: str = OWN
     give_up: Callable[[], None] = lambda: None
     alone: bool = False
+    slow: bool = False
     fresh: bool = False
 
 
@@ -142,6 +144,16 @@ class Preparation:
                 return
             self._pass_on(task, self._run(task, data, look, _Way(HELPERS, give_up)))
 
+    def _slowly(self, task: Task) -> None:
+        """Let a helper decode what is known to be slow, in a thread of its lane, from the start."""
+        with self._lanes.slow_slot():
+            try:
+                data, look = self._read(task)
+            except Exception as error:
+                self._pass_on(task, failure(task, error, "reading"))
+                return
+            self._pass_on(task, self._run(task, data, look, _Way(HELPERS, slow=True)))
+
     def _alone(self, task: Task, pause: float = 0.0) -> None:
         """Decode a suspect beside the others, and wait until it is through the engine alone."""
         self._pause(pause)
@@ -176,6 +188,9 @@ class Preparation:
             if task.started:
                 task.enter(WAITING, self._clock())  # for the lane of suspects: that is no work
             self._lanes.submit_alone(self._guard, self._alone, task, outcome.pause)
+        elif isinstance(outcome, Slowly):
+            task.enter(WAITING, self._clock())
+            self._lanes.submit_slow(self._guard, self._slowly, task)
         else:
             self._finish(task, outcome)
             self._ready.drop()
@@ -199,11 +214,11 @@ class Preparation:
                 held.callback(self._ready.leave, task)
                 start = time.perf_counter()
                 task.times["waited_ms"] = max(0.0, time.time() - task.created) * 1000
-                if not way.alone:
+                if not (way.alone or way.slow):
                     self._ready.enter(task)
                     if (outcome := self._start(task)) is not None:
                         return outcome
-                elif way.line == OWN:
+                elif way.alone and way.line == OWN:
                     with self._waiting(task):
                         self._ready.enter_alone(task)
                 self._decode(task, data, look, way)
@@ -258,6 +273,8 @@ class Preparation:
 
     def _ended(self, task: Task, error: Exception) -> Outcome:
         """What becomes of a task whose decoding ended by `error`."""
+        if isinstance(error, Crowded) and not self._is_stopping():
+            return Slowly()
         if isinstance(error, Interrupted):
             return Later()
         if isinstance(error, NoHelper):

@@ -224,14 +224,27 @@ def test_slow_pictures_block_neither_harmless_ones_nor_quick_ones_in_helpers(
     assert sorted(queue.waiting()) == sorted(session.name for session in slow)
 
 
-def test_jobs_that_wait_for_a_helper_leave_room_for_others(
+def test_any_number_of_slow_pictures_leaves_room_for_quick_ones(
+    make_worker: MakeWorker, submit: Submit, queue: DirectoryQueue
+) -> None:
+    slow = [submit(data=b"sleep 3600") for _ in range(20)]
+    with running(make_worker(terms={"slow": 0.05}, threads=2)):
+        # Six at least: four go on, and others that are slow wait for them.
+        wait_until(lambda: states(slow).count("processing") >= 6)
+        good = [submit(data=b"harmless good 5"), submit(data=b"good 5")]
+        wait_until(lambda: states(good) == ["complete"] * 2)
+    assert {*states(slow)} <= {"initialization", "processing"}
+    assert sorted(queue.waiting()) == sorted(session.name for session in slow)
+    assert {session.record().get("attempts", 0) for session in slow} == {0}
+
+
+def test_slow_pictures_beyond_the_lanes_complete_in_turn(
     make_worker: MakeWorker, submit: Submit
 ) -> None:
-    slow = [submit(data=b"sleep 3600") for _ in range(40)]
+    slow = [submit(data=b"sleep 0.2") for _ in range(10)]
     with running(make_worker(terms={"slow": 0.05}, threads=2)):
-        wait_until(lambda: states(slow).count("processing") == 6)
-        good = submit(data=b"harmless good 5")
-        wait_until(lambda: good.state == "complete")
+        wait_until(lambda: states(slow) == ["complete"] * 10)
+    assert {session.record()["attempts"] for session in slow} == {1}
 
 
 def test_a_suspect_is_decoded_beside_the_others(
