@@ -156,7 +156,9 @@ class JobRunner:
                     claim.give_back()
                     return
                 death = WorkerDied(reason)
-                session.fail(death)
+                if not session.fail(death):
+                    claim.done()  # it has a verdict already
+                    return
                 claim.hold(reason)
                 self._journals[kind].note(lambda: JournalEntry.unstarted(death, arrival_time(name)))
         except (OSError, ScaiError) as error:

@@ -31,7 +31,7 @@ from scai.pictures.header import Limits
 from scai.queues.base import Claim, JobQueue
 from scai.recognition.loaded_models import ModelCache
 from scai.storage.disk import Disk
-from scai.storage.session import FINAL, Session
+from scai.storage.session import Session
 from scai.worker.admission import Admission
 from scai.worker.batching import InferenceQueue
 from scai.worker.canary import Canary
@@ -45,7 +45,7 @@ from scai.worker.outcomes import Complete, Later, Outcome
 from scai.worker.overdue import Overdue
 from scai.worker.preparation import Preparation
 from scai.worker.refusals import Refusals, works
-from scai.worker.task import INFERENCE, WRITING, NoTicket, Task
+from scai.worker.task import INFERENCE, WRITING, Task, without_ticket
 from scai.worker.verdicts import DISK_PAUSE, Verdicts
 from scai.worker.watchdog import DEFAULT_LIMITS, TimeLimits, Watchdog, running
 
@@ -279,10 +279,9 @@ class Worker:
         return len(claims)
 
     def run_session(self, name: str) -> None:
-        """Run this one session (job mode), with or without a ticket, if it has no verdict yet."""
-        claim = self._queue.claim_one(name)
-        if claim is None and Session(self._sessions, name).state not in FINAL:
-            claim = NoTicket(self._queue, name)
+        """Run this one session (job mode), with or without a ticket, if it may run."""
+        session = Session(self._sessions, name)
+        claim = self._queue.claim_one(name) or without_ticket(self._queue, session)
         if claim is not None:
             with running(self._watchdog.step, self._watch_period):
                 self._work([claim])

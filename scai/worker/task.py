@@ -5,6 +5,7 @@ A foreign client may have written the record, so every value of it is checked.
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import time
@@ -17,7 +18,9 @@ from scai.pictures.pixels import Picture, Pixels
 from scai.queues.base import Claim, Job, JobQueue
 from scai.recognition.recognizer import Options, Tensor
 from scai.settings import MAX_RESULTS
-from scai.storage.session import Session, attempts
+from scai.storage.session import FINAL, Session, attempts
+
+log = logging.getLogger(__name__)
 
 _LATEST = 1e11
 # Stages of a job, as `stage` in a failure by its deadline. Waiting is no work.
@@ -164,3 +167,17 @@ class NoTicket(Claim):
 
     def hold(self, reason: str) -> None:
         self._ended = True
+
+
+def without_ticket(queue: JobQueue, session: Session) -> Claim | None:
+    """A claim of a session that is run by hand and is in no queue.
+
+    None for one that has its verdict, or while somebody else works on it, or while it is on hold:
+    both may have come while this process started. Raises OSError and NotFound.
+    """
+    if session.state in FINAL:
+        return None
+    if queue.has(session.name) or session.name in queue.held_sessions():
+        log.warning("session %s is claimed or on hold; it is not run", session.name)
+        return None
+    return NoTicket(queue, session.name)

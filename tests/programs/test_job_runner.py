@@ -120,6 +120,21 @@ def test_a_session_whose_processes_cannot_begin_is_given_up(
     assert runner.step() == 0
     assert session.state == "failure"
     assert "3 processes could not begin to run it" in runner.queues[KIND].held()[session.name]
+    assert len(list(runner.queues[KIND].pool.glob(".journal/*"))) == 1
+
+
+def test_a_session_that_got_its_verdict_meanwhile_is_not_given_up(
+    begin: Callable[..., Runner], new_session: Make
+) -> None:
+    runner, session = begin(), new_session()
+    queue = runner.queues[KIND]
+    runner.put(session.name)
+    runner.fail_three_times(session.name)
+    session.complete({"predictions": []})
+    assert runner.step() == 0
+    assert session.state == "complete"
+    assert queue.held() == {} and not queue.has(session.name)
+    assert list(queue.pool.glob(".journal/*")) == []
 
 
 def test_the_folder_is_not_read_for_every_start(

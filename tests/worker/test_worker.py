@@ -365,6 +365,23 @@ def test_job_mode_runs_one_session_with_or_without_a_ticket(
     assert len(queue) == 1
 
 
+@pytest.mark.parametrize("why", ["held", "claimed"])
+def test_job_mode_leaves_a_session_alone_that_is_on_hold_or_claimed_by_others(
+    worker: Worker, submit: Make, queue: DirectoryQueue, why: str
+) -> None:
+    """Both may happen while the process of the session starts."""
+    session = submit()
+    claim = queue.claim_one(session.name)
+    assert claim is not None
+    if why == "held":
+        claim.hold("set aside by hand")
+    worker.run_session(session.name)
+    assert session.state == "initialization"
+    assert session.record()["attempts"] == 0
+    assert queue.held_sessions() == ([session.name] if why == "held" else [])
+    assert claim.is_current(claim.token) == (why == "claimed")
+
+
 def test_the_least_used_model_makes_room_but_never_the_default(config: Path) -> None:
     loads: list[str] = []
 
