@@ -84,7 +84,8 @@ def failures(schema: Any) -> tuple[list[str], set[str]]:
             for check in checks:
                 if check.failure_info is not None:
                     failure = check.failure_info.failure
-                    found[label, check.name, failure.title] = failure.message
+                    status = getattr(failure, "status_code", "")
+                    found[label, check.name, failure.title] = f"{status} {failure.message}"
     return [f"{' / '.join(key)}: {message}" for key, message in found.items()], seen
 
 
