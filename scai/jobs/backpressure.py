@@ -110,13 +110,13 @@ class Backpressure:
             with amounts.lock:
                 amounts.coming -= size
 
-    def admit(self, kind: str, client: str, size: int, *, written: bool = False) -> Admission:
+    def admit(self, kind: str, client: str, size: int, *, written: bool = False) -> AdmittedUpload:
         """Count an upload from now on, or raise as `check` does; the admission's block stores it.
 
         With `written`, its picture is on the disk already.
         """
         coming = 0 if written else size
-        admission = Admission(self._amounts, kind, Entry(account_of(client), size), coming)
+        admission = AdmittedUpload(self._amounts, kind, Entry(account_of(client), size), coming)
         with self._amounts.lock:
             if self._is_calm(size):
                 self._calm_jobs -= 1
@@ -257,7 +257,7 @@ class Backpressure:
         )
 
 
-class Admission:
+class AdmittedUpload:
     """An upload that was admitted; the block stores it and sets `session`, its name.
 
     `coming` are its bytes that are not on the disk yet.
@@ -275,7 +275,7 @@ class Admission:
         self._amounts.coming += self._coming
         self._ledger.begin(self.entry)
 
-    def __enter__(self) -> Admission:
+    def __enter__(self) -> AdmittedUpload:
         return self
 
     def __exit__(

@@ -274,7 +274,7 @@ class JobService:
     def follow(self, sessions: Iterable[tuple[str, str]], *, pauses: bool = False) -> Stream:
         """Follow the sessions with these names and keys, for `max_wait` seconds at most.
 
-        The caller closes the stream. With `pauses`, he also waits himself, where the stream says
+        The caller closes the stream. With `pauses`, it also waits itself, where the stream says
         so. Else this raises Busy while three quarters of the portal's threads wait.
         """
         if pauses:

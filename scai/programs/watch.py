@@ -14,7 +14,7 @@ from typing import Any
 
 from scai.storage.lookout import Answer, Lookout
 
-# Seconds for which a silence counts at most between two looks: whoever was stopped himself,
+# Seconds for which a silence counts at most between two looks: a watcher that was stopped itself,
 # perhaps together with all others, blames nobody.
 _LONGEST_STEP = 10.0
 

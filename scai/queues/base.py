@@ -81,8 +81,8 @@ class Claim(ABC):
 
     When the process dies, or sends no heartbeat for a lease, the job returns to the queue; then the
     claim is lost, and ending it does nothing. `token` is the fencing token: no two claims ever have
-    the same. The record of a session names the claim that runs it, so that whoever has lost his
-    claim changes nothing.
+    the same. The record of a session names the claim that runs it, so a process that has
+    lost its claim changes nothing.
     """
 
     job: Job

@@ -1,6 +1,6 @@
 """Files and folders of sessions and queues: never made through a link, closed to other users.
 
-Their rights do not depend on the umask of whoever started the program: the owner writes, his group
+Their rights do not depend on the umask of whoever started the program: the owner writes, its group
 reads, nobody else sees anything.
 """
 

@@ -11,7 +11,7 @@ from scai.errors import MISTAKE, Deadline, NotFound, ScaiError, WorkerDied
 from scai.queues.base import Claim
 from scai.storage.disk import Disk
 from scai.storage.session import FINAL, Session, attempts
-from scai.worker.ages import Ages
+from scai.worker.ages import AgeClock
 from scai.worker.contention import Contention
 from scai.worker.outcomes import (
     AlreadyFinal,
@@ -46,7 +46,7 @@ class Admission:
         queue_deadline: float = 0.0,
         *,
         contention: Contention | None = None,
-        ages: Ages | None = None,
+        ages: AgeClock | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sessions = sessions
@@ -55,7 +55,7 @@ class Admission:
         self._verdicts = verdicts
         self.queue_deadline = queue_deadline
         self._contention = contention or Contention(disk, clock=clock)
-        self.ages = ages or Ages()
+        self.ages = ages or AgeClock()
         self._clock = clock
 
     def admit(self, claim: Claim) -> Task | None:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 _TOLERANCE = 5.0
 
 
-class Ages:
-    """Ages of moments in epoch seconds. After a step of the clock, all count from the step on.
+class AgeClock:
+    """Tells ages of moments in epoch seconds. After a clock step, all count from the step on.
 
     A step is seen as a change of the distance between `wall`, the system's clock, and `clock`,
     which never steps. The time that a machine sleeps is such a step. A look now and then, by

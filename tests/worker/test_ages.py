@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.helpers import Clock
 
-from scai.worker.ages import Ages
+from scai.worker.ages import AgeClock
 
 DAY = 86_400.0
 
@@ -21,8 +21,8 @@ def steady() -> Clock:
 
 
 @pytest.fixture
-def ages(wall: Clock, steady: Clock) -> Ages:
-    return Ages(wall, steady)
+def ages(wall: Clock, steady: Clock) -> AgeClock:
+    return AgeClock(wall, steady)
 
 
 def turn(seconds: float, *clocks: Clock) -> None:
@@ -30,7 +30,7 @@ def turn(seconds: float, *clocks: Clock) -> None:
         clock.now += seconds
 
 
-def test_an_age_is_the_time_since_then(ages: Ages, wall: Clock, steady: Clock) -> None:
+def test_an_age_is_the_time_since_then(ages: AgeClock, wall: Clock, steady: Clock) -> None:
     assert ages.age(wall.now - 30) == 30
     assert ages.age(wall.now + 30) == 0
     moment = wall.now
@@ -43,7 +43,7 @@ def test_an_age_is_the_time_since_then(ages: Ages, wall: Clock, steady: Clock) -
 
 @pytest.mark.parametrize("step", [DAY, -DAY])
 def test_after_a_step_all_ages_begin_anew(
-    ages: Ages, wall: Clock, steady: Clock, step: float
+    ages: AgeClock, wall: Clock, steady: Clock, step: float
 ) -> None:
     moment = wall.now
     turn(30.0, wall, steady)

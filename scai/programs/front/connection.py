@@ -205,7 +205,7 @@ class Connection(asyncio.BufferedProtocol):
     def finish_in_thread(self, call: Callable[[], None]) -> None:
         self._home.finished.append(call)
         # To wake the loop costs more than anything else here, and the client's next request will.
-        # Whoever sets one of these takes up afterwards what is finished: either he finds the call,
+        # Whoever sets one of these takes up afterwards what is finished: either it finds the call,
         # or it is seen here that somebody waits for it.
         if self._requests or self._last_words or self._asks or self._eof or self._home.stopping:
             self._call_in_loop(self._home.take_up)
