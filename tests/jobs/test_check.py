@@ -49,6 +49,7 @@ def test_after_a_repair_all_is_right_and_a_worker_ends_what_waits(tmp_path: Path
         assert broken.session(role).state == "complete"
 
 
+@pytest.mark.slow
 def test_a_repair_that_dies_at_any_change_is_ended_by_the_next(tmp_path: Path) -> None:
     broken = Damaged(tmp_path / "place")
 

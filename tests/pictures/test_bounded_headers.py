@@ -100,6 +100,7 @@ def test_of_a_usual_picture_little_is_read(format: str) -> None:
 
 
 @pytest.mark.parametrize("size", [(50, 50), (640, 480), (4000, 3000)])
+@pytest.mark.slow
 def test_a_picture_of_one_colour_is_believed(size: tuple[int, int]) -> None:
     image = Image.new("RGB", size, (200, 30, 90))
     files = [saved(image, format) for format in ("JPEG", "PNG", "GIF", "BMP")]

@@ -222,6 +222,7 @@ for data in large:
 """
 
 
+@pytest.mark.slow
 def test_a_failure_for_want_of_memory_is_told_as_that(tmp_path: Path) -> None:
     """Decoders tell it by the same errors as damage, so the memory is asked for once more."""
     large = Image.effect_noise((300, 200), 9).resize((2000, 1500)).convert("RGB")

@@ -31,6 +31,7 @@ def cuts(data: bytes) -> list[int]:
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 @pytest.mark.parametrize("options", KINDS, ids=str)
+@pytest.mark.slow
 def test_a_jpeg_cut_off_and_closed_is_never_read_as_a_picture(options: dict, mode: str) -> None:
     data = saved(noise().convert(mode), "JPEG", **options)
     whole = decode(data)

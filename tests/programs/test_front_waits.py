@@ -56,6 +56,7 @@ def through(site: Site) -> Iterator[Through]:
     server.close()
 
 
+@pytest.mark.slow
 def test_hundreds_of_clients_wait_with_one_thread(through: Through, site: Site) -> None:
     raise_descriptor_limit()
     answer = site.post(IC, picture())

@@ -6,6 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -173,7 +174,7 @@ def _memory() -> str | None:
     return "/dev/shm" if os.path.isdir("/dev/shm") else None
 
 
-TestTwoWorkers = TwoWorkers.TestCase
+TestTwoWorkers = pytest.mark.slow(TwoWorkers.TestCase)
 TestTwoWorkers.settings = settings(
     max_examples=200,
     stateful_step_count=40,

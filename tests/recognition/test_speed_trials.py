@@ -151,6 +151,7 @@ def test_outputs_are_compared_by_name_where_names_tell_them_apart() -> None:
     assert output_order(specs("p", "q"), specs("a", "b")) == [0, 1]
 
 
+@pytest.mark.slow
 def test_plans_that_lie_or_crash_are_not_used() -> None:
     model = ModelFile(Path("."), batch=4)
     trials = [Trial("fake", plan) for plan in [PLAIN, *PLANS]]

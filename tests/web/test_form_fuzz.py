@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.formparser import MultiPartParser
@@ -144,6 +145,7 @@ def _sorted(read: Read) -> Read:
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(forms())
+@pytest.mark.slow
 def test_a_form_is_split_as_it_would_be_parsed_or_not_at_all(form: tuple[bytes, bytes]) -> None:
     parts = of_split(*form)
     assert parts is None or parts == of_werkzeug(*form)
@@ -151,6 +153,7 @@ def test_a_form_is_split_as_it_would_be_parsed_or_not_at_all(form: tuple[bytes, 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(form=forms())
+@pytest.mark.slow
 def test_a_form_of_any_shape_is_read_as_werkzeug_reads_it(
     tmp_path: Path, form: tuple[bytes, bytes]
 ) -> None:

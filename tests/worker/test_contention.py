@@ -135,6 +135,7 @@ def test_waiting_for_the_lock_is_no_work(task: Task) -> None:
     assert (stage, task.session.state) == (WAITING, "failure")
 
 
+@pytest.mark.slow
 def test_a_claim_that_was_lost_waits_for_no_lock(task: Task, queue: DirectoryQueue) -> None:
     for claim in (queue.pool / ".claimed").iterdir():
         claim.unlink()
@@ -146,6 +147,7 @@ def test_a_claim_that_was_lost_waits_for_no_lock(task: Task, queue: DirectoryQue
     assert pauses == [] and task.session.state == "processing"
 
 
+@pytest.mark.slow
 def test_a_suspect_does_not_wait_for_a_verdict_that_waits_for_the_disk(
     queue: DirectoryQueue,
     models: ModelCache,

@@ -97,6 +97,7 @@ def test_a_crash_ends_the_helper_and_is_told(helper: Helper, what: str, how: str
     assert helper.is_ended
 
 
+@pytest.mark.slow
 def test_an_input_that_takes_too_much_processor_time_is_too_expensive(toy: str) -> None:
     helper = Helper(toy_decoder.terms(toy, seconds=0.2))
     with pytest.raises(TooExpensive) as caught:

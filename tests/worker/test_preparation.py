@@ -135,6 +135,7 @@ def test_a_crash_in_a_decoder_costs_its_job_an_attempt_and_no_other_job_anything
     assert facts["helpers_died"] == 3
 
 
+@pytest.mark.slow
 def test_what_takes_too_much_processor_time_fails_at_once_with_the_reason(
     make_worker: MakeWorker, submit: Submit, queue: DirectoryQueue
 ) -> None:
@@ -224,6 +225,7 @@ def test_slow_pictures_block_neither_harmless_ones_nor_quick_ones_in_helpers(
     assert sorted(queue.waiting()) == sorted(session.name for session in slow)
 
 
+@pytest.mark.slow
 def test_any_number_of_slow_pictures_leaves_room_for_quick_ones(
     make_worker: MakeWorker, submit: Submit, queue: DirectoryQueue
 ) -> None:
@@ -238,6 +240,7 @@ def test_any_number_of_slow_pictures_leaves_room_for_quick_ones(
     assert {session.record().get("attempts", 0) for session in slow} == {0}
 
 
+@pytest.mark.slow
 def test_slow_pictures_beyond_the_lanes_complete_in_turn(
     make_worker: MakeWorker, submit: Submit
 ) -> None:

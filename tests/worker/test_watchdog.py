@@ -408,6 +408,7 @@ def test_a_worker_that_lost_its_claim_before_the_run_does_not_begin_it(
     worker.close()
 
 
+@pytest.mark.slow
 def test_a_job_whose_session_is_locked_by_a_stopped_worker_is_run_all_the_same(
     queue: DirectoryQueue, models: ModelCache, sessions: Path, submit: Make
 ) -> None:
