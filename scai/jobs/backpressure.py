@@ -96,10 +96,10 @@ class Backpressure:
     def announced(self, size: int) -> AbstractContextManager[None]:
         """Keep room on the disk for a body of `size` bytes while it arrives, during the block."""
         # A small one stays in memory.
-        return nullcontext() if size <= IN_MEMORY else self._kept(size)
+        return nullcontext() if size <= IN_MEMORY else self._keep_room(size)
 
     @contextmanager
-    def _kept(self, size: int) -> Iterator[None]:
+    def _keep_room(self, size: int) -> Iterator[None]:
         amounts = self._amounts
         with amounts.lock:
             amounts.coming += size
@@ -159,7 +159,7 @@ class Backpressure:
         if not jobs:
             return _UNKNOWN
         each = reserved * (1 / jobs)
-        return _told(
+        return _retry_after(
             self._amounts.seconds_for(
                 max(-left.bytes / max(1, each.bytes), -left.inodes / max(1, each.inodes), 1)
             )
@@ -223,7 +223,7 @@ class Backpressure:
         # The client's jobs stand among those of others.
         with self._amounts.lock:
             share = max(1.0, self._amounts.unfinished().jobs / own.jobs)
-        wait = _told(self._amounts.seconds_for(share * max(1.0, _WORTH_COMING * own.jobs)))
+        wait = _retry_after(self._amounts.seconds_for(share * max(1.0, _WORTH_COMING * own.jobs)))
         return ClientLimit(
             f"{own.jobs} photos of yours wait already; try again in {wait} s",
             retry_after=wait,
@@ -242,7 +242,7 @@ class Backpressure:
         return self._busy(self._amounts.seconds_for(jobs), "max_waiting_mb")
 
     def _busy(self, seconds: float | None, setting: str) -> Busy:
-        wait = _told(seconds)
+        wait = _retry_after(seconds)
         return Busy(
             f"the queue is full; try again in {wait} s",
             retry_after=wait,
@@ -289,7 +289,7 @@ class AdmittedUpload:
             self._ledger.settle(self.entry, self.session)
 
 
-def _told(seconds: float | None) -> int:
+def _retry_after(seconds: float | None) -> int:
     """A waiting time as clients are told: whole seconds within sane limits."""
     if seconds is None:
         return _UNKNOWN

@@ -109,7 +109,7 @@ class Connection(asyncio.BufferedProtocol):
             self._exchange = None
         self._reader.stop()
         self._drop_requests()
-        self._home.left(self)
+        self._home.forget(self)
 
     def pause_writing(self) -> None:
         self.blocked = True

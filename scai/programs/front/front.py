@@ -196,7 +196,7 @@ class Front:
             await self.loop.connect_accepted_socket(lambda: connection, connected)
         except OSError:
             connected.close()  # it is gone already
-            self.left(connection)
+            self.forget(connection)
 
     def _refusal(self, account: str) -> ScaiError | None:
         """Why one more connection of this address is refused, if no idle one can make room."""
@@ -229,12 +229,12 @@ class Front:
         for _, _, connection in sorted(idle)[: max(1, most // 16)]:
             what = "an idle connection, closed because others want in"
             self.notes.note("idle", connection.client[0], what)
-            self.left(connection)
+            self.forget(connection)
             connection.abort()
         return True
 
-    def left(self, connection: Connection) -> None:
-        """Count a connection no longer."""
+    def forget(self, connection: Connection) -> None:
+        """Count a connection no longer: it is closed."""
         self._turned_away.discard(connection)
         if connection in self._connections:
             self._connections.discard(connection)

@@ -33,8 +33,8 @@ class Home(Protocol):
     def exchange(self, request: Request, connection: Connection) -> Exchange | None:
         """The exchange of a request; None if the front has answered it by itself."""
 
-    def left(self, connection: Connection) -> None:
-        """The connection is closed."""
+    def forget(self, connection: Connection) -> None:
+        """Count a connection no longer: it is closed."""
 
     def rested(self) -> None:
         """A connection has become idle."""

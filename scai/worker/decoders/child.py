@@ -88,17 +88,17 @@ def _answer(
     except BadImage as error:
         if error.details.get("stage") == "decode" and not _is_free(needed):
             # Some decoders tell a lack of memory as damage.
-            return _told(OutOfResources("the decoder had too little memory", stage="decode"))
-        return _told(error)
+            return _message_of(OutOfResources("the decoder had too little memory", stage="decode"))
+        return _message_of(error)
     except ScaiError as error:
-        return _told(error)
+        return _message_of(error)
     except MemoryError:
-        return _told(OutOfResources("the decoder had too little memory", stage="decode"))
+        return _message_of(OutOfResources("the decoder had too little memory", stage="decode"))
     except Exception as error:
-        return {**_told(ScaiError(MISTAKE)), "bug": repr(error)[:_LONGEST]}
+        return {**_message_of(ScaiError(MISTAKE)), "bug": repr(error)[:_LONGEST]}
 
 
-def _told(error: ScaiError) -> dict[str, Any]:
+def _message_of(error: ScaiError) -> dict[str, Any]:
     details = {k: v for k, v in error.to_dict().items() if isinstance(v, (int, float, str))}
     return {"error": {k: v[:_LONGEST] if isinstance(v, str) else v for k, v in details.items()}}
 
